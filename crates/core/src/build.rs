@@ -1,0 +1,649 @@
+//! Emitting nodes: a [`Value`] is a copyable handle, its methods are the closed list of operators we may emit.
+//!
+//! An engine that runs the operators named here runs every explanation. Differences between operator sets
+//! (an attribute that became an input) are settled here and nowhere else.
+
+use crate::error::Fault;
+use crate::graph::{Attributes, axis};
+use crate::onnx::{AttributeProto, NodeProto};
+use crate::ops::{self, Setting, attribute};
+use crate::shape::{self, Dim, Fact, Shapes};
+use crate::tensor::{DataType, Tensor};
+use crate::{Error, Model};
+use ndarray::{ArrayD, IxDyn};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
+/// Every operator that may be emitted.
+pub const EMITTED: &[&str] = &[
+    "Add",
+    "And",
+    "ArgMax",
+    "Cast",
+    "Concat",
+    "Constant",
+    "ConvTranspose",
+    "Div",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Expand",
+    "Gather",
+    "Gemm",
+    "Greater",
+    "Identity",
+    "Less",
+    "MatMul",
+    "Mul",
+    "Neg",
+    "Pad",
+    "Pow",
+    "ReduceSum",
+    "Reshape",
+    "Shape",
+    "Slice",
+    "Sqrt",
+    "Sub",
+    "Tanh",
+    "TopK",
+    "Transpose",
+    "Where",
+];
+
+/// The oldest operator set that the emitted nodes are written for.
+pub const OLDEST_OPSET: i64 = 10;
+
+/// Nodes to be appended to a model.
+#[derive(Debug)]
+pub struct Graph {
+    opset: i64,
+    batches: Vec<usize>,
+    inner: RefCell<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    values: Vec<Entry>,
+    known: HashMap<String, usize>,
+    nodes: Vec<Emitted>,
+    fault: Option<Error>,
+}
+
+/// A value: its facts at each batch size, and its name where it is one of the model's own.
+#[derive(Debug)]
+struct Entry {
+    facts: Option<Vec<Fact>>,
+    name: Option<String>,
+}
+
+#[derive(Debug)]
+struct Emitted {
+    op: &'static str,
+    inputs: Vec<Option<usize>>,
+    outputs: Vec<usize>,
+    attributes: Vec<AttributeProto>,
+}
+
+/// A value of the model or of the emitted nodes.
+#[derive(Clone, Copy)]
+pub struct Value<'g> {
+    graph: &'g Graph,
+    id: usize,
+}
+
+impl std::fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Value({} {:?})", self.id, self.dims())
+    }
+}
+
+impl Graph {
+    /// A graph of nodes to be appended to `model`, whose values have `shapes`.
+    pub fn new(model: &Model, shapes: &Shapes) -> Self {
+        let mut inner = Inner::default();
+        let names = model.values().chain(model.graph().initializer.iter().map(|t| t.name()));
+        for name in names.chain(model.graph().input.iter().map(|i| i.name())) {
+            let facts = shapes.probes.iter().map(|(_, f)| f.get(name).cloned()).collect();
+            inner.known.entry(name.to_owned()).or_insert(inner.values.len());
+            inner.values.push(Entry { facts, name: Some(name.to_owned()) });
+        }
+        Graph {
+            opset: model.opset(),
+            batches: shapes.probes.iter().map(|(b, _)| *b).collect(),
+            inner: RefCell::new(inner),
+        }
+    }
+
+    /// The model's value `name`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub fn value(&self, name: &str) -> Result<Value<'_>, Error> {
+        let inner = self.inner.borrow();
+        match inner.known.get(name) {
+            Some(&id) => Ok(Value { graph: self, id }),
+            None => Err(Error::NotFound { kind: "value", name: name.to_owned(), near: Vec::new() }),
+        }
+    }
+
+    /// A constant.
+    pub fn constant(&self, tensor: Tensor) -> Value<'_> {
+        let mut inner = self.inner.borrow_mut();
+        inner.values.push(Entry { facts: Some(vec![Fact::constant(tensor); self.batches.len()]), name: None });
+        Value { graph: self, id: inner.values.len() - 1 }
+    }
+
+    /// A list of int64.
+    pub fn ints(&self, values: &[i64]) -> Value<'_> {
+        self.constant(Tensor::ints(values))
+    }
+
+    fn emit<'g>(
+        &'g self,
+        op: &'static str,
+        inputs: &[Option<Value<'g>>],
+        attributes: Vec<AttributeProto>,
+        outputs: usize,
+    ) -> Vec<Value<'g>> {
+        let node = NodeProto { op_type: Some(op.into()), attribute: attributes, ..Default::default() };
+        let facts = self.infer(&node, inputs);
+        let mut inner = self.inner.borrow_mut();
+        let made: Vec<usize> = (0..outputs).map(|i| inner.values.len() + i).collect();
+        match facts {
+            Ok(mut facts) => {
+                for i in 0..outputs {
+                    let one: Option<Vec<Fact>> = facts.iter_mut().map(|f| f.get(i).cloned()).collect();
+                    inner.values.push(Entry { facts: one, name: None });
+                }
+            }
+            Err(error) => {
+                inner.fault.get_or_insert(error);
+                inner.values.extend((0..outputs).map(|_| Entry { facts: None, name: None }));
+            }
+        }
+        let inputs = inputs.iter().map(|v| v.map(|v| v.id)).collect();
+        inner.nodes.push(Emitted { op, inputs, outputs: made.clone(), attributes: node.attribute });
+        made.into_iter().map(|id| Value { graph: self, id }).collect()
+    }
+
+    /// The facts of the node's outputs at each batch size.
+    fn infer(&self, node: &NodeProto, inputs: &[Option<Value>]) -> Result<Vec<Vec<Fact>>, Error> {
+        let inner = self.inner.borrow();
+        let attributes = Attributes { node, opset: self.opset };
+        let card = ops::find(node).ok_or_else(|| Fault::Unsupported("it has no card".into()).at(node))?;
+        let at = |probe: usize| {
+            let facts: Result<Vec<Option<&Fact>>, Error> = inputs
+                .iter()
+                .map(|v| match v {
+                    None => Ok(None),
+                    Some(v) => {
+                        let entry = inner.values.get(v.id);
+                        let fact = entry.and_then(|e| e.facts.as_ref()).and_then(|f| f.get(probe));
+                        fact.map(Some).ok_or_else(|| unknown_shape(entry.and_then(|e| e.name.as_deref()).unwrap_or("")))
+                    }
+                })
+                .collect();
+            shape::outputs(card, &attributes, &facts?).map_err(|f| f.at(node))
+        };
+        (0..self.batches.len()).map(at).collect()
+    }
+
+    fn one<'g>(&'g self, op: &'static str, inputs: &[Value<'g>], attributes: Vec<AttributeProto>) -> Value<'g> {
+        let inputs: Vec<Option<Value>> = inputs.iter().copied().map(Some).collect();
+        match self.emit(op, &inputs, attributes, 1).first() {
+            Some(&v) => v,
+            None => self.ints(&[]),
+        }
+    }
+
+    /// The nodes that `outputs` need, with each output under its name, in an order in which they can run.
+    ///
+    /// Constants are folded, what nobody needs is left out.
+    ///
+    /// # Errors
+    /// The first error met while emitting.
+    pub fn finish(&self, outputs: &[(Value<'_>, &str)], taken: &HashSet<String>) -> Result<Vec<NodeProto>, Error> {
+        let wanted: Vec<(usize, String)> = outputs.iter().map(|(v, n)| (v.id, (*n).to_owned())).collect();
+        let wanted = wanted.as_slice();
+        let mut inner = self.inner.borrow_mut();
+        if let Some(fault) = inner.fault.take() {
+            return Err(fault);
+        }
+        let inner = &*inner;
+        let folded = |id: usize| {
+            let entry = inner.values.get(id)?;
+            let value = entry.facts.as_ref()?.first()?.value.as_ref()?;
+            entry.name.is_none().then_some(value)
+        };
+        let mut needed: HashSet<usize> = wanted.iter().map(|(id, _)| *id).collect();
+        let mut kept: Vec<&Emitted> = Vec::new();
+        for node in inner.nodes.iter().rev() {
+            if node.outputs.iter().any(|o| needed.contains(o) && folded(*o).is_none()) {
+                needed.extend(node.inputs.iter().flatten());
+                kept.push(node);
+            }
+        }
+        let mut prefix = "hirescam".to_owned();
+        while taken.iter().any(|t| t.starts_with(&format!("{prefix}/"))) {
+            prefix.push('_');
+        }
+        let mut names: HashMap<usize, String> = HashMap::new();
+        let mut made = Vec::new();
+        let emitted: HashSet<usize> = kept.iter().flat_map(|n| n.outputs.iter().copied()).collect();
+        for (id, name) in wanted {
+            if emitted.contains(id) && folded(*id).is_none() && !names.contains_key(id) {
+                names.insert(*id, name.clone());
+            }
+        }
+        let constants = needed.iter().copied().filter(|&id| folded(id).is_some());
+        let mut constants: Vec<usize> = constants.collect();
+        constants.sort_unstable();
+        for id in constants {
+            let Some(value) = folded(id) else { continue };
+            let name = format!("{prefix}/constant_{id}");
+            let node = NodeProto { op_type: Some("Constant".into()), ..Default::default() };
+            let tensor = value.to_proto(&name).map_err(|f| f.at(&node))?;
+            made.push(NodeProto {
+                name: Some(name.clone()),
+                output: vec![name.clone()],
+                attribute: vec![attribute("value", Setting::Tensor(tensor))],
+                ..node
+            });
+            names.insert(id, name);
+        }
+        let mut name_of = |id: usize, op: &str| -> String {
+            if let Some(own) = inner.values.get(id).and_then(|e| e.name.clone()) {
+                return own;
+            }
+            names.entry(id).or_insert_with(|| format!("{prefix}/{op}_{id}")).clone()
+        };
+        for node in kept.iter().rev() {
+            let output: Vec<String> = node.outputs.iter().map(|&o| name_of(o, node.op)).collect();
+            let input = node.inputs.iter().map(|i| i.map_or(String::new(), |i| name_of(i, ""))).collect();
+            made.push(NodeProto {
+                name: node.outputs.first().map(|o| format!("{prefix}/{}_{o}", node.op)),
+                op_type: Some(node.op.into()),
+                input,
+                output,
+                attribute: node.attributes.clone(),
+                ..Default::default()
+            });
+        }
+        for (id, name) in wanted {
+            let own = name_of(*id, "");
+            if own != *name {
+                made.push(NodeProto {
+                    name: Some(format!("{prefix}/{name}")),
+                    op_type: Some("Identity".into()),
+                    input: vec![own],
+                    output: vec![name.clone()],
+                    ..Default::default()
+                });
+            }
+        }
+        Ok(made)
+    }
+}
+
+fn unknown_shape(name: &str) -> Error {
+    Error::Unsupported {
+        at: format!("the value {name:?}"),
+        what: "its shape cannot be found out".into(),
+        remedy:
+            "Export the network with shape information (onnx.shape_inference.infer_shapes), or explain a later layer"
+                .into(),
+    }
+}
+
+impl<'g> Value<'g> {
+    fn with_facts<T>(self, read: impl FnOnce(&[Fact]) -> T) -> Option<T> {
+        let inner = self.graph.inner.borrow();
+        inner.values.get(self.id).and_then(|e| e.facts.as_deref()).map(read)
+    }
+
+    /// The graph that the value belongs to.
+    pub fn graph(self) -> &'g Graph {
+        self.graph
+    }
+
+    /// The extents; empty where they are unknown, which [`Graph::finish`] reports.
+    pub fn dims(self) -> Vec<Dim> {
+        let dims = self.with_facts(|facts| {
+            let shapes: Vec<&[usize]> = facts.iter().map(|f| f.shape.as_slice()).collect();
+            shape::merge(&shapes, &self.graph.batches)
+        });
+        match dims.flatten() {
+            Some(dims) => dims,
+            None => {
+                let mut inner = self.graph.inner.borrow_mut();
+                let name = inner.values.get(self.id).and_then(|e| e.name.clone()).unwrap_or_default();
+                inner.fault.get_or_insert_with(|| unknown_shape(&name));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The number of axes.
+    pub fn rank(self) -> usize {
+        self.dims().len()
+    }
+
+    /// The extents for one image.
+    pub fn sizes(self) -> Vec<usize> {
+        self.dims().into_iter().map(Dim::per_image).collect()
+    }
+
+    /// The element type.
+    pub fn dtype(self) -> DataType {
+        self.with_facts(|f| f.first().map(|f| f.dtype)).flatten().unwrap_or(DataType::Float)
+    }
+
+    /// The value, where it is a small constant.
+    pub fn known(self) -> Option<Tensor> {
+        self.with_facts(|f| f.first().and_then(|f| f.value.as_deref().cloned())).flatten()
+    }
+
+    /// A scalar of this value's element type.
+    pub fn scalar(self, v: f64) -> Value<'g> {
+        self.graph.constant(Tensor { dtype: self.dtype(), data: ndarray::arr0(v).into_dyn() })
+    }
+
+    /// A constant of this value's element type.
+    pub fn tensor(self, data: ArrayD<f64>) -> Value<'g> {
+        self.graph.constant(Tensor { dtype: self.dtype(), data })
+    }
+
+    fn unary(self, op: &'static str) -> Value<'g> {
+        self.graph.one(op, &[self], vec![])
+    }
+
+    fn binary(self, op: &'static str, other: Value<'g>) -> Value<'g> {
+        self.graph.one(op, &[self, other], vec![])
+    }
+
+    /// √x.
+    pub fn sqrt(self) -> Value<'g> {
+        self.unary("Sqrt")
+    }
+    /// eˣ.
+    pub fn exp(self) -> Value<'g> {
+        self.unary("Exp")
+    }
+    /// The error function.
+    pub fn erf(self) -> Value<'g> {
+        self.unary("Erf")
+    }
+    /// The hyperbolic tangent.
+    pub fn tanh(self) -> Value<'g> {
+        self.unary("Tanh")
+    }
+    /// x to the power of `p`.
+    pub fn pow(self, p: Value<'g>) -> Value<'g> {
+        self.binary("Pow", p)
+    }
+    /// x > `other`, as bool.
+    pub fn gt(self, other: Value<'g>) -> Value<'g> {
+        self.binary("Greater", other)
+    }
+    /// x < `other`, as bool.
+    pub fn lt(self, other: Value<'g>) -> Value<'g> {
+        self.binary("Less", other)
+    }
+    /// x = `other`, as bool; for integers (floats only since operator set 11).
+    pub fn equal(self, other: Value<'g>) -> Value<'g> {
+        self.binary("Equal", other)
+    }
+    /// Both, for bool.
+    pub fn and(self, other: Value<'g>) -> Value<'g> {
+        self.binary("And", other)
+    }
+    /// `a` where this bool value is true, else `b`.
+    pub fn select(self, a: Value<'g>, b: Value<'g>) -> Value<'g> {
+        self.graph.one("Where", &[self, a, b], vec![])
+    }
+    /// The cotangent `dy` where x > `low`, else 0.
+    pub fn where_gt(self, low: f64, dy: Value<'g>) -> Value<'g> {
+        self.gt(self.scalar(low)).select(dy, dy.scalar(0.0))
+    }
+    /// The value as another element type.
+    pub fn cast(self, dtype: DataType) -> Value<'g> {
+        if self.dtype() == dtype { self } else { self.graph.one("Cast", &[self], vec![attribute("to", dtype as i64)]) }
+    }
+
+    /// Matrix product over the last two axes.
+    pub fn matmul(self, other: Value<'g>) -> Value<'g> {
+        self.binary("MatMul", other)
+    }
+
+    /// α · A(ᵀ) · B(ᵀ) for matrices.
+    pub fn gemm(self, other: Value<'g>, trans_a: bool, trans_b: bool, alpha: f64) -> Value<'g> {
+        let mut attributes = Vec::new();
+        for (name, on) in [("transA", trans_a), ("transB", trans_b)] {
+            if on {
+                attributes.push(attribute(name, 1));
+            }
+        }
+        if alpha != 1.0 {
+            attributes.push(attribute("alpha", alpha as f32));
+        }
+        // The third input could be left out only since operator set 11.
+        let mut inputs = vec![Some(self), Some(other)];
+        if self.graph.opset < 11 {
+            inputs.push(Some(self.scalar(0.0)));
+        }
+        match self.graph.emit("Gemm", &inputs, attributes, 1).first() {
+            Some(&v) => v,
+            None => self,
+        }
+    }
+
+    /// The transposed convolution of `self [N,C,…]` with `weight [C,M/group,…]`.
+    pub fn conv_transpose(self, weight: Value<'g>, group: i64, geometry: Vec<AttributeProto>) -> Value<'g> {
+        let mut attributes = geometry;
+        if group != 1 {
+            attributes.push(attribute("group", group));
+        }
+        self.graph.one("ConvTranspose", &[self, weight], attributes)
+    }
+
+    /// The axes in the order `perm`.
+    pub fn transpose(self, perm: &[usize]) -> Value<'g> {
+        if perm.iter().enumerate().all(|(i, &p)| i == p) {
+            return self;
+        }
+        let perm: Vec<i64> = perm.iter().map(|&p| p as i64).collect();
+        self.graph.one("Transpose", &[self], vec![attribute("perm", perm)])
+    }
+
+    /// The last two axes exchanged.
+    pub fn swap_last(self) -> Value<'g> {
+        let rank = self.rank();
+        let mut perm: Vec<usize> = (0..rank).collect();
+        if rank >= 2 {
+            perm.swap(rank - 1, rank - 2);
+        }
+        self.transpose(&perm)
+    }
+
+    /// The same values in another shape.
+    pub fn reshape(self, dims: &[Dim]) -> Value<'g> {
+        if self.dims() == dims {
+            return self;
+        }
+        let follows = dims.iter().filter(|d| matches!(d, Dim::Batch(_))).count();
+        let whole: Vec<i64> = dims
+            .iter()
+            .map(|d| match d {
+                Dim::Fixed(n) => *n as i64,
+                // At most one axis of a network's values follows the batch, so its extent is what remains.
+                Dim::Batch(_) => -1,
+            })
+            .collect();
+        if follows > 1 {
+            let error = Fault::Unsupported(format!("a shape with {follows} axes that follow the batch"))
+                .at(&NodeProto { op_type: Some("Reshape".into()), ..Default::default() });
+            self.graph.inner.borrow_mut().fault.get_or_insert(error);
+        }
+        self.graph.one("Reshape", &[self, self.graph.ints(&whole)], vec![])
+    }
+
+    /// Leading axes of 1 until there are `rank`.
+    pub fn with_rank(self, rank: usize) -> Value<'g> {
+        let dims = self.dims();
+        let lead = rank.saturating_sub(dims.len());
+        self.reshape(&[vec![Dim::Fixed(1); lead], dims].concat())
+    }
+
+    /// Without the first `n` axes, which have the extent 1.
+    pub fn drop_leading(self, n: usize) -> Value<'g> {
+        let dims = self.dims();
+        self.reshape(dims.get(n..).unwrap_or(&[]))
+    }
+
+    /// Repeated along axes of 1 to the shape of `other`.
+    pub fn expand_as(self, other: Value<'g>) -> Value<'g> {
+        let (own, target) = (self.dims(), other.dims());
+        if own == target {
+            return self;
+        }
+        let lead = target.len().saturating_sub(own.len());
+        let shape: Option<Vec<i64>> = (target.iter().enumerate())
+            .map(|(i, t)| match (i.checked_sub(lead).and_then(|i| own.get(i)), t) {
+                (Some(o), t) if o == t => Some(1),
+                (_, Dim::Fixed(n)) => Some(*n as i64),
+                (_, Dim::Batch(_)) => None,
+            })
+            .collect();
+        let shape = match shape {
+            Some(shape) => self.graph.ints(&shape),
+            None => other.unary("Shape"),
+        };
+        self.binary("Expand", shape)
+    }
+
+    /// Σ over `axes`.
+    pub fn reduce_sum(self, axes: &[usize], keep: bool) -> Value<'g> {
+        let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
+        let keep = attribute("keepdims", i64::from(keep));
+        if self.graph.opset < 13 {
+            return self.graph.one("ReduceSum", &[self], vec![attribute("axes", axes), keep]);
+        }
+        self.graph.one("ReduceSum", &[self, self.graph.ints(&axes)], vec![keep])
+    }
+
+    /// The mean over `axes`.
+    pub fn mean(self, axes: &[usize], keep: bool) -> Value<'g> {
+        let sizes = self.sizes();
+        let count: usize = axes.iter().filter_map(|&a| sizes.get(a)).product();
+        let sum = self.reduce_sum(axes, keep);
+        if count == 1 { sum } else { sum * (1.0 / count as f64) }
+    }
+
+    /// `self[start : end : step]` along `axis`, with `start`, `end` ≥ 0 for a positive step.
+    pub fn slice(self, axis: usize, start: i64, end: i64, step: i64) -> Value<'g> {
+        self.slices(&[axis], &[start], &[end], &[step])
+    }
+
+    /// The same along several axes at once.
+    pub fn slices(self, axes: &[usize], starts: &[i64], ends: &[i64], steps: &[i64]) -> Value<'g> {
+        let sizes = self.dims();
+        let whole = |i: usize| {
+            sizes.get(axes[i]) == Some(&Dim::Fixed(ends[i].max(0) as usize)) && starts[i] == 0 && steps[i] == 1
+        };
+        if (0..axes.len()).all(whole) {
+            return self;
+        }
+        let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
+        let g = self.graph;
+        let mut inputs = vec![self, g.ints(starts), g.ints(ends), g.ints(&axes)];
+        if steps.iter().any(|&s| s != 1) {
+            inputs.push(g.ints(steps));
+        }
+        g.one("Slice", &inputs, vec![])
+    }
+
+    /// Padded with `value` by `begin` and `end` (each ≥ 0) along each axis.
+    pub fn pad(self, begin: &[i64], end: &[i64], value: f64) -> Value<'g> {
+        if begin.iter().chain(end).all(|&p| p == 0) {
+            return self;
+        }
+        let pads = [begin, end].concat();
+        if self.graph.opset < 11 {
+            return self.graph.one("Pad", &[self], vec![attribute("pads", pads), attribute("value", value as f32)]);
+        }
+        self.graph.one("Pad", &[self, self.graph.ints(&pads), self.scalar(value)], vec![])
+    }
+
+    /// Values one after the other along `axis`.
+    pub fn concat(values: &[Value<'g>], axis: usize) -> Option<Value<'g>> {
+        match values {
+            [] => None,
+            [one] => Some(*one),
+            [first, ..] => Some(first.graph.one("Concat", values, vec![attribute("axis", axis as i64)])),
+        }
+    }
+
+    /// The position of the first largest value along `axis`, kept as an axis of 1.
+    pub fn arg_max(self, axis: usize) -> Value<'g> {
+        self.graph.one("ArgMax", &[self], vec![attribute("axis", axis as i64), attribute("keepdims", 1)])
+    }
+
+    /// The `k` largest values along the last axis and their positions.
+    pub fn top_k(self, k: usize) -> (Value<'g>, Value<'g>) {
+        let k = self.graph.ints(&[k as i64]);
+        match self.graph.emit("TopK", &[Some(self), Some(k)], vec![attribute("axis", -1)], 2).as_slice() {
+            [values, indices] => (*values, *indices),
+            _ => (self, self),
+        }
+    }
+
+    /// `self[indices]` along `axis`.
+    pub fn gather(self, indices: Value<'g>, axis: usize) -> Value<'g> {
+        self.graph.one("Gather", &[self, indices], vec![attribute("axis", axis as i64)])
+    }
+
+    /// 0, 1, 2 … n−1 as int64.
+    pub fn iota(self, n: usize) -> Value<'g> {
+        self.graph.ints(&(0..n as i64).collect::<Vec<_>>())
+    }
+
+    /// Zeros in the shape of this value.
+    pub fn zeros_like(self) -> Value<'g> {
+        let dims = self.dims();
+        let shape: Vec<usize> = dims.iter().map(|d| if let Dim::Fixed(n) = d { *n } else { 1 }).collect();
+        self.tensor(ArrayD::zeros(IxDyn(&shape))).expand_as(self)
+    }
+
+    /// The axis `axis`, counted from the end where negative.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] when it lies outside.
+    pub fn axis(self, at: i64) -> Result<usize, Fault> {
+        axis(at, self.rank())
+    }
+}
+
+macro_rules! arithmetic {
+    ($($trait:ident $method:ident $op:literal)*) => {$(
+        impl<'g> std::ops::$trait for Value<'g> {
+            type Output = Value<'g>;
+            fn $method(self, other: Value<'g>) -> Value<'g> {
+                self.binary($op, other)
+            }
+        }
+        impl<'g> std::ops::$trait<f64> for Value<'g> {
+            type Output = Value<'g>;
+            fn $method(self, other: f64) -> Value<'g> {
+                self.binary($op, self.scalar(other))
+            }
+        }
+    )*};
+}
+arithmetic! { Add add "Add"  Sub sub "Sub"  Mul mul "Mul"  Div div "Div" }
+
+impl<'g> std::ops::Neg for Value<'g> {
+    type Output = Value<'g>;
+    fn neg(self) -> Value<'g> {
+        self.unary("Neg")
+    }
+}

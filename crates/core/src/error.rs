@@ -1,0 +1,108 @@
+//! What can go wrong, by what the caller can do about it.
+
+use crate::onnx::NodeProto;
+
+/// Everything this crate refuses, and why.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are not an ONNX file.
+    #[error("not an ONNX file: {0}")]
+    Decode(#[from] prost::DecodeError),
+    /// The file breaks ONNX's own rules: it has to be exported again.
+    #[error("the model is invalid: {at}: {what}")]
+    Invalid {
+        /// The node or part of the file.
+        at: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The file is right, but this version lacks something it needs.
+    #[error("{at}: {what}. {remedy}")]
+    Unsupported {
+        /// The node or part of the file.
+        at: String,
+        /// What is missing.
+        what: String,
+        /// What the caller can do.
+        remedy: String,
+    },
+    /// Something was asked for by a name that the model does not have.
+    #[error("there is no {kind} {name:?}{}", did_you_mean(.near))]
+    NotFound {
+        /// What was looked for: layer, output, class, method.
+        kind: &'static str,
+        /// The name as given.
+        name: String,
+        /// Names that exist and look alike.
+        near: Vec<String>,
+    },
+    /// The arguments do not fit the model: a layer without spatial extent, more classes than there are, a wrong shape.
+    #[error("{0}")]
+    Argument(String),
+}
+
+/// What a card says of a node, before the node's name is known.
+#[derive(Debug)]
+pub enum Fault {
+    /// The node is wrong.
+    Invalid(String),
+    /// The node is right, but its card does not cover it.
+    Unsupported(String),
+}
+
+impl Fault {
+    /// The error for `node`.
+    pub fn at(self, node: &NodeProto) -> Error {
+        match self {
+            Fault::Invalid(what) => Error::Invalid { at: describe(node), what },
+            Fault::Unsupported(what) => Error::Unsupported {
+                at: describe(node),
+                what,
+                remedy: "Export the network with other operators there, or ask for this case with the file".into(),
+            },
+        }
+    }
+}
+
+/// Shorthand for an invalid node in a card.
+pub fn invalid<T>(what: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::Invalid(what.into()))
+}
+
+/// Shorthand for a case that a card does not cover.
+pub fn unsupported<T>(what: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::Unsupported(what.into()))
+}
+
+/// `Conv node "/layer4/conv2" (makes "/layer4/conv2/Conv_output_0")`: an operator in words.
+pub fn describe(node: &NodeProto) -> String {
+    let made = node.output.first().map_or("", String::as_str);
+    match node.name() {
+        "" => format!("{} node that makes {made:?}", node.op_type()),
+        name => format!("{} node {name:?} (makes {made:?})", node.op_type()),
+    }
+}
+
+/// Up to three of `names` that look like `name`, nearest first.
+pub fn near<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let wanted = name.to_lowercase();
+    let mut ranked: Vec<(f64, &str)> = names
+        .into_iter()
+        .map(|n| {
+            let lower = n.to_lowercase();
+            let part = if !wanted.is_empty() && lower.contains(&wanted) { 1.0 } else { 0.0 };
+            (strsim::jaro_winkler(&wanted, &lower) + part, n)
+        })
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    ranked.into_iter().take(3).map(|(_, n)| n.to_owned()).collect()
+}
+
+fn did_you_mean(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        names => format!("; did you mean {}?", names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(" or ")),
+    }
+}

@@ -1,0 +1,225 @@
+//! A model over the protobuf messages, with an index of who makes and who uses a value.
+
+use crate::error::{Fault, describe, invalid};
+use crate::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::{Error, Tensor};
+use std::collections::{HashMap, HashSet};
+
+/// An ONNX model and the index of its main graph. The messages stay as they were read.
+#[derive(Debug)]
+pub struct Model {
+    proto: ModelProto,
+    order: Vec<usize>,
+    maker: HashMap<String, usize>,
+    initializers: HashMap<String, usize>,
+    opset: i64,
+}
+
+impl Model {
+    /// Indexes a model.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when a value is made twice, used but never made, or depends on itself.
+    pub fn new(proto: ModelProto) -> Result<Self, Error> {
+        let bad = |at: String, what: String| Err(Error::Invalid { at, what });
+        let Some(graph) = &proto.graph else { return bad("the file".into(), "it holds no graph".into()) };
+        let opset = proto.opset_import.iter().find(|o| matches!(o.domain(), "" | "ai.onnx")).map_or(1, |o| o.version());
+        let initializers: HashMap<String, usize> =
+            graph.initializer.iter().enumerate().map(|(i, t)| (t.name().to_owned(), i)).collect();
+        let given: HashSet<&str> = (graph.input.iter().map(|v| v.name()))
+            .chain(initializers.keys().map(String::as_str))
+            .chain(graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref()).map(|t| t.name()))
+            .collect();
+        let mut maker = HashMap::new();
+        for (i, node) in graph.node.iter().enumerate() {
+            for output in node.output.iter().filter(|o| !o.is_empty()) {
+                if given.contains(output.as_str()) || maker.insert(output.clone(), i).is_some() {
+                    return bad(describe(node), format!("the value {output:?} is made a second time"));
+                }
+            }
+        }
+        let order = topological(graph, &maker, &given)?;
+        for output in &graph.output {
+            if !given.contains(output.name()) && !maker.contains_key(output.name()) {
+                return bad(format!("output {:?}", output.name()), "no node makes it".into());
+            }
+        }
+        Ok(Model { order, maker, initializers, opset, proto })
+    }
+
+    /// Reads a model from the bytes of an ONNX file.
+    ///
+    /// # Errors
+    /// Those of [`crate::onnx::read`] and [`Model::new`].
+    pub fn from_bytes(bytes: impl Into<bytes::Bytes>) -> Result<Self, Error> {
+        Self::new(crate::onnx::read(bytes)?)
+    }
+
+    /// The messages, as read.
+    pub fn proto(&self) -> &ModelProto {
+        &self.proto
+    }
+
+    /// The main graph.
+    pub fn graph(&self) -> &GraphProto {
+        static EMPTY: std::sync::LazyLock<GraphProto> = std::sync::LazyLock::new(GraphProto::default);
+        self.proto.graph.as_ref().unwrap_or(&EMPTY)
+    }
+
+    /// The version of ONNX's own operator set that the model imports.
+    pub fn opset(&self) -> i64 {
+        self.opset
+    }
+
+    /// The nodes so that each comes after those it depends on.
+    pub fn order(&self) -> impl DoubleEndedIterator<Item = (usize, &NodeProto)> + ExactSizeIterator {
+        self.order.iter().map(|&i| (i, &self.graph().node[i]))
+    }
+
+    /// The node that makes `value`; none for inputs and initialisers.
+    pub fn maker(&self, value: &str) -> Option<&NodeProto> {
+        self.maker_index(value).and_then(|i| self.graph().node.get(i))
+    }
+
+    /// The index of the node that makes `value`.
+    pub fn maker_index(&self, value: &str) -> Option<usize> {
+        self.maker.get(value).copied()
+    }
+
+    /// The stored tensor called `name`.
+    pub fn initializer(&self, name: &str) -> Option<&TensorProto> {
+        self.initializers.get(name).and_then(|&i| self.graph().initializer.get(i))
+    }
+
+    /// The inputs that a caller feeds: those that are not initialisers as well.
+    pub fn inputs(&self) -> impl Iterator<Item = &ValueInfoProto> {
+        self.graph().input.iter().filter(|i| self.initializer(i.name()).is_none())
+    }
+
+    /// Whether some value of the main graph is called `name`.
+    pub fn has_value(&self, name: &str) -> bool {
+        self.maker.contains_key(name)
+            || self.initializer(name).is_some()
+            || self.graph().input.iter().any(|i| i.name() == name)
+    }
+
+    /// All values that nodes make, in the order of the nodes.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.order().flat_map(|(_, n)| n.output.iter()).map(String::as_str).filter(|o| !o.is_empty())
+    }
+
+    /// The metadata entry `key` of the file.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.proto.metadata_props.iter().find(|e| e.key() == key).map(|e| e.value())
+    }
+}
+
+/// Every value that a node reads, those that its subgraphs take from around them included.
+pub fn reads(node: &NodeProto) -> Vec<&str> {
+    let mut names: Vec<&str> = node.input.iter().map(String::as_str).filter(|n| !n.is_empty()).collect();
+    for graph in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+        captured(graph, &mut names);
+    }
+    names
+}
+
+fn captured<'a>(graph: &'a GraphProto, names: &mut Vec<&'a str>) {
+    let own: HashSet<&str> = (graph.input.iter().map(|v| v.name()))
+        .chain(graph.initializer.iter().map(|t| t.name()))
+        .chain(graph.node.iter().flat_map(|n| n.output.iter().map(String::as_str)))
+        .collect();
+    let inner = graph.node.iter().flat_map(reads).chain(graph.output.iter().map(|o| o.name()));
+    names.extend(inner.filter(|n| !own.contains(n)));
+}
+
+fn topological(graph: &GraphProto, maker: &HashMap<String, usize>, given: &HashSet<&str>) -> Result<Vec<usize>, Error> {
+    let mut waits = vec![0usize; graph.node.len()];
+    let mut users: Vec<Vec<usize>> = vec![Vec::new(); graph.node.len()];
+    for (i, node) in graph.node.iter().enumerate() {
+        for name in reads(node) {
+            match maker.get(name) {
+                Some(&m) => {
+                    users[m].push(i);
+                    waits[i] += 1;
+                }
+                None if given.contains(name) => {}
+                None => {
+                    let what = format!("it reads {name:?}, which nothing makes");
+                    return Err(Error::Invalid { at: describe(node), what });
+                }
+            }
+        }
+    }
+    // Among nodes that are ready, the earliest in the file goes first: a sorted file keeps its order.
+    let mut ready: std::collections::BTreeSet<usize> = (0..waits.len()).filter(|&i| waits[i] == 0).collect();
+    let mut order = Vec::with_capacity(waits.len());
+    while let Some(i) = ready.pop_first() {
+        order.push(i);
+        for &user in &users[i] {
+            waits[user] -= 1;
+            if waits[user] == 0 {
+                ready.insert(user);
+            }
+        }
+    }
+    match waits.iter().position(|&w| w > 0) {
+        Some(i) => Err(Error::Invalid { at: describe(&graph.node[i]), what: "it depends on its own output".into() }),
+        None => Ok(order),
+    }
+}
+
+/// The attributes of a node by name and type, and the operator set they are to be read by.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes<'a> {
+    /// The node.
+    pub node: &'a NodeProto,
+    /// The version of ONNX's operator set.
+    pub opset: i64,
+}
+
+impl<'a> Attributes<'a> {
+    /// The attribute `name`, if present.
+    pub fn get(&self, name: &str) -> Option<&'a AttributeProto> {
+        self.node.attribute.iter().find(|a| a.name() == name)
+    }
+
+    /// An integer, or `default`.
+    pub fn int(&self, name: &str, default: i64) -> i64 {
+        self.get(name).and_then(|a| a.i).unwrap_or(default)
+    }
+
+    /// A float, or `default`.
+    pub fn float(&self, name: &str, default: f32) -> f64 {
+        self.get(name).and_then(|a| a.f).unwrap_or(default).into()
+    }
+
+    /// A list of integers.
+    pub fn ints(&self, name: &str) -> Option<&'a [i64]> {
+        self.get(name).map(|a| a.ints.as_slice())
+    }
+
+    /// A string, or `default`.
+    pub fn string(&self, name: &str, default: &'static str) -> &'a str {
+        self.get(name).and_then(|a| a.s.as_ref()).and_then(|s| std::str::from_utf8(s).ok()).unwrap_or(default)
+    }
+
+    /// A tensor.
+    ///
+    /// # Errors
+    /// Those of [`Tensor::from_proto`].
+    pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, Fault> {
+        self.get(name).and_then(|a| a.t.as_ref()).map(Tensor::from_proto).transpose()
+    }
+}
+
+/// The axis `axis` of a value of rank `rank`, counted from the end where negative.
+///
+/// # Errors
+/// [`Fault::Invalid`] when it lies outside.
+pub fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
+    let at = if axis < 0 { axis.checked_add(rank as i64).unwrap_or(-1) } else { axis };
+    match usize::try_from(at) {
+        Ok(a) if a < rank => Ok(a),
+        _ => invalid(format!("axis {axis} of a value with {rank} axes")),
+    }
+}

@@ -1,0 +1,279 @@
+//! Cutting a model at a layer and a score: which output is explained, and what lies between the two.
+
+use crate::error::{Fault, near};
+use crate::graph::{Attributes, reads};
+use crate::onnx::{NodeProto, ValueInfoProto};
+use crate::ops::{self, Dependence, Layout};
+use crate::shape::{Dim, Shapes, declared};
+use crate::tensor::is_float;
+use crate::{Error, Model};
+use std::collections::{HashMap, HashSet};
+
+/// The score that is explained: one entry of `logits` for each class.
+#[derive(Clone, Debug)]
+pub struct Score {
+    /// The model's output that it belongs to.
+    pub output: String,
+    /// The value whose entries are the class scores: the output, or what went into its final activation.
+    pub logits: String,
+    /// The number of classes.
+    pub classes: usize,
+    /// The final activation that was walked back through: its operator, if there was one.
+    pub activation: Option<String>,
+}
+
+/// What lies between a target layer and the score.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The target layer's activation A.
+    pub layer: String,
+    /// The score.
+    pub score: Score,
+    /// The nodes through which A reaches the logits, in the order in which they run.
+    pub path: Vec<usize>,
+    /// How each value depends on A; values that do not are left out.
+    pub dependence: HashMap<String, Dependence>,
+    /// The axis of A that counts channels.
+    pub channels: usize,
+    /// The axes of A that count places.
+    pub space: Vec<usize>,
+}
+
+/// Operators at the end of a network that turn class scores into probabilities.
+const FINAL: &[&str] = &["Softmax", "LogSoftmax", "Sigmoid"];
+
+/// The input that carries the image: the first of rank 3 or more, else the first.
+///
+/// # Errors
+/// [`Error::Invalid`] for a model without inputs.
+pub fn image_input(model: &Model) -> Result<&ValueInfoProto, Error> {
+    let wide = model.inputs().find(|i| declared(i).len() >= 3);
+    wide.or_else(|| model.inputs().next())
+        .ok_or_else(|| Error::Invalid { at: "the file".into(), what: "the network has no input".into() })
+}
+
+/// The score of the output `output`, or of the one that looks most like class scores.
+///
+/// With `keep` the output is taken as it is; otherwise a final Softmax, LogSoftmax or Sigmoid is walked back through.
+///
+/// # Errors
+/// [`Error::NotFound`] for an unknown output, [`Error::Argument`] when no output holds one score a class.
+pub fn score(model: &Model, shapes: &Shapes, output: Option<&str>, keep: bool) -> Result<Score, Error> {
+    let names: Vec<&str> = model.graph().output.iter().map(|o| o.name()).collect();
+    let candidates: Vec<&str> = match output {
+        Some(name) if names.contains(&name) => vec![name],
+        Some(name) => {
+            return Err(Error::NotFound {
+                kind: "output",
+                name: name.to_owned(),
+                near: near(name, names.iter().copied()),
+            });
+        }
+        None => names.clone(),
+    };
+    let scores: Vec<Score> = candidates.iter().filter_map(|name| score_of(model, shapes, name, keep)).collect();
+    // Among several outputs, the one that ends in a probability is the class score: a detector's boxes do not.
+    let best = scores.iter().find(|s| s.activation.is_some()).or(scores.first());
+    best.cloned().ok_or_else(|| {
+        let shown = |name: &&str| format!("{name:?} {}", shapes.dims(name).map_or("of unknown shape".into(), |d| show(&d)));
+        Error::Argument(format!(
+            "no output holds one score a class ([N, classes]): {}. Networks with dense outputs (segmentation, detection) cannot be explained yet",
+            candidates.iter().map(shown).collect::<Vec<_>>().join(", ")
+        ))
+    })
+}
+
+/// `[N, 512, 7, 7]`.
+pub fn show(dims: &[Dim]) -> String {
+    let one = |d: &Dim| match d {
+        Dim::Fixed(n) => n.to_string(),
+        Dim::Batch(1) => "N".to_owned(),
+        Dim::Batch(n) => format!("{n}N"),
+    };
+    format!("[{}]", dims.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+/// How many classes a value of the extents `dims` scores, if it scores classes: `[N, K]`, `[N, K, 1, 1]`, `[N]`.
+fn classes(dims: &[Dim]) -> Option<usize> {
+    match dims {
+        [Dim::Batch(1)] | [Dim::Fixed(1)] => Some(1),
+        [Dim::Batch(1) | Dim::Fixed(_), rest @ ..] => {
+            let sizes: Option<Vec<usize>> =
+                rest.iter().map(|d| if let Dim::Fixed(n) = d { Some(*n) } else { None }).collect();
+            let sizes = sizes?;
+            (sizes.iter().filter(|&&n| n != 1).count() <= 1).then(|| sizes.iter().product()).filter(|&k| k > 0)
+        }
+        _ => None,
+    }
+}
+
+fn score_of(model: &Model, shapes: &Shapes, output: &str, keep: bool) -> Option<Score> {
+    let count = classes(&shapes.dims(output)?)?;
+    if !is_float(shapes.dtype(output)?) {
+        return None;
+    }
+    let plain = Score { output: output.to_owned(), logits: output.to_owned(), classes: count, activation: None };
+    if keep {
+        return Some(plain);
+    }
+    // Renaming nodes between the activation and the output are passed.
+    let mut at = output;
+    while let Some(node) = model.maker(at) {
+        let input = node.input.first()?;
+        if FINAL.contains(&node.op_type()) && node.domain().is_empty() {
+            let over_classes = node.op_type() == "Sigmoid" || sums_over_classes(model, shapes, node, input);
+            let logits = over_classes && shapes.dims(input).and_then(|d| classes(&d)) == Some(count);
+            return Some(if logits {
+                Score { logits: input.clone(), activation: Some(node.op_type().to_owned()), ..plain }
+            } else {
+                plain
+            });
+        }
+        let renames =
+            matches!(node.op_type(), "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Cast" | "Dropout");
+        if !renames || shapes.dims(input).and_then(|d| classes(&d)) != Some(count) {
+            break;
+        }
+        at = input;
+    }
+    Some(plain)
+}
+
+/// Whether a softmax normalises over the axis that counts the classes.
+fn sums_over_classes(model: &Model, shapes: &Shapes, node: &NodeProto, input: &str) -> bool {
+    let Some(dims) = shapes.dims(input) else { return false };
+    let a = Attributes { node, opset: model.opset() };
+    let axis = crate::graph::axis(a.int("axis", if model.opset() >= 13 { -1 } else { 1 }), dims.len());
+    let Ok(axis) = axis else { return false };
+    let at_axis = dims.get(axis).map_or(0, |d| d.per_image());
+    axis > 0 && (model.opset() < 13 || Some(at_axis) == classes(&dims))
+}
+
+/// Cuts the model between `layer` and `score`.
+///
+/// `channels` names A's channel axis where the graph does not tell it.
+///
+/// # Errors
+/// [`Error::NotFound`] with near names for an unknown layer, [`Error::Argument`] for one without places, or one that
+/// the score does not depend on.
+pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels: Option<i64>) -> Result<Head, Error> {
+    if !model.has_value(layer) {
+        return Err(Error::NotFound { kind: "layer", name: layer.to_owned(), near: near(layer, model.values()) });
+    }
+    let refuse = |what: String| {
+        Err(Error::Argument(format!("the layer {layer:?} {what}; `hirescam layers` lists those that can be explained")))
+    };
+    let Some(dims) = shapes.dims(layer) else {
+        return match &shapes.fault {
+            Some(fault) => refuse(format!("has an unknown shape, because of {fault}")),
+            None => refuse(
+                "has an unknown shape: an operator before it is unknown and the file holds no shape information".into(),
+            ),
+        };
+    };
+    if !shapes.dtype(layer).is_some_and(is_float) {
+        return refuse("does not hold floating-point numbers".into());
+    }
+    if dims.len() < 3 {
+        return refuse(format!("has the shape {}: no axes of space", show(&dims)));
+    }
+    let channels = match channels {
+        Some(axis) => crate::graph::axis(axis, dims.len())
+            .map_err(|_| Error::Argument(format!("{layer:?} has no axis {axis}")))?,
+        None => channel_axis(model, shapes, layer).unwrap_or(1),
+    };
+    let space = (1..dims.len()).filter(|&a| a != channels).collect();
+    let dependence = dependence(model, shapes, layer);
+    let path = path(model, &dependence, &score.logits);
+    if dependence.get(&score.logits).is_none() || layer == score.logits {
+        return refuse(format!("does not lead to the score {:?}", score.logits));
+    }
+    Ok(Head { layer: layer.to_owned(), score: score.clone(), path, dependence, channels, space })
+}
+
+/// How each value depends on `start`.
+pub fn dependence(model: &Model, shapes: &Shapes, start: &str) -> HashMap<String, Dependence> {
+    let mut dependence = HashMap::from([(start.to_owned(), Dependence::Smooth)]);
+    for (_, node) in model.order() {
+        let on = reads(node).iter().filter_map(|r| dependence.get(*r)).max().copied();
+        let Some(on) = on.filter(|_| !shape_only(node)) else { continue };
+        for output in node.output.iter().filter(|o| !o.is_empty() && *o != start) {
+            let float = shapes.dtype(output).is_none_or(is_float);
+            dependence.insert(output.clone(), if float { on } else { Dependence::Discrete });
+        }
+    }
+    dependence
+}
+
+/// Whether a node reads only the shape of its input, never its values.
+pub fn shape_only(node: &NodeProto) -> bool {
+    matches!(node.op_type(), "Shape" | "Size")
+}
+
+/// The nodes that depend on the layer and that `goal` needs.
+fn path(model: &Model, dependence: &HashMap<String, Dependence>, goal: &str) -> Vec<usize> {
+    let mut needed: HashSet<&str> = HashSet::from([goal]);
+    let mut path = Vec::new();
+    for (i, node) in model.order().rev() {
+        let reaches = node.output.iter().any(|o| needed.contains(o.as_str()) && dependence.contains_key(o));
+        if reaches && !shape_only(node) && reads(node).iter().any(|r| dependence.contains_key(*r)) {
+            needed.extend(reads(node));
+            path.push(i);
+        }
+    }
+    path.reverse();
+    path
+}
+
+/// The axis that counts channels, as far as the operators before the value tell.
+pub fn channel_axis(model: &Model, shapes: &Shapes, value: &str) -> Option<usize> {
+    let rank = |v: &str| shapes.dims(v).map(|d| d.len());
+    let mut at = value;
+    let mut perms: Vec<Vec<usize>> = Vec::new();
+    let mut axis = loop {
+        let n = rank(at)?;
+        let Some(node) = model.maker(at) else { break image_channels(&shapes.dims(at)?) };
+        let layout = ops::find(node).map_or(Layout::Other, |c| c.layout);
+        match layout {
+            Layout::ChannelsFirst => break 1,
+            Layout::ChannelsLast => break n.checked_sub(1)?,
+            Layout::Other => break 1,
+            Layout::Permuted => {
+                let a = Attributes { node, opset: model.opset() };
+                perms.push(match a.ints("perm") {
+                    Some(perm) => perm.iter().map(|&p| usize::try_from(p).ok()).collect::<Option<_>>()?,
+                    None => (0..n).rev().collect(),
+                });
+            }
+            Layout::Same => {}
+        }
+        // Of several inputs the first that is as wide and not a stored tensor decides.
+        at = node.input.iter().find(|i| model.initializer(i).is_none() && rank(i) == Some(n))?;
+    };
+    for perm in perms.iter().rev() {
+        axis = perm.iter().position(|&p| p == axis)?;
+    }
+    Some(axis)
+}
+
+/// The channel axis of an image: the last if that alone looks like colours, else the second.
+pub fn image_channels(dims: &[Dim]) -> usize {
+    let colours = |d: Option<&Dim>| matches!(d, Some(Dim::Fixed(1 | 3 | 4)));
+    if dims.len() >= 3 && colours(dims.last()) && !colours(dims.get(1)) { dims.len() - 1 } else { 1 }
+}
+
+impl Head {
+    /// The dependence of each input of `node` on the layer.
+    pub fn inputs(&self, node: &NodeProto) -> Vec<Dependence> {
+        node.input.iter().map(|i| self.dependence.get(i).copied().unwrap_or(Dependence::None)).collect()
+    }
+}
+
+/// Keeps a fault's words when no node is at hand.
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Invalid(what) | Fault::Unsupported(what) => Error::Argument(what),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! ONNX bytes → head → derivative → map → ONNX bytes.
+//!
+//! A trained network comes in as the bytes of an ONNX file. This crate cuts out its *head* (what lies between a
+//! target layer and the class score), emits the head's derivative as ordinary ONNX nodes, adds the map that a
+//! [CAM method](cam) makes of activation and gradient, and hands the network back with the map as one more output.
+//! It also says, from the graph alone, what is [proven](certify) of such a map.
+//!
+//! The crate is pure: no IO, no threads, no engine, and no panic on any file.
+//!
+//! ```text
+//! bytes ─ onnx::read ─► Model ─ head::cut ─► Head ─ grad::vjp ─► gradient ─ cam::attach ─► Explaining ─ onnx::write ─► bytes
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod build;
+pub mod cam;
+pub mod certify;
+mod error;
+pub mod grad;
+pub mod graph;
+pub mod head;
+pub mod layers;
+pub mod onnx;
+pub mod ops;
+pub mod reference;
+pub mod shape;
+pub mod tensor;
+
+pub use error::{Error, near};
+pub use graph::Model;
+pub use tensor::Tensor;

@@ -1,0 +1,377 @@
+//! Functions of one variable, applied everywhere.
+//!
+//! At a kink the derivative is the one PyTorch takes, which `fixtures/kinks` records.
+
+use super::{Card, Kind, affine, case, fact, like_first, map, piecewise, tensor};
+use crate::error::{Fault, unsupported};
+use crate::graph::Attributes;
+use crate::tensor::{DataType, Tensor, is_float};
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+/// The cards of this family.
+pub const CARDS: &[Card] = &[
+    ABS,
+    CAST,
+    CLIP,
+    DROPOUT,
+    ELU,
+    ERF,
+    EXP,
+    GELU,
+    GELU_MICROSOFT,
+    HARD_SIGMOID,
+    HARD_SWISH,
+    IDENTITY,
+    LEAKY_RELU,
+    LOG,
+    NEG,
+    NOT,
+    RECIPROCAL,
+    RELU,
+    SIGMOID,
+    SOFTPLUS,
+    SQRT,
+    TANH,
+];
+
+const ELEMENTWISE: Card = Card { shape: like_first, cases: || vec![case().x(&[2, 3, 4])], ..Card::BASE };
+
+/// y = |x|; the derivative at 0 is 0.
+const ABS: Card = Card {
+    name: "Abs",
+    eval: |_, x| map(x, f64::abs),
+    vjp: Some(|s| {
+        let (x, dy) = (s.x(0)?, s.dy()?);
+        Ok(vec![Some(x.gt(x.scalar(0.0)).select(dy, x.lt(x.scalar(0.0)).select(-dy, dy.scalar(0.0))))])
+    }),
+    linearity: piecewise,
+    ..ELEMENTWISE
+};
+
+const CAST: Card = Card {
+    name: "Cast",
+    shape: |a, x| {
+        let mut out = like_first(a, x)?;
+        for fact in &mut out {
+            fact.dtype = cast_to(a)?;
+        }
+        Ok(out)
+    },
+    eval: |a, x| {
+        let (to, mut out) = (cast_to(a)?, map(x, |v| v)?);
+        for t in &mut out {
+            t.dtype = to;
+            match to {
+                DataType::Bool => t.data.mapv_inplace(|v| f64::from(u8::from(v != 0.0))),
+                _ if !is_float(to) => t.data.mapv_inplace(f64::trunc),
+                _ => {}
+            }
+        }
+        Ok(out)
+    },
+    vjp: Some(|s| Ok(vec![Some(s.dy()?.cast(s.x(0)?.dtype()))])),
+    linearity: affine,
+    kind: Kind::Movement,
+    cases: || vec![case().x(&[2, 3]).set("to", DataType::Float as i64)],
+    ..ELEMENTWISE
+};
+
+fn cast_to(a: &Attributes) -> Result<DataType, Fault> {
+    match DataType::try_from(a.int("to", 0) as i32) {
+        Ok(DataType::String | DataType::Undefined) | Err(_) => {
+            unsupported(format!("a cast to element type {}", a.int("to", 0)))
+        }
+        Ok(to) => Ok(to),
+    }
+}
+
+/// y = min(max(x, low), high); the derivative is 1 strictly between the bounds and 0 at them, as of PyTorch's ReLU6.
+const CLIP: Card = Card {
+    name: "Clip",
+    eval: |a, x| {
+        let (low, high) = clip_bounds(a, x);
+        map(x, |v| v.max(low).min(high))
+    },
+    vjp: Some(|s| {
+        // Bounds are inputs since operator set 11. The output tells on which side x was, and engines can go on
+        // fusing the Clip into the convolution before it, which a use of x would prevent.
+        let (y, mut d) = (s.y()?, s.dy()?);
+        let zero = d.scalar(0.0);
+        let bound = |i: usize, name: &str| match s.attributes.get(name).and_then(|a| a.f) {
+            Some(v) => Some(y.scalar(v.into())),
+            None => s.x.get(i).copied().flatten(),
+        };
+        if let Some(low) = bound(1, "min") {
+            d = y.gt(low).select(d, zero);
+        }
+        if let Some(high) = bound(2, "max") {
+            d = y.lt(high).select(d, zero);
+        }
+        Ok(vec![Some(d)])
+    }),
+    linearity: piecewise,
+    cases: || {
+        vec![
+            case().x(&[3, 5]).scalar(-0.5).scalar(1.0),
+            case().x(&[3, 5]).absent().scalar(1.0),
+            case().x(&[3, 5]).scalar(0.0),
+            case().x(&[3, 5]),
+            case().x(&[3, 5]).set("min", 0.0f32).set("max", 1.5f32).opset(10),
+        ]
+    },
+    ..ELEMENTWISE
+};
+
+fn clip_bounds(a: &Attributes, x: &[Option<&Tensor>]) -> (f64, f64) {
+    let bound = |i: usize, name: &str, open: f64| {
+        let given = x.get(i).copied().flatten().and_then(Tensor::scalar);
+        given.or(a.get(name).and_then(|a| a.f).map(f64::from)).unwrap_or(open)
+    };
+    (bound(1, "min", f64::NEG_INFINITY), bound(2, "max", f64::INFINITY))
+}
+
+/// y = x: at inference nothing is dropped.
+const DROPOUT: Card = Card {
+    name: "Dropout",
+    shape: |a, x| {
+        let x = fact(x, 0)?;
+        let mut out = vec![super::Fact::new(x.dtype, x.shape.clone())];
+        if a.node.output.len() > 1 {
+            out.push(super::Fact::new(DataType::Bool, x.shape.clone()));
+        }
+        Ok(out)
+    },
+    eval: |a, x| {
+        let mut out = map(x, |v| v)?;
+        if a.node.output.len() > 1 {
+            out.push(Tensor { dtype: DataType::Bool, data: tensor(x, 0)?.data.mapv(|_| 1.0) });
+        }
+        Ok(out)
+    },
+    vjp: Some(|s| {
+        let training = s.x.get(2).copied().flatten();
+        match training.map(|t| t.known().and_then(|t| t.scalar())) {
+            None | Some(Some(0.0)) => Ok(vec![Some(s.dy()?)]),
+            _ => unsupported("Dropout in training mode"),
+        }
+    }),
+    linearity: affine,
+    kind: Kind::Movement,
+    limits: "inference only",
+    ..ELEMENTWISE
+};
+
+/// y = x for x > 0, else α(eˣ − 1).
+const ELU: Card = Card {
+    name: "Elu",
+    eval: |a, x| {
+        let alpha = a.float("alpha", 1.0);
+        map(x, |v| if v > 0.0 { v } else { alpha * v.exp_m1() })
+    },
+    vjp: Some(|s| {
+        let (x, y, dy) = (s.x(0)?, s.y()?, s.dy()?);
+        Ok(vec![Some(x.gt(x.scalar(0.0)).select(dy, dy * (y + s.attributes.float("alpha", 1.0))))])
+    }),
+    cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("alpha", 0.5f32)],
+    ..ELEMENTWISE
+};
+
+const ERF: Card = Card {
+    name: "Erf",
+    eval: |_, x| map(x, erf),
+    vjp: Some(|s| {
+        let x = s.x(0)?;
+        Ok(vec![Some(s.dy()? * (-(x * x)).exp() * (2.0 / PI.sqrt()))])
+    }),
+    ..ELEMENTWISE
+};
+
+/// The error function to 1e-15: its Taylor series near 0, a continued fraction of erfc beyond.
+fn erf(x: f64) -> f64 {
+    let a = x.abs();
+    if a < 2.5 {
+        let (mut term, mut sum) = (a, a);
+        for n in 1..80 {
+            let n = f64::from(n);
+            term *= -a * a / n;
+            sum += term / (2.0 * n + 1.0);
+        }
+        (2.0 / PI.sqrt() * sum).copysign(x)
+    } else {
+        let mut tail = a;
+        for k in (1..=60).rev() {
+            tail = a + f64::from(k) / 2.0 / tail;
+        }
+        (1.0 - (-a * a).exp() / PI.sqrt() / tail).copysign(x)
+    }
+}
+
+const EXP: Card =
+    Card { name: "Exp", eval: |_, x| map(x, f64::exp), vjp: Some(|s| Ok(vec![Some(s.dy()? * s.y()?)])), ..ELEMENTWISE };
+
+/// y = x·Φ(x), or with `approximate = "tanh"` x/2·(1 + tanh(√(2/π)(x + 0.044715x³))).
+/// Hendrycks & Gimpel 2016, arXiv:1606.08415.
+const GELU: Card = Card {
+    name: "Gelu",
+    eval: |a, x| match a.string("approximate", "none") {
+        "tanh" => map(x, |v| v / 2.0 * (1.0 + (TANH_SCALE * (v + 0.044715 * v * v * v)).tanh())),
+        _ => map(x, |v| v / 2.0 * (1.0 + erf(v * FRAC_1_SQRT_2))),
+    },
+    vjp: Some(|s| {
+        let (x, dy) = (s.x(0)?, s.dy()?);
+        let slope = if s.attributes.string("approximate", "none") == "tanh" {
+            let t = ((x * x * x * 0.044715 + x) * TANH_SCALE).tanh();
+            let inner = (x * x * (3.0 * 0.044715) + 1.0) * TANH_SCALE;
+            (t + 1.0) * 0.5 + x * 0.5 * (t.scalar(1.0) - t * t) * inner
+        } else {
+            let cdf = ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
+            cdf + x * (x * x * -0.5).exp() * (1.0 / (2.0 * PI).sqrt())
+        };
+        Ok(vec![Some(dy * slope)])
+    }),
+    cases: || vec![case().x(&[3, 5]).opset(20), case().x(&[3, 5]).set("approximate", "tanh").opset(20)],
+    ..ELEMENTWISE
+};
+
+/// √(2/π).
+const TANH_SCALE: f64 = 0.797_884_560_802_865_4;
+
+const GELU_MICROSOFT: Card = Card { domain: "com.microsoft", cases: Vec::new, ..GELU };
+
+/// y = min(max(αx + β, 0), 1).
+const HARD_SIGMOID: Card = Card {
+    name: "HardSigmoid",
+    eval: |a, x| {
+        let (alpha, beta) = (a.float("alpha", 0.2), a.float("beta", 0.5));
+        map(x, |v| (alpha * v + beta).clamp(0.0, 1.0))
+    },
+    vjp: Some(|s| {
+        let (y, d) = (s.y()?, s.dy()? * s.attributes.float("alpha", 0.2));
+        let zero = d.scalar(0.0);
+        Ok(vec![Some(y.gt(y.scalar(0.0)).select(y.lt(y.scalar(1.0)).select(d, zero), zero))])
+    }),
+    linearity: piecewise,
+    cases: || vec![case().x_in(&[3, 7], -4.0, 4.0), case().x_in(&[3, 7], -4.0, 4.0).set("alpha", 1.0f32 / 6.0)],
+    ..ELEMENTWISE
+};
+
+/// y = x·min(max(x/6 + ½, 0), 1). Howard et al. 2019, arXiv:1905.02244.
+const HARD_SWISH: Card = Card {
+    name: "HardSwish",
+    eval: |_, x| map(x, |v| v * (v / 6.0 + 0.5).clamp(0.0, 1.0)),
+    vjp: Some(|s| {
+        let (x, dy) = (s.x(0)?, s.dy()?);
+        let inner = dy * (x * (1.0 / 3.0) + 0.5);
+        let upper = x.lt(x.scalar(3.0)).select(inner, dy);
+        Ok(vec![Some(x.gt(x.scalar(-3.0)).select(upper, dy.scalar(0.0)))])
+    }),
+    cases: || vec![case().x_in(&[3, 7], -4.5, 4.5)],
+    ..ELEMENTWISE
+};
+
+const IDENTITY: Card = Card {
+    name: "Identity",
+    eval: |_, x| map(x, |v| v),
+    vjp: Some(|s| Ok(vec![Some(s.dy()?)])),
+    linearity: affine,
+    kind: Kind::Movement,
+    ..ELEMENTWISE
+};
+
+/// y = x for x > 0, else αx; the derivative at 0 is α.
+const LEAKY_RELU: Card = Card {
+    name: "LeakyRelu",
+    eval: |a, x| {
+        let alpha = a.float("alpha", 0.01);
+        map(x, |v| if v > 0.0 { v } else { alpha * v })
+    },
+    vjp: Some(|s| {
+        let (alpha, dy) = (s.attributes.float("alpha", 0.01), s.dy()?);
+        // With α ≥ 0 the output has the input's sign, and engines can go on fusing the convolution before it.
+        let sign = if alpha >= 0.0 { s.y()? } else { s.x(0)? };
+        Ok(vec![Some(sign.gt(sign.scalar(0.0)).select(dy, dy * alpha))])
+    }),
+    linearity: piecewise,
+    cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("alpha", -0.3f32)],
+    ..ELEMENTWISE
+};
+
+const LOG: Card = Card {
+    name: "Log",
+    eval: |_, x| map(x, f64::ln),
+    vjp: Some(|s| Ok(vec![Some(s.dy()? / s.x(0)?)])),
+    cases: || vec![case().x_in(&[3, 5], 0.2, 3.0)],
+    ..ELEMENTWISE
+};
+
+const NEG: Card = Card {
+    name: "Neg",
+    eval: |_, x| map(x, |v| -v),
+    vjp: Some(|s| Ok(vec![Some(-s.dy()?)])),
+    linearity: affine,
+    ..ELEMENTWISE
+};
+
+const NOT: Card =
+    Card { name: "Not", eval: |_, x| map(x, |v| f64::from(u8::from(v == 0.0))), cases: Vec::new, ..ELEMENTWISE };
+
+const RECIPROCAL: Card = Card {
+    name: "Reciprocal",
+    eval: |_, x| map(x, |v| 1.0 / v),
+    vjp: Some(|s| {
+        let y = s.y()?;
+        Ok(vec![Some(-(s.dy()? * y * y))])
+    }),
+    linearity: |_| super::Linearity::Ratio,
+    cases: || vec![case().x_in(&[3, 5], 0.3, 3.0)],
+    ..ELEMENTWISE
+};
+
+/// y = max(x, 0); the derivative at 0 is 0. Taken from the output, so that engines can go on fusing the convolution
+/// before it.
+const RELU: Card = Card {
+    name: "Relu",
+    eval: |_, x| map(x, |v| v.max(0.0)),
+    vjp: Some(|s| Ok(vec![Some(s.y()?.where_gt(0.0, s.dy()?))])),
+    linearity: piecewise,
+    ..ELEMENTWISE
+};
+
+const SIGMOID: Card = Card {
+    name: "Sigmoid",
+    eval: |_, x| map(x, |v| 1.0 / (1.0 + (-v).exp())),
+    vjp: Some(|s| {
+        let y = s.y()?;
+        Ok(vec![Some(s.dy()? * y * (y.scalar(1.0) - y))])
+    }),
+    ..ELEMENTWISE
+};
+
+/// y = ln(1 + eˣ).
+const SOFTPLUS: Card = Card {
+    name: "Softplus",
+    eval: |_, x| map(x, |v| v.max(0.0) + (-v.abs()).exp().ln_1p()),
+    vjp: Some(|s| {
+        let y = s.y()?;
+        Ok(vec![Some(s.dy()? * (y.scalar(1.0) - (-y).exp()))])
+    }),
+    ..ELEMENTWISE
+};
+
+const SQRT: Card = Card {
+    name: "Sqrt",
+    eval: |_, x| map(x, f64::sqrt),
+    vjp: Some(|s| Ok(vec![Some(s.dy()? / (s.y()? * 2.0))])),
+    cases: || vec![case().x_in(&[3, 5], 0.2, 3.0)],
+    ..ELEMENTWISE
+};
+
+const TANH: Card = Card {
+    name: "Tanh",
+    eval: |_, x| map(x, f64::tanh),
+    vjp: Some(|s| {
+        let y = s.y()?;
+        Ok(vec![Some(s.dy()? * (y.scalar(1.0) - y * y))])
+    }),
+    ..ELEMENTWISE
+};

@@ -1,0 +1,224 @@
+//! Arithmetic on two or more values, with broadcasting.
+
+use super::{Card, Dependence, Kind, Linearity, affine, case, fact, piecewise, product, tensor};
+use crate::error::{Fault, invalid};
+use crate::graph::Attributes;
+use crate::shape::Fact;
+use crate::tensor::{DataType, Tensor, is_float};
+use ndarray::{ArrayD, IxDyn, Zip};
+
+/// The cards of this family.
+pub const CARDS: &[Card] =
+    &[ADD, AND, DIV, EQUAL, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL, MOD, MUL, OR, POW, PRELU, SUB, SUM];
+
+/// The shape of values of the shapes `all` broadcast against each other, by NumPy's rule.
+///
+/// # Errors
+/// [`Fault::Invalid`] when they do not fit.
+pub fn broadcast(all: &[&[usize]]) -> Result<Vec<usize>, Fault> {
+    let rank = all.iter().map(|s| s.len()).max().unwrap_or(0);
+    let mut shape = vec![1; rank];
+    for s in all {
+        for (out, &n) in shape.iter_mut().skip(rank - s.len()).zip(*s) {
+            match (*out, n) {
+                (a, b) if a == b || b == 1 => {}
+                (1, b) => *out = b,
+                _ => return invalid(format!("the shapes {all:?} do not broadcast")),
+            }
+        }
+    }
+    Ok(shape)
+}
+
+/// `t` repeated to `shape`.
+pub(super) fn stretch(t: &Tensor, shape: &[usize]) -> Result<ArrayD<f64>, Fault> {
+    match t.data.broadcast(IxDyn(shape)) {
+        Some(view) => Ok(view.to_owned()),
+        None => invalid(format!("the shape {:?} does not broadcast to {shape:?}", t.shape())),
+    }
+}
+
+fn pairwise(x: &[Option<&Tensor>], f: impl Fn(f64, f64) -> f64) -> Result<Tensor, Fault> {
+    let (a, b) = (tensor(x, 0)?, tensor(x, 1)?);
+    let shape = broadcast(&[a.shape(), b.shape()])?;
+    let (mut data, other) = (stretch(a, &shape)?, stretch(b, &shape)?);
+    Zip::from(&mut data).and(&other).for_each(|a, &b| *a = f(*a, b));
+    Ok(Tensor { dtype: a.dtype, data })
+}
+
+fn compare(x: &[Option<&Tensor>], f: impl Fn(f64, f64) -> bool) -> Result<Vec<Tensor>, Fault> {
+    let data = pairwise(x, |a, b| f64::from(u8::from(f(a, b))))?.data;
+    Ok(vec![Tensor { dtype: DataType::Bool, data }])
+}
+
+fn broadcast_shape(_: &Attributes, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault> {
+    let shapes: Vec<&[usize]> = inputs.iter().flatten().map(|f| f.shape.as_slice()).collect();
+    Ok(vec![Fact::new(fact(inputs, 0)?.dtype, broadcast(&shapes)?)])
+}
+
+fn broadcast_bool(a: &Attributes, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault> {
+    let mut out = broadcast_shape(a, inputs)?;
+    out.iter_mut().for_each(|f| f.dtype = DataType::Bool);
+    Ok(out)
+}
+
+const PAIR: Card = Card { shape: broadcast_shape, cases: pairs, ..Card::BASE };
+const COMPARISON: Card = Card { shape: broadcast_bool, cases: Vec::new, ..Card::BASE };
+
+fn pairs() -> Vec<super::Case> {
+    vec![
+        case().x(&[2, 3, 4]).x(&[2, 3, 4]),
+        case().x(&[2, 3, 4]).x(&[3, 1]),
+        case().x(&[4]).x(&[2, 3, 4]),
+        case().x(&[2, 1, 4]).x(&[2, 3, 1]),
+        case().x(&[2, 3, 4]).w(&[1]),
+    ]
+}
+
+const ADD: Card = Card {
+    name: "Add",
+    eval: |_, x| Ok(vec![pairwise(x, |a, b| a + b)?]),
+    vjp: Some(|s| {
+        let dy = s.dy()?;
+        Ok(vec![Some(s.unbroadcast(dy, 0)?), Some(s.unbroadcast(dy, 1)?)])
+    }),
+    linearity: affine,
+    kind: Kind::Join,
+    ..PAIR
+};
+
+const SUB: Card = Card {
+    name: "Sub",
+    eval: |_, x| Ok(vec![pairwise(x, |a, b| a - b)?]),
+    vjp: Some(|s| {
+        let dy = s.dy()?;
+        Ok(vec![Some(s.unbroadcast(dy, 0)?), Some(s.unbroadcast(-dy, 1)?)])
+    }),
+    linearity: affine,
+    kind: Kind::Join,
+    ..PAIR
+};
+
+const MUL: Card = Card {
+    name: "Mul",
+    eval: |_, x| Ok(vec![pairwise(x, |a, b| a * b)?]),
+    vjp: Some(|s| {
+        let (a, b, dy) = (s.x(0)?, s.x(1)?, s.dy()?);
+        Ok(vec![Some(s.unbroadcast(dy * b, 0)?), Some(s.unbroadcast(dy * a, 1)?)])
+    }),
+    linearity: product,
+    ..PAIR
+};
+
+const DIV: Card = Card {
+    name: "Div",
+    eval: |_, x| {
+        let integer = !is_float(tensor(x, 0)?.dtype);
+        if integer && tensor(x, 1)?.data.iter().any(|&v| v == 0.0) {
+            return invalid("an integer is divided by 0");
+        }
+        Ok(vec![pairwise(x, |a, b| if integer { (a / b).trunc() } else { a / b })?])
+    },
+    vjp: Some(|s| {
+        let (b, y, dy) = (s.x(1)?, s.y()?, s.dy()?);
+        Ok(vec![Some(s.unbroadcast(dy / b, 0)?), Some(s.unbroadcast(-(dy * y / b), 1)?)])
+    }),
+    linearity: |inputs| match inputs {
+        [_, Dependence::Smooth, ..] => Linearity::Ratio,
+        _ => Linearity::Affine,
+    },
+    cases: || vec![case().x(&[2, 3, 4]).x_in(&[2, 3, 4], 0.5, 2.0), case().x(&[2, 3, 4]).x_in(&[3, 1], -2.0, -0.5)],
+    ..PAIR
+};
+
+/// y = aᵇ; by its base only.
+const POW: Card = Card {
+    name: "Pow",
+    eval: |_, x| Ok(vec![pairwise(x, f64::powf)?]),
+    vjp: Some(|s| {
+        let (a, b, dy) = (s.x(0)?, s.x(1)?, s.dy()?);
+        let d = match b.known().and_then(|b| b.scalar()) {
+            Some(2.0) => dy * a * 2.0,
+            Some(p) => dy * a.pow(a.scalar(p - 1.0)) * p,
+            None => {
+                let b = b.cast(a.dtype());
+                dy * a.pow(b - b.scalar(1.0)) * b
+            }
+        };
+        Ok(vec![Some(s.unbroadcast(d, 0)?), None])
+    }),
+    limits: "by the base, not by the exponent",
+    cases: || {
+        vec![
+            case().x(&[2, 3]).scalar(2.0),
+            case().x(&[2, 3]).scalar(3.0),
+            case().x_in(&[2, 3], 0.3, 2.0).scalar(0.5),
+            case().x_in(&[2, 3], 0.3, 2.0).w(&[3]),
+        ]
+    },
+    ..PAIR
+};
+
+/// y = x for x > 0, else slope·x; by x only. He et al. 2015, arXiv:1502.01852.
+const PRELU: Card = Card {
+    name: "PRelu",
+    shape: |_, x| {
+        let (x, slope) = (fact(x, 0)?, fact(x, 1)?);
+        if broadcast(&[&x.shape, &slope.shape])? != x.shape {
+            return invalid(format!("slopes of the shape {:?} for {:?}", slope.shape, x.shape));
+        }
+        Ok(vec![Fact::new(x.dtype, x.shape.clone())])
+    },
+    eval: |_, x| Ok(vec![pairwise(x, |v, slope| if v > 0.0 { v } else { slope * v })?]),
+    vjp: Some(|s| {
+        let (x, slope, dy) = (s.x(0)?, s.x(1)?, s.dy()?);
+        Ok(vec![Some(x.gt(x.scalar(0.0)).select(dy, dy * slope)), None])
+    }),
+    linearity: |inputs| match inputs {
+        [_, Dependence::None] => Linearity::Piecewise,
+        _ => Linearity::Smooth,
+    },
+    limits: "by the values, not by the slopes",
+    cases: || vec![case().x(&[2, 3, 4]).w(&[3, 1]), case().x(&[2, 3]).w(&[1])],
+    ..Card::BASE
+};
+
+const SUM: Card = Card {
+    name: "Sum",
+    eval: |_, x| {
+        let all: Vec<&Tensor> = x.iter().flatten().copied().collect();
+        let shape = broadcast(&all.iter().map(|t| t.shape()).collect::<Vec<_>>())?;
+        let mut data = ArrayD::zeros(IxDyn(&shape));
+        for t in all {
+            data += &stretch(t, &shape)?;
+        }
+        Ok(vec![Tensor { dtype: tensor(x, 0)?.dtype, data }])
+    },
+    vjp: Some(|s| (0..s.x.len()).map(|i| Ok(Some(s.unbroadcast(s.dy()?, i)?))).collect()),
+    linearity: affine,
+    kind: Kind::Join,
+    cases: || vec![case().x(&[2, 3]).x(&[3]).x(&[2, 1])],
+    ..PAIR
+};
+
+const MOD: Card = Card {
+    name: "Mod",
+    eval: |a, x| {
+        let floor = a.int("fmod", 0) == 0;
+        if !is_float(tensor(x, 0)?.dtype) && tensor(x, 1)?.data.iter().any(|&v| v == 0.0) {
+            return invalid("an integer is divided by 0");
+        }
+        Ok(vec![pairwise(x, |a, b| if floor { a - b * (a / b).floor() } else { a % b })?])
+    },
+    linearity: piecewise,
+    cases: Vec::new,
+    ..PAIR
+};
+
+const AND: Card = Card { name: "And", eval: |_, x| compare(x, |a, b| a != 0.0 && b != 0.0), ..COMPARISON };
+const OR: Card = Card { name: "Or", eval: |_, x| compare(x, |a, b| a != 0.0 || b != 0.0), ..COMPARISON };
+const EQUAL: Card = Card { name: "Equal", eval: |_, x| compare(x, |a, b| a == b), ..COMPARISON };
+const GREATER: Card = Card { name: "Greater", eval: |_, x| compare(x, |a, b| a > b), ..COMPARISON };
+const GREATER_OR_EQUAL: Card = Card { name: "GreaterOrEqual", eval: |_, x| compare(x, |a, b| a >= b), ..COMPARISON };
+const LESS: Card = Card { name: "Less", eval: |_, x| compare(x, |a, b| a < b), ..COMPARISON };
+const LESS_OR_EQUAL: Card = Card { name: "LessOrEqual", eval: |_, x| compare(x, |a, b| a <= b), ..COMPARISON };

@@ -1,0 +1,205 @@
+//! Convolutions over any number of spatial axes: 1-D, 2-D, 3-D.
+
+use super::window::Window;
+use super::{Card, Layout, case, fact, product, tensor};
+use crate::error::{Fault, invalid, unsupported};
+use crate::graph::Attributes;
+use crate::shape::{Dim, Fact};
+use crate::tensor::Tensor;
+use ndarray::{ArrayD, IxDyn};
+
+/// The cards of this family.
+pub const CARDS: &[Card] = &[CONV, CONV_TRANSPOSE];
+
+/// The extents of a convolution, checked: batch, channels and spatial extents of the input, filters, group.
+struct Extents<'a> {
+    n: usize,
+    c: usize,
+    spatial: &'a [usize],
+    /// First and second extent of the weights.
+    weight: [usize; 2],
+    kernel: &'a [usize],
+    group: usize,
+}
+
+fn extents<'a>(a: &Attributes, x: &'a [usize], w: &'a [usize]) -> Result<Extents<'a>, Fault> {
+    let ([n, c, spatial @ ..], [first, second, kernel @ ..]) = (x, w) else {
+        return invalid(format!("an input of the shape {x:?} with weights {w:?}"));
+    };
+    let group = usize::try_from(a.int("group", 1)).unwrap_or(0);
+    if group == 0 || kernel.len() != spatial.len() || c % group != 0 || first % group != 0 {
+        return invalid(format!("an input of the shape {x:?} with weights {w:?} in {group} groups"));
+    }
+    if a.ints("kernel_shape").is_some_and(|k| !k.iter().map(|&k| k as usize).eq(kernel.iter().copied())) {
+        return invalid(format!("kernel_shape {:?} with weights {w:?}", a.ints("kernel_shape").unwrap_or(&[])));
+    }
+    Ok(Extents { n: *n, c: *c, spatial, weight: [*first, *second], kernel, group })
+}
+
+fn bias_fits(inputs: &[Option<&Fact>], filters: usize) -> Result<(), Fault> {
+    match inputs.get(2).copied().flatten() {
+        Some(b) if b.shape != [filters] => invalid(format!("a bias of the shape {:?} for {filters} filters", b.shape)),
+        _ => Ok(()),
+    }
+}
+
+/// y[n,m,p] = b[m] + Σ_{c,k} w[m,c,k] · x[n,c,p·stride + k·dilation − pad].
+/// The cotangent of x is the transposed convolution of dy with the same weights.
+const CONV: Card = Card {
+    name: "Conv",
+    shape: |a, x| {
+        let (input, w) = (fact(x, 0)?, fact(x, 1)?);
+        let e = extents(a, &input.shape, &w.shape)?;
+        if e.weight[1] != e.c / e.group {
+            return invalid(format!("{} channels in {} groups with weights {:?}", e.c, e.group, w.shape));
+        }
+        bias_fits(x, e.weight[0])?;
+        let out = Window::of(a, e.kernel, e.spatial)?.outputs(e.spatial)?;
+        Ok(vec![Fact::new(input.dtype, [vec![e.n, e.weight[0]], out].concat())])
+    },
+    eval: |a, x| {
+        let (input, w) = (tensor(x, 0)?, tensor(x, 1)?);
+        let e = extents(a, input.shape(), w.shape())?;
+        let window = Window::of(a, e.kernel, e.spatial)?;
+        let out = window.outputs(e.spatial)?;
+        let taps = window.taps(e.spatial, &out);
+        let (per_group, filters) = (e.c / e.group, e.weight[0]);
+        let (from, to, k): (usize, usize, usize) =
+            (e.spatial.iter().product(), out.iter().product(), e.kernel.iter().product());
+        let (xs, ws): (Vec<f64>, Vec<f64>) = (input.data.iter().copied().collect(), w.data.iter().copied().collect());
+        let bias: Option<Vec<f64>> = x.get(2).copied().flatten().map(|b| b.data.iter().copied().collect());
+        let mut y = vec![0.0; e.n * filters * to];
+        for n in 0..e.n {
+            for m in 0..filters {
+                let row = &mut y[(n * filters + m) * to..][..to];
+                row.fill(bias.as_ref().map_or(0.0, |b| b[m]));
+                for i in 0..per_group {
+                    let c = m / (filters / e.group) * per_group + i;
+                    let (plane, weights) = (&xs[(n * e.c + c) * from..][..from], &ws[(m * per_group + i) * k..][..k]);
+                    for t in &taps {
+                        row[t.output] += weights[t.kernel] * plane[t.input];
+                    }
+                }
+            }
+        }
+        Ok(vec![Tensor::new(input.dtype, &[vec![e.n, filters], out].concat(), y)?])
+    },
+    vjp: Some(|s| {
+        let (x, w, y) = (s.x(0)?, s.x(1)?, s.y()?);
+        let (xs, ws, ys) = (x.sizes(), w.sizes(), y.sizes());
+        let e = extents(&s.attributes, &xs, &ws)?;
+        let window = Window::of(&s.attributes, e.kernel, e.spatial)?;
+        let dy = s.dy()?;
+        // A convolution that mixes channels only keeps a cotangent that is the same at all places so.
+        let uniform = window.is_pointwise()
+            && dy.dims().iter().skip(2).all(|d| *d == Dim::Fixed(1))
+            && dy.dims().get(1) == y.dims().get(1);
+        let (dy, geometry) = match uniform {
+            true => (dy, Vec::new()),
+            false => (s.full_dy()?, window.transposed(e.spatial, ys.get(2..).unwrap_or(&[]))),
+        };
+        Ok(vec![Some(dy.conv_transpose(w, e.group as i64, geometry)), None, None])
+    }),
+    linearity: product,
+    layout: Layout::ChannelsFirst,
+    limits: "by the input, not by weights that depend on the layer",
+    cases: || {
+        vec![
+            case().x(&[2, 3, 5, 6]).w(&[4, 3, 3, 3]).w(&[4]),
+            case().x(&[1, 4, 7, 8]).w(&[6, 2, 3, 2]).set("group", 2).set("strides", [2, 3]).set("pads", [1, 0, 2, 1]),
+            case().x(&[1, 3, 8, 9]).w(&[3, 1, 3, 3]).set("group", 3).set("dilations", [2, 3]).set("pads", [2, 2, 2, 2]),
+            case().x(&[1, 2, 8, 7]).w(&[2, 2, 4, 4]).set("strides", [4, 4]),
+            case().x(&[1, 2, 7, 6]).w(&[2, 2, 3, 3]).set("strides", [2, 2]).set("auto_pad", "SAME_UPPER"),
+            case().x(&[1, 2, 7, 6]).w(&[2, 2, 2, 4]).set("strides", [2, 2]).set("auto_pad", "SAME_LOWER"),
+            case().x(&[1, 2, 7, 6]).w(&[2, 2, 3, 3]).set("auto_pad", "VALID"),
+            case().x(&[2, 3, 4, 4]).w(&[5, 3, 1, 1]),
+            case().x(&[2, 3, 9]).w(&[4, 3, 3]).w(&[4]).set("strides", [2]).set("pads", [1, 1]),
+            case().x(&[1, 2, 4, 5, 4]).w(&[3, 2, 2, 3, 2]).set("strides", [1, 2, 2]).set("pads", [1, 1, 0, 0, 1, 1]),
+        ]
+    },
+    ..Card::BASE
+};
+
+/// y[n,m,p·stride + k·dilation − pad] += w[c,m,k] · x[n,c,p]: the transpose of [`CONV`].
+const CONV_TRANSPOSE: Card = Card {
+    name: "ConvTranspose",
+    shape: |a, x| {
+        let (input, w) = (fact(x, 0)?, fact(x, 1)?);
+        let e = extents(a, &input.shape, &w.shape)?;
+        if e.weight[0] != e.c {
+            return invalid(format!("{} channels with weights {:?}", e.c, w.shape));
+        }
+        bias_fits(x, e.weight[1] * e.group)?;
+        let (_, out) = transposed_window(a, &e)?;
+        Ok(vec![Fact::new(input.dtype, [vec![e.n, e.weight[1] * e.group], out].concat())])
+    },
+    eval: |a, x| {
+        let (input, w) = (tensor(x, 0)?, tensor(x, 1)?);
+        let e = extents(a, input.shape(), w.shape())?;
+        let (window, out) = transposed_window(a, &e)?;
+        let (per_group, filters) = (e.weight[1], e.weight[1] * e.group);
+        let (from, to, k): (usize, usize, usize) =
+            (e.spatial.iter().product(), out.iter().product(), e.kernel.iter().product());
+        // The forward window leads from the larger side (here the output) to the smaller (here the input).
+        let taps = window.taps(&out, e.spatial);
+        let (xs, ws): (Vec<f64>, Vec<f64>) = (input.data.iter().copied().collect(), w.data.iter().copied().collect());
+        let mut y = vec![0.0; e.n * filters * to];
+        for n in 0..e.n {
+            for c in 0..e.c {
+                let group = c / (e.c / e.group);
+                for i in 0..per_group {
+                    let m = group * per_group + i;
+                    let (plane, weights) = (&xs[(n * e.c + c) * from..][..from], &ws[(c * per_group + i) * k..][..k]);
+                    let row = &mut y[(n * filters + m) * to..][..to];
+                    for t in &taps {
+                        row[t.input] += weights[t.kernel] * plane[t.output];
+                    }
+                }
+            }
+        }
+        let mut data = Tensor::new(input.dtype, &[vec![e.n, filters], out].concat(), y)?;
+        if let Some(bias) = x.get(2).copied().flatten() {
+            let mut shape = vec![1; data.data.ndim()];
+            shape[1] = filters;
+            let bias: ArrayD<f64> =
+                bias.data.to_shape(IxDyn(&shape)).map_err(|e| Fault::Invalid(e.to_string()))?.to_owned();
+            data.data += &bias;
+        }
+        Ok(vec![data])
+    },
+    vjp: None,
+    linearity: product,
+    layout: Layout::ChannelsFirst,
+    limits: "no auto_pad, no output_shape",
+    cases: || {
+        vec![
+            case()
+                .x(&[2, 3, 4, 5])
+                .w(&[3, 2, 3, 3])
+                .set("strides", [2, 2])
+                .set("pads", [1, 1, 1, 1])
+                .set("output_padding", [1, 1]),
+            case().x(&[2, 4, 3]).w(&[4, 2, 3]).set("group", 2).set("strides", [2]).set("output_padding", [1]),
+            case().x(&[1, 2, 3, 3, 2]).w(&[2, 2, 2, 2, 2]).w(&[2]),
+        ]
+    },
+    ..Card::BASE
+};
+
+fn transposed_window(a: &Attributes, e: &Extents) -> Result<(Window, Vec<usize>), Fault> {
+    if a.get("output_shape").is_some() || !matches!(a.string("auto_pad", "NOTSET"), "NOTSET" | "VALID" | "") {
+        return unsupported("a transposed convolution with output_shape or auto_pad");
+    }
+    let window = Window::of(a, e.kernel, e.spatial)?;
+    let extra =
+        a.ints("output_padding").filter(|p| !p.is_empty()).map(<[i64]>::to_vec).unwrap_or(vec![0; e.spatial.len()]);
+    let along = |axis: usize| {
+        let reached = window.strides[axis].checked_mul(e.spatial[axis].saturating_sub(1))? + window.reach(axis);
+        let padded = reached.checked_add_signed(isize::try_from(*extra.get(axis)?).ok()?)?;
+        padded.checked_sub(window.begin[axis] + window.end[axis]).filter(|&n| n > 0)
+    };
+    match (0..e.spatial.len()).map(along).collect() {
+        Some(out) => Ok((window, out)),
+        None => invalid("pads or output_padding that do not fit the extents"),
+    }
+}

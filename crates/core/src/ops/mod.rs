@@ -1,0 +1,462 @@
+//! Op cards: all that is known of an operator, in one place.
+//!
+//! A card says how an operator's shapes follow from its inputs, what it computes (in f64, the executable
+//! specification), how a cotangent goes back through it, and whether it is affine. To add an operator or a rule,
+//! write a card in the family's file; the row in that file's table is all the registration there is.
+
+use crate::build::Value;
+use crate::error::Fault;
+use crate::graph::Attributes;
+use crate::onnx::{AttributeProto, NodeProto, attribute_proto::AttributeType};
+use crate::shape::{Dim, Fact};
+use crate::tensor::Tensor;
+
+pub mod activation;
+pub mod arithmetic;
+pub mod convolution;
+pub mod linear;
+pub mod movement;
+pub mod normalization;
+pub mod pooling;
+pub mod reduction;
+pub mod selection;
+pub mod window;
+
+/// What is known of one operator.
+#[derive(Debug)]
+pub struct Card {
+    /// ONNX's name.
+    pub name: &'static str,
+    /// The operator set's domain; empty for ONNX's own.
+    pub domain: &'static str,
+    /// Element types and shapes of the outputs. Everything `eval` relies on is checked here.
+    pub shape: fn(&Attributes, &[Option<&Fact>]) -> Result<Vec<Fact>, Fault>,
+    /// The outputs in f64.
+    pub eval: fn(&Attributes, &[Option<&Tensor>]) -> Result<Vec<Tensor>, Fault>,
+    /// The cotangents of the inputs, from the cotangents of the outputs; `None` where there is no rule.
+    pub vjp: Option<Rule>,
+    /// Whether the operator is affine in the inputs that depend on the target layer.
+    pub linearity: fn(&[Dependence]) -> Linearity,
+    /// What the operator does with the axes of its first input.
+    pub layout: Layout,
+    /// What a person would call the operator when choosing a layer.
+    pub kind: Kind,
+    /// What the card does not cover, for the list of operators.
+    pub limits: &'static str,
+    /// Settings under which the tests try the card.
+    pub cases: fn() -> Vec<Case>,
+}
+
+/// A derivative rule: emits, for each input, its cotangent (to be broadcast to the input's shape), `None` where the
+/// operator cannot be differentiated by that input.
+pub type Rule = for<'g> fn(&Site<'g, '_>) -> Result<Vec<Option<Value<'g>>>, Fault>;
+
+/// The place where a rule is applied.
+pub struct Site<'g, 'a> {
+    /// The node's attributes.
+    pub attributes: Attributes<'a>,
+    /// The inputs.
+    pub x: Vec<Option<Value<'g>>>,
+    /// The outputs.
+    pub y: Vec<Value<'g>>,
+    /// The cotangents of the outputs, `None` where nothing depends on that output. Each broadcasts to its output: an
+    /// extent of 1 stands for the same cotangent all along the axis.
+    pub dy: Vec<Option<Value<'g>>>,
+}
+
+impl<'g> Site<'g, '_> {
+    /// Input `i`.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] when the node does not have it.
+    pub fn x(&self, i: usize) -> Result<Value<'g>, Fault> {
+        self.x.get(i).copied().flatten().ok_or_else(|| Fault::Invalid(format!("input {i} is missing")))
+    }
+
+    /// The first output.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] when the node has none.
+    pub fn y(&self) -> Result<Value<'g>, Fault> {
+        self.y.first().copied().ok_or_else(|| Fault::Invalid("it has no output".into()))
+    }
+
+    /// The cotangent of the first output, possibly with extents of 1 that stand for the whole axis.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] when only other outputs lead to the score.
+    pub fn dy(&self) -> Result<Value<'g>, Fault> {
+        self.dy
+            .first()
+            .copied()
+            .flatten()
+            .ok_or_else(|| Fault::Invalid("the score does not use its first output".into()))
+    }
+
+    /// The cotangent of the first output in that output's whole shape.
+    ///
+    /// # Errors
+    /// As [`Site::dy`].
+    pub fn full_dy(&self) -> Result<Value<'g>, Fault> {
+        Ok(self.dy()?.expand_as(self.y()?))
+    }
+
+    /// Sums `d`, which broadcasts to the output, over the axes along which input `i` was broadcast.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] when the node does not have the input.
+    pub fn unbroadcast(&self, d: Value<'g>, i: usize) -> Result<Value<'g>, Fault> {
+        let (x, y) = (self.x(i)?.dims(), self.y()?.dims());
+        let lead = y.len().saturating_sub(x.len());
+        let mut d = d.with_rank(y.len());
+        let (mut sum, mut times) = (Vec::new(), 1.0);
+        for (axis, &extent) in y.iter().enumerate() {
+            let broadcast = axis < lead || (x.get(axis - lead) == Some(&Dim::Fixed(1)) && extent != Dim::Fixed(1));
+            if !broadcast {
+                continue;
+            }
+            match (d.dims().get(axis), extent) {
+                (Some(Dim::Fixed(1)), Dim::Fixed(n)) => times *= n as f64,
+                (Some(Dim::Fixed(1)), Dim::Batch(_)) => {
+                    d = d.expand_as(self.y()?);
+                    sum.push(axis);
+                }
+                _ => sum.push(axis),
+            }
+        }
+        if !sum.is_empty() {
+            d = d.reduce_sum(&sum, true);
+        }
+        if times != 1.0 {
+            d = d * times;
+        }
+        Ok(if lead > 0 { d.drop_leading(lead) } else { d })
+    }
+}
+
+/// How a value depends on the target layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dependence {
+    /// Not at all.
+    None,
+    /// Only by steps, through indices or comparisons.
+    Discrete,
+    /// With a derivative.
+    Smooth,
+}
+
+/// What kind of function an operator is in the inputs that depend on the target layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Linearity {
+    /// f(A) = L·A + c.
+    Affine,
+    /// Affine on each of finitely many regions.
+    Piecewise,
+    /// Anything else.
+    Smooth,
+    /// Anything else that may also be blind to the scale of its input: a quotient, a normalisation.
+    Ratio,
+}
+
+/// Affine whichever inputs depend on the layer.
+pub fn affine(_: &[Dependence]) -> Linearity {
+    Linearity::Affine
+}
+
+/// Piecewise affine.
+pub fn piecewise(_: &[Dependence]) -> Linearity {
+    Linearity::Piecewise
+}
+
+/// Not affine.
+pub fn smooth(_: &[Dependence]) -> Linearity {
+    Linearity::Smooth
+}
+
+/// A product: affine as long as one factor alone depends on the layer.
+pub fn product(inputs: &[Dependence]) -> Linearity {
+    match inputs.iter().filter(|&&d| d == Dependence::Smooth).count() {
+        0 | 1 => Linearity::Affine,
+        _ => Linearity::Smooth,
+    }
+}
+
+/// What an operator does with the axes of its first input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Leaves them as they are.
+    Same,
+    /// Takes and gives `[N, C, spatial…]`.
+    ChannelsFirst,
+    /// Takes and gives `[N, …, C]`.
+    ChannelsLast,
+    /// Permutes them by `perm`.
+    Permuted,
+    /// Makes other axes.
+    Other,
+}
+
+/// What a person would call an operator when choosing a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It computes.
+    Compute,
+    /// It only moves or renames values.
+    Movement,
+    /// It pools over space.
+    Pooling,
+    /// It brings branches together.
+    Join,
+}
+
+impl Card {
+    /// A card without derivative that keeps axes and computes: the base that cards are written from.
+    pub const BASE: Card = Card {
+        name: "",
+        domain: "",
+        shape: |_, _| Err(Fault::Unsupported("no shape rule".into())),
+        eval: |_, _| Err(Fault::Unsupported("no evaluation".into())),
+        vjp: None,
+        linearity: smooth,
+        layout: Layout::Same,
+        kind: Kind::Compute,
+        limits: "",
+        cases: Vec::new,
+    };
+}
+
+/// All cards, by family.
+pub fn all() -> impl Iterator<Item = &'static Card> {
+    FAMILIES.iter().flat_map(|f| f.iter())
+}
+
+const FAMILIES: &[&[Card]] = &[
+    activation::CARDS,
+    arithmetic::CARDS,
+    convolution::CARDS,
+    linear::CARDS,
+    movement::CARDS,
+    normalization::CARDS,
+    pooling::CARDS,
+    reduction::CARDS,
+    selection::CARDS,
+];
+
+/// The card for a node's operator, if there is one.
+pub fn find(node: &NodeProto) -> Option<&'static Card> {
+    use std::{collections::HashMap, sync::LazyLock};
+    static INDEX: LazyLock<HashMap<(&str, &str), &Card>> =
+        LazyLock::new(|| all().map(|c| ((c.domain, c.name), c)).collect());
+    let domain = if node.domain() == "ai.onnx" { "" } else { node.domain() };
+    INDEX.get(&(domain, node.op_type())).copied()
+}
+
+// ---- what cards share ------------------------------------------------------------------------------------------
+
+/// Input `i` of a shape rule.
+pub(crate) fn fact<'a>(inputs: &[Option<&'a Fact>], i: usize) -> Result<&'a Fact, Fault> {
+    inputs.get(i).copied().flatten().ok_or_else(|| Fault::Invalid(format!("input {i} is missing")))
+}
+
+/// Input `i` of an evaluation.
+pub(crate) fn tensor<'a>(inputs: &[Option<&'a Tensor>], i: usize) -> Result<&'a Tensor, Fault> {
+    inputs.get(i).copied().flatten().ok_or_else(|| Fault::Invalid(format!("input {i} is missing")))
+}
+
+/// The known integers of input `i`, `None` when the input is absent.
+pub(crate) fn known_ints(inputs: &[Option<&Fact>], i: usize) -> Result<Option<Vec<i64>>, Fault> {
+    match inputs.get(i).copied().flatten() {
+        None => Ok(None),
+        Some(Fact { value: Some(value), .. }) => Ok(Some(value.to_ints())),
+        Some(_) => Err(Fault::Unsupported(format!("its input {i} is only known at run time"))),
+    }
+}
+
+/// Integers of the attribute `name`, or of input `i` where newer operator sets have moved them.
+pub(crate) fn ints_of(
+    a: &Attributes,
+    name: &str,
+    inputs: &[Option<&Fact>],
+    i: usize,
+) -> Result<Option<Vec<i64>>, Fault> {
+    match a.ints(name) {
+        Some(list) => Ok(Some(list.to_vec())),
+        None => known_ints(inputs, i),
+    }
+}
+
+/// The same for an evaluation.
+pub(crate) fn ints_in(a: &Attributes, name: &str, inputs: &[Option<&Tensor>], i: usize) -> Option<Vec<i64>> {
+    match a.ints(name) {
+        Some(list) => Some(list.to_vec()),
+        None => inputs.get(i).copied().flatten().map(Tensor::to_ints),
+    }
+}
+
+/// The shape rule of operators whose output is like their first input.
+pub(crate) fn like_first(_: &Attributes, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault> {
+    let x = fact(inputs, 0)?;
+    Ok(vec![Fact::new(x.dtype, x.shape.clone())])
+}
+
+/// Evaluates a function of one variable everywhere.
+pub(crate) fn map(inputs: &[Option<&Tensor>], f: impl Fn(f64) -> f64) -> Result<Vec<Tensor>, Fault> {
+    let x = tensor(inputs, 0)?;
+    Ok(vec![Tensor { dtype: x.dtype, data: x.data.mapv(f) }])
+}
+
+// ---- cases for the tests ---------------------------------------------------------------------------------------
+
+/// One setting under which the tests try a card: attributes and inputs.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The attributes.
+    pub attributes: Vec<AttributeProto>,
+    /// The inputs.
+    pub inputs: Vec<Given>,
+    /// The operator set's version.
+    pub opset: i64,
+    /// How many outputs the node has.
+    pub outputs: usize,
+}
+
+/// An input of a [`Case`].
+#[derive(Clone, Debug)]
+pub enum Given {
+    /// Random floats of a shape within a range; the derivative by it is checked.
+    Varied(Vec<usize>, f64, f64),
+    /// Random floats of a shape within a range; nothing is differentiated by it.
+    Weight(Vec<usize>, f64, f64),
+    /// A constant.
+    Fixed(Tensor),
+    /// Left out.
+    Absent,
+}
+
+/// An empty case at operator set 17.
+pub fn case() -> Case {
+    Case { attributes: Vec::new(), inputs: Vec::new(), opset: 17, outputs: 1 }
+}
+
+impl Case {
+    /// Adds an input to differentiate by, within ±2.
+    pub fn x(self, shape: &[usize]) -> Self {
+        self.x_in(shape, -2.0, 2.0)
+    }
+    /// Adds an input to differentiate by, within a range.
+    pub fn x_in(mut self, shape: &[usize], low: f64, high: f64) -> Self {
+        self.inputs.push(Given::Varied(shape.to_vec(), low, high));
+        self
+    }
+    /// Adds random weights.
+    pub fn w(self, shape: &[usize]) -> Self {
+        self.w_in(shape, -1.0, 1.0)
+    }
+    /// Adds random weights within a range.
+    pub fn w_in(mut self, shape: &[usize], low: f64, high: f64) -> Self {
+        self.inputs.push(Given::Weight(shape.to_vec(), low, high));
+        self
+    }
+    /// Adds a constant.
+    pub fn fixed(mut self, tensor: Tensor) -> Self {
+        self.inputs.push(Given::Fixed(tensor));
+        self
+    }
+    /// Adds a float scalar.
+    pub fn scalar(self, v: f64) -> Self {
+        self.fixed(Tensor::float(ndarray::arr0(v).into_dyn()))
+    }
+    /// Adds a list of integers as an input.
+    pub fn list(self, v: &[i64]) -> Self {
+        self.fixed(Tensor::ints(v))
+    }
+    /// Leaves an input out.
+    pub fn absent(mut self) -> Self {
+        self.inputs.push(Given::Absent);
+        self
+    }
+    /// Sets an attribute.
+    pub fn set(mut self, name: &str, value: impl Into<Setting>) -> Self {
+        self.attributes.push(attribute(name, value));
+        self
+    }
+    /// Sets the operator set's version.
+    pub fn opset(mut self, version: i64) -> Self {
+        self.opset = version;
+        self
+    }
+    /// Sets the number of outputs.
+    pub fn outputs(mut self, n: usize) -> Self {
+        self.outputs = n;
+        self
+    }
+}
+
+/// The value of an attribute.
+pub enum Setting {
+    /// An integer.
+    Int(i64),
+    /// Integers.
+    Ints(Vec<i64>),
+    /// A float.
+    Float(f32),
+    /// A string.
+    Text(String),
+    /// A tensor.
+    Tensor(crate::onnx::TensorProto),
+}
+
+impl From<i64> for Setting {
+    fn from(v: i64) -> Self {
+        Setting::Int(v)
+    }
+}
+impl From<Vec<i64>> for Setting {
+    fn from(v: Vec<i64>) -> Self {
+        Setting::Ints(v)
+    }
+}
+impl<const N: usize> From<[i64; N]> for Setting {
+    fn from(v: [i64; N]) -> Self {
+        Setting::Ints(v.to_vec())
+    }
+}
+impl From<f32> for Setting {
+    fn from(v: f32) -> Self {
+        Setting::Float(v)
+    }
+}
+impl From<&str> for Setting {
+    fn from(v: &str) -> Self {
+        Setting::Text(v.to_owned())
+    }
+}
+
+/// An attribute of a node.
+pub fn attribute(name: &str, value: impl Into<Setting>) -> AttributeProto {
+    let mut a = AttributeProto { name: Some(name.to_owned()), ..Default::default() };
+    let kind = match value.into() {
+        Setting::Int(i) => {
+            a.i = Some(i);
+            AttributeType::Int
+        }
+        Setting::Ints(list) => {
+            a.ints = list;
+            AttributeType::Ints
+        }
+        Setting::Float(f) => {
+            a.f = Some(f);
+            AttributeType::Float
+        }
+        Setting::Text(s) => {
+            a.s = Some(s.into_bytes().into());
+            AttributeType::String
+        }
+        Setting::Tensor(t) => {
+            a.t = Some(t);
+            AttributeType::Tensor
+        }
+    };
+    a.r#type = Some(kind as i32);
+    a
+}

@@ -1,0 +1,302 @@
+//! Shapes and small constants of every value, from the op cards at two batch sizes.
+//!
+//! No symbolic algebra: shapes are inferred with a batch of 2 and a batch of 3. An extent that differs follows the
+//! batch. (2 and 3 and not 1 and 2, so that a batch is never mistaken for an extent of 1 that broadcasts.)
+
+use crate::error::Fault;
+use crate::graph::Attributes;
+use crate::onnx::{TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use crate::ops;
+use crate::tensor::{self, DataType};
+use crate::{Error, Model, Tensor};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What is known of a value at one batch size.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    /// Element type.
+    pub dtype: DataType,
+    /// Extents.
+    pub shape: Vec<usize>,
+    /// The values, where they are few and do not depend on the input.
+    pub value: Option<Arc<Tensor>>,
+}
+
+impl Fact {
+    /// A value that is not known beforehand.
+    pub fn new(dtype: DataType, shape: impl Into<Vec<usize>>) -> Self {
+        Fact { dtype, shape: shape.into(), value: None }
+    }
+
+    /// A known constant.
+    pub fn constant(tensor: Tensor) -> Self {
+        Fact { dtype: tensor.dtype, shape: tensor.shape().to_vec(), value: Some(Arc::new(tensor)) }
+    }
+}
+
+/// The facts of a graph's values by name.
+pub type Facts = HashMap<String, Fact>;
+
+/// One extent of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dim {
+    /// The same for every batch.
+    Fixed(usize),
+    /// So many times the batch size.
+    Batch(usize),
+}
+
+impl Dim {
+    /// The extent for one image.
+    pub fn per_image(self) -> usize {
+        match self {
+            Dim::Fixed(n) | Dim::Batch(n) => n,
+        }
+    }
+}
+
+/// Constants of up to so many elements are evaluated while shapes are inferred: enough for every shape chain and for
+/// vectors over channels or classes, too little for weights.
+const FOLD: usize = 65_536;
+/// The batch sizes at which the shapes of a network with a free batch are inferred.
+const BATCHES: [usize; 2] = [2, 3];
+
+/// The facts of a model at one or two batch sizes.
+#[derive(Debug)]
+pub struct Shapes {
+    /// Facts with the batch size they hold for: two sizes where the batch is free, one where the file fixes it.
+    pub probes: Vec<(usize, Facts)>,
+    /// The first node that could not be followed, if any.
+    pub fault: Option<Error>,
+}
+
+impl Shapes {
+    /// Infers the shapes of all values of `model` whose input `image` has `shape` (`None` where the file says all).
+    ///
+    /// The first entry of `shape` is the batch; it counts only where the file fixes the batch.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the file leaves extents open and `shape` does not give them, or contradicts the file.
+    pub fn infer(model: &Model, image: &str, shape: Option<&[usize]>) -> Result<Self, Error> {
+        let info = model.inputs().find(|i| i.name() == image);
+        let info = info.ok_or_else(|| Error::Argument(format!("the model has no input {image:?}")))?;
+        let batch = declared(info).first().copied().flatten();
+        let at = |batch: usize| -> Result<(Facts, Option<Error>), Error> {
+            let image_shape = image_shape(info, shape, batch)?;
+            Ok(facts(model, image, &image_shape, batch))
+        };
+        if let Some(batch) = batch {
+            let (facts, fault) = at(batch)?;
+            return Ok(Shapes { probes: vec![(batch, facts)], fault });
+        }
+        let [(two, fault), (three, _)] = [at(BATCHES[0])?, at(BATCHES[1])?];
+        if fault.is_none() {
+            return Ok(Shapes { probes: vec![(BATCHES[0], two), (BATCHES[1], three)], fault });
+        }
+        // Some files declare a free batch and yet have a batch of 1 baked into a Reshape.
+        let (one, fault_at_one) = at(1)?;
+        if fault_at_one.is_none() {
+            return Ok(Shapes { probes: vec![(1, one)], fault: None });
+        }
+        Ok(Shapes { probes: vec![(BATCHES[0], two), (BATCHES[1], three)], fault })
+    }
+
+    /// Whether the network takes any number of images at once.
+    pub fn free_batch(&self) -> bool {
+        self.probes.len() > 1
+    }
+
+    /// The extents of `value`.
+    pub fn dims(&self, value: &str) -> Option<Vec<Dim>> {
+        let shapes: Option<Vec<&[usize]>> =
+            self.probes.iter().map(|(_, f)| f.get(value).map(|f| f.shape.as_slice())).collect();
+        merge(&shapes?, &self.probes.iter().map(|(b, _)| *b).collect::<Vec<_>>())
+    }
+
+    /// The element type of `value`.
+    pub fn dtype(&self, value: &str) -> Option<DataType> {
+        self.probes.first().and_then(|(_, f)| f.get(value)).map(|f| f.dtype)
+    }
+
+    /// The value of a small constant.
+    pub fn constant(&self, value: &str) -> Option<&Tensor> {
+        self.probes.first().and_then(|(_, f)| f.get(value)).and_then(|f| f.value.as_deref())
+    }
+}
+
+/// The extents that hold at every batch size, from the shapes at each; none when they follow no simple rule.
+pub fn merge(shapes: &[&[usize]], batches: &[usize]) -> Option<Vec<Dim>> {
+    let first = shapes.first()?;
+    let one = |axis: usize| {
+        let sizes: Option<Vec<usize>> = shapes.iter().map(|s| s.get(axis).copied()).collect();
+        let sizes = sizes?;
+        if sizes.windows(2).all(|w| matches!(w, [a, b] if a == b)) {
+            return sizes.first().map(|&n| Dim::Fixed(n));
+        }
+        let factor = sizes.first()?.checked_div(*batches.first()?)?;
+        sizes.iter().zip(batches).all(|(&s, &b)| s == factor * b).then_some(Dim::Batch(factor))
+    };
+    if shapes.iter().any(|s| s.len() != first.len()) {
+        return None;
+    }
+    (0..first.len()).map(one).collect()
+}
+
+/// The extents that the file declares for a value, `None` where it leaves them open.
+pub fn declared(info: &ValueInfoProto) -> Vec<Option<usize>> {
+    dimensions(info).map(|d| d.and_then(Result::ok)).collect()
+}
+
+/// The name that the file gives to the batch axis of `info`, if any.
+pub fn batch_name(info: &ValueInfoProto) -> Option<String> {
+    dimensions(info).next().flatten().and_then(Result::err)
+}
+
+/// Each extent of a value as the file has it: a number, a name, or nothing.
+fn dimensions(info: &ValueInfoProto) -> impl Iterator<Item = Option<Result<usize, String>>> + '_ {
+    let tensor = info.r#type.as_ref().and_then(tensor_type);
+    tensor.and_then(|t| t.shape.as_ref()).into_iter().flat_map(|s| &s.dim).map(|d| match &d.value {
+        Some(dimension::Value::DimValue(n)) => usize::try_from(*n).ok().filter(|&n| n > 0).map(Ok),
+        Some(dimension::Value::DimParam(name)) if !name.is_empty() => Some(Err(name.clone())),
+        _ => None,
+    })
+}
+
+fn tensor_type(t: &TypeProto) -> Option<&type_proto::Tensor> {
+    match &t.value {
+        Some(type_proto::Value::TensorType(tensor)) => Some(tensor),
+        _ => None,
+    }
+}
+
+fn element_type(info: &ValueInfoProto) -> Option<DataType> {
+    let tensor = info.r#type.as_ref().and_then(tensor_type)?;
+    DataType::try_from(tensor.elem_type()).ok()
+}
+
+/// The image's whole shape with `batch` images: the file's extents, and the caller's where the file leaves them open.
+fn image_shape(info: &ValueInfoProto, given: Option<&[usize]>, batch: usize) -> Result<Vec<usize>, Error> {
+    let declared = declared(info);
+    let name = info.name();
+    if let Some(given) = given.filter(|g| g.len() != declared.len()) {
+        let what =
+            format!("the input {name:?} has {} axes, the shape given {} ({given:?})", declared.len(), given.len());
+        return Err(Error::Argument(what));
+    }
+    let extent = |(axis, file): (usize, &Option<usize>)| match (axis, file, given.and_then(|g| g.get(axis))) {
+        (0, None, _) => Ok(batch),
+        (0, Some(n), _) => Ok(*n),
+        (_, Some(n), Some(g)) if n != g => Err(Error::Argument(format!(
+            "the input {name:?} has the shape {} and not {given:?}",
+            show(&declared),
+            given = given.unwrap_or(&[])
+        ))),
+        (_, Some(n), _) => Ok(*n),
+        (_, None, Some(g)) => Ok(*g),
+        (_, None, None) => Err(Error::Argument(format!(
+            "the input {name:?} has the open shape {}: say for which size the network is to be explained",
+            show(&declared)
+        ))),
+    };
+    declared.iter().enumerate().map(extent).collect()
+}
+
+/// `[?, 3, 224, 224]`.
+pub fn show(declared: &[Option<usize>]) -> String {
+    let parts: Vec<String> = declared.iter().map(|d| d.map_or("?".into(), |n| n.to_string())).collect();
+    format!("[{}]", parts.join(", "))
+}
+
+fn facts(model: &Model, image: &str, image_shape: &[usize], batch: usize) -> (Facts, Option<Error>) {
+    let mut facts = Facts::new();
+    let mut named: HashMap<String, usize> = HashMap::new();
+    for info in model.inputs() {
+        let sizes: Option<Vec<usize>> = if info.name() == image {
+            Some(image_shape.to_vec())
+        } else {
+            let each = dimensions(info).enumerate().map(|(axis, d)| match d {
+                Some(Ok(n)) => Some(n),
+                Some(Err(name)) => named.get(&name).copied().or((axis == 0).then_some(batch)),
+                None => (axis == 0).then_some(batch),
+            });
+            each.collect()
+        };
+        if let (Some(sizes), Some(dtype)) = (sizes, element_type(info)) {
+            for (d, &size) in dimensions(info).zip(&sizes) {
+                if let Some(Err(name)) = d {
+                    named.entry(name).or_insert(size);
+                }
+            }
+            facts.insert(info.name().to_owned(), Fact::new(dtype, sizes));
+        }
+    }
+    for proto in &model.graph().initializer {
+        if let (Ok(dtype), Ok(shape)) = (DataType::try_from(proto.data_type()), tensor::dims(proto)) {
+            let small = shape.iter().product::<usize>() <= FOLD;
+            let value = small.then(|| Tensor::from_proto(proto).ok()).flatten().map(Arc::new);
+            facts.insert(proto.name().to_owned(), Fact { dtype, shape, value });
+        }
+    }
+    let declared: HashMap<&str, &ValueInfoProto> =
+        model.graph().value_info.iter().chain(&model.graph().output).map(|v| (v.name(), v)).collect();
+    let mut fault = None;
+    for (_, node) in model.order() {
+        let known: Option<Vec<Option<&Fact>>> =
+            node.input.iter().map(|n| if n.is_empty() { Some(None) } else { facts.get(n).map(Some) }).collect();
+        let card = ops::find(node);
+        let made = match (card, known) {
+            (Some(card), Some(inputs)) => {
+                let attributes = Attributes { node, opset: model.opset() };
+                match outputs(card, &attributes, &inputs) {
+                    Ok(made) => made,
+                    Err(f) => {
+                        fault.get_or_insert(f.at(node));
+                        Vec::new()
+                    }
+                }
+            }
+            _ => Vec::new(),
+        };
+        for (i, name) in node.output.iter().enumerate().filter(|(_, n)| !n.is_empty()) {
+            let fact = made.get(i).cloned().or_else(|| {
+                let info = declared.get(name.as_str())?;
+                let sizes: Option<Vec<usize>> = dimensions(info)
+                    .map(|d| match d? {
+                        Ok(n) => Some(n),
+                        Err(name) => named.get(&name).copied(),
+                    })
+                    .collect();
+                Some(Fact::new(element_type(info)?, sizes?))
+            });
+            if let Some(fact) = fact {
+                facts.insert(name.clone(), fact);
+            }
+        }
+    }
+    (facts, fault)
+}
+
+/// The facts of a node's outputs: by the card's shape rule, and by value where all inputs are small constants.
+///
+/// # Errors
+/// The card's.
+pub fn outputs(card: &ops::Card, attributes: &Attributes, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault> {
+    let made = (card.shape)(attributes, inputs)?;
+    if made.iter().any(|f| f.value.is_some()) || made.iter().any(|f| f.shape.iter().product::<usize>() > FOLD) {
+        return Ok(made);
+    }
+    let values: Option<Vec<Option<&Tensor>>> = inputs
+        .iter()
+        .map(|i| match i {
+            None => Some(None),
+            Some(fact) => fact.value.as_deref().map(Some),
+        })
+        .collect();
+    match values {
+        Some(values) if !values.is_empty() => {
+            Ok((card.eval)(attributes, &values)?.into_iter().map(Fact::constant).collect())
+        }
+        _ => Ok(made),
+    }
+}

@@ -1,0 +1,167 @@
+//! A tensor of the reference: any element kind, kept in f64.
+
+use crate::error::{Fault, invalid, unsupported};
+use crate::onnx::{TensorProto, tensor_proto::DataLocation};
+use half::{bf16, f16};
+use ndarray::{ArrayD, IxDyn};
+
+pub use crate::onnx::tensor_proto::DataType;
+
+/// Values in f64 with the element type they stand for, in row-major order of `shape`.
+///
+/// Integers are exact up to 2⁵³; i64's largest and smallest values, which ONNX uses for "to the end", survive as well.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// The element type in the file or engine.
+    pub dtype: DataType,
+    /// The values.
+    pub data: ArrayD<f64>,
+}
+
+/// Whether values of `dtype` can have a derivative.
+pub fn is_float(dtype: DataType) -> bool {
+    matches!(dtype, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)
+}
+
+impl Tensor {
+    /// A tensor of `shape`; `values` must have as many elements.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] when the number of values is not the product of the shape.
+    pub fn new(dtype: DataType, shape: &[usize], values: Vec<f64>) -> Result<Self, Fault> {
+        let count = values.len();
+        match ArrayD::from_shape_vec(IxDyn(shape), values) {
+            Ok(data) => Ok(Tensor { dtype, data }),
+            Err(_) => invalid(format!("{count} values do not make the shape {shape:?}")),
+        }
+    }
+
+    /// A float32 tensor of any rank.
+    pub fn float(data: ArrayD<f64>) -> Self {
+        Tensor { dtype: DataType::Float, data }
+    }
+
+    /// A one-dimensional int64 tensor.
+    pub fn ints(values: &[i64]) -> Self {
+        Tensor {
+            dtype: DataType::Int64,
+            data: values.iter().map(|&v| v as f64).collect::<ndarray::Array1<f64>>().into_dyn(),
+        }
+    }
+
+    /// The extents.
+    pub fn shape(&self) -> &[usize] {
+        self.data.shape()
+    }
+
+    /// The values as int64 in row-major order.
+    pub fn to_ints(&self) -> Vec<i64> {
+        self.data.iter().map(|&v| v as i64).collect()
+    }
+
+    /// The first value, for tensors that hold one.
+    pub fn scalar(&self) -> Option<f64> {
+        if self.data.len() == 1 { self.data.iter().next().copied() } else { None }
+    }
+
+    /// Decodes a tensor of the file.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] when the data and the shape disagree, [`Fault::Unsupported`] for element types without numbers.
+    pub fn from_proto(proto: &TensorProto) -> Result<Self, Fault> {
+        if proto.data_location() == DataLocation::External {
+            return unsupported("its values are stored outside the file and were not loaded");
+        }
+        let Ok(dtype) = DataType::try_from(proto.data_type()) else {
+            return unsupported(format!("element type {}", proto.data_type()));
+        };
+        let shape = dims(proto)?;
+        let values: Vec<f64> = match &proto.raw_data {
+            Some(raw) if !raw.is_empty() => from_raw(dtype, raw)?,
+            _ => from_fields(dtype, proto)?,
+        };
+        Tensor::new(dtype, &shape, values)
+    }
+
+    /// Encodes the tensor under `name`, rounding to its element type.
+    ///
+    /// # Errors
+    /// [`Fault::Unsupported`] for element types that this crate never makes.
+    pub fn to_proto(&self, name: &str) -> Result<TensorProto, Fault> {
+        let values = self.data.iter().copied();
+        let raw: Vec<u8> = match self.dtype {
+            DataType::Float => values.flat_map(|v| (v as f32).to_le_bytes()).collect(),
+            DataType::Double => values.flat_map(f64::to_le_bytes).collect(),
+            DataType::Float16 => values.flat_map(|v| f16::from_f64(v).to_le_bytes()).collect(),
+            DataType::Bfloat16 => values.flat_map(|v| bf16::from_f64(v).to_le_bytes()).collect(),
+            DataType::Int64 => values.flat_map(|v| (v as i64).to_le_bytes()).collect(),
+            DataType::Int32 => values.flat_map(|v| (v as i32).to_le_bytes()).collect(),
+            DataType::Bool => values.map(|v| u8::from(v != 0.0)).collect(),
+            other => return unsupported(format!("writing element type {other:?}")),
+        };
+        Ok(TensorProto {
+            name: Some(name.to_owned()),
+            dims: self.shape().iter().map(|&d| d as i64).collect(),
+            data_type: Some(self.dtype as i32),
+            raw_data: Some(raw.into()),
+            ..Default::default()
+        })
+    }
+}
+
+/// The extents of a tensor of the file, checked.
+pub fn dims(proto: &TensorProto) -> Result<Vec<usize>, Fault> {
+    let mut count = 1usize;
+    let mut shape = Vec::with_capacity(proto.dims.len());
+    for &d in &proto.dims {
+        let Ok(d) = usize::try_from(d) else { return invalid(format!("extent {d} is negative")) };
+        let Some(product) = count.checked_mul(d).filter(|&p| p <= isize::MAX as usize / 8) else {
+            return invalid(format!("the shape {:?} is too large", proto.dims));
+        };
+        count = product;
+        shape.push(d);
+    }
+    Ok(shape)
+}
+
+fn from_raw(dtype: DataType, raw: &[u8]) -> Result<Vec<f64>, Fault> {
+    fn each<const N: usize>(raw: &[u8], value: impl Fn([u8; N]) -> f64) -> Result<Vec<f64>, Fault> {
+        let (chunks, rest) = raw.as_chunks::<N>();
+        if rest.is_empty() {
+            Ok(chunks.iter().map(|&c| value(c)).collect())
+        } else {
+            invalid(format!("{} bytes are no whole number of {N}-byte values", raw.len()))
+        }
+    }
+    match dtype {
+        DataType::Float => each(raw, |b| f32::from_le_bytes(b).into()),
+        DataType::Double => each(raw, f64::from_le_bytes),
+        DataType::Float16 => each(raw, |b| f16::from_le_bytes(b).into()),
+        DataType::Bfloat16 => each(raw, |b| bf16::from_le_bytes(b).into()),
+        DataType::Int64 => each(raw, |b| i64::from_le_bytes(b) as f64),
+        DataType::Uint64 => each(raw, |b| u64::from_le_bytes(b) as f64),
+        DataType::Int32 => each(raw, |b| i32::from_le_bytes(b).into()),
+        DataType::Uint32 => each(raw, |b| u32::from_le_bytes(b).into()),
+        DataType::Int16 => each(raw, |b| i16::from_le_bytes(b).into()),
+        DataType::Uint16 => each(raw, |b| u16::from_le_bytes(b).into()),
+        DataType::Int8 => each(raw, |[b]: [u8; 1]| f64::from(b as i8)),
+        DataType::Uint8 => each(raw, |[b]: [u8; 1]| b.into()),
+        DataType::Bool => each(raw, |[b]: [u8; 1]| f64::from(u8::from(b != 0))),
+        other => unsupported(format!("element type {other:?}")),
+    }
+}
+
+fn from_fields(dtype: DataType, proto: &TensorProto) -> Result<Vec<f64>, Fault> {
+    Ok(match dtype {
+        DataType::Float => proto.float_data.iter().map(|&v| v.into()).collect(),
+        DataType::Double => proto.double_data.clone(),
+        DataType::Int64 => proto.int64_data.iter().map(|&v| v as f64).collect(),
+        DataType::Uint64 | DataType::Uint32 => proto.uint64_data.iter().map(|&v| v as f64).collect(),
+        DataType::Float16 => proto.int32_data.iter().map(|&v| f16::from_bits(v as u16).into()).collect(),
+        DataType::Bfloat16 => proto.int32_data.iter().map(|&v| bf16::from_bits(v as u16).into()).collect(),
+        DataType::Int32 | DataType::Int16 | DataType::Int8 | DataType::Uint16 | DataType::Uint8 | DataType::Bool => {
+            proto.int32_data.iter().map(|&v| v.into()).collect()
+        }
+        other => return unsupported(format!("element type {other:?}")),
+    })
+}
