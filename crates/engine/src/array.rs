@@ -1,0 +1,291 @@
+//! The arrays that go into an engine and come out of it.
+
+use half::f16;
+use ndarray::{ArrayD, Dimension};
+
+/// An owned array of any shape, of one of the element kinds that engines take and give.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum Array {
+    F16(ArrayD<f16>),
+    F32(ArrayD<f32>),
+    F64(ArrayD<f64>),
+    I8(ArrayD<i8>),
+    I16(ArrayD<i16>),
+    I32(ArrayD<i32>),
+    I64(ArrayD<i64>),
+    U8(ArrayD<u8>),
+    U16(ArrayD<u16>),
+    U32(ArrayD<u32>),
+    U64(ArrayD<u64>),
+    Bool(ArrayD<bool>),
+}
+
+/// The kind of an [`Array`]'s elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum Kind {
+    F16,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    Bool,
+}
+
+/// `$body` with `$array` bound to the typed array inside `$value`, whichever kind it is of.
+macro_rules! with_array {
+    ($value:expr, $array:ident => $body:expr) => {
+        match $value {
+            $crate::Array::F16($array) => $body,
+            $crate::Array::F32($array) => $body,
+            $crate::Array::F64($array) => $body,
+            $crate::Array::I8($array) => $body,
+            $crate::Array::I16($array) => $body,
+            $crate::Array::I32($array) => $body,
+            $crate::Array::I64($array) => $body,
+            $crate::Array::U8($array) => $body,
+            $crate::Array::U16($array) => $body,
+            $crate::Array::U32($array) => $body,
+            $crate::Array::U64($array) => $body,
+            $crate::Array::Bool($array) => $body,
+        }
+    };
+}
+
+/// `$body` with `$element` standing for the element type of the [`Kind`] `$kind`.
+macro_rules! with_kind {
+    ($kind:expr, $element:ident => $body:expr) => {
+        match $kind {
+            $crate::Kind::F16 => $crate::array::with_kind!(@ half::f16, $element => $body),
+            $crate::Kind::F32 => $crate::array::with_kind!(@ f32, $element => $body),
+            $crate::Kind::F64 => $crate::array::with_kind!(@ f64, $element => $body),
+            $crate::Kind::I8 => $crate::array::with_kind!(@ i8, $element => $body),
+            $crate::Kind::I16 => $crate::array::with_kind!(@ i16, $element => $body),
+            $crate::Kind::I32 => $crate::array::with_kind!(@ i32, $element => $body),
+            $crate::Kind::I64 => $crate::array::with_kind!(@ i64, $element => $body),
+            $crate::Kind::U8 => $crate::array::with_kind!(@ u8, $element => $body),
+            $crate::Kind::U16 => $crate::array::with_kind!(@ u16, $element => $body),
+            $crate::Kind::U32 => $crate::array::with_kind!(@ u32, $element => $body),
+            $crate::Kind::U64 => $crate::array::with_kind!(@ u64, $element => $body),
+            $crate::Kind::Bool => $crate::array::with_kind!(@ bool, $element => $body),
+        }
+    };
+    (@ $type:ty, $element:ident => $body:expr) => {{
+        type $element = $type;
+        $body
+    }};
+}
+
+pub(crate) use {with_array, with_kind};
+
+impl Array {
+    /// The size along each axis; empty for a scalar.
+    pub fn shape(&self) -> &[usize] {
+        with_array!(self, array => array.shape())
+    }
+
+    /// How many elements it has.
+    pub fn len(&self) -> usize {
+        with_array!(self, array => array.len())
+    }
+
+    /// Whether it has no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What its elements are.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Array::F16(_) => Kind::F16,
+            Array::F32(_) => Kind::F32,
+            Array::F64(_) => Kind::F64,
+            Array::I8(_) => Kind::I8,
+            Array::I16(_) => Kind::I16,
+            Array::I32(_) => Kind::I32,
+            Array::I64(_) => Kind::I64,
+            Array::U8(_) => Kind::U8,
+            Array::U16(_) => Kind::U16,
+            Array::U32(_) => Kind::U32,
+            Array::U64(_) => Kind::U64,
+            Array::Bool(_) => Kind::Bool,
+        }
+    }
+
+    /// The array itself where its elements are `f32`.
+    pub fn as_f32(&self) -> Option<&ArrayD<f32>> {
+        match self {
+            Array::F32(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// The array itself where its elements are `i64`.
+    pub fn as_i64(&self) -> Option<&ArrayD<i64>> {
+        match self {
+            Array::I64(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// The elements as `f32`, rounded to nearest; `true` is 1.
+    pub fn to_f32(&self) -> ArrayD<f32> {
+        with_array!(self, array => array.mapv(Cast::f32))
+    }
+
+    /// As [`Array::to_f32`], without a copy where the elements are `f32` already.
+    pub fn into_f32(self) -> ArrayD<f32> {
+        match self {
+            Array::F32(array) => array,
+            other => other.to_f32(),
+        }
+    }
+
+    /// The elements as `f64`; exact for every kind but 64-bit integers beyond 2^53.
+    pub fn to_f64(&self) -> ArrayD<f64> {
+        with_array!(self, array => array.mapv(Cast::f64))
+    }
+
+    /// The elements as `i64`: fractions are cut off, and what lies outside takes the nearest end.
+    pub fn to_i64(&self) -> ArrayD<i64> {
+        with_array!(self, array => array.mapv(Cast::i64))
+    }
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 12] = [
+        Kind::F16,
+        Kind::F32,
+        Kind::F64,
+        Kind::I8,
+        Kind::I16,
+        Kind::I32,
+        Kind::I64,
+        Kind::U8,
+        Kind::U16,
+        Kind::U32,
+        Kind::U64,
+        Kind::Bool,
+    ];
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Kind::F16 => "float16",
+            Kind::F32 => "float32",
+            Kind::F64 => "float64",
+            Kind::I8 => "int8",
+            Kind::I16 => "int16",
+            Kind::I32 => "int32",
+            Kind::I64 => "int64",
+            Kind::U8 => "uint8",
+            Kind::U16 => "uint16",
+            Kind::U32 => "uint32",
+            Kind::U64 => "uint64",
+            Kind::Bool => "bool",
+        })
+    }
+}
+
+/// An element seen as one of the kinds that arithmetic is done in.
+trait Cast: Copy {
+    fn f32(self) -> f32;
+    fn f64(self) -> f64;
+    fn i64(self) -> i64;
+}
+
+macro_rules! cast {
+    ($($type:ty: $value:ident => $wide:expr),+ $(,)?) => {$(
+        impl Cast for $type {
+            fn f32(self) -> f32 {
+                let $value = self;
+                $wide as f32
+            }
+            fn f64(self) -> f64 {
+                let $value = self;
+                $wide as f64
+            }
+            fn i64(self) -> i64 {
+                let $value = self;
+                // Straight to i64, a large u64 would wrap round to a negative number.
+                ($wide as i128).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+            }
+        }
+    )+};
+}
+
+cast! {
+    f16: x => x.to_f64(),
+    f32: x => x,
+    f64: x => x,
+    i8: x => x,
+    i16: x => x,
+    i32: x => x,
+    i64: x => x,
+    u8: x => x,
+    u16: x => x,
+    u32: x => x,
+    u64: x => x,
+    bool: x => u8::from(x),
+}
+
+macro_rules! from_typed {
+    ($($variant:ident($type:ty)),+ $(,)?) => {$(
+        impl<D: Dimension> From<ndarray::Array<$type, D>> for Array {
+            fn from(array: ndarray::Array<$type, D>) -> Self {
+                Array::$variant(array.into_dyn())
+            }
+        }
+    )+};
+}
+
+from_typed! {
+    F16(f16), F32(f32), F64(f64),
+    I8(i8), I16(i16), I32(i32), I64(i64),
+    U8(u8), U16(u16), U32(u32), U64(u64),
+    Bool(bool),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{arr0, array};
+
+    #[test]
+    fn knows_shape_and_kind() {
+        let pixels = Array::from(array![[1u8, 2], [3, 4], [5, 6]]);
+        assert_eq!((pixels.shape(), pixels.len(), pixels.kind()), (&[3, 2][..], 6, Kind::U8));
+        assert_eq!(Array::from(arr0(1f32)).shape(), &[] as &[usize]);
+        assert!(Array::from(ndarray::Array2::<f32>::zeros((0, 3))).is_empty());
+    }
+
+    #[test]
+    fn converts_by_value() {
+        assert_eq!(Array::from(array![true, false]).to_f32(), array![1f32, 0.].into_dyn());
+        assert_eq!(Array::from(array![f16::from_f32(1.5)]).to_f64(), array![1.5].into_dyn());
+        assert_eq!(
+            Array::from(array![-1.9f32, 1e30, -1e30, f32::NAN]).to_i64(),
+            array![-1, i64::MAX, i64::MIN, 0].into_dyn()
+        );
+        assert_eq!(Array::from(array![u64::MAX]).to_i64(), array![i64::MAX].into_dyn());
+        assert_eq!(Array::from(array![i64::MAX]).to_i64(), array![i64::MAX].into_dyn());
+    }
+
+    #[test]
+    fn gives_its_own_without_a_copy() {
+        let array = Array::from(array![1f32, 2.]);
+        let before = array.as_f32().map(|a| a.as_ptr());
+        assert_eq!(Some(array.into_f32().as_ptr()), before);
+    }
+}

@@ -1,0 +1,125 @@
+//! Runs ONNX models: bytes and named arrays in, named arrays out.
+//!
+//! An [`Engine`] reads a model once and gives a [`Session`] that runs it as often as one likes,
+//! from as many threads as one likes. Which engines there are stands in [`ENGINES`]:
+//!
+//! - `tract`: pure Rust, always there, the default.
+//! - `onnxruntime` (cargo feature of that name, on by default): faster; its library is looked for
+//!   when the engine is asked for, so that nothing has to be installed to build or to use tract.
+//!
+//! ```
+//! use hirescam_engine::{Array, Options, engine};
+//! use ndarray::array;
+//!
+//! // y = 2 x + 1
+//! let model = include_bytes!("../tests/data/affine.onnx");
+//! let session = engine("tract", &Options::default())?.prepare(model)?;
+//! let x = Array::from(array![[1f32, 2., 3.]]);
+//! let outputs = session.run(&[("x", &x)])?;
+//! assert_eq!(outputs, [("y".to_owned(), Array::from(array![[3f32, 5., 7.]]))]);
+//! # Ok::<(), hirescam_engine::Error>(())
+//! ```
+
+mod array;
+mod error;
+#[cfg(feature = "onnxruntime")]
+mod library;
+#[cfg(feature = "onnxruntime")]
+pub mod onnxruntime;
+mod port;
+mod tract;
+
+use std::path::PathBuf;
+
+pub use array::{Array, Kind};
+pub use error::Error;
+
+/// Something that runs ONNX models.
+pub trait Engine: Send + Sync {
+    /// Its name in [`ENGINES`].
+    fn name(&self) -> &'static str;
+
+    /// Which version of it runs, for the record.
+    fn version(&self) -> String;
+
+    /// Makes the model in the ONNX bytes `model` ready to run. Weights must lie in the bytes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the bytes are no sound model, [`Error::Unsupported`] where the
+    /// engine lacks what the model uses, [`Error::Panicked`] where the engine broke on it.
+    fn prepare(&self, model: &[u8]) -> Result<Box<dyn Session>, Error>;
+}
+
+/// A model made ready to run by an [`Engine`].
+pub trait Session: Send + Sync {
+    /// Runs the model on arrays given by name, in any order: every output by name, in the order
+    /// in which the model lists them.
+    ///
+    /// Inputs that the model has a value for itself may be left out. Several threads may run one
+    /// session at a time; the same inputs give the same outputs whoever runs beside them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where names, kinds or shapes are not what the model declares;
+    /// [`Error::Run`] where it cannot be run on such shapes although it does not say so, or
+    /// fails while running; [`Error::Panicked`] where the engine broke.
+    fn run(&self, inputs: &[(&str, &Array)]) -> Result<Vec<(String, Array)>, Error>;
+}
+
+/// What one can choose about an engine.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How many threads one run may use; 0: about as many as the machine has cores.
+    pub threads: usize,
+    /// The engine's library file, for engines that load one; `None`: look for it.
+    pub library: Option<PathBuf>,
+}
+
+/// An engine's row in [`ENGINES`].
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What to ask for it by.
+    pub name: &'static str,
+    /// What it is, in a sentence.
+    pub about: &'static str,
+    new: fn(&Options) -> Result<Box<dyn Engine>, Error>,
+}
+
+/// The engines of this build, the default one first.
+pub const ENGINES: &[Entry] = &[
+    Entry {
+        name: tract::NAME,
+        about: "Pure Rust, built in; the default.",
+        new: |options| Ok(Box::new(tract::Tract::new(options)?)),
+    },
+    #[cfg(feature = "onnxruntime")]
+    Entry {
+        name: onnxruntime::NAME,
+        about: "Microsoft's ONNX Runtime, from a library on this machine; the fastest.",
+        new: |options| Ok(Box::new(onnxruntime::OnnxRuntime::new(options)?)),
+    },
+];
+
+/// The engine called `name` in [`ENGINES`].
+///
+/// # Errors
+/// [`Error::NotFound`] where none is called so, or where its library is not found or cannot be
+/// loaded; [`Error::Panicked`] where the engine breaks on being set up.
+pub fn engine(name: &str, options: &Options) -> Result<Box<dyn Engine>, Error> {
+    match ENGINES.iter().find(|entry| entry.name == name) {
+        Some(entry) => (entry.new)(options),
+        None => Err(Error::NotFound(unknown(name))),
+    }
+}
+
+/// Says that there is no engine `name`, which one may be meant, and which there are.
+fn unknown(name: &str) -> String {
+    let wanted = name.to_lowercase();
+    let near = |entry: &&Entry| strsim::jaro_winkler(&wanted, entry.name) > 0.75 || entry.name.contains(&*wanted);
+    let meant = ENGINES
+        .iter()
+        .filter(|_| !wanted.is_empty())
+        .find(near)
+        .map_or(String::new(), |entry| format!("; did you mean `{}`?", entry.name));
+    let names: Vec<_> = ENGINES.iter().map(|entry| entry.name).collect();
+    format!("there is no engine `{name}`{meant} (this build has: {})", names.join(", "))
+}

@@ -1,0 +1,252 @@
+//! The engine `onnxruntime`: Microsoft's ONNX Runtime, on the processor.
+//!
+//! Its library is loaded at run time, once for the whole process, from where [`find_library`] finds
+//! it. Sums are split over threads in ways that the library decides: outputs may differ in their
+//! last bits from one number of threads, or one machine, to the next. Runs of one session wait for
+//! each other: to use more cores, give the engine more threads, or each thread its own session.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::SessionInputValue;
+use ort::value::{DynValue, Tensor, TensorElementType, TensorRef, ValueType};
+use ort::{ErrorCode, LoadDynamicError};
+
+use crate::array::{with_array, with_kind};
+use crate::error::guard;
+use crate::port::{Port, assign};
+use crate::{Array, Engine, Error, Kind, Options, Session};
+
+pub use crate::library::find_library;
+use crate::library::is_cut_short;
+
+pub(crate) const NAME: &str = "onnxruntime";
+
+/// The engine itself: the loaded library.
+pub(crate) struct OnnxRuntime {
+    library: &'static Library,
+    threads: usize,
+}
+
+struct Library {
+    path: PathBuf,
+    environment: Environment,
+}
+
+/// The library of this process: the environment it makes can be made only once.
+static LOADED: Mutex<Option<&'static Library>> = Mutex::new(None);
+
+impl OnnxRuntime {
+    pub(crate) fn new(options: &Options) -> Result<Self, Error> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        let library = match (*loaded, &options.library) {
+            (Some(library), None) => library,
+            (loaded_before, _) => {
+                let path = find_library(options)?;
+                let path = path.canonicalize().unwrap_or(path);
+                match loaded_before {
+                    Some(library) if library.path == path => library,
+                    Some(library) => return Err(second(&library.path, &path)),
+                    None => *loaded.insert(Box::leak(Box::new(load(path)?))),
+                }
+            }
+        };
+        Ok(Self { library, threads: options.threads })
+    }
+}
+
+fn second(loaded: &Path, asked: &Path) -> Error {
+    Error::NotFound(format!(
+        "this process runs ONNX Runtime from {} already and cannot load {} beside it",
+        loaded.display(),
+        asked.display()
+    ))
+}
+
+fn load(path: PathBuf) -> Result<Library, Error> {
+    let unusable = |reason: &dyn std::fmt::Display| {
+        let file = path.display();
+        Error::NotFound(format!("{file} cannot be loaded as ONNX Runtime: {reason}"))
+    };
+    if is_cut_short(&path) {
+        return Err(unusable(&"the file is cut short"));
+    }
+    let environment = guard(NAME, || {
+        let builder = ort::init_from(&path).map_err(|e| unusable(&cause(&e)))?;
+        builder.with_name("hirescam").with_telemetry(false).build().map_err(|e| unusable(&e))
+    })?;
+    Ok(Library { path, environment })
+}
+
+/// What the system's loader said, where it was the loader that refused.
+fn cause(error: &LoadDynamicError) -> String {
+    let LoadDynamicError::Dlopen { error, .. } = error else {
+        return error.to_string();
+    };
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+impl Engine for OnnxRuntime {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> String {
+        version(&self.library.path, ort::info())
+    }
+
+    fn prepare(&self, model: &[u8]) -> Result<Box<dyn Session>, Error> {
+        guard(NAME, || {
+            let session = ort::session::Session::builder(&self.library.environment)
+                .and_then(|builder| Ok(builder.with_intra_threads(self.threads)?))
+                .and_then(|builder| Ok(builder.with_deterministic_compute(true)?))
+                // Threads that wait for work by spinning take the processor from everyone else.
+                .and_then(|builder| Ok(builder.with_intra_op_spinning(false)?))
+                // What it would log comes back as an error.
+                .and_then(|builder| Ok(builder.with_log_level(LogLevel::Fatal)?))
+                .and_then(|mut builder| builder.commit_from_memory(model))
+                .map_err(|e| refused(&e))?;
+            let optional = session.overridable_initializers();
+            let ports = (session.inputs().iter())
+                .map(|input| port(input.name(), input.dtype(), false))
+                .chain(optional.iter().map(|input| port(input.name(), input.dtype(), true)))
+                .collect::<Result<_, _>>()?;
+            let outputs = session.outputs().iter().map(|output| output.name().to_owned()).collect();
+            Ok(Box::new(Prepared { ports, outputs, session: Mutex::new(session) }) as Box<dyn Session>)
+        })
+    }
+}
+
+/// The version that stands in the library's file name, and the build that the library names.
+fn version(path: &Path, build: &str) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let number: String =
+        file.chars().skip_while(|c| !c.is_ascii_digit()).take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let commit = build.split(", ").find_map(|item| item.strip_prefix("git-commit-id="));
+    let parts = [Some(number.trim_end_matches('.')), commit];
+    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+struct Prepared {
+    ports: Vec<Port>,
+    outputs: Vec<String>,
+    /// Runs of one session come one after the other: the library's own `Run` is not safe to call
+    /// from several threads at a time with every kind of device.
+    session: Mutex<ort::session::Session>,
+}
+
+impl Session for Prepared {
+    fn run(&self, inputs: &[(&str, &Array)]) -> Result<Vec<(String, Array)>, Error> {
+        let given = assign(&self.ports, inputs)?;
+        guard(NAME, || {
+            let given = self.ports.iter().zip(given).filter_map(|(port, a)| Some((port, a?)));
+            let values = given
+                .map(|(port, array)| Ok((port.name.as_str(), value(array)?)))
+                .collect::<Result<Vec<_>, Error>>()?;
+            let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+            let results = session.run(values).map_err(|e| failed(&e))?;
+            self.outputs
+                .iter()
+                .map(|name| {
+                    let result = results.get(name).ok_or_else(|| lost(name))?;
+                    Ok((name.clone(), array(name, result)?))
+                })
+                .collect()
+        })
+    }
+}
+
+fn port(name: &str, declared: &ValueType, optional: bool) -> Result<Port, Error> {
+    let name = name.to_owned();
+    let ValueType::Tensor { ty, shape, .. } = declared else {
+        return Err(unsupported(format!("input `{name}`, which is no tensor")));
+    };
+    let Some(kind) = kind(*ty) else {
+        return Err(unsupported(format!("{ty} as the element kind of input `{name}`")));
+    };
+    // An input of undeclared rank looks like a scalar here; the library checks what comes in.
+    let sizes: Vec<_> = shape.iter().map(|size| usize::try_from(*size).ok()).collect();
+    Ok(Port { name, kind, shape: (!sizes.is_empty()).then_some(sizes), optional })
+}
+
+fn kind(element: TensorElementType) -> Option<Kind> {
+    Some(match element {
+        TensorElementType::Float16 => Kind::F16,
+        TensorElementType::Float32 => Kind::F32,
+        TensorElementType::Float64 => Kind::F64,
+        TensorElementType::Int8 => Kind::I8,
+        TensorElementType::Int16 => Kind::I16,
+        TensorElementType::Int32 => Kind::I32,
+        TensorElementType::Int64 => Kind::I64,
+        TensorElementType::Uint8 => Kind::U8,
+        TensorElementType::Uint16 => Kind::U16,
+        TensorElementType::Uint32 => Kind::U32,
+        TensorElementType::Uint64 => Kind::U64,
+        TensorElementType::Bool => Kind::Bool,
+        _ => return None,
+    })
+}
+
+/// A value that borrows the elements of `array` where they lie in order, else a copy of them.
+fn value(array: &Array) -> Result<SessionInputValue<'_>, Error> {
+    with_array!(array, a => if a.is_standard_layout() {
+        TensorRef::from_array_view(a).map(Into::into)
+    } else {
+        Tensor::from_array(a.as_standard_layout().into_owned()).map(Into::into)
+    })
+    .map_err(|e| failed(&e))
+}
+
+/// The array with the elements of `value`, copied once.
+fn array(name: &str, value: &DynValue) -> Result<Array, Error> {
+    let ValueType::Tensor { ty, .. } = value.dtype() else {
+        return Err(unsupported(format!("output `{name}`, which is no tensor")));
+    };
+    let Some(kind) = kind(*ty) else {
+        return Err(unsupported(format!("{ty} as the element kind of output `{name}`")));
+    };
+    with_kind!(kind, T => value.try_extract_array::<T>().map(|view| view.to_owned().into())).map_err(|e| failed(&e))
+}
+
+/// What the library said to a model, sorted by what its words and its code tell.
+fn refused(error: &ort::Error) -> Error {
+    let reason = error.message().trim().to_owned();
+    let lacks = ["No Op registered", "is not a registered function/op", "NOT_IMPLEMENTED"];
+    if error.code() == ErrorCode::NotImplemented || lacks.iter().any(|words| reason.contains(words)) {
+        return unsupported(reason);
+    }
+    Error::Invalid { engine: NAME, reason }
+}
+
+fn failed(error: &ort::Error) -> Error {
+    Error::Run { engine: NAME, reason: error.message().trim().to_owned() }
+}
+
+fn lost(output: &str) -> Error {
+    Error::Run { engine: NAME, reason: format!("it gave no output `{output}`") }
+}
+
+fn unsupported(what: String) -> Error {
+    Error::Unsupported { engine: NAME, what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_comes_from_the_file_name_and_the_build() {
+        let build = "ORT Build Info: git-branch=HEAD, git-commit-id=fab30a4, build type=Release";
+        for (file, expected) in [
+            ("capi/libonnxruntime.so.1.32.0", "1.32.0 fab30a4"),
+            ("capi/libonnxruntime.1.32.0.dylib", "1.32.0 fab30a4"),
+            ("capi/onnxruntime.dll", "fab30a4"),
+        ] {
+            assert_eq!(version(Path::new(file), build), expected);
+        }
+        assert_eq!(version(Path::new("libonnxruntime.so"), ""), "");
+    }
+}

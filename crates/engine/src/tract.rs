@@ -1,0 +1,357 @@
+//! The engine `tract`: pure Rust, built in.
+//!
+//! A model is parsed once. A plan, optimised for one set of input shapes, is made when such shapes
+//! first come and kept for the next time: some models fail with a batch left open, none with one
+//! given. Where the model leaves no shape open the plan is made at once, and errors come early.
+//!
+//! Threads share out the rows of a result and never split a sum, so that their number leaves every
+//! bit of the outputs as it is.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tract_linalg::multithread::{Executor, multithread_tract_scope};
+use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, tensor_proto::DataType};
+use tract_onnx::pb::{tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Type};
+use tract_onnx::prelude::*;
+
+use crate::array::{with_array, with_kind};
+use crate::error::guard;
+use crate::port::{Port, assign};
+use crate::{Array, Engine, Error, Kind, Options, Session};
+
+pub(crate) const NAME: &str = "tract";
+
+/// tract does not tell its version; a test holds this against Cargo.lock.
+const VERSION: &str = "0.23.9";
+
+/// How many plans a session keeps. Each holds its own copy of the weights, packed for its shapes.
+const PLANS_KEPT: usize = 8;
+
+/// Domains whose operators tract means by their bare names.
+const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
+
+/// The engine itself: the threads that its sessions share.
+pub(crate) struct Tract {
+    executor: Executor,
+}
+
+impl Tract {
+    pub(crate) fn new(options: &Options) -> Result<Self, Error> {
+        let threads = match options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let executor = match threads {
+            1 => Executor::SingleThread,
+            // Panics where the machine cannot start so many threads.
+            _ => guard(NAME, || Ok(Executor::multithread_with_name(threads, NAME)))?,
+        };
+        Ok(Self { executor })
+    }
+}
+
+impl Engine for Tract {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> String {
+        VERSION.to_owned()
+    }
+
+    fn prepare(&self, model: &[u8]) -> Result<Box<dyn Session>, Error> {
+        let executor = &self.executor;
+        let prepared = scoped(executor, || Prepared::new(model, executor.clone()))?;
+        Ok(Box::new(prepared))
+    }
+}
+
+/// Does `work` on the threads of `executor`, a panic being an error.
+///
+/// The panic is caught inside the scope, which would otherwise not be left behind.
+fn scoped<T>(executor: &Executor, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    multithread_tract_scope(executor.clone(), || guard(NAME, work))
+}
+
+type Plan = Arc<TypedRunnableModel>;
+
+/// The shape given for each port, `None` for ports left to the model's own value.
+type Shapes = Vec<Option<Vec<usize>>>;
+
+struct Prepared {
+    executor: Executor,
+    ports: Vec<Port>,
+    outputs: Vec<String>,
+    plans: Plans,
+}
+
+enum Plans {
+    /// The model takes arrays of one shape each.
+    One(Plan),
+    /// The plans for the shapes that came last, the latest first.
+    PerShape { template: Box<Template>, recent: Mutex<Vec<(Shapes, Plan)>> },
+}
+
+/// What plans are made from.
+struct Template {
+    parsed: InferenceModel,
+    /// Kept where some initialisers may be replaced: tract merges equal ones in parsing.
+    proto: Option<ModelProto>,
+}
+
+impl Prepared {
+    fn new(model: &[u8], executor: Executor) -> Result<Self, Error> {
+        let mut proto = tract_onnx::onnx().proto_model_for_read(&mut &*model).map_err(|e| invalid(&e))?;
+        let graph = proto.graph.as_mut().ok_or_else(|| refused("it holds no graph"))?;
+        spell_out_domains(graph);
+        let ports = graph
+            .input
+            .iter()
+            .map(|input| port(input, graph.initializer.iter().any(|i| i.name == input.name)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let outputs = graph.output.iter().map(|output| made(graph, &output.name)).collect::<Result<_, _>>()?;
+
+        let parsed = parse(&proto)?;
+        let replaceable = ports.iter().any(|port| port.optional);
+        let template = Template { parsed, proto: replaceable.then_some(proto) };
+        let shapes: Shapes = ports.iter().map(Port::usual_shape).collect();
+        let mut required = ports.iter().zip(&shapes).filter(|(port, _)| !port.optional);
+        let planned =
+            if required.all(|(_, shape)| shape.is_some()) { Some(template.plan(&ports, &shapes)?) } else { None };
+        let plans = match planned {
+            Some(plan) if !replaceable => Plans::One(plan),
+            planned => Plans::PerShape {
+                template: Box::new(template),
+                recent: Mutex::new(planned.map(|plan| (shapes, plan)).into_iter().collect()),
+            },
+        };
+        Ok(Self { executor, ports, outputs, plans })
+    }
+
+    fn plan(&self, given: &[Option<&Array>]) -> Result<Plan, Error> {
+        let (template, recent) = match &self.plans {
+            Plans::One(plan) => return Ok(plan.clone()),
+            Plans::PerShape { template, recent } => (template, recent),
+        };
+        let shapes: Shapes = given.iter().map(|array| array.map(|a| a.shape().to_owned())).collect();
+        // Held while planning: whoever needs the same plan waits for it instead of making another.
+        let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = recent.iter().position(|(key, _)| *key == shapes);
+        let entry = match found {
+            Some(place) => recent.remove(place),
+            None => {
+                // The model as such was read: it is these shapes that it does not go with.
+                let plan = template.plan(&self.ports, &shapes).map_err(|error| match error {
+                    Error::Invalid { engine, reason } => Error::Run { engine, reason },
+                    error => error,
+                })?;
+                (shapes, plan)
+            }
+        };
+        let plan = entry.1.clone();
+        recent.insert(0, entry);
+        recent.truncate(PLANS_KEPT);
+        Ok(plan)
+    }
+}
+
+impl Session for Prepared {
+    fn run(&self, inputs: &[(&str, &Array)]) -> Result<Vec<(String, Array)>, Error> {
+        let given = assign(&self.ports, inputs)?;
+        scoped(&self.executor, || {
+            let plan = self.plan(&given)?;
+            let tensors = given
+                .iter()
+                .flatten()
+                .map(|array| with_array!(array, a => tensor(a)).map(Into::into))
+                .collect::<TractResult<TVec<TValue>>>()
+                .map_err(|e| failed(&e))?;
+            let results = plan.run(tensors).map_err(|e| failed(&e))?;
+            self.outputs.iter().zip(results).map(|(name, result)| Ok((name.clone(), array(name, &result)?))).collect()
+        })
+    }
+}
+
+impl Template {
+    fn plan(&self, ports: &[Port], shapes: &Shapes) -> Result<Plan, Error> {
+        let replaced = |name: &str| ports.iter().zip(shapes).any(|(p, s)| p.optional && s.is_some() && p.name == name);
+        let mut model = match &self.proto {
+            Some(proto) if ports.iter().any(|port| replaced(&port.name)) => {
+                let mut proto = proto.clone();
+                if let Some(graph) = &mut proto.graph {
+                    graph.initializer.retain(|initializer| !replaced(&initializer.name));
+                }
+                parse(&proto)?
+            }
+            _ => self.parsed.clone(),
+        };
+        // The sources stand in the order of the inputs that have no initialiser: that of `ports`.
+        let given = ports.iter().zip(shapes).filter_map(|(port, s)| Some((port, s.as_ref()?)));
+        for (source, (port, shape)) in given.enumerate() {
+            let fact = InferenceFact::dt_shape(datum_type(port.kind), &**shape);
+            model.set_input_fact(source, fact).map_err(|e| invalid(&e))?;
+        }
+        model.into_optimized().and_then(IntoRunnable::into_runnable).map_err(|e| invalid(&e))
+    }
+}
+
+/// The model in tract's own form, every operator that the outputs need being known.
+fn parse(proto: &ModelProto) -> Result<InferenceModel, Error> {
+    let parsed = tract_onnx::onnx()
+        // Shapes written down for inner values hold for one batch or name a symbol; the shapes of
+        // the inputs decide.
+        .with_ignore_value_info(true)
+        .parse(proto, None)
+        .map_err(|e| invalid(&e))?;
+    if let Some(name) = parsed.unresolved_inputs.first() {
+        return Err(refused(&format!("nothing makes the value `{name}`")));
+    }
+    let mut missing: Vec<String> = Vec::new();
+    for node in parsed.model.eval_order().map_err(|e| invalid(&e))? {
+        let node = parsed.model.node(node);
+        let name = node.op.name();
+        if let Some(operator) = name.strip_prefix("Unimplemented(").and_then(|n| n.strip_suffix(')')) {
+            missing.push(format!("operator {operator} (node `{}`)", node.name));
+        }
+    }
+    if missing.is_empty() {
+        return Ok(parsed.model);
+    }
+    Err(Error::Unsupported { engine: NAME, what: missing.join(", ") })
+}
+
+/// Makes operators of foreign domains known by their full names: tract looks at the bare name only,
+/// and would run somebody's `Relu` as ONNX's.
+fn spell_out_domains(graph: &mut GraphProto) {
+    for node in &mut graph.node {
+        if !DOMAINS.contains(&&*node.domain) {
+            node.op_type = format!("{}.{}", node.domain, node.op_type);
+        }
+    }
+}
+
+fn port(input: &ValueInfoProto, optional: bool) -> Result<Port, Error> {
+    let name = &input.name;
+    let declared = input.r#type.as_ref().and_then(|t| t.value.as_ref());
+    let Some(Type::TensorType(declared)) = declared else {
+        let what = format!("input `{name}`, which is no tensor");
+        return Err(Error::Unsupported { engine: NAME, what });
+    };
+    let Some(kind) = kind(declared.elem_type) else {
+        let what = format!("the element kind of input `{name}`");
+        return Err(Error::Unsupported { engine: NAME, what });
+    };
+    let shape = declared.shape.as_ref().map(|shape| {
+        let size = |dim: &Option<Dim>| match dim {
+            Some(Dim::DimValue(size)) => usize::try_from(*size).ok(),
+            _ => None,
+        };
+        shape.dim.iter().map(|dim| size(&dim.value)).collect()
+    });
+    Ok(Port { name: name.clone(), kind, shape, optional })
+}
+
+/// The name of an output, which something must make: tract panics where nothing does.
+fn made(graph: &GraphProto, output: &str) -> Result<String, Error> {
+    let mut made = graph.node.iter().flat_map(|node| &node.output);
+    let inputs = graph.input.iter().map(|input| &input.name);
+    let mut given = inputs.chain(graph.initializer.iter().map(|i| &i.name));
+    if made.any(|name| name == output) || given.any(|name| name == output) {
+        return Ok(output.to_owned());
+    }
+    Err(refused(&format!("nothing makes the output `{output}`")))
+}
+
+fn kind(element: i32) -> Option<Kind> {
+    Some(match DataType::try_from(element).ok()? {
+        DataType::Float16 => Kind::F16,
+        DataType::Float => Kind::F32,
+        DataType::Double => Kind::F64,
+        DataType::Int8 => Kind::I8,
+        DataType::Int16 => Kind::I16,
+        DataType::Int32 => Kind::I32,
+        DataType::Int64 => Kind::I64,
+        DataType::Uint8 => Kind::U8,
+        DataType::Uint16 => Kind::U16,
+        DataType::Uint32 => Kind::U32,
+        DataType::Uint64 => Kind::U64,
+        DataType::Bool => Kind::Bool,
+        _ => return None,
+    })
+}
+
+fn datum_type(kind: Kind) -> DatumType {
+    with_kind!(kind, T => T::datum_type())
+}
+
+/// A tensor with the elements of `array`, copied once.
+fn tensor<T: Datum + Copy>(array: &ndarray::ArrayD<T>) -> TractResult<Tensor> {
+    let array = array.as_standard_layout();
+    Tensor::from_shape(array.shape(), array.as_slice().unwrap_or_default())
+}
+
+/// The array with the elements of `tensor`, copied once.
+fn array(name: &str, tensor: &Tensor) -> Result<Array, Error> {
+    // Values that count sizes are tract's own kind of number.
+    let sized;
+    let tensor = if tensor.datum_type() == TDim::datum_type() {
+        sized = tensor.cast_to::<i64>().map_err(|e| failed(&e))?;
+        &*sized
+    } else {
+        tensor
+    };
+    let plain = tensor.datum_type().unquantized();
+    let Some(kind) = Kind::ALL.into_iter().find(|kind| datum_type(*kind) == plain) else {
+        let what = format!("{plain:?} as the element kind of output `{name}`");
+        return Err(Error::Unsupported { engine: NAME, what });
+    };
+    with_kind!(kind, T => tensor.to_plain_array_view::<T>().map(|view| view.to_owned().into())).map_err(|e| failed(&e))
+}
+
+fn invalid(error: &TractError) -> Error {
+    refused(&format!("{error:#}"))
+}
+
+fn refused(reason: &str) -> Error {
+    Error::Invalid { engine: NAME, reason: reason.to_owned() }
+}
+
+fn failed(error: &TractError) -> Error {
+    Error::Run { engine: NAME, reason: format!("{error:#}") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_that_of_the_lock_file() {
+        let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock");
+        let lock = std::fs::read_to_string(lock).unwrap();
+        assert!(lock.contains(&format!("name = \"tract-onnx\"\nversion = \"{VERSION}\"\n")));
+    }
+
+    #[test]
+    fn the_plans_for_the_last_shapes_are_kept() {
+        let model = include_bytes!("../tests/data/several.onnx");
+        let session = Prepared::new(model, Executor::SingleThread).unwrap();
+        let batches = |session: &Prepared| match &session.plans {
+            Plans::One(_) => Vec::new(),
+            Plans::PerShape { recent, .. } => {
+                let recent = recent.lock().unwrap();
+                recent.iter().map(|(shapes, _)| shapes[0].as_ref().unwrap()[0]).collect()
+            }
+        };
+        for batch in [1, 2, 1] {
+            let a = Array::from(ndarray::Array2::<f32>::zeros((batch, 4)));
+            session.run(&[("a", &a), ("b", &a)]).unwrap();
+        }
+        assert_eq!(batches(&session), [1, 2]);
+        for batch in 3..3 + PLANS_KEPT {
+            let a = Array::from(ndarray::Array2::<f32>::zeros((batch, 4)));
+            session.run(&[("a", &a), ("b", &a)]).unwrap();
+        }
+        assert_eq!(batches(&session), (3..3 + PLANS_KEPT).rev().collect::<Vec<_>>());
+    }
+}

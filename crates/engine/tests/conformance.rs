@@ -1,0 +1,159 @@
+//! Every operator and every derivative rule on every engine, against the f64 reference.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod common;
+#[path = "../../core/tests/common/mod.rs"]
+mod models;
+
+use hirescam_core::build::{Graph, Value};
+use hirescam_core::ops::{self, Card, Case, Given};
+use hirescam_core::shape::Shapes;
+use hirescam_core::tensor::is_float;
+use hirescam_core::{Model, Tensor, grad, head, onnx, reference};
+use hirescam_engine::{Array, Engine};
+use models::{Random, info, single_node};
+use std::collections::{HashMap, HashSet};
+
+type Values = HashMap<String, Tensor>;
+
+/// The largest difference between two tensors, relative to the largest value of the first (or 1).
+fn difference(expected: &Tensor, got: &Array) -> f64 {
+    let got = got.to_f64();
+    if got.shape() != expected.shape() {
+        return f64::INFINITY;
+    }
+    let scale = expected.data.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+    let apart = |(a, b): (&f64, &f64)| if a == b { 0.0 } else { (a - b).abs() };
+    expected.data.iter().zip(&got).map(apart).fold(0.0f64, |m, d| if d.is_nan() { f64::INFINITY } else { m.max(d) })
+        / scale
+}
+
+/// Runs `model` on an engine: what it gives for each output, beside what the reference gives.
+fn compare(engine: &dyn Engine, model: &Model, values: &Values) -> Result<(), String> {
+    let names: Vec<&str> = model.graph().output.iter().map(|o| o.name()).collect();
+    let expected = reference::evaluate(model, values.clone(), &names).map_err(|e| format!("the reference: {e}"))?;
+    let session = engine.prepare(&onnx::write(model.proto())).map_err(|e| e.to_string())?;
+    let arrays: Vec<(&str, Array)> = model
+        .inputs()
+        .map(|i| {
+            (
+                i.name(),
+                values
+                    .get(i.name())
+                    .map_or(ndarray::arr1(&[0.0]).into_dyn(), |t| t.data.clone())
+                    .mapv(|v| v as f32)
+                    .into(),
+            )
+        })
+        .collect();
+    let given: Vec<(&str, &Array)> = arrays.iter().map(|(n, a)| (*n, a)).collect();
+    let made = session.run(&given).map_err(|e| e.to_string())?;
+    for ((name, got), expected) in made.iter().zip(&expected) {
+        let apart = difference(expected, got);
+        if apart > 2e-5 {
+            return Err(format!(
+                "{name} is {apart:.1e} from the reference: {:?} and not {:?}",
+                got.to_f64(),
+                expected.data
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The single-node model of a case, with its outputs declared.
+fn forward(card: &Card, case: &Case) -> (Model, Values) {
+    let (model, values) = single_node(card, case, &mut Random::new(7));
+    let names = model.graph().node[0].output.clone();
+    let made =
+        reference::evaluate(&model, values.clone(), &names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    let mut proto = model.proto().clone();
+    proto.graph.as_mut().unwrap().output = names.iter().zip(&made).map(|(n, t)| info(n, t.dtype, t.shape())).collect();
+    (Model::new(proto).unwrap(), values)
+}
+
+/// The same with the derivative of a random weighting of each float output by each varied input, as outputs.
+fn backward(card: &Card, case: &Case) -> (Model, Values) {
+    let (model, values) = forward(card, case);
+    let mut random = Random::new(11);
+    let image = head::image_input(&model).unwrap().name().to_owned();
+    let shapes = Shapes::infer(&model, &image, None).unwrap();
+    let graph = Graph::new(&model, &shapes);
+    let mut made: Vec<(Value, String)> = Vec::new();
+    for y in model.graph().output.iter().map(|o| o.name()).filter(|y| shapes.dtype(y).is_some_and(is_float)) {
+        let sizes: Vec<usize> = shapes.dims(y).unwrap().iter().map(|d| d.per_image()).collect();
+        let seed = graph.constant(random.tensor(&sizes, -1.0, 1.0));
+        for (i, _) in case.inputs.iter().enumerate().filter(|(_, g)| matches!(g, Given::Varied(..))) {
+            let x = format!("x{i}");
+            let dependence = head::dependence(&model, &shapes, &x);
+            let dx = grad::vjp(&model, &graph, &[0], &dependence, (y, seed), &x).unwrap();
+            made.push((dx.expand_as(graph.value(&x).unwrap()), format!("d{y}_d{x}")));
+        }
+    }
+    let wanted: Vec<(Value, &str)> = made.iter().map(|(v, n)| (*v, n.as_str())).collect();
+    let nodes = graph.finish(&wanted, &HashSet::new()).unwrap();
+    let mut proto = model.proto().clone();
+    let g = proto.graph.as_mut().unwrap();
+    g.output = wanted.iter().map(|(v, n)| info(n, v.dtype(), &v.sizes())).collect();
+    g.node.extend(nodes);
+    (Model::new(proto).unwrap(), values)
+}
+
+/// What an engine cannot run of the operators themselves (not of what we emit): (engine, operator, part of its message).
+const MISSING: &[(&str, &str, &str)] = &[];
+
+#[test]
+fn every_operator_gives_the_same_on_every_engine() {
+    let mut wrong = Vec::new();
+    let mut met = HashSet::new();
+    for engine in common::engines(1) {
+        for card in ops::all() {
+            for case in (card.cases)() {
+                let (model, values) = forward(card, &case);
+                if let Err(why) = compare(engine.as_ref(), &model, &values) {
+                    let known = MISSING
+                        .iter()
+                        .find(|(e, op, what)| *e == engine.name() && *op == card.name && why.contains(what));
+                    match known {
+                        Some(known) => drop(met.insert(known)),
+                        None => wrong.push(format!(
+                            "{} {} {:?} opset {}: {why}",
+                            engine.name(),
+                            card.name,
+                            case.attributes,
+                            case.opset
+                        )),
+                    }
+                }
+            }
+        }
+        for row in MISSING.iter().filter(|(e, ..)| *e == engine.name()) {
+            assert!(met.contains(row), "{row:?} is no longer missing");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rule_gives_the_same_on_every_engine() {
+    let mut wrong = Vec::new();
+    for engine in common::engines(1) {
+        for card in ops::all().filter(|c| c.vjp.is_some()) {
+            for case in (card.cases)().iter().filter(|c| c.inputs.iter().any(|g| matches!(g, Given::Varied(..)))) {
+                let (model, values) = backward(card, case);
+                if let Err(why) = compare(engine.as_ref(), &model, &values) {
+                    let forward = compare(engine.as_ref(), &self::forward(card, case).0, &values);
+                    let which = if forward.is_err() { "the operator itself fails" } else { "the rule" };
+                    wrong.push(format!(
+                        "{} {} {:?} opset {}: {which}: {why}",
+                        engine.name(),
+                        card.name,
+                        case.attributes,
+                        case.opset
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
