@@ -1,0 +1,330 @@
+//! An explainer: a model prepared once, for any number of images.
+
+use crate::explanation::{Explanation, Shared};
+use crate::labels::{Labels, LabelsError};
+use crate::model_file::ModelFile;
+use crate::photo::{Photo, PhotoError};
+use crate::preprocess::{ImageInput, Preprocess, PreprocessError, Rect, Resize};
+use hirescam_core::cam::{self, Explaining, Request, Target};
+use hirescam_core::shape::declared;
+use hirescam_core::{head, onnx};
+use hirescam_engine::{self as engine, Array, Session};
+use ndarray::{ArrayD, Axis, Slice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What can go wrong between a model file and a picture.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("{path}: {error}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The model file is not one that can be used.
+    #[error("{path}: {error}", path = .path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: hirescam_core::Error,
+    },
+    /// The model cannot be explained as asked.
+    #[error(transparent)]
+    Core(#[from] hirescam_core::Error),
+    /// The engine refuses.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// A photo cannot be read.
+    #[error(transparent)]
+    Photo(#[from] PhotoError),
+    /// The preprocessing does not fit.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// The labels do not fit.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// The picture cannot be drawn.
+    #[error(transparent)]
+    Overlay(#[from] crate::overlay::OverlayError),
+    /// The map cannot be shown.
+    #[error(transparent)]
+    Heatmap(#[from] crate::heatmap::HeatmapError),
+    /// The arguments do not go together.
+    #[error("{0}")]
+    Argument(String),
+}
+
+/// What to explain, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The target layer; the recommended one when none is named.
+    pub layer: Option<String>,
+    /// The classes.
+    pub target: Target,
+    /// The method: `hirescam` or `gradcam`.
+    pub method: String,
+    /// The model's output; the one that looks like class scores when none is named.
+    pub output: Option<String>,
+    /// Whether the output itself is the score, and not the logits before its final activation.
+    pub keep_activation: bool,
+    /// The layer's channel axis, where the graph does not tell it.
+    pub channels: Option<i64>,
+    /// The engine: `tract` or `onnxruntime`.
+    pub engine: String,
+    /// The engine's threads; 0 lets it choose.
+    pub threads: usize,
+    /// ONNX Runtime's library.
+    pub library: Option<PathBuf>,
+    /// The preprocessing of photos; what goes with the model when none is given.
+    pub preprocess: Option<Preprocess>,
+    /// Class labels; what goes with the model when none are given.
+    pub labels: Option<Labels>,
+    /// The network's input shape, where the file leaves extents open.
+    pub image_shape: Option<Vec<usize>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            layer: None,
+            target: Target::Top(1),
+            method: "hirescam".into(),
+            output: None,
+            keep_activation: false,
+            channels: None,
+            engine: "tract".into(),
+            threads: 0,
+            library: None,
+            preprocess: None,
+            labels: None,
+            image_shape: None,
+        }
+    }
+}
+
+/// An image to explain.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A photo, to be preprocessed.
+    Photo(Photo),
+    /// A tensor in the network's own shape, taken as it is; its first axis may hold several images where the network's
+    /// batch is free.
+    Tensor(ArrayD<f32>),
+}
+
+/// A model prepared to explain images.
+pub struct Explainer {
+    session: Box<dyn Session>,
+    explaining: Explaining,
+    preprocess: Option<Preprocess>,
+    image: Option<ImageInput>,
+    shared: Arc<Shared>,
+}
+
+impl Explainer {
+    /// Prepares the model in the file `model`.
+    ///
+    /// # Errors
+    /// One [`Error`] for each thing that can be wrong: the file, the layer, the class, the engine.
+    pub fn new(model: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
+        Self::from_file(&ModelFile::open(model)?, options)
+    }
+
+    /// Prepares a model that has been read.
+    ///
+    /// # Errors
+    /// As [`Explainer::new`].
+    pub fn from_file(file: &ModelFile, options: &Options) -> Result<Self, Error> {
+        let preprocess = match &options.preprocess {
+            Some(p) => Some(p.clone()),
+            None => file.preprocess()?.map(|(p, _)| p),
+        };
+        let labels = match &options.labels {
+            Some(l) => Some(l.clone()),
+            None => file.labels()?,
+        };
+        let request = Request { logits: true, ..request(file, options, preprocess.as_ref())? };
+        let explaining = cam::attach(&file.model, &request)?;
+        if let Some(labels) = &labels {
+            labels.check(explaining.head.score.classes)?;
+        }
+        let bytes = onnx::write(&explaining.model);
+        let engine = engine::engine(
+            &options.engine,
+            &engine::Options { threads: options.threads, library: options.library.clone() },
+        )?;
+        let session = engine.prepare(&bytes)?;
+        let sizes: Vec<Option<usize>> = explaining.image_dims.iter().map(|d| Some(d.per_image())).collect();
+        let shared = Shared {
+            method: request.method,
+            layer: explaining.head.layer.clone(),
+            output: explaining.head.score.output.clone(),
+            activation: explaining.head.score.activation.clone(),
+            certificate: explaining.certificate.clone(),
+            labels,
+            engine: engine.name().to_owned(),
+            engine_version: engine.version(),
+            model: file.path.clone(),
+            model_sha256: file.sha256.clone(),
+        };
+        Ok(Explainer {
+            session,
+            image: ImageInput::from_shape(&sizes).ok(),
+            explaining,
+            preprocess,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The layer that is explained.
+    pub fn layer(&self) -> &str {
+        &self.shared.layer
+    }
+
+    /// Explains images: for each, one explanation a class. A tensor that holds several images counts as several.
+    ///
+    /// # Errors
+    /// [`Error::Preprocess`] when a photo does not fit, [`Error::Argument`] for a tensor of another shape,
+    /// [`Error::Engine`] when the engine fails.
+    pub fn explain(&self, images: &[Input]) -> Result<Vec<Vec<Explanation>>, Error> {
+        let mut explanations = Vec::new();
+        for image in images {
+            match image {
+                Input::Photo(photo) => {
+                    let (Some(preprocess), Some(input)) = (&self.preprocess, self.image) else {
+                        return Err(self.no_preprocess());
+                    };
+                    let prepared = preprocess.apply(photo, input)?;
+                    explanations.extend(self.run(prepared.tensor, Some((photo, prepared.view)))?);
+                }
+                Input::Tensor(tensor) => {
+                    self.check(tensor)?;
+                    for part in self.parts(tensor) {
+                        explanations.extend(self.run(part, None)?);
+                    }
+                }
+            }
+        }
+        Ok(explanations)
+    }
+
+    fn no_preprocess(&self) -> Error {
+        Error::Argument(if self.image.is_none() {
+            "the network's input is no 2-D image: give a tensor (.npy) in its own shape".into()
+        } else {
+            format!(
+                "how are photos prepared for this network? Nothing goes with {}: name a preset (--preprocess imagenet), give a TOML file, or a ready tensor (.npy)",
+                self.shared.model.display()
+            )
+        })
+    }
+
+    fn check(&self, tensor: &ArrayD<f32>) -> Result<(), Error> {
+        let wanted: Vec<usize> = self.explaining.image_dims.iter().skip(1).map(|d| d.per_image()).collect();
+        if tensor.shape().get(1..) == Some(&wanted) && tensor.shape().first().is_some_and(|&n| n > 0) {
+            return Ok(());
+        }
+        let dims = head::show(&self.explaining.image_dims);
+        Err(Error::Argument(format!("the network takes {dims}, the tensor has the shape {:?}", tensor.shape())))
+    }
+
+    /// A batch as the network takes it: whole, or image by image where the file fixes the batch.
+    fn parts(&self, tensor: &ArrayD<f32>) -> Vec<ArrayD<f32>> {
+        let fixed = self.explaining.image_dims.first().map_or(1, |d| d.per_image()).max(1);
+        let n = tensor.shape().first().copied().unwrap_or(0);
+        if self.explaining.free_batch || n == fixed {
+            return vec![tensor.clone()];
+        }
+        let part = |start: usize| tensor.slice_axis(Axis(0), Slice::from(start..(start + fixed).min(n))).to_owned();
+        (0..n).step_by(fixed).map(part).collect()
+    }
+
+    fn run(&self, tensor: ArrayD<f32>, photo: Option<(&Photo, Rect)>) -> Result<Vec<Vec<Explanation>>, Error> {
+        let names = &self.explaining.outputs;
+        let tensor_array = Array::from(tensor.clone());
+        let made = self.session.run(&[(&self.explaining.image, &tensor_array)])?;
+        let find = |name: &str| {
+            let found = made.iter().find(|(n, _)| n == name).map(|(_, a)| a);
+            found.ok_or_else(|| Error::Argument(format!("the engine gave no output {name:?}")))
+        };
+        let (map, class, score) =
+            (find(&names.map)?.to_f32(), find(&names.class)?.to_i64(), find(&names.score)?.to_f32());
+        let logits = find(names.logits.as_deref().unwrap_or_default())?.to_f32();
+        let m = self.explaining.maps;
+        let mut all = Vec::new();
+        for (n, image_map) in map.axis_iter(Axis(0)).enumerate() {
+            let mut of_image = Vec::new();
+            for i in 0..m {
+                let map = if m == 1 { image_map.to_owned() } else { image_map.index_axis(Axis(0), i).to_owned() };
+                let at = n * m + i;
+                let class = class.iter().nth(at).and_then(|&c| usize::try_from(c).ok()).unwrap_or(0);
+                let score = score.iter().nth(at).copied().map_or(f64::NAN, f64::from);
+                let row = logits
+                    .axis_iter(Axis(0))
+                    .nth(n)
+                    .map(|r| r.iter().copied().map(f64::from).collect())
+                    .unwrap_or_default();
+                let bias = self.explaining.bias.as_ref().and_then(|b| b.get(class)).copied();
+                let photo = photo.map(|(p, view)| (p.clone(), view));
+                of_image.push(Explanation::new(self.shared.clone(), map, class, score, row, bias, photo));
+            }
+            all.push(of_image);
+        }
+        Ok(all)
+    }
+}
+
+/// The request that `options` make of a model, with the shape of its image where the file leaves it open.
+///
+/// # Errors
+/// [`Error::Core`] for an unknown method.
+pub fn request(file: &ModelFile, options: &Options, preprocess: Option<&Preprocess>) -> Result<Request, Error> {
+    Ok(Request {
+        layer: options.layer.clone(),
+        target: options.target.clone(),
+        method: cam::method(&options.method)?,
+        output: options.output.clone(),
+        keep_activation: options.keep_activation,
+        channels: options.channels,
+        image_shape: image_shape(file, options, preprocess)?,
+        logits: false,
+    })
+}
+
+/// The input's shape: as given, else with the size that the preprocessing makes.
+///
+/// # Errors
+/// [`Error::Core`] for a model without inputs.
+pub fn image_shape(
+    file: &ModelFile,
+    options: &Options,
+    preprocess: Option<&Preprocess>,
+) -> Result<Option<Vec<usize>>, Error> {
+    if options.image_shape.is_some() {
+        return Ok(options.image_shape.clone());
+    }
+    let declared = declared(head::image_input(&file.model)?);
+    let size = preprocess.and_then(|p| match (p.crop, &p.resize) {
+        (Some(crop), _) => Some(crop),
+        (None, Some(Resize::Exact(size))) => Some(*size),
+        _ => None,
+    });
+    let Some(([height, width], [_, a, b, c])) = size.zip(declared.first_chunk::<4>()) else { return Ok(None) };
+    if declared.len() != 4 || declared.iter().skip(1).all(Option::is_some) {
+        return Ok(None);
+    }
+    let colours = preprocess.map_or(3, |p| p.channels.count());
+    let (height, width) = (height as usize, width as usize);
+    let last = c.is_some_and(|n| n <= 4) && a.is_none_or(|n| n > 4);
+    let mut shape =
+        if last { vec![1, height, width, c.unwrap_or(colours)] } else { vec![1, a.unwrap_or(colours), height, width] };
+    if let (false, Some(h), Some(w)) = (last, *b, *c) {
+        shape = vec![1, a.unwrap_or(colours), h, w];
+    }
+    Ok(Some(shape))
+}

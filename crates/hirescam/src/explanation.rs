@@ -1,0 +1,167 @@
+//! One explanation: a raw map and all that is known of it.
+
+use crate::explainer::Error;
+use crate::heatmap::Heatmap;
+use crate::labels::Labels;
+use crate::overlay::{Style, overlay};
+use crate::photo::Photo;
+use crate::preprocess::Rect;
+use hirescam_core::cam::Method;
+use hirescam_core::certify::{Certificate, Verdict};
+use image::RgbImage;
+use ndarray::{ArrayD, Ix2};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What all explanations of an explainer share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The method.
+    pub method: &'static Method,
+    /// The target layer.
+    pub layer: String,
+    /// The model's output.
+    pub output: String,
+    /// The final activation that was walked back through.
+    pub activation: Option<String>,
+    /// What is proven for every image.
+    pub certificate: Certificate,
+    /// The class labels.
+    pub labels: Option<Labels>,
+    /// The engine.
+    pub engine: String,
+    /// Its version.
+    pub engine_version: String,
+    /// The model file.
+    pub model: PathBuf,
+    /// Its SHA-256.
+    pub model_sha256: String,
+}
+
+/// Where the network saw a class in an image, and what is proven about that map.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The raw map: signed, at the layer's resolution, in units of the score.
+    pub map: ArrayD<f32>,
+    /// The class.
+    pub class: usize,
+    /// Its score: the logit, or the output itself where that was asked for.
+    pub score: f64,
+    /// The class's probability: Sigmoid of the score where the network ends in one or has one score only, else its
+    /// share in the softmax over all scores.
+    pub probability: f64,
+    /// Σ map, in f64.
+    pub sum: f64,
+    /// What has to be added to Σ map to give the score: measured as h(0) where the verdict is exact, the rest of the
+    /// score where it is locally linear, absent where nothing of the kind is proven.
+    pub bias: Option<f64>,
+    /// score − Σ map − bias.
+    pub residual: f64,
+    /// What the explainer's explanations share.
+    pub shared: Arc<Shared>,
+    photo: Option<(Photo, Rect)>,
+}
+
+impl Explanation {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        map: ArrayD<f32>,
+        class: usize,
+        score: f64,
+        logits: Vec<f64>,
+        bias: Option<f64>,
+        photo: Option<(Photo, Rect)>,
+    ) -> Self {
+        let sum: f64 = map.iter().copied().map(f64::from).sum();
+        let bias = match shared.certificate.verdict {
+            Verdict::Exact => bias,
+            Verdict::LocallyLinear => Some(score - sum),
+            Verdict::GradientOnly | Verdict::Unproven => None,
+        };
+        let logit = logits.get(class).copied().unwrap_or(score);
+        let single = logits.len() == 1 || shared.activation.as_deref() == Some("Sigmoid");
+        let probability = if single {
+            1.0 / (1.0 + (-logit).exp())
+        } else {
+            let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            (logit - max).exp() / logits.iter().map(|l| (l - max).exp()).sum::<f64>()
+        };
+        let residual = score - sum - bias.unwrap_or(0.0);
+        Explanation { map, class, score, probability, sum, bias, residual, shared, photo }
+    }
+
+    /// The class's label, where labels are known.
+    pub fn label(&self) -> Option<&str> {
+        self.shared.labels.as_ref().and_then(|l| l.get(self.class))
+    }
+
+    /// The label, or `class 3`.
+    pub fn name(&self) -> String {
+        self.label().map_or(format!("class {}", self.class), str::to_owned)
+    }
+
+    /// The map as a heatmap, for 2-D images: nothing rectified, normalised or resized yet.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for maps of other than two axes, [`Error::Heatmap`] for values that are no numbers.
+    pub fn heatmap(&self) -> Result<Heatmap, Error> {
+        let axes = self.map.ndim();
+        match self.map.clone().into_dimensionality::<Ix2>() {
+            Ok(map) => Ok(Heatmap::new(map)?),
+            Err(_) => Err(Error::Argument(format!("a map with {axes} axes of space is no picture"))),
+        }
+    }
+
+    /// The heatmap over the photo. Without `signed`, negative values are left out (rectified).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the image was given as a tensor, otherwise as [`Explanation::heatmap`].
+    pub fn overlay(&self, signed: bool, style: &Style) -> Result<RgbImage, Error> {
+        let Some((photo, view)) = &self.photo else {
+            return Err(Error::Argument("a tensor has no photo to draw on".into()));
+        };
+        let heatmap = self.heatmap()?;
+        let heatmap = if signed { heatmap } else { heatmap.rectify() };
+        Ok(overlay(photo, *view, &heatmap, style)?)
+    }
+
+    /// The certificate in plain words, one sentence a line.
+    pub fn in_words(&self) -> Vec<String> {
+        let c = &self.shared.certificate;
+        let mut lines = Vec::new();
+        let because = c.reason.as_ref().map_or(String::new(), |r| format!(" because of the {r}"));
+        lines.push(match c.verdict {
+            Verdict::Exact => format!(
+                "exact: the cells are each place's contribution to the score; they add up to {:.4}, with b = {:.4} (the same for every image) to the score {:.4} (residual {:.1e})",
+                self.sum, self.bias.unwrap_or(0.0), self.score, self.residual
+            ),
+            Verdict::LocallyLinear => format!(
+                "locally-linear{because}: the cells are contributions to the linear form that the network follows for this image; they add up to {:.4}, the rest of the score {:.4} is b = {:.4}, which belongs to this image",
+                self.sum, self.score, self.bias.unwrap_or(0.0)
+            ),
+            Verdict::GradientOnly => format!(
+                "gradient-only{because}: a place that the score does not depend on gets 0; the cells add up to {:.4} and not to the score {:.4} (residual {:.4})",
+                self.sum, self.score, self.residual
+            ),
+            Verdict::Unproven => format!(
+                "unproven: {} averages the gradient over places, and here it differs from place to place; the map can show places that the network did not use",
+                self.shared.method.title
+            ),
+        });
+        if c.uniform {
+            lines.push("the gradient is the same at all places, so HiResCAM and Grad-CAM are the same map here".into());
+        }
+        if let Some(join) = &c.bypass {
+            lines.push(format!("a path goes around the layer and joins at the {join}: the map explains only what flows through the layer"));
+        }
+        if self.map.iter().all(|&v| v <= 0.0) {
+            lines.push(
+                "no place speaks for the class: every cell is negative or zero. That is a result, not a failure".into(),
+            );
+        }
+        if let Some(activation) = &self.shared.activation {
+            lines.push(format!("the score is the logit before the final {activation}"));
+        }
+        lines
+    }
+}

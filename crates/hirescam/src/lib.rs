@@ -1,0 +1,30 @@
+//! Where in the image did the network look, and how far can that picture be trusted?
+//!
+//! An [`Explainer`] takes a trained convolutional network as an ONNX file and gives, for each image, an
+//! [`Explanation`]: the raw signed map, the class and its score, and a certificate of what is proven about the map.
+//!
+//! ```
+//! use hirescam::{Explainer, Input, Options, photo::Photo};
+//!
+//! let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+//! let explainer = Explainer::new(format!("{fixtures}/digits-cnn.onnx"), &Options::default())?;
+//! let seven = Photo::open(format!("{fixtures}/photos/seven.png"))?;
+//! let explanations = explainer.explain(&[Input::Photo(seven)])?;
+//! assert_eq!(explanations[0][0].class, 7);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod colormap;
+pub mod explainer;
+pub mod explanation;
+pub mod heatmap;
+pub mod labels;
+pub mod model_file;
+pub mod overlay;
+pub mod photo;
+pub mod preprocess;
+
+pub use explainer::{Error, Explainer, Input, Options};
+pub use explanation::Explanation;
+pub use hirescam_core as core;
+pub use hirescam_engine as engine;

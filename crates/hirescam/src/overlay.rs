@@ -1,0 +1,268 @@
+//! The picture that people look at: a heatmap on its photo, with a colour bar that shows the numbers.
+
+mod figure;
+mod text;
+
+use image::{Rgb, RgbImage};
+
+use crate::colormap::{Colormap, Kind, colormap};
+use crate::heatmap::Heatmap;
+use crate::photo::Photo;
+use crate::preprocess::{Filter, Rect, resample};
+use figure::figure;
+
+/// How an overlay looks.
+#[derive(Debug, Clone)]
+pub struct Style {
+    /// The colours; without any, `inferno` for rectified maps and `RdBu_r` for signed ones.
+    pub colormap: Option<&'static Colormap>,
+    /// The values at the ends of the colour bar; without any, 0 to max for rectified maps and −max |v| to max |v| for
+    /// signed ones. Values beyond get the colour of the end.
+    pub range: Option<(f32, f32)>,
+    /// How much of the photo the strongest colours cover, 0 to 1.
+    pub opacity: f32,
+    /// Whether weak values cover less of the photo, so that places without evidence show it untouched. The colour bar is
+    /// drawn in the same way, on a ground from dark to light.
+    pub fade: bool,
+    /// What the numbers at the colour bar are, for example "contribution to the score".
+    pub title: String,
+    /// Text below the picture; broken into at most three lines.
+    pub caption: String,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { colormap: None, range: None, opacity: 0.85, fade: true, title: String::new(), caption: String::new() }
+    }
+}
+
+/// Why an overlay cannot be drawn.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OverlayError {
+    /// A field of the style, or the view, holds nonsense.
+    #[error("overlay `{field}`: {reason}")]
+    Invalid {
+        /// The field's name.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The default colour map is missing.
+    #[error(transparent)]
+    Colormap(#[from] crate::colormap::UnknownColormap),
+    /// The bundled font is damaged.
+    #[error("the bundled font is damaged")]
+    Font,
+}
+
+/// Small pictures are enlarged until their longer side has this many pixels, so that text fits beside them.
+const LEAST_SIDE: u32 = 720;
+/// Large pictures are shrunk to this many pixels on their longer side.
+const MOST_SIDE: u32 = 1440;
+/// Pictures up to this size are enlarged pixel by pixel: theirs are meant to be seen.
+const PIXEL_ART: u32 = 96;
+const PAPER: [u8; 3] = [255; 3];
+
+/// Draws a heatmap where it belongs on the upright photo: stretched bilinearly over `view`, the part the network saw
+/// (see [`Prepared`](crate::preprocess::Prepared)); the rest is paled.
+///
+/// Under the colours the photo is grey, so that every hue in the picture is a value of the map. The map is taken as it is: rectify it
+/// before if only evidence for the class is to be seen, but do not normalise it, for the bar's numbers are its values.
+///
+/// # Errors
+/// [`OverlayError::Invalid`] if the range, the opacity or the view is none.
+pub fn overlay(photo: &Photo, view: Rect, heatmap: &Heatmap, style: &Style) -> Result<RgbImage, OverlayError> {
+    let scale = Scale::new(heatmap, style)?;
+    let finite = view.x.is_finite() && view.y.is_finite();
+    if !(finite && view.width > 0.0 && view.height > 0.0) {
+        return Err(OverlayError::Invalid { field: "view", reason: format!("{view:?} is no rectangle") });
+    }
+    let panel = panel(photo, view, heatmap, &scale);
+    figure(&panel, heatmap, &scale, style)
+}
+
+/// From values to colours, the same on the photo and on the bar.
+struct Scale {
+    colors: &'static Colormap,
+    low: f32,
+    high: f32,
+    opacity: f32,
+    fade: bool,
+}
+
+impl Scale {
+    fn new(heatmap: &Heatmap, style: &Style) -> Result<Self, OverlayError> {
+        let colors = match style.colormap {
+            Some(colors) => colors,
+            None => colormap(if heatmap.is_rectified() { "inferno" } else { "RdBu_r" })?,
+        };
+        let strongest = heatmap.max().max(-heatmap.min());
+        let (low, high) = match style.range {
+            Some((low, high)) if low < high && low.is_finite() && high.is_finite() => (low, high),
+            Some((low, high)) => {
+                return Err(OverlayError::Invalid {
+                    field: "range",
+                    reason: format!("{low} to {high}; needs two numbers, the lower first"),
+                });
+            }
+            None if heatmap.is_rectified() => (0.0, strongest),
+            None if colors.kind == Kind::Diverging => (-strongest, strongest),
+            None => (heatmap.min(), heatmap.max()),
+        };
+        if !(0.0..=1.0).contains(&style.opacity) {
+            return Err(OverlayError::Invalid { field: "opacity", reason: format!("{}; needs 0 to 1", style.opacity) });
+        }
+        Ok(Self { colors, low, high, opacity: style.opacity, fade: style.fade })
+    }
+
+    /// Where a value lies between the ends, 0 to 1.
+    fn place(&self, value: f32) -> f32 {
+        let (low, high, value) = (f64::from(self.low), f64::from(self.high), f64::from(value));
+        match self.colors.kind {
+            // A map of zeros: no evidence.
+            _ if high > low => ((value - low) / (high - low)).clamp(0.0, 1.0) as f32,
+            Kind::Sequential => 0.0,
+            Kind::Diverging => 0.5,
+        }
+    }
+
+    /// The colour at a place of the scale over a ground.
+    fn paint(&self, place: f32, ground: [u8; 3]) -> [u8; 3] {
+        let cover = match self.colors.kind {
+            _ if !self.fade => 1.0,
+            // Rises fast and levels off: colours can be told apart from a third of the range on.
+            Kind::Sequential => 1.0 - (1.0 - place).powi(3),
+            // Rises slowly from the zero, whose pale colour would lie on a dark photo like fog.
+            Kind::Diverging => {
+                let strength = (2.0 * place - 1.0).abs().powf(0.75);
+                strength * strength * (3.0 - 2.0 * strength)
+            }
+        };
+        mix(ground, self.colors.color(place), self.opacity * cover)
+    }
+}
+
+/// The photo, scaled for display, with the colours on it.
+fn panel(photo: &Photo, view: Rect, heatmap: &Heatmap, scale: &Scale) -> RgbImage {
+    let longer = photo.width().max(photo.height());
+    let side =
+        if longer <= PIXEL_ART { LEAST_SIDE.div_ceil(longer) * longer } else { longer.clamp(LEAST_SIDE, MOST_SIDE) };
+    let scaled = |n: u32| ((u64::from(n) * u64::from(side)) / u64::from(longer)).max(1) as u32;
+    let filter = if longer <= PIXEL_ART { Filter::Nearest } else { Filter::Bicubic };
+    let mut picture = resample::resize(photo.rgb(), scaled(photo.width()), scaled(photo.height()), filter);
+    let per_x = f64::from(photo.width()) / f64::from(picture.width());
+    let per_y = f64::from(photo.height()) / f64::from(picture.height());
+    for (x, y, Rgb(pixel)) in picture.enumerate_pixels_mut() {
+        let across = ((f64::from(x) + 0.5) * per_x - view.x) / view.width;
+        let down = ((f64::from(y) + 0.5) * per_y - view.y) / view.height;
+        let luma = gray(*pixel);
+        *pixel = if (0.0..=1.0).contains(&across) && (0.0..=1.0).contains(&down) {
+            scale.paint(scale.place(heatmap.at(down, across)), luma)
+        } else {
+            mix(luma, PAPER, 0.72)
+        };
+    }
+    picture
+}
+
+fn gray([r, g, b]: [u8; 3]) -> [u8; 3] {
+    [((19595 * u32::from(r) + 38470 * u32::from(g) + 7471 * u32::from(b) + 0x8000) >> 16) as u8; 3]
+}
+
+/// (1 − t) · a + t · b.
+fn mix(a: [u8; 3], b: [u8; 3], t: f32) -> [u8; 3] {
+    std::array::from_fn(|k| (f32::from(a[k]) + (f32::from(b[k]) - f32::from(a[k])) * t).round() as u8)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::figure::ticks;
+    use super::*;
+    use ndarray::{Array2, array};
+
+    fn photo(width: u32, height: u32) -> Photo {
+        Photo::from_rgb(RgbImage::from_pixel(width, height, Rgb([200, 30, 60]))).unwrap()
+    }
+
+    fn whole(photo: &Photo) -> Rect {
+        Rect { x: 0.0, y: 0.0, width: photo.width().into(), height: photo.height().into() }
+    }
+
+    fn hue(Rgb([r, g, b]): Rgb<u8>) -> u8 {
+        r.max(g).max(b) - r.min(g).min(b)
+    }
+
+    #[test]
+    fn a_place_without_evidence_is_the_grey_photo_and_the_peak_has_the_top_colour() {
+        let photo = photo(720, 720);
+        let map = Heatmap::new(Array2::from_shape_fn((9, 9), |at| if at == (4, 4) { 3.0 } else { 0.0 })).unwrap();
+        for map in [map.clone(), map.rectify()] {
+            let scale = Scale::new(&map, &Style::default()).unwrap();
+            let panel = panel(&photo, whole(&photo), &map, &scale);
+            let ground = gray([200, 30, 60]);
+            assert_eq!(panel.get_pixel(10, 10).0, ground);
+            // The middle cell spans 320..400, its centre is at 360.
+            assert_eq!(
+                panel.get_pixel(360, 360).0,
+                scale.paint(scale.place(map.at(360.5 / 720.0, 360.5 / 720.0)), ground)
+            );
+            assert!(hue(*panel.get_pixel(360, 360)) > 60);
+        }
+    }
+
+    #[test]
+    fn outside_the_view_nothing_is_coloured() {
+        let photo = photo(1000, 800);
+        let view = Rect { x: 200.0, y: 100.0, width: 500.0, height: 500.0 };
+        let map = Heatmap::new(array![[1.0]]).unwrap();
+        let panel = panel(&photo, view, &map, &Scale::new(&map, &Style::default()).unwrap());
+        assert_eq!(panel.dimensions(), (1000, 800));
+        for (x, y, pixel) in panel.enumerate_pixels() {
+            let inside = (200..700).contains(&x) && (100..600).contains(&y);
+            assert_eq!(hue(*pixel) > 20, inside, "{x} {y}");
+        }
+    }
+
+    #[test]
+    fn scales_start_at_zero_or_are_symmetric_about_it() {
+        let map = Heatmap::new(array![[-4.0, 1.0]]).unwrap();
+        let ends = |map: &Heatmap, style: &Style| Scale::new(map, style).map(|s| (s.low, s.high));
+        assert_eq!(ends(&map, &Style::default()).unwrap(), (-4.0, 4.0));
+        assert_eq!(ends(&map.clone().rectify(), &Style::default()).unwrap(), (0.0, 1.0));
+        let signed_in_viridis = Style { colormap: Some(colormap("viridis").unwrap()), ..Style::default() };
+        assert_eq!(ends(&map, &signed_in_viridis).unwrap(), (-4.0, 1.0));
+        let fixed = Style { range: Some((-1.0, 2.0)), ..Style::default() };
+        let labels = ticks(&map, &Scale::new(&map, &fixed).unwrap()).into_iter().map(|t| t.1).collect::<Vec<_>>();
+        assert_eq!(labels, ["≤ −1.00", "2.00", "0"]);
+        for style in
+            [Style { range: Some((1.0, 1.0)), ..Style::default() }, Style { opacity: f32::NAN, ..Style::default() }]
+        {
+            assert!(ends(&map, &style).is_err());
+        }
+        // All negative, rectified: one colour and the number 0.
+        let zeros = Heatmap::new(array![[-4.0, -1.0]]).unwrap().rectify();
+        let zeros_scale = Scale::new(&zeros, &Style::default()).unwrap();
+        assert_eq!(ticks(&zeros, &zeros_scale), [(0.5, "0".to_owned())]);
+        assert_eq!(zeros_scale.paint(zeros_scale.place(0.0), [100; 3]), [100; 3]);
+    }
+
+    #[test]
+    fn pictures_of_any_shape_are_drawn() {
+        let map = Heatmap::new(array![[-1.0, 2.0], [0.5, 0.0]]).unwrap();
+        let style = Style {
+            title: "contribution to the score".repeat(9),
+            caption: "tiger cat 9.12 · HiResCAM ".repeat(40),
+            ..Style::default()
+        };
+        for (w, h) in [(1, 1), (28, 28), (3, 2000), (5000, 40), (64, 64), (97, 31)] {
+            let photo = photo(w, h);
+            let picture = overlay(&photo, whole(&photo), &map, &style).unwrap();
+            assert!(picture.width() >= 250 && picture.height() >= 250, "{w}x{h}");
+            assert!(picture.width() <= 2200 && picture.height() <= 2200, "{w}x{h}");
+            assert_eq!(picture, overlay(&photo, whole(&photo), &map, &style).unwrap());
+        }
+        let nowhere = Rect { x: 0.0, y: f64::NAN, width: 1.0, height: 1.0 };
+        assert!(overlay(&photo(5, 5), nowhere, &map, &style).is_err());
+    }
+}

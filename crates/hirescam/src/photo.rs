@@ -1,0 +1,255 @@
+//! Image files to pixels: upright, 8 bits, RGB.
+
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Luma, RgbImage};
+
+/// How large an image may be before it is refused, checked on the file's header before any pixel is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of the file itself.
+    pub file_bytes: u64,
+    /// Most pixels (width × height).
+    pub pixels: u64,
+    /// Most bytes that a decoder may allocate.
+    pub memory_bytes: u64,
+}
+
+impl Default for Limits {
+    /// 256 MiB of file, 178,956,970 pixels (Pillow's `MAX_IMAGE_PIXELS`), 2 GiB of memory.
+    fn default() -> Self {
+        Self { file_bytes: 256 << 20, pixels: 178_956_970, memory_bytes: 2 << 30 }
+    }
+}
+
+/// Why an image could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PhotoError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are damaged, cut short or empty.
+    #[error("the image is damaged: {0}")]
+    Invalid(String),
+    /// The bytes are no image of a kind that is read here.
+    #[error("{0}; PNG, JPEG, WebP, TIFF, BMP and GIF are read")]
+    Unsupported(String),
+    /// The image exceeds [`Limits`].
+    #[error("the image is too large: {0}")]
+    TooLarge(String),
+}
+
+/// A decoded image: RGB, 8 bits a channel, upright.
+///
+/// What the file held is brought to this form as Pillow's `convert("RGB")` does it: alpha is dropped (not composited),
+/// palettes are looked up, grey is repeated; of an animation the first frame is taken. 16-bit channels are rounded to
+/// 8 bits. The EXIF orientation is applied. Colour profiles are ignored, as in every common training pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Photo {
+    rgb: RgbImage,
+}
+
+impl Photo {
+    /// Reads a file within the default [`Limits`]; its kind is told by its content, not by its name.
+    ///
+    /// # Errors
+    /// [`PhotoError::Io`] if the file cannot be read, else as [`Photo::decode`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PhotoError> {
+        let path = path.as_ref();
+        let limits = Limits::default();
+        let io = |source| PhotoError::Io { path: path.to_owned(), source };
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(io)?;
+        // One byte more than allowed, so that `decode` sees the excess.
+        file.take(limits.file_bytes + 1).read_to_end(&mut bytes).map_err(io)?;
+        Self::decode(&bytes, limits)
+    }
+
+    /// Decodes the bytes of a PNG, JPEG, WebP, TIFF, BMP or GIF file.
+    ///
+    /// # Errors
+    /// [`PhotoError::TooLarge`] over `limits`, [`PhotoError::Unsupported`] for other kinds of file,
+    /// [`PhotoError::Invalid`] for damaged or truncated ones.
+    pub fn decode(bytes: &[u8], limits: Limits) -> Result<Self, PhotoError> {
+        if bytes.is_empty() {
+            return Err(PhotoError::Invalid("the file is empty".into()));
+        }
+        if bytes.len() as u64 > limits.file_bytes {
+            return Err(PhotoError::TooLarge(format!("more than {} bytes", limits.file_bytes)));
+        }
+        let mut reader = ImageReader::new(Cursor::new(bytes))
+            .with_guessed_format()
+            .map_err(|e| PhotoError::Invalid(e.to_string()))?;
+        match reader.format() {
+            None => {
+                return Err(PhotoError::Unsupported("this is no image file that is known here".into()));
+            }
+            // The JPEG decoder fills what is missing with grey and says nothing.
+            Some(ImageFormat::Jpeg) if !jpeg_has_end(bytes) => {
+                return Err(PhotoError::Invalid("the JPEG data ends too early".into()));
+            }
+            Some(_) => {}
+        }
+        let mut memory = image::Limits::no_limits();
+        memory.max_alloc = Some(limits.memory_bytes);
+        reader.limits(memory);
+        let mut decoder = reader.into_decoder().map_err(error)?;
+        let (width, height) = decoder.dimensions();
+        if u64::from(width) * u64::from(height) > limits.pixels || decoder.total_bytes() > limits.memory_bytes {
+            return Err(PhotoError::TooLarge(format!(
+                "{width}x{height} pixels, at most {} are allowed",
+                limits.pixels
+            )));
+        }
+        // A damaged EXIF block says nothing about the orientation.
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let mut image = DynamicImage::from_decoder(decoder).map_err(error)?;
+        image.apply_orientation(orientation);
+        Self::from_rgb(image.into_rgb8())
+    }
+
+    /// Takes pixels as they are.
+    ///
+    /// # Errors
+    /// [`PhotoError::Invalid`] if there are none.
+    pub fn from_rgb(rgb: RgbImage) -> Result<Self, PhotoError> {
+        if rgb.width() == 0 || rgb.height() == 0 {
+            return Err(PhotoError::Invalid("there are no pixels".into()));
+        }
+        Ok(Self { rgb })
+    }
+
+    /// Width in pixels, at least 1.
+    pub fn width(&self) -> u32 {
+        self.rgb.width()
+    }
+
+    /// Height in pixels, at least 1.
+    pub fn height(&self) -> u32 {
+        self.rgb.height()
+    }
+
+    /// The pixels.
+    pub fn rgb(&self) -> &RgbImage {
+        &self.rgb
+    }
+
+    /// Luma, L = (19595 R + 38470 G + 7471 B + 32768) / 65536 rounded down: Pillow's `convert("L")` (ITU-R BT.601).
+    pub fn to_gray(&self) -> GrayImage {
+        let mut gray = GrayImage::new(self.width(), self.height());
+        for (to, from) in gray.pixels_mut().zip(self.rgb.pixels()) {
+            let [r, g, b] = from.0.map(u32::from);
+            *to = Luma([((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16) as u8]);
+        }
+        gray
+    }
+}
+
+/// Whether an end-of-image marker follows the first start of scan: within coded data a 0xFF byte is never followed by 0xD9.
+fn jpeg_has_end(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    // Marker segments before the scan carry their length; an embedded thumbnail with its own end lies inside one.
+    while let [0xFF, marker, tail @ ..] = rest {
+        rest = match (marker, tail) {
+            (0xDA, tail) => return tail.windows(2).any(|pair| pair == [0xFF, 0xD9]),
+            (0xFF, _) => rest.get(1..).unwrap_or_default(),
+            (_, [high, low, ..]) => tail.get(usize::from(u16::from_be_bytes([*high, *low]))..).unwrap_or_default(),
+            _ => return false,
+        };
+    }
+    // Not the structure of a JPEG file: the decoder says better what is wrong.
+    !rest.is_empty()
+}
+
+fn error(error: ImageError) -> PhotoError {
+    match error {
+        ImageError::Limits(e) => PhotoError::TooLarge(e.to_string()),
+        ImageError::Unsupported(e) => PhotoError::Unsupported(e.to_string()),
+        e => PhotoError::Invalid(e.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use ndarray::Array3;
+
+    const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/images");
+
+    /// The largest difference in levels from what Pillow makes of the same file.
+    fn difference(name: &str) -> u8 {
+        let pillow: Array3<u8> = ndarray_npy::read_npy(format!("{IMAGES}/{name}.npy")).unwrap();
+        let photo = Photo::open(format!("{IMAGES}/{name}")).unwrap();
+        assert_eq!(pillow.dim(), (photo.height() as usize, photo.width() as usize, 3), "{name}");
+        photo.rgb().as_raw().iter().zip(&pillow).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+    }
+
+    #[test]
+    fn lossless_files_are_read_as_pillow_reads_them() {
+        for name in
+            ["rgb.png", "palette.png", "gray.png", "alpha.png", "photo.webp", "photo.bmp", "photo.tif", "animated.gif"]
+        {
+            assert_eq!(difference(name), 0, "{name}");
+        }
+        // Pillow keeps the high byte of 16-bit channels; both give v for 257 v.
+        assert_eq!(difference("sixteen.png"), 0);
+    }
+
+    #[test]
+    fn jpegs_are_read_as_pillow_reads_them_in_every_orientation() {
+        for orientation in 1..=8 {
+            let name = format!("orientation_{orientation}.jpg");
+            assert!(difference(&name) <= 3, "{name}: {}", difference(&name));
+        }
+        assert!(difference("progressive.jpg") <= 3);
+        assert!(difference("cmyk.jpg") <= 6, "{}", difference("cmyk.jpg"));
+    }
+
+    #[test]
+    fn content_decides_the_kind() {
+        let photo = Photo::open(format!("{IMAGES}/really_a_png.jpg")).unwrap();
+        assert_eq!(photo, Photo::open(format!("{IMAGES}/rgb.png")).unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let open = |name: &str| Photo::open(format!("{IMAGES}/{name}")).unwrap_err();
+        assert!(matches!(open("truncated.png"), PhotoError::Invalid(_)));
+        assert!(matches!(open("truncated.jpg"), PhotoError::Invalid(_)));
+        assert!(matches!(open("bomb.png"), PhotoError::TooLarge(_)));
+        assert!(matches!(open("make.py"), PhotoError::Unsupported(_)));
+        assert!(matches!(open("absent.png"), PhotoError::Io { .. }));
+        assert!(matches!(Photo::decode(&[], Limits::default()), Err(PhotoError::Invalid(_))));
+    }
+
+    #[test]
+    fn no_prefix_of_a_file_panics_and_hardly_any_passes() {
+        for name in
+            ["rgb.png", "orientation_6.jpg", "progressive.jpg", "photo.webp", "photo.bmp", "photo.tif", "animated.gif"]
+        {
+            let bytes = std::fs::read(format!("{IMAGES}/{name}")).unwrap();
+            for end in 0..bytes.len() * 9 / 10 {
+                let result = Photo::decode(&bytes[..end], Limits::default());
+                // A GIF's first frame may be whole before the file is.
+                assert!(result.is_err() || name.ends_with("gif"), "{name} cut to {end} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn limits_hold() {
+        let bytes = std::fs::read(format!("{IMAGES}/rgb.png")).unwrap();
+        let with = |limits| Photo::decode(&bytes, limits).unwrap_err();
+        assert!(matches!(with(Limits { pixels: 24 * 16 - 1, ..Limits::default() }), PhotoError::TooLarge(_)));
+        assert!(matches!(with(Limits { memory_bytes: 100, ..Limits::default() }), PhotoError::TooLarge(_)));
+        assert!(matches!(with(Limits { file_bytes: 100, ..Limits::default() }), PhotoError::TooLarge(_)));
+    }
+}

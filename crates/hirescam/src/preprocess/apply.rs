@@ -1,0 +1,292 @@
+//! The steps themselves.
+
+use image::{RgbImage, imageops};
+use ndarray::{Array4, ArrayD};
+
+use super::{Channels, Preprocess, PreprocessError, Resize, resample};
+use crate::photo::Photo;
+
+/// Order of the network's axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// `[N,C,H,W]`.
+    ChannelsFirst,
+    /// `[N,H,W,C]`.
+    ChannelsLast,
+}
+
+/// What the network's input looks like; `None` where it takes any size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageInput {
+    /// Order of the axes.
+    pub layout: Layout,
+    /// Number of channels.
+    pub channels: Option<usize>,
+    /// Height in pixels.
+    pub height: Option<usize>,
+    /// Width in pixels.
+    pub width: Option<usize>,
+}
+
+impl ImageInput {
+    /// Reads the layout off the shape of the network's input, `None` for free axes: the axis of 1 or 3 is the channels',
+    /// the second axis if both could be.
+    ///
+    /// # Errors
+    /// [`PreprocessError::Unsupported`] if the input has not 4 axes or no axis of 1 or 3 at either place.
+    pub fn from_shape(shape: &[Option<usize>]) -> Result<Self, PreprocessError> {
+        let few = |n: &Option<usize>| matches!(n, Some(1 | 3));
+        match *shape {
+            [_, channels, height, width] if few(&channels) => {
+                Ok(Self { layout: Layout::ChannelsFirst, channels, height, width })
+            }
+            [_, height, width, channels] if few(&channels) => {
+                Ok(Self { layout: Layout::ChannelsLast, channels, height, width })
+            }
+            _ => {
+                let axes: Vec<_> = shape.iter().map(|n| n.map_or("?".into(), |n| n.to_string())).collect();
+                Err(PreprocessError::Unsupported(format!(
+                    "the network's input [{}] is no photo ([N,C,H,W] or [N,H,W,C] with 1 or 3 channels): give it as a ready tensor",
+                    axes.join(",")
+                )))
+            }
+        }
+    }
+}
+
+/// A rectangle in pixels, (0, 0) the top left corner of the upright photo.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rect {
+    /// Left edge.
+    pub x: f64,
+    /// Top edge.
+    pub y: f64,
+    /// Width.
+    pub width: f64,
+    /// Height.
+    pub height: f64,
+}
+
+/// The network's input, and which part of the photo it shows.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// f32, `[1,C,H,W]` or `[1,H,W,C]`.
+    pub tensor: ArrayD<f32>,
+    /// The part of the upright photo that the network sees, in the photo's pixels.
+    pub view: Rect,
+}
+
+impl Preprocess {
+    /// Makes the network's input of a photo.
+    ///
+    /// # Errors
+    /// As [`Preprocess::validate`]; [`PreprocessError::Mismatch`] if the crop is larger than the photo, or the result
+    /// does not fit the network's channels or size: the message says what to set.
+    pub fn apply(&self, photo: &Photo, input: ImageInput) -> Result<Prepared, PreprocessError> {
+        self.validate()?;
+        if let Some(channels) = input.channels
+            && channels != self.channels.count()
+        {
+            let which = if channels == 1 { "`channels = \"gray\"`" } else { "`channels = \"rgb\"` or \"bgr\"" };
+            return Err(PreprocessError::Mismatch(format!(
+                "the network takes {channels} channels, the preprocessing makes {}: set {which}",
+                self.channels.count()
+            )));
+        }
+        let (photo_h, photo_w) = (photo.height(), photo.width());
+        let [resized_h, resized_w] = self.resized(photo_h, photo_w)?;
+        let [h, w] = self.crop.unwrap_or([resized_h, resized_w]);
+        if h > resized_h || w > resized_w {
+            return Err(PreprocessError::Mismatch(format!(
+                "the crop of {h}x{w} is larger than the {resized_h}x{resized_w} picture: set `resize`, or a smaller `crop`"
+            )));
+        }
+        let fits = |want: Option<usize>, have: u32| want.is_none_or(|n| n == have as usize);
+        if !fits(input.height, h) || !fits(input.width, w) {
+            let say = |n: Option<usize>| n.map_or("any".into(), |n| n.to_string());
+            let (nh, nw) = (say(input.height), say(input.width));
+            return Err(PreprocessError::Mismatch(format!(
+                "the network takes {nh}x{nw} pixels (height x width), the preprocessing gives {h}x{w}: set `crop = [{nh}, {nw}]` after `resize = {{ shorter = … }}`, or `resize = {{ exact = [{nh}, {nw}] }}`"
+            )));
+        }
+        let picture = self.resample(photo, resized_h, resized_w);
+        let (top, left) = (crop_offset(resized_h, h), crop_offset(resized_w, w));
+        let (per_row, per_column) =
+            (f64::from(photo_h) / f64::from(resized_h), f64::from(photo_w) / f64::from(resized_w));
+        let view = Rect {
+            x: f64::from(left) * per_column,
+            y: f64::from(top) * per_row,
+            width: f64::from(w) * per_column,
+            height: f64::from(h) * per_row,
+        };
+        let tensor = self.tensor(&imageops::crop_imm(&picture, left, top, w, h).to_image(), input.layout);
+        Ok(Prepared { tensor, view })
+    }
+
+    /// `[height, width]` after the resize; the longer side is rounded down as torchvision does.
+    fn resized(&self, h: u32, w: u32) -> Result<[u32; 2], PreprocessError> {
+        match self.resize {
+            None => Ok([h, w]),
+            Some(Resize::Exact(size)) => Ok(size),
+            Some(Resize::Shorter(n)) => {
+                let longer = u64::from(n) * u64::from(h.max(w)) / u64::from(h.min(w));
+                match u32::try_from(longer) {
+                    Ok(longer) if longer <= 4 * super::MAX_SIDE => Ok(if w <= h { [longer, n] } else { [n, longer] }),
+                    _ => Err(PreprocessError::Mismatch(format!(
+                        "a {h}x{w} photo with its shorter side resized to {n} would be {longer} pixels long: set `resize = {{ exact = … }}`"
+                    ))),
+                }
+            }
+        }
+    }
+
+    /// Greys and resizes; grey is repeated over the three channels.
+    fn resample(&self, photo: &Photo, h: u32, w: u32) -> RgbImage {
+        let mut source = photo.rgb().clone();
+        if self.channels == Channels::Gray {
+            for (pixel, gray) in source.pixels_mut().zip(photo.to_gray().pixels()) {
+                pixel.0 = [gray.0[0]; 3];
+            }
+        }
+        if (h, w) == (source.height(), source.width()) {
+            return source;
+        }
+        resample::resize(&source, w, h, self.filter)
+    }
+
+    /// (x · scale − mean) / std of each channel, computed in f64.
+    fn tensor(&self, picture: &RgbImage, layout: Layout) -> ArrayD<f32> {
+        let (w, h, c) = (picture.width() as usize, picture.height() as usize, self.channels.count());
+        // One number stands for all channels.
+        let each =
+            |numbers: &[f64], channel: usize| numbers.get(channel).or(numbers.first()).copied().unwrap_or_default();
+        let value = |y: usize, x: usize, channel: usize| {
+            let from = if self.channels == Channels::Bgr { 2 - channel } else { channel };
+            let level = f64::from(picture.get_pixel(x as u32, y as u32).0[from]);
+            ((level * self.scale - each(&self.mean, channel)) / each(&self.std, channel)) as f32
+        };
+        match layout {
+            Layout::ChannelsFirst => Array4::from_shape_fn((1, c, h, w), |(_, k, y, x)| value(y, x, k)).into_dyn(),
+            Layout::ChannelsLast => Array4::from_shape_fn((1, h, w, c), |(_, y, x, k)| value(y, x, k)).into_dyn(),
+        }
+    }
+}
+
+/// (side − crop) / 2, halves to the even number: Python's `round`, as torchvision's `CenterCrop` has it.
+fn crop_offset(side: u32, crop: u32) -> u32 {
+    let margin = side - crop;
+    let half = margin / 2;
+    if margin % 2 == 1 && half % 2 == 1 { half + 1 } else { half }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, s};
+
+    const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/preprocess");
+    const ANY: ImageInput = ImageInput { layout: Layout::ChannelsFirst, channels: None, height: None, width: None };
+
+    fn photo() -> Photo {
+        Photo::open(format!("{GOLDENS}/photo.png")).unwrap()
+    }
+
+    fn flat(width: u32, height: u32) -> Photo {
+        Photo::from_rgb(RgbImage::new(width, height)).unwrap()
+    }
+
+    #[test]
+    fn luma_is_pillows() {
+        let pillow: Array2<u8> = ndarray_npy::read_npy(format!("{GOLDENS}/gray.npy")).unwrap();
+        assert!(photo().to_gray().as_raw().iter().eq(&pillow));
+    }
+
+    #[test]
+    fn pipelines_are_torchvisions() {
+        let rgb = "resize = {shorter = 40}\ncrop = [27, 30]\nscale = 0.00392156862745098\nmean = [0.485, 0.456, 0.406]\nstd = [0.229, 0.224, 0.225]";
+        let lite = "resize = {shorter = 32}\nfilter = \"bicubic\"\ncrop = [29, 29]\nmean = [127.0]\nstd = [128.0]";
+        let gray = "resize = {exact = [28, 28]}\nchannels = \"gray\"\nscale = 0.00392156862745098\nmean = [0.1307]\nstd = [0.3081]";
+        for (name, text) in [("rgb", rgb), ("lite", lite), ("gray", gray)] {
+            let torchvision: ArrayD<f32> = ndarray_npy::read_npy(format!("{GOLDENS}/pipeline_{name}.npy")).unwrap();
+            let preprocess = Preprocess::from_toml(text).unwrap();
+            let first = preprocess.apply(&photo(), ANY).unwrap().tensor;
+            assert_eq!(first.shape(), torchvision.shape());
+            // torchvision normalises in f32: a few roundings at values up to 3.
+            let worst = (&first - &torchvision).mapv(f32::abs).fold(0.0, |a: f32, b| a.max(*b));
+            assert!(worst < 1e-6, "{name}: {worst}");
+            let last = preprocess.apply(&photo(), ImageInput { layout: Layout::ChannelsLast, ..ANY }).unwrap().tensor;
+            assert_eq!(last.permuted_axes(ndarray::IxDyn(&[0, 3, 1, 2])), first);
+        }
+    }
+
+    #[test]
+    fn sizes_and_offsets_are_torchvisions() {
+        let goldens: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(format!("{GOLDENS}/rounding.json")).unwrap()).unwrap();
+        let rows = |key: &str| -> Vec<Vec<u32>> { serde_json::from_value(goldens[key].clone()).unwrap() };
+        for row in rows("shorter") {
+            let preprocess = Preprocess { resize: Some(Resize::Shorter(row[2])), ..Preprocess::default() };
+            match preprocess.resized(row[0], row[1]) {
+                Ok(size) => assert_eq!(size, [row[3], row[4]], "{row:?}"),
+                Err(_) => assert!(row[3].max(row[4]) > 4 * super::super::MAX_SIDE, "{row:?}"),
+            }
+        }
+        for row in rows("offset") {
+            assert_eq!(crop_offset(row[0], row[1]), row[2], "{row:?}");
+        }
+    }
+
+    #[test]
+    fn the_view_is_where_the_crop_lies_in_the_photo() {
+        let preprocess = super::super::preset("imagenet").unwrap();
+        let view = preprocess.apply(&flat(512, 1024), ANY).unwrap().view;
+        assert_eq!(view, Rect { x: 32.0, y: 288.0, width: 448.0, height: 448.0 });
+        let whole = Preprocess { resize: Some(Resize::Exact([8, 9])), ..Preprocess::default() };
+        let view = whole.apply(&flat(33, 20), ANY).unwrap().view;
+        assert_eq!(view, Rect { x: 0.0, y: 0.0, width: 33.0, height: 20.0 });
+    }
+
+    #[test]
+    fn channels_come_in_the_order_asked_for() {
+        let photo = Photo::from_rgb(RgbImage::from_pixel(2, 2, image::Rgb([10, 20, 30]))).unwrap();
+        let bgr = super::super::preset("caffe").unwrap().apply(&photo, ANY).unwrap().tensor;
+        let expected = [30.0 - 103.939f32, 20.0 - 116.779, 10.0 - 123.68];
+        for (k, want) in expected.into_iter().enumerate() {
+            assert!((bgr[[0, k, 1, 1]] - want).abs() < 1e-5);
+        }
+        let gray = Preprocess { channels: Channels::Gray, ..Preprocess::default() };
+        let tensor = gray.apply(&photo, ANY).unwrap().tensor;
+        assert_eq!(tensor.shape(), [1, 1, 2, 2]);
+        assert!(tensor.slice(s![0, 0, .., ..]).iter().all(|v| *v == 18.0));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error_with_its_remedy() {
+        let unit = super::super::preset("unit").unwrap();
+        let fixed = ImageInput { channels: Some(3), height: Some(224), width: Some(224), ..ANY };
+        let error = unit.apply(&flat(300, 200), fixed).unwrap_err().to_string();
+        assert!(error.contains("crop = [224, 224]"), "{error}");
+        let error = unit.apply(&flat(28, 28), ImageInput { channels: Some(1), ..ANY }).unwrap_err().to_string();
+        assert!(error.contains("gray"), "{error}");
+        let crop = Preprocess { crop: Some([30, 30]), ..Preprocess::default() };
+        assert!(matches!(crop.apply(&flat(29, 40), ANY), Err(PreprocessError::Mismatch(_))));
+        let shorter = super::super::preset("imagenet").unwrap();
+        assert!(matches!(shorter.apply(&flat(1, 60_000), ANY), Err(PreprocessError::Mismatch(_))));
+        assert!(shorter.apply(&flat(1, 1), fixed).is_ok());
+    }
+
+    #[test]
+    fn the_shape_tells_the_layout() {
+        let layout =
+            |shape: &[usize]| ImageInput::from_shape(&shape.iter().map(|n| (*n > 0).then_some(*n)).collect::<Vec<_>>());
+        assert_eq!(layout(&[1, 3, 224, 224]).unwrap().layout, Layout::ChannelsFirst);
+        let last = layout(&[0, 240, 0, 3]).unwrap();
+        assert_eq!(
+            last,
+            ImageInput { layout: Layout::ChannelsLast, channels: Some(3), height: Some(240), width: None }
+        );
+        assert!(layout(&[1, 1, 64, 64, 64]).is_err());
+        assert!(layout(&[1, 13, 32, 32]).is_err());
+    }
+}
