@@ -1,0 +1,210 @@
+//! `hirescam explain`: overlay, raw map and record for each image and class.
+
+use crate::error::Error;
+use crate::inputs;
+use crate::options::{Engine, What};
+use clap::Args;
+use hirescam::model_file::ModelFile;
+use hirescam::overlay::Style;
+use hirescam::{Explainer, Explanation, Input, Options};
+use indicatif::{ProgressBar, ProgressStyle};
+use ndarray_npy::write_npy;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Explain images.
+#[derive(Args)]
+pub struct Explain {
+    /// The network, an ONNX file
+    model: PathBuf,
+    /// Photos, folders of photos, patterns, or ready float32 tensors (.npy) in the network's own shape
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    engine: Engine,
+    /// Where pictures, maps and records go
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+    /// Show negative evidence too, in diverging colours
+    #[arg(long)]
+    signed: bool,
+    /// Print the records on stdout, one JSON object a line, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+impl Explain {
+    /// Runs the command.
+    pub fn run(&self) -> Result<ExitCode, Error> {
+        let files = inputs::files(&self.images)?;
+        let file = ModelFile::open(&self.model)?;
+        let mut options = Options {
+            engine: self.engine.engine.clone(),
+            threads: self.engine.threads,
+            library: self.engine.onnxruntime.clone(),
+            ..self.what.options(&file)?
+        };
+        // Where neither file nor options say for which size, a ready tensor does.
+        if let (None, Some(Ok((Input::Tensor(t), _)))) = (&options.image_shape, files.first().map(|f| inputs::read(f)))
+        {
+            let declared = hirescam::core::shape::declared(hirescam::core::head::image_input(&file.model)?);
+            if declared.iter().skip(1).any(Option::is_none) {
+                options.image_shape = Some(t.shape().to_vec());
+            }
+        }
+        let explainer = Explainer::from_file(&file, &options)?;
+        std::fs::create_dir_all(&self.out).map_err(|e| Error::File { path: self.out.clone(), what: e.to_string() })?;
+        let bar = self.progress(files.len());
+        let mut names = HashSet::new();
+        let mut failed = 0;
+        for path in &files {
+            let stem = unique(path, &mut names);
+            match self.explain(&explainer, path, &stem) {
+                Ok(text) => bar.suspend(|| print!("{text}")),
+                Err(error) if files.len() == 1 => return Err(error),
+                Err(error) => {
+                    failed += 1;
+                    bar.suspend(|| eprintln!("error: {}: {error}", path.display()));
+                }
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(ExitCode::from(u8::from(failed > 0)))
+    }
+
+    fn progress(&self, count: usize) -> ProgressBar {
+        if count < 2 {
+            return ProgressBar::hidden();
+        }
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} images, {eta} left");
+        ProgressBar::new(count as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    }
+
+    /// Explains one file and writes what comes of it; returns what to print.
+    fn explain(&self, explainer: &Explainer, path: &Path, stem: &str) -> Result<String, Error> {
+        let (input, hash) = inputs::read(path)?;
+        let of_images = explainer.explain(&[input])?;
+        let mut text = String::new();
+        let several = of_images.len() > 1;
+        for (n, explanations) in of_images.iter().enumerate() {
+            for (rank, explanation) in explanations.iter().enumerate() {
+                let image = if several { format!("-{n}") } else { String::new() };
+                let class = if explanations.len() > 1 { format!("-{}", rank + 1) } else { String::new() };
+                let base = self.out.join(format!("{stem}{image}{class}"));
+                let record = self.write(explanation, path, &hash, n, &base)?;
+                if self.json {
+                    text += &format!("{record}\n");
+                } else {
+                    text += &summary(explanation, path, &record);
+                }
+            }
+        }
+        Ok(text)
+    }
+
+    fn write(&self, e: &Explanation, image: &Path, hash: &str, index: usize, base: &Path) -> Result<Value, Error> {
+        let file = |suffix: &str| PathBuf::from(format!("{}.{suffix}", base.display()));
+        let (map, picture, record_path) = (file("npy"), file("png"), file("json"));
+        write_npy(&map, &e.map).map_err(|err| Error::File { path: map.clone(), what: err.to_string() })?;
+        let style = Style {
+            title: "contribution to the score".into(),
+            caption: format!(
+                "{} {:.2} · {} at {} · {}",
+                e.name(),
+                e.score,
+                e.shared.method.title,
+                e.shared.layer,
+                e.shared.certificate.verdict
+            ),
+            ..Style::default()
+        };
+        let overlay = match e.overlay(self.signed, &style) {
+            Ok(drawn) => {
+                drawn.save(&picture).map_err(|err| Error::File { path: picture.clone(), what: err.to_string() })?;
+                Some(picture)
+            }
+            // Tensors and maps of other than two axes have no picture; the map is written all the same.
+            Err(hirescam::Error::Argument(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let c = &e.shared.certificate;
+        let record = json!({
+            "model": self.model,
+            "model_sha256": e.shared.model_sha256,
+            "image": image,
+            "image_sha256": hash,
+            "image_index": index,
+            "method": e.shared.method.name,
+            "layer": e.shared.layer,
+            "output": e.shared.output,
+            "final_activation": e.shared.activation,
+            "class": e.class,
+            "label": e.label(),
+            "score": e.score,
+            "probability": e.probability,
+            "sum": e.sum,
+            "bias": e.bias,
+            "residual": e.residual,
+            "residual_relative": e.residual.abs() / e.score.abs().max(f64::MIN_POSITIVE),
+            "verdict": c.verdict.to_string(),
+            "reason": c.reason,
+            "bypass": c.bypass,
+            "uniform": c.uniform,
+            "certificate": e.in_words(),
+            "note": "locality holds at the layer's resolution; resizing to the image spreads it, and receptive fields overlap",
+            "map": map,
+            "map_shape": e.map.shape(),
+            "overlay": overlay,
+            "engine": e.shared.engine,
+            "engine_version": e.shared.engine_version,
+            "version": env!("CARGO_PKG_VERSION"),
+            "options": {
+                "score": self.what.score,
+                "preprocess": self.what.preprocess,
+                "threads": self.engine.threads,
+                "signed": self.signed,
+            },
+        });
+        let text = serde_json::to_string_pretty(&record).map_err(|err| Error::Argument(err.to_string()))?;
+        std::fs::write(&record_path, text + "\n")
+            .map_err(|err| Error::File { path: record_path, what: err.to_string() })?;
+        Ok(record)
+    }
+}
+
+/// A name for an image's files that no other image of this run has.
+fn unique(path: &Path, taken: &mut HashSet<String>) -> String {
+    let stem = path.file_stem().map_or("image".into(), |s| s.to_string_lossy().into_owned());
+    let mut name = stem.clone();
+    let mut n = 2;
+    while !taken.insert(name.clone()) {
+        name = format!("{stem}_{n}");
+        n += 1;
+    }
+    name
+}
+
+fn summary(e: &Explanation, path: &Path, record: &Value) -> String {
+    let mut text = format!(
+        "{}: {} (score {:.4}, probability {:.1} %)\n",
+        path.display(),
+        e.name(),
+        e.score,
+        100.0 * e.probability
+    );
+    text += &format!("  {} at {}\n", e.shared.method.title, e.shared.layer);
+    for line in e.in_words() {
+        text += &format!("  {line}\n");
+    }
+    for key in ["overlay", "map"] {
+        if let Some(path) = record.get(key).and_then(Value::as_str) {
+            text += &format!("  {key}: {path}\n");
+        }
+    }
+    text
+}

@@ -1,0 +1,92 @@
+//! `hirescam layers`: what one can explain at.
+
+use crate::error::Error;
+use crate::options::What;
+use clap::Args;
+use hirescam::core::shape::{Dim, Shapes};
+use hirescam::core::{head, layers};
+use hirescam::explainer::image_shape;
+use hirescam::model_file::ModelFile;
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// List layers.
+#[derive(Args)]
+pub struct Layers {
+    /// The network, an ONNX file
+    model: PathBuf,
+    #[command(flatten)]
+    what: What,
+    /// Every tensor, those inside branches too
+    #[arg(long)]
+    all: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Layers {
+    /// Runs the command.
+    pub fn run(&self) -> Result<ExitCode, Error> {
+        let file = ModelFile::open(&self.model)?;
+        let options = self.what.options(&file)?;
+        let preprocess = match &options.preprocess {
+            Some(p) => Some(p.clone()),
+            None => file.preprocess()?.map(|(p, _)| p),
+        };
+        let image = head::image_input(&file.model)?.name().to_owned();
+        let shapes = Shapes::infer(&file.model, &image, image_shape(&file, &options, preprocess.as_ref())?.as_deref())?;
+        let score = head::score(&file.model, &shapes, options.output.as_deref(), options.keep_activation)?;
+        let found = layers::layers(&file.model, &shapes, &score, &image, self.all)?;
+        let width = found.iter().map(|l| l.name.len()).max().unwrap_or(0);
+        for layer in &found {
+            let certificate = layer.certificate.as_ref();
+            if self.json {
+                let shape: Vec<Option<usize>> =
+                    layer.dims.iter().map(|d| if let Dim::Fixed(n) = d { Some(*n) } else { None }).collect();
+                let record = json!({
+                    "layer": layer.name,
+                    "shape": shape,
+                    "place": layer.place,
+                    "verdict": certificate.ok().map(|c| c.verdict.to_string()),
+                    "reason": certificate.ok().and_then(|c| c.reason.clone()),
+                    "bypass": certificate.ok().and_then(|c| c.bypass.clone()),
+                    "uniform": certificate.ok().map(|c| c.uniform),
+                    "on_every_path": layer.on_every_path,
+                    "ignores_scale": layer.ignores_scale,
+                    "recommended": layer.recommended,
+                    "error": certificate.err(),
+                });
+                println!("{record}");
+                continue;
+            }
+            let mut notes: Vec<String> = Vec::new();
+            match certificate {
+                Ok(c) => {
+                    notes.push(c.verdict.to_string());
+                    notes.extend(c.uniform.then(|| "uniform gradient (HiResCAM = Grad-CAM)".into()));
+                    notes.extend(c.bypass.as_ref().map(|j| format!("bypassed at the {j}")));
+                }
+                Err(error) => notes.push(format!("cannot be explained: {error}")),
+            }
+            notes.extend(layer.ignores_scale.then(|| "its head ignores its scale: the map sums to 0".into()));
+            if layer.recommended {
+                let exact = certificate.is_ok_and(|c| c.verdict == hirescam::core::certify::Verdict::Exact);
+                notes.push(format!(
+                    "recommended: {}",
+                    if exact { "the finest layer with an exact map" } else { "the last block before space is lost" }
+                ));
+            }
+            let mark = if layer.recommended { '*' } else { ' ' };
+            println!(
+                "{mark} {:width$}  {:18} {:28} {}",
+                layer.name,
+                head::show(&layer.dims),
+                layer.place,
+                notes.join("; ")
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,5 @@
+//! The commands, one a file.
+
+pub mod compile;
+pub mod explain;
+pub mod layers;

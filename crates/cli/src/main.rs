@@ -1,0 +1,47 @@
+//! `hirescam`: where a convolutional network looked, and what is proven about that picture.
+//!
+//! Exit codes: 0 all done; 1 some images failed; 2 the arguments do not fit; 3 a file cannot be read or is invalid;
+//! 4 the model needs something that is not supported; 5 the engine failed or is missing.
+
+mod command;
+mod error;
+mod inputs;
+mod options;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "hirescam", version, about = "Where a convolutional network looked, and what is proven about that picture", after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done; 1 some images failed; 2 arguments; 3 unreadable or invalid file; 4 not supported; 5 engine";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Explain images: overlay picture, raw map and record for each.
+    Explain(command::explain::Explain),
+    /// List the layers that one can explain at, with what is proven there.
+    Layers(command::layers::Layers),
+    /// Write the explaining model: the same ONNX file with the map as one more output.
+    Compile(command::compile::Compile),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Explain(c) => c.run(),
+        Command::Layers(c) => c.run(),
+        Command::Compile(c) => c.run(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The options that several commands share.
+
+use crate::error::Error;
+use clap::Args;
+use hirescam::Options;
+use hirescam::core::cam::Target;
+use hirescam::labels::Labels;
+use hirescam::model_file::ModelFile;
+use hirescam::preprocess::{Preprocess, preset};
+use std::path::PathBuf;
+
+/// What to explain.
+#[derive(Args)]
+pub struct What {
+    /// The target layer, by the name of its tensor; see `hirescam layers`
+    #[arg(long)]
+    pub layer: Option<String>,
+    /// A class, by number (from 0) or label; may be given several times
+    #[arg(long = "class", value_name = "CLASS")]
+    pub classes: Vec<String>,
+    /// The K best classes of each image
+    #[arg(long, value_name = "K", conflicts_with = "classes")]
+    pub top: Option<usize>,
+    /// The method: hirescam or gradcam
+    #[arg(long, default_value = "hirescam")]
+    pub method: String,
+    /// Which output of the model is explained
+    #[arg(long)]
+    pub output: Option<String>,
+    /// What the score is: the logits before a final Softmax or Sigmoid, or the output as it is
+    #[arg(long, value_parser = ["logits", "output"], default_value = "logits")]
+    pub score: String,
+    /// The axis of the layer that counts channels, where the graph does not tell it (-1 for channels last)
+    #[arg(long, value_name = "AXIS", allow_negative_numbers = true)]
+    pub channel_axis: Option<i64>,
+    /// The network's input shape where the file leaves it open, for example 1,3,224,224
+    #[arg(long, value_name = "N,C,H,W", value_delimiter = ',')]
+    pub shape: Option<Vec<usize>>,
+    /// Class labels: a text file with one a line, or a JSON file
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// How photos are prepared: a preset's name or a TOML or preprocessor_config.json file
+    #[arg(long, value_name = "PRESET|FILE")]
+    pub preprocess: Option<String>,
+}
+
+impl What {
+    /// The library's options for a model.
+    pub fn options(&self, file: &ModelFile) -> Result<Options, Error> {
+        let labels = match &self.labels {
+            Some(path) => Some(Labels::open(path).map_err(hirescam::Error::from)?),
+            None => file.labels()?,
+        };
+        let target = match (&self.classes[..], self.top) {
+            ([], top) => Target::Top(top.unwrap_or(1)),
+            (classes, _) => {
+                Target::Classes(classes.iter().map(|c| class(c, labels.as_ref())).collect::<Result<_, _>>()?)
+            }
+        };
+        Ok(Options {
+            layer: self.layer.clone(),
+            target,
+            method: self.method.clone(),
+            output: self.output.clone(),
+            keep_activation: self.score == "output",
+            channels: self.channel_axis,
+            preprocess: self.preprocess.as_deref().map(preprocess).transpose()?,
+            labels,
+            image_shape: self.shape.clone(),
+            ..Options::default()
+        })
+    }
+}
+
+fn class(text: &str, labels: Option<&Labels>) -> Result<usize, Error> {
+    match (text.parse(), labels) {
+        (Ok(number), _) => Ok(number),
+        (Err(_), Some(labels)) => Ok(labels.find(text).map_err(hirescam::Error::from)?),
+        (Err(_), None) => Err(Error::Argument(format!(
+            "the class {text:?} is no number, and no labels are known: give --labels FILE"
+        ))),
+    }
+}
+
+fn preprocess(name: &str) -> Result<Preprocess, Error> {
+    let path = PathBuf::from(name);
+    if !path.is_file() {
+        return Ok(preset(name).map_err(hirescam::Error::from)?);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::File { path: path.clone(), what: e.to_string() })?;
+    let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+    let read = if json { Preprocess::from_hugging_face(&text) } else { Preprocess::from_toml(&text) };
+    Ok(read.map_err(hirescam::Error::from)?)
+}
+
+/// What runs the network.
+#[derive(Args)]
+pub struct Engine {
+    /// The engine: tract (pure Rust) or onnxruntime
+    #[arg(long, default_value = "tract")]
+    pub engine: String,
+    /// Threads of the engine; 0 lets it choose
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// ONNX Runtime's library (libonnxruntime.so), where it is not found by itself
+    #[arg(long, value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
+}
