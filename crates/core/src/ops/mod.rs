@@ -13,13 +13,16 @@ use crate::tensor::Tensor;
 
 pub mod activation;
 pub mod arithmetic;
+pub mod constant;
 pub mod convolution;
 pub mod linear;
 pub mod movement;
 pub mod normalization;
+pub mod padding;
 pub mod pooling;
 pub mod reduction;
 pub mod selection;
+pub mod slicing;
 pub mod window;
 
 /// What is known of one operator.
@@ -233,13 +236,16 @@ pub fn all() -> impl Iterator<Item = &'static Card> {
 const FAMILIES: &[&[Card]] = &[
     activation::CARDS,
     arithmetic::CARDS,
+    constant::CARDS,
     convolution::CARDS,
     linear::CARDS,
     movement::CARDS,
     normalization::CARDS,
+    padding::CARDS,
     pooling::CARDS,
     reduction::CARDS,
     selection::CARDS,
+    slicing::CARDS,
 ];
 
 /// The card for a node's operator, if there is one.
