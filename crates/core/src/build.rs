@@ -76,6 +76,15 @@ struct Entry {
     name: Option<String>,
 }
 
+impl Entry {
+    /// The value, where it is a small constant, the same for every batch.
+    fn constant(&self) -> Option<&Tensor> {
+        let (first, others) = self.facts.as_ref()?.split_first()?;
+        let value = first.value.as_deref()?;
+        others.iter().all(|f| f.value.as_deref() == Some(value)).then_some(value)
+    }
+}
+
 #[derive(Debug)]
 struct Emitted {
     op: &'static str,
@@ -212,8 +221,7 @@ impl Graph {
         let inner = &*inner;
         let folded = |id: usize| {
             let entry = inner.values.get(id)?;
-            let value = entry.facts.as_ref()?.first()?.value.as_ref()?;
-            entry.name.is_none().then_some(value)
+            entry.constant().filter(|_| entry.name.is_none())
         };
         let mut needed: HashSet<usize> = wanted.iter().map(|(id, _)| *id).collect();
         let mut kept: Vec<&Emitted> = Vec::new();
@@ -338,9 +346,9 @@ impl<'g> Value<'g> {
         self.with_facts(|f| f.first().map(|f| f.dtype)).flatten().unwrap_or(DataType::Float)
     }
 
-    /// The value, where it is a small constant.
+    /// The value, where it is a small constant, the same for every batch.
     pub fn known(self) -> Option<Tensor> {
-        self.with_facts(|f| f.first().and_then(|f| f.value.as_deref().cloned())).flatten()
+        self.graph.inner.borrow().values.get(self.id).and_then(|e| e.constant().cloned())
     }
 
     /// A scalar of this value's element type.
