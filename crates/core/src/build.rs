@@ -529,6 +529,11 @@ impl<'g> Value<'g> {
         self.binary("Expand", shape)
     }
 
+    /// Repeated along axes of 1 to the extents in `shape`, one for each axis; 1 leaves the axis as it is.
+    pub fn expand(self, shape: &[i64]) -> Value<'g> {
+        if shape.iter().all(|&n| n == 1) { self } else { self.binary("Expand", self.graph.ints(shape)) }
+    }
+
     /// Σ over `axes`.
     pub fn reduce_sum(self, axes: &[usize], keep: bool) -> Value<'g> {
         let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();

@@ -104,6 +104,25 @@ impl<'g> Site<'g, '_> {
         Ok(self.dy()?.expand_as(self.y()?))
     }
 
+    /// The cotangent of the first output in that output's rank, written out along `axes`. Along the others an extent of 1
+    /// may stand for the whole axis.
+    ///
+    /// # Errors
+    /// As [`Site::dy`].
+    pub fn dy_along(&self, axes: &[usize]) -> Result<Value<'g>, Fault> {
+        let (y, dims) = (self.y()?, self.y()?.dims());
+        let dy = self.dy()?.with_rank(dims.len());
+        let own = dy.dims();
+        let mut shape = vec![1; dims.len()];
+        for &axis in axes.iter().filter(|&&axis| own.get(axis) != dims.get(axis)) {
+            match dims.get(axis) {
+                Some(Dim::Fixed(n)) => shape[axis] = *n as i64,
+                _ => return Ok(dy.expand_as(y)),
+            }
+        }
+        Ok(dy.expand(&shape))
+    }
+
     /// Sums `d`, which broadcasts to the output, over the axes along which input `i` was broadcast.
     ///
     /// # Errors

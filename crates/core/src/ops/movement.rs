@@ -9,7 +9,8 @@ use crate::tensor::Tensor;
 use ndarray::{Axis, IxDyn, Slice as Cut};
 
 /// The cards of this family.
-pub const CARDS: &[Card] = &[CONCAT, EXPAND, FLATTEN, RESHAPE, SPLIT, SQUEEZE, TILE, TRANSPOSE, UNSQUEEZE];
+pub const CARDS: &[Card] =
+    &[CONCAT, DEPTH_TO_SPACE, EXPAND, FLATTEN, RESHAPE, SPACE_TO_DEPTH, SPLIT, SQUEEZE, TILE, TRANSPOSE, UNSQUEEZE];
 
 /// A value of more elements than this is not made while shapes are inferred, whatever a file asks for.
 const LARGEST: usize = 1 << 31;
@@ -367,7 +368,114 @@ const TILE: Card = Card {
         }
         Ok(vec![Tensor { dtype: input.dtype, data }])
     },
+    vjp: Some(|s| {
+        let (x, y) = (s.x(0)?.dims(), s.y()?.dims());
+        let mut d = s.dy()?.with_rank(y.len());
+        for (at, (&from, &to)) in x.iter().zip(&y).enumerate().filter(|(_, (from, to))| from != to) {
+            let times = match (from, to) {
+                (Dim::Fixed(n), Dim::Fixed(m)) | (Dim::Batch(n), Dim::Batch(m)) if n > 0 => Dim::Fixed(m / n),
+                (Dim::Fixed(n), Dim::Batch(m)) if n > 0 && m % n == 0 => Dim::Batch(m / n),
+                _ => return unsupported(format!("repeating an axis of {from:?} to {to:?}")),
+            };
+            d = match (d.dims().get(at), times) {
+                (Some(Dim::Fixed(1)), Dim::Fixed(times)) if to != Dim::Fixed(1) => d * times as f64,
+                (own, _) => {
+                    let whole = if own == Some(&to) { d } else { d.expand_as(s.y()?) };
+                    let dims = whole.dims();
+                    let (lead, tail) = (dims.get(..at).unwrap_or(&[]), dims.get(at + 1..).unwrap_or(&[]));
+                    whole.reshape(&[lead, &[times, from], tail].concat()).reduce_sum(&[at], false)
+                }
+            };
+        }
+        Ok(vec![Some(d), None])
+    }),
     linearity: affine,
-    cases: || vec![case().w(&[2, 3]).list(&[1, 2])],
+    cases: || {
+        vec![
+            case().x(&[2, 3]).list(&[1, 2]),
+            case().x(&[2, 1, 4]).list(&[1, 3, 2]),
+            case().x(&[1, 3, 2]).list(&[2, 2, 1]),
+        ]
+    },
     ..Card::BASE
+};
+
+/// A rearrangement of an image's places and channels: a Reshape to `split`, a Transpose by `perm`, a Reshape to `out`.
+struct Blocks {
+    split: [usize; 6],
+    perm: [usize; 6],
+    out: [usize; 4],
+}
+
+fn blocks(a: &Attributes, x: &[usize]) -> Result<Blocks, Fault> {
+    let b = usize::try_from(a.int("blocksize", 0)).unwrap_or(0);
+    let (&[n, c, h, w], Some(square @ 1..)) = (x, b.checked_mul(b)) else {
+        return invalid(format!("blocks of {b} in a value of the shape {x:?}"));
+    };
+    let blocks = if a.node.op_type() == "SpaceToDepth" {
+        let (h, w) = (h / b, w / b);
+        Blocks { split: [n, c, h, b, w, b], perm: [0, 3, 5, 1, 2, 4], out: [n, c.saturating_mul(square), h, w] }
+    } else {
+        let c = c / square;
+        let (split, perm) = match a.string("mode", "DCR") {
+            "DCR" => ([n, b, b, c, h, w], [0, 3, 4, 1, 5, 2]),
+            "CRD" => ([n, c, b, b, h, w], [0, 1, 4, 2, 5, 3]),
+            other => return invalid(format!("the mode {other:?}")),
+        };
+        Blocks { split, perm, out: [n, c, h.saturating_mul(b), w.saturating_mul(b)] }
+    };
+    let count = |shape: &[usize]| shape.iter().try_fold(1usize, |p, &n| p.checked_mul(n));
+    if count(&blocks.split) == count(x) && count(&blocks.out) == count(x) {
+        Ok(blocks)
+    } else {
+        invalid(format!("blocks of {b} in a value of the shape {x:?}"))
+    }
+}
+
+const REARRANGING: Card = Card {
+    shape: |a, x| {
+        let input = fact(x, 0)?;
+        Ok(vec![Fact::new(input.dtype, blocks(a, &input.shape)?.out)])
+    },
+    eval: |a, x| {
+        let input = tensor(x, 0)?;
+        let Blocks { split, perm, out } = blocks(a, input.shape())?;
+        let data = reshaped(input, &split)?.data.permuted_axes(IxDyn(&perm)).as_standard_layout().into_owned();
+        Ok(vec![reshaped(&Tensor { dtype: input.dtype, data }, &out)?])
+    },
+    vjp: Some(|s| {
+        let (x, dy) = (s.x(0)?, s.dy_along(&[1, 2, 3])?);
+        let Blocks { split, perm, .. } = blocks(&s.attributes, &x.sizes())?;
+        let first = dy.dims().into_iter().take(1);
+        let mut inverse = [0; 6];
+        perm.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
+        let apart: Vec<Dim> = first.clone().chain(perm.iter().skip(1).map(|&p| Dim::Fixed(split[p]))).collect();
+        let joined: Vec<Dim> = first.chain(x.dims().into_iter().skip(1)).collect();
+        Ok(vec![Some(dy.reshape(&apart).transpose(&inverse).reshape(&joined))])
+    }),
+    linearity: affine,
+    layout: Layout::ChannelsFirst,
+    kind: Kind::Movement,
+    ..Card::BASE
+};
+
+/// Blocks of channels become blocks of places: y[n, c, h·b + i, w·b + j] = x[n, (i·b + j)·C + c, h, w] (DCR), or
+/// x[n, c·b² + i·b + j, h, w] (CRD, PyTorch's PixelShuffle; Shi et al. 2016, arXiv:1609.05158).
+const DEPTH_TO_SPACE: Card = Card {
+    name: "DepthToSpace",
+    cases: || {
+        vec![
+            case().x(&[2, 8, 2, 3]).set("blocksize", 2),
+            case().x(&[1, 8, 3, 2]).set("blocksize", 2).set("mode", "CRD"),
+            case().x(&[1, 9, 1, 2]).set("blocksize", 3).opset(10),
+        ]
+    },
+    ..REARRANGING
+};
+
+/// Blocks of places become blocks of channels: the inverse of [`DEPTH_TO_SPACE`] in mode DCR.
+const SPACE_TO_DEPTH: Card = Card {
+    name: "SpaceToDepth",
+    cases: || vec![case().x(&[2, 2, 4, 6]).set("blocksize", 2), case().x(&[1, 1, 3, 6]).set("blocksize", 3).opset(10)],
+    ..REARRANGING
 };
