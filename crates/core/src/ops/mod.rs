@@ -12,6 +12,7 @@ use crate::shape::{Dim, Fact};
 use crate::tensor::Tensor;
 
 pub mod activation;
+mod along;
 pub mod arithmetic;
 pub mod constant;
 pub mod convolution;

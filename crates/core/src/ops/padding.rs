@@ -1,5 +1,6 @@
 //! Padding.
 
+use super::along::{LARGEST, ungather};
 use super::movement::checked;
 use super::{Card, affine, case, fact, ints_in, ints_of, tensor};
 use crate::error::{Fault, invalid, unsupported};
@@ -29,6 +30,24 @@ fn span(start: i64, end: i64) -> Cut {
     Cut::new(start as isize, Some(end as isize), 1)
 }
 
+/// Where along an axis of `extent` places each place of the padded axis comes from, in the modes that repeat places.
+fn sources(mode: &str, extent: usize, (begin, end): (i64, i64)) -> Result<Vec<usize>, Fault> {
+    let (first, last) = ((-begin).max(0), extent as i64 - (-end).max(0));
+    let (n, out) = (last - first, extent as i64 + begin + end);
+    if n <= 0 || out > LARGEST as i64 {
+        return unsupported(format!("padding {n} places to {out} by mode {mode:?}"));
+    }
+    let place = |k: i64| match mode {
+        "edge" => Ok(k.clamp(0, n - 1)),
+        "wrap" => Ok(k.rem_euclid(n)),
+        // There and back again, without repeating the ends.
+        "reflect" => Ok((n - 1) - ((n - 1) - k.rem_euclid((2 * n - 2).max(1))).abs()),
+        other => invalid(format!("the mode {other:?}")),
+    };
+    (0..out).map(|k| Ok((first + place(k - begin.max(0))?) as usize)).collect()
+}
+
+/// y = x with places added before and after, or with negative pads taken away: a constant, or places of x.
 const PAD: Card = Card {
     name: "Pad",
     shape: |a, x| {
@@ -49,13 +68,18 @@ const PAD: Card = Card {
         Ok(vec![Fact::new(input.dtype, checked(&shape)?)])
     },
     eval: |a, x| {
-        if a.string("mode", "constant") != "constant" {
-            return unsupported(format!("padding of mode {:?}", a.string("mode", "constant")));
-        }
         let input = tensor(x, 0)?;
         let pads = ints_in(a, "pads", x, 1).unwrap_or_default();
-        let value = x.get(2).copied().flatten().and_then(Tensor::scalar).unwrap_or(a.float("value", 0.0));
         let sizes = pad_sizes(input.shape().len(), &pads, x.get(3).copied().flatten().map(Tensor::to_ints))?;
+        let mode = a.string("mode", "constant");
+        if mode != "constant" {
+            let mut data = input.data.clone();
+            for (i, &pads) in sizes.iter().enumerate().filter(|(_, p)| **p != (0, 0)) {
+                data = data.select(Axis(i), &sources(mode, data.len_of(Axis(i)), pads)?);
+            }
+            return Ok(vec![Tensor { dtype: input.dtype, data }]);
+        }
+        let value = x.get(2).copied().flatten().and_then(Tensor::scalar).unwrap_or(a.float("value", 0.0));
         let shape: Vec<i64> = input.shape().iter().zip(&sizes).map(|(&n, (b, e))| n as i64 + b + e).collect();
         let mut data = ArrayD::from_elem(IxDyn(&checked(&shape)?), value);
         let mut from = input.data.view();
@@ -68,10 +92,7 @@ const PAD: Card = Card {
         Ok(vec![Tensor { dtype: input.dtype, data }])
     },
     vjp: Some(|s| {
-        if s.attributes.string("mode", "constant") != "constant" {
-            return unsupported(format!("padding of mode {:?}", s.attributes.string("mode", "constant")));
-        }
-        let x = s.x(0)?;
+        let (x, mode) = (s.x(0)?, s.attributes.string("mode", "constant"));
         let known = |i: usize| match s.x.get(i).copied().flatten() {
             None => Ok(None),
             Some(v) => v
@@ -83,14 +104,19 @@ const PAD: Card = Card {
             Some(pads) => pads.to_vec(),
             None => known(1)?.unwrap_or_default(),
         };
-        let mut d = s.full_dy()?;
         let rank = x.rank();
         let sizes = pad_sizes(rank, &pads, known(3)?)?;
-        for (at, &(b, e)) in sizes.iter().enumerate().filter(|(_, p)| **p != (0, 0)) {
-            let Some(Dim::Fixed(extent)) = d.dims().get(at).copied() else {
+        let padded: Vec<usize> = (0..rank).filter(|&at| sizes[at] != (0, 0)).collect();
+        let mut d = s.dy_along(&padded)?;
+        for at in padded {
+            let (Some(Dim::Fixed(n)), (b, e)) = (x.dims().get(at).copied(), sizes[at]) else {
                 return unsupported("padding of the batch axis");
             };
-            d = d.slice(at, b.max(0), extent as i64 - e.max(0), 1);
+            if mode != "constant" {
+                d = ungather(d, at, &sources(mode, n, (b, e))?, n)?;
+                continue;
+            }
+            d = d.slice(at, b.max(0), n as i64 + b - (-e).max(0), 1);
             // What a negative pad cut away gets no cotangent.
             let (mut begin, mut end) = (vec![0; rank], vec![0; rank]);
             (begin[at], end[at]) = ((-b).max(0), (-e).max(0));
@@ -99,13 +125,19 @@ const PAD: Card = Card {
         Ok(vec![Some(d)])
     }),
     linearity: affine,
-    limits: "mode constant",
     cases: || {
+        let moded = |mode: &str| case().x(&[2, 3, 4]).set("mode", mode);
         vec![
             case().x(&[2, 3, 4]).list(&[0, 1, 2, 0, 0, 1]).scalar(0.5),
             case().x(&[2, 3, 6]).list(&[0, 1, -2, 0, 0, -1]),
+            case().x(&[2, 3, 6]).list(&[0, 2, -3, 0, -1, 2]).scalar(1.0),
             case().x(&[2, 3, 4]).list(&[1, 2]).scalar(0.0).list(&[-1]).opset(18),
             case().x(&[2, 3]).set("pads", [0, 1, 0, 1]).set("value", 2.0f32).opset(10),
+            moded("reflect").list(&[0, 0, 3, 0, 2, 1]),
+            moded("reflect").set("pads", [0, 1, 1, 0, 1, 1]).opset(10),
+            moded("edge").list(&[0, 1, 3, 0, 0, 2]).opset(13),
+            moded("edge").list(&[2, -1, 0, 1]).absent().list(&[1, -1]).opset(18),
+            moded("wrap").list(&[0, 0, 3, 0, 2, 1]).opset(19),
         ]
     },
     ..Card::BASE

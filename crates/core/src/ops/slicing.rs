@@ -12,11 +12,11 @@ use ndarray::Axis;
 pub const CARDS: &[Card] = &[SLICE];
 
 /// One axis of a Slice, with bounds inside the extent.
-struct Range {
-    axis: usize,
-    start: i64,
-    step: i64,
-    count: usize,
+pub(super) struct Range {
+    pub(super) axis: usize,
+    pub(super) start: i64,
+    pub(super) step: i64,
+    pub(super) count: usize,
 }
 
 fn ranges(
@@ -114,7 +114,7 @@ const SLICE: Card = Card {
 };
 
 /// The transpose of a Slice along one axis of `extent` places: zeros between, before and after.
-fn unsliced<'g>(d: Value<'g>, r: &Range, extent: usize) -> Value<'g> {
+pub(super) fn unsliced<'g>(d: Value<'g>, r: &Range, extent: usize) -> Value<'g> {
     let (at, rank, step) = (r.axis, d.rank(), r.step.unsigned_abs() as usize);
     let mut d = d;
     let mut first = r.start;

@@ -1,0 +1,75 @@
+//! Linear maps along one axis, transposed, as derivative rules emit them.
+
+use super::slicing::{Range, unsliced};
+use crate::build::Value;
+use crate::error::{Fault, unsupported};
+use crate::shape::Dim;
+use ndarray::{Array2, Axis};
+
+/// Stored tables and matrices may have so many entries, and what is made of indices while a network runs, for one image.
+pub const LARGEST: usize = 1 << 24;
+
+/// The transpose of y = x[places] along `axis`, where x has `extent` places: each gets the sum of what it gave.
+///
+/// A regular choice is a Slice and its transpose a Pad. Any other is looked up: row p of a table names the entries of
+/// `d` that place p gave, and as many zeros as make all rows equally long.
+///
+/// # Errors
+/// [`Fault::Unsupported`] when the table would have more than [`LARGEST`] entries.
+pub fn ungather<'g>(d: Value<'g>, axis: usize, places: &[usize], extent: usize) -> Result<Value<'g>, Fault> {
+    if let Some(range) = progression(axis, places) {
+        return Ok(unsliced(d, &range, extent));
+    }
+    let mut given: Vec<Vec<i64>> = vec![Vec::new(); extent];
+    for (entry, &place) in places.iter().enumerate() {
+        match given.get_mut(place) {
+            Some(row) => row.push(entry as i64),
+            None => return unsupported(format!("place {place} of {extent}")),
+        }
+    }
+    let longest = given.iter().map(Vec::len).max().unwrap_or(0);
+    if extent.saturating_mul(longest) > LARGEST {
+        return unsupported(format!("{} places chosen from {extent}, one of them {longest} times", places.len()));
+    }
+    let zero = places.len() as i64;
+    given.iter_mut().for_each(|row| row.resize(longest, zero));
+    let table = given.concat();
+    let mut d = d;
+    if table.contains(&zero) {
+        let (begin, mut end) = (vec![0; d.rank()], vec![0; d.rank()]);
+        end[axis] = 1;
+        d = d.pad(&begin, &end, 0.0);
+    }
+    if !table.iter().copied().eq(0..zero) {
+        d = d.gather(d.graph().ints(&table), axis);
+    }
+    let dims = d.dims();
+    let (lead, tail) = (dims.get(..axis).unwrap_or(&[]), dims.get(axis + 1..).unwrap_or(&[]));
+    let rows = [Dim::Fixed(extent), Dim::Fixed(longest)];
+    Ok(if longest == 1 { d } else { d.reshape(&[lead, &rows, tail].concat()).reduce_sum(&[axis + 1], false) })
+}
+
+/// `places` as a Slice, where they are equally far apart.
+fn progression(axis: usize, places: &[usize]) -> Option<Range> {
+    let start = *places.first()? as i64;
+    let step = places.get(1).map_or(1, |&p| p as i64 - start);
+    let regular = places.windows(2).all(|w| matches!(w, &[a, b] if b as i64 - a as i64 == step));
+    (regular && step != 0).then_some(Range { axis, start, step, count: places.len() })
+}
+
+/// The transpose of y = R·x along `axis`: Rᵀ·d. An extent of 1 of `d` may stand for all rows of R.
+pub fn unmultiply<'g>(d: Value<'g>, axis: usize, r: &Array2<f64>) -> Value<'g> {
+    let rank = d.rank();
+    if d.dims().get(axis) == Some(&Dim::Fixed(1)) {
+        let mut shape = vec![1; rank];
+        shape[axis] = r.ncols();
+        let sums = r.sum_axis(Axis(0)).into_shape_with_order(shape).unwrap_or_default();
+        return d * d.tensor(sums);
+    }
+    if axis + 2 == rank {
+        return d.tensor(r.t().as_standard_layout().into_owned().into_dyn()).matmul(d);
+    }
+    let mut perm: Vec<usize> = (0..rank).collect();
+    perm.swap(axis, rank - 1);
+    d.transpose(&perm).matmul(d.tensor(r.clone().into_dyn())).transpose(&perm)
+}
