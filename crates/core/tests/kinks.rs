@@ -9,14 +9,25 @@ use hirescam_core::onnx::NodeProto;
 use hirescam_core::ops::{self, Setting, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Model, Tensor, grad, head, reference};
+use hirescam_core::{Error, Model, Tensor, grad, head, reference};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
 const KINKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/kinks/kinks.json");
 
 /// Cases in which PyTorch contradicts itself and the rule follows its other answer.
-const OTHER_ANSWER: &[&str] = &[];
+const OTHER_ANSWER: &[&str] = &[
+    "clip_tensor_bounds",
+    "global_max_1d_negative_amax",
+    "global_max_1d_ties_amax",
+    "global_max_1d_zeros_amax",
+    "global_max_2d_negative_amax",
+    "global_max_2d_ties_amax",
+    "global_max_2d_zeros_amax",
+    "global_max_3d_negative_amax",
+    "global_max_3d_ties_amax",
+    "global_max_3d_zeros_amax",
+];
 
 fn tensor(value: &Value) -> Tensor {
     let shape: Vec<usize> = value["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
@@ -68,7 +79,12 @@ fn corners_and_ties_are_as_in_pytorch() {
             let graph = Graph::new(&model, &shapes);
             let dependence = head::dependence(&model, &shapes, &names[i]);
             let seed = graph.constant(tensor(&case["dy"]));
-            let dx = grad::vjp(&model, &graph, &[0], &dependence, ("y", seed), &names[i]).unwrap();
+            let dx = match grad::vjp(&model, &graph, &[0], &dependence, ("y", seed), &names[i]) {
+                Ok(dx) => dx,
+                // Slopes and the like: what a card's `limits` leave out.
+                Err(Error::Unsupported { .. }) if i > 0 => continue,
+                Err(error) => panic!("{name}: {error}"),
+            };
             let dx = dx.expand_as(graph.value(&names[i]).unwrap());
             let mut proto = model.proto().clone();
             proto.graph.as_mut().unwrap().node.extend(graph.finish(&[(dx, "dx")], &HashSet::new()).unwrap());

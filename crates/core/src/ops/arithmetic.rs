@@ -138,6 +138,9 @@ const POW: Card = Card {
     vjp: Some(|s| {
         let (a, b, dy) = (s.x(0)?, s.x(1)?, s.dy()?);
         let d = match b.known().and_then(|b| b.scalar()) {
+            // a⁻¹ is infinite at 0, where the derivative of a⁰ still is 0.
+            Some(0.0) => dy * 0.0,
+            Some(1.0) => dy,
             Some(2.0) => dy * a * 2.0,
             Some(p) => dy * a.pow(a.scalar(p - 1.0)) * p,
             None => {
@@ -150,6 +153,8 @@ const POW: Card = Card {
     limits: "by the base, not by the exponent",
     cases: || {
         vec![
+            case().x(&[2, 3]).scalar(0.0),
+            case().x(&[2, 3]).scalar(1.0),
             case().x(&[2, 3]).scalar(2.0),
             case().x(&[2, 3]).scalar(3.0),
             case().x_in(&[2, 3], 0.3, 2.0).scalar(0.5),

@@ -1,0 +1,211 @@
+//! The program as a user meets it: files in, files and words out, exit codes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use ndarray::ArrayD;
+use ndarray_npy::{read_npy, write_npy};
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+
+fn fixture(name: &str) -> String {
+    format!("{FIXTURES}/{name}")
+}
+
+fn hirescam(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hirescam")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+/// Runs a command that must succeed: its stdout.
+fn ok(folder: &Path, arguments: &[&str]) -> String {
+    let done = hirescam(folder, arguments);
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{arguments:?}: {stderr}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// Runs a command that must fail: its exit code and what it says.
+fn fails(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let done = hirescam(folder, arguments);
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "", "{arguments:?}");
+    (done.status.code().unwrap(), String::from_utf8(done.stderr).unwrap())
+}
+
+fn records(stdout: &str) -> Vec<Value> {
+    stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_photo_of_a_cat_is_explained_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = fixture("efficientnet-lite0.onnx");
+    let made = records(&ok(folder.path(), &["explain", &model, &fixture("photos/chelsea.png"), "--json"]));
+    let [record] = made.as_slice() else { panic!("{made:?}") };
+    assert_eq!(record["label"], "tiger cat");
+    assert_eq!(
+        (&record["verdict"], &record["uniform"], &record["bypass"]),
+        (&"exact".into(), &true.into(), &Value::Null)
+    );
+    let number = |key: &str| record[key].as_f64().unwrap();
+    let map: ArrayD<f32> = read_npy(folder.path().join(record["map"].as_str().unwrap())).unwrap();
+    assert_eq!(map.shape(), [7, 7]);
+    let sum: f64 = map.iter().copied().map(f64::from).sum();
+    assert!((sum - number("sum")).abs() < 1e-9);
+    assert!((sum + number("bias") - number("score")).abs() <= 1e-4 * number("score"));
+    assert!(number("residual").abs() <= 1e-4 * number("score"));
+    assert!(number("probability") > 0.3);
+    // The cat's face fills the middle of the photo.
+    let best = map.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+    assert!((1..6).contains(&best[0]) && (1..6).contains(&best[1]), "{best:?}");
+    let overlay = image::open(folder.path().join(record["overlay"].as_str().unwrap())).unwrap();
+    assert!(overlay.width() > 300 && overlay.height() > 200);
+    let written: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("out/chelsea.json")).unwrap()).unwrap();
+    assert_eq!(&written, record);
+}
+
+#[test]
+fn several_photos_folders_patterns_and_tensors_go_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = fixture("digits-cnn.onnx");
+    let photos = folder.path().join("photos");
+    std::fs::create_dir(&photos).unwrap();
+    for name in ["seven.png", "three.png"] {
+        std::fs::copy(fixture(&format!("photos/{name}")), photos.join(name)).unwrap();
+    }
+    let from_folder = records(&ok(folder.path(), &["explain", &model, "photos", "--json", "--out", "a"]));
+    let from_pattern = records(&ok(folder.path(), &["explain", &model, "photos/*.png", "--json", "--out", "b"]));
+    for made in [&from_folder, &from_pattern] {
+        let classes: Vec<&Value> = made.iter().map(|r| &r["class"]).collect();
+        assert_eq!(classes, [7, 3]);
+        assert!(made.iter().all(|r| r["verdict"] == "locally-linear"));
+    }
+    // The same as a ready tensor: (x/255 − 0.1307) / 0.3081.
+    let pixels = image::open(photos.join("seven.png")).unwrap().to_luma8();
+    let values = pixels.iter().map(|&v| (f32::from(v) / 255.0 - 0.1307) / 0.3081).collect();
+    let tensor = ArrayD::from_shape_vec(vec![1, 1, 28, 28], values).unwrap();
+    write_npy(folder.path().join("seven.npy"), &tensor).unwrap();
+    let made = records(&ok(folder.path(), &["explain", &model, "seven.npy", "--json", "--out", "c"]));
+    assert_eq!(made[0]["class"], 7);
+    let [a, c] = [&from_folder[0], &made[0]]
+        .map(|r| read_npy::<_, ArrayD<f32>>(folder.path().join(r["map"].as_str().unwrap())).unwrap());
+    assert!((&a - &c).iter().all(|d| d.abs() < 1e-4));
+    assert_eq!(made[0]["overlay"], Value::Null);
+}
+
+#[test]
+fn classes_are_chosen_by_rank_number_or_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, photo) = (fixture("digits-cnn.onnx"), fixture("photos/seven.png"));
+    let top = records(&ok(folder.path(), &["explain", &model, &photo, "--top", "3", "--json"]));
+    assert_eq!(top.len(), 3);
+    assert_eq!(top[0]["class"], 7);
+    assert!(top.windows(2).all(|w| w[0]["score"].as_f64() >= w[1]["score"].as_f64()));
+    let second = top[1]["class"].as_u64().unwrap().to_string();
+    let named = records(&ok(folder.path(), &["explain", &model, &photo, "--class", &second, "--json", "--out", "b"]));
+    assert_eq!(named[0]["score"], top[1]["score"]);
+    let files: std::collections::HashSet<&str> = top.iter().map(|r| r["map"].as_str().unwrap()).collect();
+    assert_eq!(files.len(), 3);
+    let model = fixture("efficientnet-lite0.onnx");
+    let cat = records(&ok(
+        folder.path(),
+        &["explain", &model, &fixture("photos/coffee.png"), "--class", "Tiger cat", "--json"],
+    ));
+    assert_eq!((cat[0]["class"].clone(), cat[0]["label"].clone()), (282.into(), "tiger cat".into()));
+}
+
+#[test]
+fn the_same_input_gives_the_same_files_whatever_the_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, photo) = (fixture("digits-cnn.onnx"), fixture("photos/seven.png"));
+    for (out, threads) in [("a", "1"), ("b", "2")] {
+        ok(folder.path(), &["explain", &model, &photo, "--threads", threads, "--out", out]);
+    }
+    for file in ["seven.npy", "seven.png"] {
+        let [a, b] = ["a", "b"].map(|out| std::fs::read(folder.path().join(out).join(file)).unwrap());
+        assert_eq!(a, b, "{file}");
+    }
+}
+
+#[test]
+fn layers_are_listed_with_one_recommended() {
+    let folder = tempfile::tempdir().unwrap();
+    for (model, recommended, verdict) in [
+        ("efficientnet-lite0.onnx", "/_swish_1/Clip_output_0", "exact"),
+        ("digits-cnn.onnx", "/conv_layers/conv_layers.7/Relu_output_0", "locally-linear"),
+    ] {
+        let listed = records(&ok(folder.path(), &["layers", &fixture(model), "--json"]));
+        let best: Vec<&Value> = listed.iter().filter(|l| l["recommended"] == true).collect();
+        let [best] = best.as_slice() else { panic!("{best:?}") };
+        assert_eq!((&best["layer"], &best["verdict"]), (&recommended.into(), &verdict.into()));
+        let text = ok(folder.path(), &["layers", &fixture(model)]);
+        assert!(
+            text.lines().any(|l| l.starts_with('*') && l.contains(recommended) && l.contains("recommended")),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), listed.len());
+    }
+}
+
+#[test]
+fn an_explaining_model_has_the_original_outputs_first_and_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = fixture("digits-cnn.onnx");
+    ok(folder.path(), &["compile", &model, "-o", "explaining.onnx"]);
+    let read = |path: &Path| hirescam::model_file::ModelFile::open(path).unwrap().model;
+    let (before, after) = (read(Path::new(&model)), read(&folder.path().join("explaining.onnx")));
+    let names: Vec<&str> = after.graph().output.iter().map(|o| o.name()).collect();
+    assert_eq!(names, ["logits", "map", "class", "score", "b"]);
+    assert_eq!(after.graph().node[..before.graph().node.len()], before.graph().node);
+    assert_eq!(after.metadata("hirescam.layer"), Some("/conv_layers/conv_layers.7/Relu_output_0"));
+    assert_eq!(after.metadata("hirescam.method"), Some("hirescam"));
+    assert_eq!(after.metadata("hirescam.verdict"), Some("locally-linear"));
+}
+
+#[test]
+fn wrong_arguments_get_words_that_help_and_their_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, photo) = (fixture("digits-cnn.onnx"), fixture("photos/seven.png"));
+    std::fs::write(folder.path().join("not.onnx"), "no network").unwrap();
+    std::fs::write(folder.path().join("not.png"), "no photo").unwrap();
+    write_npy(folder.path().join("small.npy"), &ArrayD::<f32>::zeros(vec![1, 1, 27, 28])).unwrap();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (
+            &["explain", &model, &photo, "--layer", "/conv_layers/conv_layers.7/Relu_output"],
+            2,
+            "/conv_layers/conv_layers.7/Relu_output_0",
+        ),
+        (&["explain", &model, &photo, "--class", "10"], 2, "10 classes"),
+        (&["explain", &fixture("efficientnet-lite0.onnx"), &photo, "--class", "tiger cot"], 2, "tiger cat"),
+        (&["explain", &model, &photo, "--method", "grad-cam"], 2, "gradcam"),
+        (&["explain", &model, &photo, "--engine", "tracts"], 5, "tract"),
+        (&["explain", &model, "small.npy"], 2, "[1, 1, 28, 28]"),
+        (&["explain", &model, "missing.png"], 3, "missing.png"),
+        (&["explain", &model, "not.png"], 3, "not.png"),
+        (&["explain", "not.onnx", &photo], 3, "not.onnx"),
+        (&["explain", "missing.onnx", &photo], 3, "missing.onnx"),
+        (&["layers", "missing.onnx"], 3, "missing.onnx"),
+        (&["compile", &model, "-o", "no/such/folder/x.onnx"], 3, "no/such/folder/x.onnx"),
+        (&["explain", &model, &photo, "--top", "11"], 2, "10 classes"),
+    ];
+    for (arguments, code, words) in cases {
+        let (got, said) = fails(folder.path(), arguments);
+        assert!(said.contains(words), "{arguments:?}: {said}");
+        assert_eq!(got, *code, "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn one_bad_photo_among_several_is_named_and_the_others_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bad.png"), "no photo").unwrap();
+    let done = hirescam(
+        folder.path(),
+        &["explain", &fixture("digits-cnn.onnx"), "bad.png", &fixture("photos/seven.png"), "--json"],
+    );
+    assert_eq!(done.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("bad.png"));
+    let made = records(&String::from_utf8(done.stdout).unwrap());
+    assert_eq!(made.iter().map(|r| &r["class"]).collect::<Vec<_>>(), [7]);
+}
