@@ -165,7 +165,11 @@ const MATMUL: Card = Card {
         let (axes_a, axes_b) = (fit(da, &ad), fit(db, &bd));
         let da = if axes_a.is_empty() { da } else { da.reduce_sum(&axes_a, true) };
         let db = if axes_b.is_empty() { db } else { db.reduce_sum(&axes_b, true) };
-        Ok(vec![Some(da.reshape(&ad)), Some(db.reshape(&bd))])
+        // One matrix for all rows: where rows share a cotangent, they share what comes of it.
+        let short = s.dy()?.with_rank(ad.len());
+        let rowwise = ad.len() > 2 && bd.len() == 2 && short.dims().last() == yd.last();
+        let da = if rowwise { short.matmul(b2.swap_last()) } else { da.reshape(&ad) };
+        Ok(vec![Some(da), Some(db.reshape(&bd))])
     }),
     linearity: product,
     layout: Layout::ChannelsLast,

@@ -180,16 +180,12 @@ const AVERAGE_POOL: Card = Card {
         }
         let out = window.outputs(space)?;
         let include = s.attributes.int("count_include_pad", 0) != 0;
-        let taps = window.taps(space, &out);
-        let share: Vec<f64> = taps
-            .chunk_by(|a, b| a.output == b.output)
-            .map(|taps| 1.0 / if include { padded_places(&window, space, taps) } else { taps.len() } as f64)
-            .collect();
-        let share = Tensor::new(x.dtype(), &[&[1, 1], out.as_slice()].concat(), share)?;
-        let ones = x.tensor(ArrayD::ones(IxDyn(&[&[1, 1], window.kernel.as_slice()].concat())));
-        let back =
-            (planes(s.full_dy()?) * x.graph().constant(share)).conv_transpose(ones, 1, window.transposed(space, &out));
-        Ok(vec![Some(back.reshape(&x.dims()))])
+        let spread = dy.dims().iter().zip(s.y()?.dims()).skip(2).any(|(d, y)| *d != y);
+        let mut back = if spread { s.full_dy()? } else { dy };
+        for axis in 0..space.len() {
+            back = along(back, x.tensor(shares(&window, axis, space[axis], out[axis], include)), axis + 2)?;
+        }
+        Ok(vec![Some(back)])
     }),
     linearity: affine,
     cases: || {
@@ -221,6 +217,36 @@ const AVERAGE_POOL: Card = Card {
     },
     ..POOL
 };
+
+/// What each place of the input is worth in each mean along one axis, `[inputs, outputs]`: 1 / the window's places there.
+/// The mean over a window is the mean along one axis after the other.
+fn shares(window: &Window, axis: usize, inputs: usize, outputs: usize, include_pads: bool) -> ArrayD<f64> {
+    let (begin, limit) = (window.begin[axis], window.begin[axis] + inputs + window.end[axis]);
+    let mut shares = ArrayD::zeros(IxDyn(&[inputs, outputs]));
+    for output in 0..outputs {
+        // Places that `ceil_mode` adds beyond the pads never count.
+        let places = (0..window.kernel[axis]).map(|k| output * window.strides[axis] + k * window.dilations[axis]);
+        let places: Vec<usize> = places.filter(|&p| p < limit).collect();
+        let inside: Vec<usize> = places.iter().filter_map(|p| p.checked_sub(begin)).filter(|&p| p < inputs).collect();
+        let count = if include_pads { places.len() } else { inside.len() };
+        inside.iter().for_each(|&input| shares[[input, output]] = 1.0 / count as f64);
+    }
+    shares
+}
+
+/// The product of `matrix [to, from]` with every line of `v` along `axis`.
+fn along<'g>(v: Value<'g>, matrix: Value<'g>, axis: usize) -> Result<Value<'g>, Fault> {
+    let dims = v.dims();
+    let to = matrix.dims().first().copied().unwrap_or(Dim::Fixed(1));
+    if axis + 1 == dims.len() {
+        return Ok(v.matmul(matrix.swap_last()));
+    }
+    let (lead, [_, rest @ ..]) = dims.split_at(axis) else { return invalid(format!("no axis {axis}")) };
+    let [batch, others @ ..] = lead else { return invalid("no batch axis") };
+    let product = |dims: &[Dim]| Dim::Fixed(dims.iter().map(|d| d.per_image()).product());
+    let flat = v.reshape(&[*batch, product(others), dims[axis], product(rest)]);
+    Ok(matrix.matmul(flat).reshape(&[lead, &[to], rest].concat()))
+}
 
 /// How many places of a window count when pads do: all within the padded input; those that `ceil_mode` adds do not.
 fn padded_places(window: &Window, space: &[usize], taps: &[super::window::Tap]) -> usize {

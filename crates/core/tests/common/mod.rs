@@ -68,17 +68,18 @@ pub fn model(
     }
 }
 
-/// A model of one node under `case`: inputs `x0…`, outputs `y0…`, and values for its inputs. What is varied or random is
-/// an input of the model, constants are stored.
+/// A model of one node under `case`: inputs `x0…`, outputs `y0…`, and values for its inputs. What is varied is an
+/// input of the model, weights and constants are stored.
 pub fn single_node(card: &Card, case: &Case, random: &mut Random) -> (Model, HashMap<String, Tensor>) {
     let (mut names, mut inputs, mut stored, mut values) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
     for (i, given) in case.inputs.iter().enumerate() {
         let name = format!("x{i}");
         match given {
-            Given::Varied(shape, low, high) | Given::Weight(shape, low, high) => {
+            Given::Varied(shape, low, high) => {
                 inputs.push(info(&name, DataType::Float, shape));
                 values.insert(name.clone(), random.tensor(shape, *low, *high));
             }
+            Given::Weight(shape, low, high) => stored.push((name.clone(), random.tensor(shape, *low, *high))),
             Given::Fixed(t) => stored.push((name.clone(), t.clone())),
             Given::Absent => {
                 names.push(String::new());
@@ -87,8 +88,8 @@ pub fn single_node(card: &Card, case: &Case, random: &mut Random) -> (Model, Has
         }
         names.push(name);
     }
-    if inputs.iter().all(|i| i.name() != "x0") {
-        inputs.insert(0, info(if inputs.is_empty() { "unused" } else { "x0" }, DataType::Float, &[1]));
+    if inputs.is_empty() {
+        inputs.push(info("unused", DataType::Float, &[1]));
     }
     let node = NodeProto {
         op_type: Some(card.name.into()),
