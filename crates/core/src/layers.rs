@@ -42,7 +42,7 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
     let mut found = Vec::new();
     for value in model.values() {
         let gate = gates.iter().any(|g| g == value);
-        if !(gate || all) || !has_places(shapes, value) {
+        if !(gate || all) || !has_places(model, shapes, value) {
             continue;
         }
         let Some(node) = model.maker(value) else { continue };
@@ -74,17 +74,17 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
     }
 }
 
-fn has_places(shapes: &Shapes, value: &str) -> bool {
+fn has_places(model: &Model, shapes: &Shapes, value: &str) -> bool {
     let Some(dims) = shapes.dims(value) else { return false };
     let follows = dims.iter().filter(|d| matches!(d, Dim::Batch(_))).count();
     let alone = !shapes.free_batch() || (follows == 1 && dims.first() == Some(&Dim::Batch(1)));
-    let wide = dims.iter().skip(1).filter(|d| d.per_image() > 1).count() >= 1 && dims.len() >= 3;
-    shapes.dtype(value).is_some_and(is_float) && alone && wide
+    dims.len() >= 3 && shapes.dtype(value).is_some_and(is_float) && alone && places(model, shapes, value, &dims) > 1
 }
 
-fn places(model: &Model, shapes: &Shapes, layer: &Layer) -> usize {
-    let channels = head::channel_axis(model, shapes, &layer.name).unwrap_or(1);
-    layer.dims.iter().enumerate().filter(|(a, _)| *a != 0 && *a != channels).map(|(_, d)| d.per_image()).product()
+/// How many places a value of the extents `dims` has.
+fn places(model: &Model, shapes: &Shapes, value: &str, dims: &[Dim]) -> usize {
+    let channels = head::channel_axis(model, shapes, value).unwrap_or(1);
+    dims.iter().enumerate().filter(|(a, _)| *a != 0 && *a != channels).map(|(_, d)| d.per_image()).product()
 }
 
 /// Marks the layer to take when none is named.
@@ -92,14 +92,12 @@ fn recommend(model: &Model, shapes: &Shapes, score: &Score, layers: &mut [Layer]
     let kind = |l: &Layer| model.maker(&l.name).and_then(ops::find).map_or(Kind::Compute, |c| c.kind);
     let usable: Vec<usize> = (0..layers.len())
         .filter(|&i| {
-            layers.get(i).is_some_and(|l| {
-                l.on_every_path && l.certificate.is_ok() && kind(l) != Kind::Movement && places(model, shapes, l) > 1
-            })
+            layers.get(i).is_some_and(|l| l.on_every_path && l.certificate.is_ok() && kind(l) != Kind::Movement)
         })
         .collect();
     let verdict = |i: usize| layers.get(i).and_then(|l| l.certificate.as_ref().ok()).map(|c| c.verdict);
     let exact = usable.iter().copied().filter(|&i| verdict(i) == Some(Verdict::Exact));
-    let finest = exact.max_by_key(|&i| (layers.get(i).map_or(0, |l| places(model, shapes, l)), i));
+    let finest = exact.max_by_key(|&i| (layers.get(i).map_or(0, |l| places(model, shapes, &l.name, &l.dims)), i));
     let mut fallback: Vec<usize> =
         usable.iter().copied().filter(|&i| layers.get(i).is_some_and(|l| kind(l) != Kind::Pooling)).collect();
     if fallback.is_empty() {

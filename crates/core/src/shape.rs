@@ -195,7 +195,7 @@ fn image_shape(info: &ValueInfoProto, given: Option<&[usize]>, batch: usize) -> 
         (_, Some(n), _) => Ok(*n),
         (_, None, Some(g)) => Ok(*g),
         (_, None, None) => Err(Error::Argument(format!(
-            "the input {name:?} has the open shape {}: say for which size the network is to be explained",
+            "the input {name:?} has the open shape {}: say with which shape the network is to be explained (--shape 1,3,224,224)",
             show(&declared)
         ))),
     };

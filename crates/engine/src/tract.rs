@@ -309,7 +309,7 @@ fn array(name: &str, tensor: &Tensor) -> Result<Array, Error> {
 }
 
 fn invalid(error: &TractError) -> Error {
-    refused(&format!("{error:#}"))
+    refused(&words(error))
 }
 
 fn refused(reason: &str) -> Error {
@@ -317,7 +317,16 @@ fn refused(reason: &str) -> Error {
 }
 
 fn failed(error: &TractError) -> Error {
-    Error::Run { engine: NAME, reason: format!("{error:#}") }
+    Error::Run { engine: NAME, reason: words(error) }
+}
+
+/// The error and its causes, each cut short: tract may print a whole graph.
+fn words(error: &TractError) -> String {
+    let short = |text: String| match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    };
+    error.chain().map(|cause| short(cause.to_string())).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

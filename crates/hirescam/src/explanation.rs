@@ -132,7 +132,7 @@ impl Explanation {
         let because = c.reason.as_ref().map_or(String::new(), |r| format!(" because of the {r}"));
         lines.push(match c.verdict {
             Verdict::Exact => format!(
-                "exact: the cells are each place's contribution to the score; they add up to {:.4}, with b = {:.4} (the same for every image) to the score {:.4} (residual {:.1e})",
+                "exact: the cells are each place's contribution to the score; they add up to {:.4} and, with b = {:.4} (the same for every image), make the score {:.4} (residual {:.1e})",
                 self.sum, self.bias.unwrap_or(0.0), self.score, self.residual
             ),
             Verdict::LocallyLinear => format!(
