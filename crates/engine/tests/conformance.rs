@@ -145,11 +145,11 @@ fn every_rule_gives_the_same_on_every_engine() {
         for card in ops::all().filter(|c| c.vjp.is_some()) {
             for case in (card.cases)().iter().filter(|c| c.inputs.iter().any(|g| matches!(g, Given::Varied(..)))) {
                 let (model, values) = backward(card, case);
-                if let Err(why) = compare(engine.as_ref(), &model, &values) {
-                    let forward = compare(engine.as_ref(), &self::forward(card, case).0, &values);
-                    let which = if forward.is_err() { "the operator itself fails" } else { "the rule" };
+                let Err(why) = compare(engine.as_ref(), &model, &values) else { continue };
+                // Where the engine lacks the operator itself, the test above says so.
+                if compare(engine.as_ref(), &forward(card, case).0, &values).is_ok() {
                     wrong.push(format!(
-                        "{} {} {:?} opset {}: {which}: {why}",
+                        "{} {} {:?} opset {}: {why}",
                         engine.name(),
                         card.name,
                         case.attributes,

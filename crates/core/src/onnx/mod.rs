@@ -1,6 +1,7 @@
 //! Reading and writing ONNX files without loss, on the protobuf messages themselves.
 
 #[allow(missing_docs, clippy::all)]
+#[rustfmt::skip]
 mod messages;
 
 pub use messages::*;
