@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::inputs;
 use crate::options::{Engine, What};
 use clap::Args;
+use hirescam::core::certify::Verdict;
 use hirescam::model_file::ModelFile;
 use hirescam::overlay::Style;
 use hirescam::{Explainer, Explanation, Input, Options};
@@ -112,7 +113,10 @@ impl Explain {
         let (map, picture, record_path) = (file("npy"), file("png"), file("json"));
         write_npy(&map, &e.map).map_err(|err| Error::File { path: map.clone(), what: err.to_string() })?;
         let style = Style {
-            title: "contribution to the score".into(),
+            title: match e.shared.certificate.verdict {
+                Verdict::Exact | Verdict::LocallyLinear => "contribution to the score".into(),
+                Verdict::GradientOnly | Verdict::Unproven => format!("{}, in units of the score", e.shared.method.title),
+            },
             caption: format!(
                 "{} {:.2} · {} at {} · {}",
                 e.name(),

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Makes the pictures of the README again, with the program itself.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+out=$(mktemp -d)
+explain() { cargo run --quiet -- explain "$@" --out "$out" > /dev/null; }
+explain fixtures/efficientnet-lite0.onnx fixtures/photos/coffee.png
+mv "$out/coffee.png" docs/images/coffee.png
+for method in hirescam gradcam; do
+  explain fixtures/digits-cnn.onnx fixtures/photos/seven.png --method "$method" --signed
+  mv "$out/seven.png" "docs/images/seven-$method.png"
+done
+rm -r "$out"
