@@ -71,8 +71,9 @@ fn check(card: &Card, case: &Case, seed: u64) {
                 let long = Tensor { dtype: short.dtype, data: short.data.broadcast(out.shape()).unwrap().to_owned() };
                 let [a, b] = [short, long].map(|dy| symbolic(&model, &values, &x, &y, &dy));
                 let worst = (&a.data - &b.data).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                // Constants are stored in f32.
                 assert!(
-                    worst < 1e-9,
+                    worst < 1e-6,
                     "{}: a cotangent of the shape {one:?} gives {worst} more than the whole",
                     context()
                 );

@@ -115,7 +115,9 @@ impl Explain {
         let style = Style {
             title: match e.shared.certificate.verdict {
                 Verdict::Exact | Verdict::LocallyLinear => "contribution to the score".into(),
-                Verdict::GradientOnly | Verdict::Unproven => format!("{}, in units of the score", e.shared.method.title),
+                Verdict::GradientOnly | Verdict::Unproven => {
+                    format!("{}, in units of the score", e.shared.method.title)
+                }
             },
             caption: format!(
                 "{} {:.2} · {} at {} · {}",

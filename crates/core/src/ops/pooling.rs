@@ -1,5 +1,6 @@
 //! Pooling over windows and over all of space, for any number of spatial axes.
 
+use super::along::unmultiply;
 use super::window::Window;
 use super::{Card, Kind, Layout, affine, case, fact, piecewise, tensor};
 use crate::build::Value;
@@ -7,7 +8,7 @@ use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{Array2, ArrayD, Axis, IxDyn};
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[AVERAGE_POOL, GLOBAL_AVERAGE_POOL, GLOBAL_MAX_POOL, MAX_POOL];
@@ -180,10 +181,9 @@ const AVERAGE_POOL: Card = Card {
         }
         let out = window.outputs(space)?;
         let include = s.attributes.int("count_include_pad", 0) != 0;
-        let spread = dy.dims().iter().zip(s.y()?.dims()).skip(2).any(|(d, y)| *d != y);
-        let mut back = if spread { s.full_dy()? } else { dy };
+        let mut back = dy.with_rank(sizes.len());
         for axis in 0..space.len() {
-            back = along(back, x.tensor(shares(&window, axis, space[axis], out[axis], include)), axis + 2)?;
+            back = unmultiply(back, axis + 2, &shares(&window, axis, space[axis], out[axis], include));
         }
         Ok(vec![Some(back)])
     }),
@@ -218,34 +218,20 @@ const AVERAGE_POOL: Card = Card {
     ..POOL
 };
 
-/// What each place of the input is worth in each mean along one axis, `[inputs, outputs]`: 1 / the window's places there.
+/// What each place of the input is worth in each mean along one axis, `[outputs, inputs]`: 1 / the window's places there.
 /// The mean over a window is the mean along one axis after the other.
-fn shares(window: &Window, axis: usize, inputs: usize, outputs: usize, include_pads: bool) -> ArrayD<f64> {
+fn shares(window: &Window, axis: usize, inputs: usize, outputs: usize, include_pads: bool) -> Array2<f64> {
     let (begin, limit) = (window.begin[axis], window.begin[axis] + inputs + window.end[axis]);
-    let mut shares = ArrayD::zeros(IxDyn(&[inputs, outputs]));
+    let mut shares = Array2::zeros([outputs, inputs]);
     for output in 0..outputs {
         // Places that `ceil_mode` adds beyond the pads never count.
         let places = (0..window.kernel[axis]).map(|k| output * window.strides[axis] + k * window.dilations[axis]);
         let places: Vec<usize> = places.filter(|&p| p < limit).collect();
         let inside: Vec<usize> = places.iter().filter_map(|p| p.checked_sub(begin)).filter(|&p| p < inputs).collect();
         let count = if include_pads { places.len() } else { inside.len() };
-        inside.iter().for_each(|&input| shares[[input, output]] = 1.0 / count as f64);
+        inside.iter().for_each(|&input| shares[[output, input]] = 1.0 / count as f64);
     }
     shares
-}
-
-/// The product of `matrix [to, from]` with every line of `v` along `axis`.
-fn along<'g>(v: Value<'g>, matrix: Value<'g>, axis: usize) -> Result<Value<'g>, Fault> {
-    let dims = v.dims();
-    let to = matrix.dims().first().copied().unwrap_or(Dim::Fixed(1));
-    if axis + 1 == dims.len() {
-        return Ok(v.matmul(matrix.swap_last()));
-    }
-    let (lead, [_, rest @ ..]) = dims.split_at(axis) else { return invalid(format!("no axis {axis}")) };
-    let [batch, others @ ..] = lead else { return invalid("no batch axis") };
-    let product = |dims: &[Dim]| Dim::Fixed(dims.iter().map(|d| d.per_image()).product());
-    let flat = v.reshape(&[*batch, product(others), dims[axis], product(rest)]);
-    Ok(matrix.matmul(flat).reshape(&[lead, &[to], rest].concat()))
 }
 
 /// How many places of a window count when pads do: all within the padded input; those that `ceil_mode` adds do not.
