@@ -10,8 +10,8 @@ use crate::ops::{self, Setting, attribute};
 use crate::shape::{self, Dim, Fact, Shapes};
 use crate::tensor::{DataType, Tensor};
 use crate::{Error, Model};
-use ndarray::{ArrayD, IxDyn};
-use std::cell::RefCell;
+use ndarray::ArrayD;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
 /// Every operator that may be emitted.
@@ -53,11 +53,17 @@ pub const EMITTED: &[&str] = &[
 /// The oldest operator set that the emitted nodes are written for.
 pub const OLDEST_OPSET: i64 = 10;
 
+/// The most nodes that are emitted, and the most numbers in all constants among them together.
+const MOST_NODES: usize = 1 << 20;
+const MOST_NUMBERS: usize = 1 << 27;
+
 /// Nodes to be appended to a model.
 #[derive(Debug)]
 pub struct Graph {
     opset: i64,
     batches: Vec<usize>,
+    /// How many steps of evaluating constants are left.
+    left: Cell<usize>,
     inner: RefCell<Inner>,
 }
 
@@ -66,6 +72,7 @@ struct Inner {
     values: Vec<Entry>,
     known: HashMap<String, usize>,
     nodes: Vec<Emitted>,
+    numbers: usize,
     fault: Option<Error>,
 }
 
@@ -119,6 +126,7 @@ impl Graph {
         Graph {
             opset: model.opset(),
             batches: shapes.probes.iter().map(|(b, _)| *b).collect(),
+            left: Cell::new(shape::FOLD_ALL),
             inner: RefCell::new(inner),
         }
     }
@@ -138,6 +146,10 @@ impl Graph {
     /// A constant.
     pub fn constant(&self, tensor: Tensor) -> Value<'_> {
         let mut inner = self.inner.borrow_mut();
+        inner.numbers = inner.numbers.saturating_add(tensor.data.len());
+        if inner.numbers > MOST_NUMBERS {
+            inner.fault.get_or_insert_with(too_large);
+        }
         inner.values.push(Entry { facts: Some(vec![Fact::constant(tensor); self.batches.len()]), name: None });
         Value { graph: self, id: inner.values.len() - 1 }
     }
@@ -171,6 +183,10 @@ impl Graph {
             }
         }
         let inputs = inputs.iter().map(|v| v.map(|v| v.id)).collect();
+        if inner.nodes.len() >= MOST_NODES {
+            inner.fault.get_or_insert_with(too_large);
+            return made.into_iter().map(|id| Value { graph: self, id }).collect();
+        }
         inner.nodes.push(Emitted { op, inputs, outputs: made.clone(), attributes: node.attribute });
         made.into_iter().map(|id| Value { graph: self, id }).collect()
     }
@@ -192,7 +208,7 @@ impl Graph {
                     }
                 })
                 .collect();
-            shape::outputs(card, &attributes, &facts?).map_err(|f| f.at(node))
+            shape::outputs(card, &attributes, &facts?, &self.left).map_err(|f| f.at(node))
         };
         (0..self.batches.len()).map(at).collect()
     }
@@ -203,6 +219,11 @@ impl Graph {
             Some(&v) => v,
             None => self.ints(&[]),
         }
+    }
+
+    /// What went wrong while emitting since this was last asked, if anything.
+    pub fn take_fault(&self) -> Option<Error> {
+        self.inner.borrow_mut().fault.take()
     }
 
     /// The nodes that `outputs` need, with each output under its name, in an order in which they can run.
@@ -290,6 +311,14 @@ impl Graph {
             }
         }
         Ok(made)
+    }
+}
+
+fn too_large() -> Error {
+    Error::Unsupported {
+        at: "the derivative".into(),
+        what: format!("it takes more than {MOST_NODES} nodes, or constants of more than {MOST_NUMBERS} numbers"),
+        remedy: "Choose a later layer".into(),
     }
 }
 
@@ -617,14 +646,16 @@ impl<'g> Value<'g> {
 
     /// 0, 1, 2 … n−1 as int64.
     pub fn iota(self, n: usize) -> Value<'g> {
+        if n > MOST_NUMBERS {
+            self.graph.inner.borrow_mut().fault.get_or_insert_with(too_large);
+            return self.graph.ints(&[]);
+        }
         self.graph.ints(&(0..n as i64).collect::<Vec<_>>())
     }
 
     /// Zeros in the shape of this value.
     pub fn zeros_like(self) -> Value<'g> {
-        let dims = self.dims();
-        let shape: Vec<usize> = dims.iter().map(|d| if let Dim::Fixed(n) = d { *n } else { 1 }).collect();
-        self.tensor(ArrayD::zeros(IxDyn(&shape))).expand_as(self)
+        self.tensor(ArrayD::zeros(vec![1; self.rank()])).expand_as(self)
     }
 
     /// The axis `axis`, counted from the end where negative.

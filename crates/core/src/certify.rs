@@ -9,9 +9,10 @@
 use crate::error::describe;
 use crate::graph::reads;
 use crate::head::{Head, shape_only};
+use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Linearity};
 use crate::reference;
-use crate::shape::Shapes;
+use crate::shape::{Shapes, elements};
 use crate::{Error, Model, Tensor};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -55,56 +56,77 @@ pub struct Certificate {
 
 /// Judges a head. `uniform` is what the reverse sweep found.
 pub fn certify(model: &Model, head: &Head, uniform: bool) -> Certificate {
-    let bypass = bypass(model, head);
-    let (mut worst, mut reason) = (Linearity::Affine, None);
-    for node in head.path.iter().filter_map(|&i| model.graph().node.get(i)) {
-        let inputs = head.inputs(node);
-        let smooth = inputs.contains(&Dependence::Smooth);
+    let around = around(model, |name| name == head.layer);
+    let mut judgement = Judgement::default();
+    for node in head.path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
+        // A value can be reached both through the layer and around it; the join is where the two first meet.
+        judgement.add(node, &head.dependence, |input| around.contains(input));
+    }
+    judgement.certificate(uniform)
+}
+
+/// The values that paths from an input which avoid the values `layer` lead to.
+pub(crate) fn around(model: &Model, layer: impl Fn(&str) -> bool) -> HashSet<&str> {
+    let mut around: HashSet<&str> = model.inputs().map(|i| i.name()).filter(|n| !layer(n)).collect();
+    for (_, node) in model.order() {
+        if !shape_only(node) && reads(node).iter().any(|r| around.contains(r)) {
+            around.extend(node.output.iter().map(String::as_str).filter(|o| !layer(o)));
+        }
+    }
+    around
+}
+
+/// What is known of a head while it is gone through from its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Judgement<'m> {
+    worst: Option<(Linearity, &'m NodeProto)>,
+    bypass: Option<&'m NodeProto>,
+}
+
+impl<'m> Judgement<'m> {
+    /// Puts `node` before what is judged already. `dependence` says how values depend on the layer, `around` which are
+    /// reached by a path around it.
+    pub(crate) fn add(
+        &mut self,
+        node: &'m NodeProto,
+        dependence: &HashMap<String, Dependence>,
+        around: impl Fn(&str) -> bool,
+    ) {
+        let on = |name: &str| dependence.get(name).copied().unwrap_or(Dependence::None);
+        let inputs: Vec<Dependence> = node.input.iter().map(|i| on(i)).collect();
         let linearity = match ops::find(node) {
             // Steps alone have no slope, but they do choose between pieces.
-            _ if !smooth => Linearity::Piecewise,
+            _ if reads(node).iter().all(|r| on(r) != Dependence::Smooth) => Linearity::Piecewise,
             None => Linearity::Smooth,
             Some(card) if inputs.contains(&Dependence::Discrete) => (card.linearity)(&inputs).max(Linearity::Piecewise),
             Some(card) => (card.linearity)(&inputs),
         };
-        if linearity.min(Linearity::Smooth) > worst {
-            worst = linearity.min(Linearity::Smooth);
-            reason = Some(describe(node));
+        let linearity = linearity.min(Linearity::Smooth);
+        if linearity > Linearity::Affine && self.worst.is_none_or(|(worst, _)| linearity >= worst) {
+            self.worst = Some((linearity, node));
+        }
+        if reads(node).into_iter().any(around) {
+            self.bypass = Some(node);
         }
     }
-    let verdict = match (worst, &bypass) {
-        (Linearity::Affine, None) => Verdict::Exact,
-        // What comes by the bypass differs from image to image, and so does b.
-        (Linearity::Affine, Some(join)) => {
-            reason = Some(join.clone());
-            Verdict::LocallyLinear
-        }
-        (Linearity::Piecewise, _) => Verdict::LocallyLinear,
-        _ => Verdict::GradientOnly,
-    };
-    Certificate { verdict, reason, bypass, uniform }
-}
 
-/// The node at which a path from an input that avoids the layer meets the head.
-fn bypass(model: &Model, head: &Head) -> Option<String> {
-    let mut around: HashSet<&str> = model.inputs().map(|i| i.name()).filter(|n| *n != head.layer).collect();
-    for (_, node) in model.order() {
-        if !shape_only(node) && reads(node).iter().any(|r| around.contains(r)) {
-            around.extend(node.output.iter().map(String::as_str).filter(|o| *o != head.layer));
-        }
+    pub(crate) fn certificate(&self, uniform: bool) -> Certificate {
+        let bypass = self.bypass.map(describe);
+        let (verdict, reason) = match (self.worst, &bypass) {
+            (None, None) => (Verdict::Exact, None),
+            // What comes by the bypass differs from image to image, and so does b.
+            (None, Some(join)) => (Verdict::LocallyLinear, Some(join.clone())),
+            (Some((Linearity::Piecewise, node)), _) => (Verdict::LocallyLinear, Some(describe(node))),
+            (Some((_, node)), _) => (Verdict::GradientOnly, Some(describe(node))),
+        };
+        Certificate { verdict, reason, bypass, uniform }
     }
-    // A value can be reached both through the layer and around it; the join is where the two first meet.
-    head.path
-        .iter()
-        .filter_map(|&i| model.graph().node.get(i))
-        .find(|n| n.input.iter().any(|i| around.contains(i.as_str())))
-        .map(describe)
 }
 
 /// b = h(0) for every class: the scores of a head without any activation.
 ///
 /// # Errors
-/// [`Error::Unsupported`] when a node of the head cannot be evaluated.
+/// [`Error::Unsupported`] when a node of the head cannot be evaluated, [`Error::Argument`] when the layer is too large.
 pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Error> {
     let zeros = layer_tensor(shapes, head, |_| 0.0)?;
     let logits = scores(model, shapes, head, zeros)?;
@@ -118,7 +140,7 @@ pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Err
 /// of the scores (the ε of normalisations keeps it from being exact).
 ///
 /// # Errors
-/// [`Error::Unsupported`] when a node of the head cannot be evaluated.
+/// As [`bias`].
 pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool, Error> {
     let ratio = |i: &usize| {
         let node = model.graph().node.get(*i)?;
@@ -139,7 +161,11 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
 fn layer_tensor(shapes: &Shapes, head: &Head, value: impl Fn(usize) -> f64) -> Result<Tensor, Error> {
     let fact = shapes.probes.first().and_then(|(_, f)| f.get(&head.layer));
     let fact = fact.ok_or_else(|| Error::Argument(format!("the shape of {:?} is unknown", head.layer)))?;
-    let values = (0..fact.shape.iter().product()).map(value).collect();
+    let count = elements(&fact.shape)?;
+    if count > reference::MOST_NUMBERS {
+        return Err(Error::Argument(format!("the layer {:?} is too large to be evaluated here", head.layer)));
+    }
+    let values = (0..count).map(value).collect();
     Ok(Tensor::new(fact.dtype, &fact.shape, values)?)
 }
 

@@ -2,7 +2,8 @@
 
 use crate::build::{Graph, Value};
 use crate::error::describe;
-use crate::graph::Attributes;
+use crate::graph::{Attributes, reads};
+use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Site};
 use crate::{Error, Model};
 use std::collections::HashMap;
@@ -23,41 +24,111 @@ pub fn vjp<'g>(
     (y, dy): (&str, Value<'g>),
     x: &str,
 ) -> Result<Value<'g>, Error> {
-    let smooth = |name: &str| dependence.get(name) == Some(&Dependence::Smooth);
-    let mut bar: HashMap<&str, Value<'g>> = HashMap::from([(y, dy)]);
-    for node in path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
-        let dy: Vec<Option<Value>> = node.output.iter().map(|o| bar.get(o.as_str()).copied()).collect();
-        if dy.iter().all(Option::is_none) || !node.input.iter().any(|i| smooth(i)) {
-            continue;
-        }
-        let value = |name: &String| if name.is_empty() { Ok(None) } else { graph.value(name).map(Some) };
-        let made = |name: &String| graph.value(if name.is_empty() { y } else { name });
-        let site = Site {
-            attributes: Attributes { node, opset: model.opset() },
-            x: node.input.iter().map(value).collect::<Result<_, _>>()?,
-            y: node.output.iter().map(made).collect::<Result<_, _>>()?,
-            dy,
-        };
-        let rule = ops::find(node).and_then(|card| card.vjp).ok_or_else(|| no_rule(node, None))?;
-        let dx = rule(&site).map_err(|fault| fault.at(node))?;
-        for (i, input) in node.input.iter().enumerate().filter(|(_, name)| smooth(name)) {
-            let Some(d) = dx.get(i).copied().flatten() else { return Err(no_rule(node, Some(i))) };
-            let sum = match bar.get(input.as_str()) {
-                Some(&sum) => sum + d,
-                None => d,
-            };
-            bar.insert(input, sum);
-        }
-    }
-    match bar.get(x) {
-        Some(&g) => Ok(g),
+    let mut sweep = sweep(model, graph, path, dependence, (y, dy));
+    match sweep.bar.get(x) {
+        Some(Ok(g)) => Ok(*g),
+        Some(Err(fault)) => Err(sweep.faults.swap_remove(*fault)),
         None => Err(Error::Argument(format!(
             "the score does not depend smoothly on {x:?}: its gradient is zero everywhere"
         ))),
     }
 }
 
-fn no_rule(node: &crate::onnx::NodeProto, input: Option<usize>) -> Error {
+/// What one reverse sweep finds.
+#[derive(Debug)]
+pub struct Sweep<'m, 'g> {
+    /// The cotangents by value, or the place in `faults` of what keeps one from being known.
+    pub bar: HashMap<&'m str, Result<Value<'g>, usize>>,
+    /// What went wrong, at the nodes nearest to the score first.
+    pub faults: Vec<Error>,
+}
+
+/// The cotangents of all values on `path` that `y` depends on smoothly; as [`vjp`], but a node without a rule spoils only
+/// what comes before it.
+pub fn sweep<'m, 'g>(
+    model: &'m Model,
+    graph: &'g Graph,
+    path: &[usize],
+    dependence: &HashMap<String, Dependence>,
+    (y, dy): (&'m str, Value<'g>),
+) -> Sweep<'m, 'g> {
+    let smooth = |name: &str| dependence.get(name) == Some(&Dependence::Smooth);
+    let mut sweep = Sweep { bar: HashMap::from([(y, Ok(dy))]), faults: Vec::new() };
+    for node in path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
+        let reads: Vec<&str> = reads(node).into_iter().filter(|r| smooth(r)).collect();
+        let dy: Vec<_> = node.output.iter().map(|o| sweep.bar.get(o.as_str()).copied()).collect();
+        if dy.iter().all(Option::is_none) || reads.is_empty() {
+            continue;
+        }
+        let dx = match dy.iter().flatten().find_map(|d| d.err()) {
+            Some(fault) => Err(fault),
+            None => {
+                let dy = dy.into_iter().map(|d| d.and_then(Result::ok)).collect();
+                let made = through(model, graph, node, y, dy);
+                // What was emitted in vain must not spoil what else is emitted.
+                made.and_then(|dx| graph.take_fault().map_or(Ok(dx), Err)).map_err(|fault| sweep.fail(fault))
+            }
+        };
+        for (i, input) in node.input.iter().enumerate().filter(|(_, name)| smooth(name)) {
+            let d = match &dx {
+                Ok(dx) => dx.get(i).copied().flatten().ok_or_else(|| sweep.fail(no_rule(node, Some(i)))),
+                Err(fault) => Err(*fault),
+            };
+            sweep.add(input, d);
+        }
+        // What a subgraph takes from around it is differentiated by no rule.
+        for name in reads.into_iter().filter(|r| !node.input.iter().any(|i| i == r)) {
+            let fault = sweep.fail(no_rule(node, None));
+            sweep.add(name, Err(fault));
+        }
+    }
+    if let Some(fault) = graph.take_fault() {
+        let fault = sweep.fail(fault);
+        sweep.bar.values_mut().for_each(|bar| *bar = Err(fault));
+    }
+    sweep
+}
+
+/// The cotangents of a node's inputs from those of its outputs, as its card says.
+fn through<'g>(
+    model: &Model,
+    graph: &'g Graph,
+    node: &NodeProto,
+    y: &str,
+    dy: Vec<Option<Value<'g>>>,
+) -> Result<Vec<Option<Value<'g>>>, Error> {
+    let value = |name: &String| if name.is_empty() { Ok(None) } else { graph.value(name).map(Some) };
+    let made = |name: &String| graph.value(if name.is_empty() { y } else { name });
+    let site = Site {
+        attributes: Attributes { node, opset: model.opset() },
+        x: node.input.iter().map(value).collect::<Result<_, _>>()?,
+        y: node.output.iter().map(made).collect::<Result<_, _>>()?,
+        dy,
+    };
+    let rule = ops::find(node).and_then(|card| card.vjp).ok_or_else(|| no_rule(node, None))?;
+    rule(&site).map_err(|fault| fault.at(node))
+}
+
+impl<'m, 'g> Sweep<'m, 'g> {
+    fn fail(&mut self, fault: Error) -> usize {
+        self.faults.push(fault);
+        self.faults.len() - 1
+    }
+
+    fn add(&mut self, name: &'m str, d: Result<Value<'g>, usize>) {
+        let sum = match (self.bar.get(name).copied(), d) {
+            (Some(Ok(sum)), Ok(d)) => {
+                let sum = sum + d;
+                sum.graph().take_fault().map_or(Ok(sum), |fault| Err(self.fail(fault)))
+            }
+            (Some(Err(fault)), _) => Err(fault),
+            (_, d) => d,
+        };
+        self.bar.insert(name, sum);
+    }
+}
+
+fn no_rule(node: &NodeProto, input: Option<usize>) -> Error {
     let by = input.map_or(String::new(), |i| format!(" by its input {i}"));
     Error::Unsupported {
         at: describe(node),

@@ -114,6 +114,11 @@ impl Model {
     }
 }
 
+/// A node's operator, where it is one of ONNX's own; else nothing.
+pub fn standard(node: &NodeProto) -> &str {
+    if matches!(node.domain(), "" | "ai.onnx") { node.op_type() } else { "" }
+}
+
 /// Every value that a node reads, those that its subgraphs take from around them included.
 pub fn reads(node: &NodeProto) -> Vec<&str> {
     let mut names: Vec<&str> = node.input.iter().map(String::as_str).filter(|n| !n.is_empty()).collect();

@@ -1,7 +1,7 @@
 //! Cutting a model at a layer and a score: which output is explained, and what lies between the two.
 
 use crate::error::{Fault, near};
-use crate::graph::{Attributes, reads};
+use crate::graph::{Attributes, reads, standard};
 use crate::onnx::{NodeProto, ValueInfoProto};
 use crate::ops::{self, Dependence, Layout};
 use crate::shape::{Dim, Shapes, declared};
@@ -41,6 +41,10 @@ pub struct Head {
 
 /// Operators at the end of a network that turn class scores into probabilities.
 const FINAL: &[&str] = &["Softmax", "LogSoftmax", "Sigmoid"];
+/// More renaming nodes than this do not come between a final activation and the output.
+const MOST_RENAMINGS: usize = 100;
+/// An output of more numbers an image than this is no list of classes.
+const MOST_CLASSES: usize = 1 << 24;
 
 /// The input that carries the image: the first of rank 3 or more, else the first.
 ///
@@ -101,7 +105,9 @@ fn classes(dims: &[Dim]) -> Option<usize> {
             let sizes: Option<Vec<usize>> =
                 rest.iter().map(|d| if let Dim::Fixed(n) = d { Some(*n) } else { None }).collect();
             let sizes = sizes?;
-            (sizes.iter().filter(|&&n| n != 1).count() <= 1).then(|| sizes.iter().product()).filter(|&k| k > 0)
+            (sizes.iter().filter(|&&n| n != 1).count() <= 1)
+                .then(|| sizes.iter().product())
+                .filter(|k| (1..=MOST_CLASSES).contains(k))
         }
         _ => None,
     }
@@ -118,19 +124,19 @@ fn score_of(model: &Model, shapes: &Shapes, output: &str, keep: bool) -> Option<
     }
     // Renaming nodes between the activation and the output are passed.
     let mut at = output;
-    while let Some(node) = model.maker(at) {
-        let input = node.input.first()?;
-        if FINAL.contains(&node.op_type()) && node.domain().is_empty() {
-            let over_classes = node.op_type() == "Sigmoid" || sums_over_classes(model, shapes, node, input);
+    for _ in 0..MOST_RENAMINGS {
+        let Some((node, input)) = model.maker(at).and_then(|n| Some((n, n.input.first()?))) else { break };
+        let op = standard(node);
+        if FINAL.contains(&op) {
+            let over_classes = op == "Sigmoid" || sums_over_classes(model, shapes, node, input);
             let logits = over_classes && shapes.dims(input).and_then(|d| classes(&d)) == Some(count);
             return Some(if logits {
-                Score { logits: input.clone(), activation: Some(node.op_type().to_owned()), ..plain }
+                Score { logits: input.clone(), activation: Some(op.to_owned()), ..plain }
             } else {
                 plain
             });
         }
-        let renames =
-            matches!(node.op_type(), "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Cast" | "Dropout");
+        let renames = matches!(op, "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Cast" | "Dropout");
         if !renames || shapes.dims(input).and_then(|d| classes(&d)) != Some(count) {
             break;
         }
@@ -180,12 +186,12 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
     let channels = match channels {
         Some(axis) => crate::graph::axis(axis, dims.len())
             .map_err(|_| Error::Argument(format!("{layer:?} has no axis {axis}")))?,
-        None => channel_axis(model, shapes, layer).unwrap_or(1),
+        None => channel_axes(model, shapes).get(layer).copied().unwrap_or(1),
     };
     let space = (1..dims.len()).filter(|&a| a != channels).collect();
     let dependence = dependence(model, shapes, layer);
     let path = path(model, &dependence, &score.logits);
-    if dependence.get(&score.logits).is_none() || layer == score.logits {
+    if !dependence.contains_key(&score.logits) || layer == score.logits {
         return refuse(format!("does not lead to the score {:?}", score.logits));
     }
     Ok(Head { layer: layer.to_owned(), score: score.clone(), path, dependence, channels, space })
@@ -193,11 +199,17 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
 
 /// How each value depends on `start`.
 pub fn dependence(model: &Model, shapes: &Shapes, start: &str) -> HashMap<String, Dependence> {
-    let mut dependence = HashMap::from([(start.to_owned(), Dependence::Smooth)]);
+    dependence_on(model, shapes, &[start])
+}
+
+/// How each value depends on the values `starts`; each of these on itself.
+pub(crate) fn dependence_on(model: &Model, shapes: &Shapes, starts: &[&str]) -> HashMap<String, Dependence> {
+    let starts: HashSet<&str> = starts.iter().copied().collect();
+    let mut dependence: HashMap<_, _> = starts.iter().map(|&s| (s.to_owned(), Dependence::Smooth)).collect();
     for (_, node) in model.order() {
         let on = reads(node).iter().filter_map(|r| dependence.get(*r)).max().copied();
         let Some(on) = on.filter(|_| !shape_only(node)) else { continue };
-        for output in node.output.iter().filter(|o| !o.is_empty() && *o != start) {
+        for output in node.output.iter().filter(|o| !o.is_empty() && !starts.contains(o.as_str())) {
             let float = shapes.dtype(output).is_none_or(is_float);
             dependence.insert(output.clone(), if float { on } else { Dependence::Discrete });
         }
@@ -207,11 +219,11 @@ pub fn dependence(model: &Model, shapes: &Shapes, start: &str) -> HashMap<String
 
 /// Whether a node reads only the shape of its input, never its values.
 pub fn shape_only(node: &NodeProto) -> bool {
-    matches!(node.op_type(), "Shape" | "Size")
+    matches!(standard(node), "Shape" | "Size")
 }
 
 /// The nodes that depend on the layer and that `goal` needs.
-fn path(model: &Model, dependence: &HashMap<String, Dependence>, goal: &str) -> Vec<usize> {
+pub(crate) fn path(model: &Model, dependence: &HashMap<String, Dependence>, goal: &str) -> Vec<usize> {
     let mut needed: HashSet<&str> = HashSet::from([goal]);
     let mut path = Vec::new();
     for (i, node) in model.order().rev() {
@@ -225,35 +237,36 @@ fn path(model: &Model, dependence: &HashMap<String, Dependence>, goal: &str) -> 
     path
 }
 
-/// The axis that counts channels, as far as the operators before the value tell.
-pub fn channel_axis(model: &Model, shapes: &Shapes, value: &str) -> Option<usize> {
-    let rank = |v: &str| shapes.dims(v).map(|d| d.len());
-    let mut at = value;
-    let mut perms: Vec<Vec<usize>> = Vec::new();
-    let mut axis = loop {
-        let n = rank(at)?;
-        let Some(node) = model.maker(at) else { break image_channels(&shapes.dims(at)?) };
+/// The axis of each value that counts channels, as far as the operators before it tell.
+pub fn channel_axes<'m>(model: &'m Model, shapes: &Shapes) -> HashMap<&'m str, usize> {
+    let dims = |v: &str| shapes.dims(v).filter(|d| !d.is_empty());
+    let images = model.inputs().filter_map(|i| Some((i.name(), image_channels(&dims(i.name())?))));
+    let mut axes: HashMap<&str, usize> = images.collect();
+    for (_, node) in model.order() {
         let layout = ops::find(node).map_or(Layout::Other, |c| c.layout);
-        match layout {
-            Layout::ChannelsFirst => break 1,
-            Layout::ChannelsLast => break n.checked_sub(1)?,
-            Layout::Other => break 1,
-            Layout::Permuted => {
-                let a = Attributes { node, opset: model.opset() };
-                perms.push(match a.ints("perm") {
-                    Some(perm) => perm.iter().map(|&p| usize::try_from(p).ok()).collect::<Option<_>>()?,
-                    None => (0..n).rev().collect(),
-                });
+        let a = Attributes { node, opset: model.opset() };
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            let Some(n) = dims(output).map(|d| d.len()) else { continue };
+            // Of several inputs the first that is as wide and not a stored tensor decides.
+            let input = || {
+                let wide = |i: &&String| model.initializer(i).is_none() && dims(i).is_some_and(|d| d.len() == n);
+                node.input.iter().find(wide).and_then(|i| axes.get(i.as_str()).copied())
+            };
+            let axis = match layout {
+                Layout::ChannelsFirst | Layout::Other => Some(1),
+                Layout::ChannelsLast => Some(n - 1),
+                Layout::Same => input(),
+                Layout::Permuted => input().and_then(|axis| match a.ints("perm") {
+                    Some(perm) => perm.iter().position(|&p| usize::try_from(p) == Ok(axis)),
+                    None => (n - 1).checked_sub(axis),
+                }),
+            };
+            if let Some(axis) = axis {
+                axes.insert(output, axis);
             }
-            Layout::Same => {}
         }
-        // Of several inputs the first that is as wide and not a stored tensor decides.
-        at = node.input.iter().find(|i| model.initializer(i).is_none() && rank(i) == Some(n))?;
-    };
-    for perm in perms.iter().rev() {
-        axis = perm.iter().position(|&p| p == axis)?;
     }
-    Some(axis)
+    axes
 }
 
 /// The channel axis of an image: the last if that alone looks like colours, else the second.

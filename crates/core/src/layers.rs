@@ -1,15 +1,15 @@
 //! Which layers can be picked, and which is best.
 
-use crate::build::Graph;
-use crate::certify::{Certificate, Verdict, certify, ignores_scale};
+use crate::build::{Graph, Value};
+use crate::certify::{self, Certificate, Judgement, Verdict, certify, ignores_scale};
 use crate::grad;
 use crate::graph::reads;
 use crate::head::{self, Score, shape_only};
-use crate::ops::{self, Kind};
+use crate::ops::{self, Dependence, Kind};
 use crate::shape::{Dim, Shapes};
 use crate::tensor::is_float;
 use crate::{Error, Model, Tensor};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// A tensor that one can explain at.
 #[derive(Clone, Debug)]
@@ -39,30 +39,35 @@ pub struct Layer {
 /// [`Error::Argument`] when no tensor has places.
 pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: bool) -> Result<Vec<Layer>, Error> {
     let gates = gates(model, image, &score.logits);
+    let on_every_path: HashSet<&str> = gates.iter().map(String::as_str).collect();
+    let axes = head::channel_axes(model, shapes);
+    let from_image = head::dependence(model, shapes, image);
+    let mut candidates = Candidates { gates: Vec::new(), branches: Vec::new(), image, axes: &axes };
+    for value in
+        model.values().filter(|v| *v != score.logits && from_image.contains_key(*v) && has_places(shapes, &axes, v))
+    {
+        let kind = model.maker(value).and_then(ops::find).map_or(Kind::Compute, |c| c.kind);
+        match on_every_path.contains(value) {
+            true if all || kind != Kind::Movement => candidates.gates.push(value),
+            false if all => candidates.branches.push(value),
+            _ => {}
+        }
+    }
+    let mut judged = judge(model, shapes, score, &candidates)?;
     let mut found = Vec::new();
     for value in model.values() {
-        let gate = gates.iter().any(|g| g == value);
-        if !(gate || all) || !has_places(model, shapes, value) {
-            continue;
-        }
-        let Some(node) = model.maker(value) else { continue };
-        let kind = ops::find(node).map_or(Kind::Compute, |c| c.kind);
-        if kind == Kind::Movement && !all {
-            continue;
-        }
-        let Ok(head) = head::cut(model, shapes, value, score, None) else { continue };
-        let certificate = gradient_is_uniform(model, shapes, &head).map(|uniform| certify(model, &head, uniform));
+        let Some(certificate) = judged.remove(value) else { continue };
         found.push(Layer {
             name: value.to_owned(),
             dims: shapes.dims(value).unwrap_or_default(),
-            place: place(model, &gates, value),
-            certificate: certificate.map_err(|e| e.to_string()),
-            on_every_path: gate,
+            place: place(model, &on_every_path, value),
+            certificate,
+            on_every_path: on_every_path.contains(value),
             ignores_scale: false,
             recommended: false,
         });
     }
-    recommend(model, shapes, score, &mut found);
+    recommend(model, shapes, score, &axes, &mut found);
     match found.is_empty() {
         false => Ok(found),
         true => Err(Error::Argument(match &shapes.fault {
@@ -74,21 +79,28 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
     }
 }
 
-fn has_places(model: &Model, shapes: &Shapes, value: &str) -> bool {
+fn has_places(shapes: &Shapes, axes: &HashMap<&str, usize>, value: &str) -> bool {
     let Some(dims) = shapes.dims(value) else { return false };
     let follows = dims.iter().filter(|d| matches!(d, Dim::Batch(_))).count();
     let alone = !shapes.free_batch() || (follows == 1 && dims.first() == Some(&Dim::Batch(1)));
-    dims.len() >= 3 && shapes.dtype(value).is_some_and(is_float) && alone && places(model, shapes, value, &dims) > 1
+    dims.len() >= 3 && shapes.dtype(value).is_some_and(is_float) && alone && places(axes, value, &dims) > 1
 }
 
-/// How many places a value of the extents `dims` has.
-fn places(model: &Model, shapes: &Shapes, value: &str, dims: &[Dim]) -> usize {
-    let channels = head::channel_axis(model, shapes, value).unwrap_or(1);
-    dims.iter().enumerate().filter(|(a, _)| *a != 0 && *a != channels).map(|(_, d)| d.per_image()).product()
+/// The axes of places of a layer.
+fn space(axes: &HashMap<&str, usize>, name: &str, rank: usize) -> impl Iterator<Item = usize> {
+    let channels = axes.get(name).copied().unwrap_or(1);
+    (1..rank).filter(move |&a| a != channels)
 }
+
+fn places(axes: &HashMap<&str, usize>, name: &str, dims: &[Dim]) -> usize {
+    space(axes, name, dims.len()).filter_map(|a| dims.get(a)).map(|d| d.per_image()).product()
+}
+
+/// How many layers are tried for whether their head ignores its scale: each try may evaluate much of the network.
+const MOST_TRIES: usize = 8;
 
 /// Marks the layer to take when none is named.
-fn recommend(model: &Model, shapes: &Shapes, score: &Score, layers: &mut [Layer]) {
+fn recommend(model: &Model, shapes: &Shapes, score: &Score, axes: &HashMap<&str, usize>, layers: &mut [Layer]) {
     let kind = |l: &Layer| model.maker(&l.name).and_then(ops::find).map_or(Kind::Compute, |c| c.kind);
     let usable: Vec<usize> = (0..layers.len())
         .filter(|&i| {
@@ -97,13 +109,13 @@ fn recommend(model: &Model, shapes: &Shapes, score: &Score, layers: &mut [Layer]
         .collect();
     let verdict = |i: usize| layers.get(i).and_then(|l| l.certificate.as_ref().ok()).map(|c| c.verdict);
     let exact = usable.iter().copied().filter(|&i| verdict(i) == Some(Verdict::Exact));
-    let finest = exact.max_by_key(|&i| (layers.get(i).map_or(0, |l| places(model, shapes, &l.name, &l.dims)), i));
+    let finest = exact.max_by_key(|&i| (layers.get(i).map_or(0, |l| places(axes, &l.name, &l.dims)), i));
     let mut fallback: Vec<usize> =
         usable.iter().copied().filter(|&i| layers.get(i).is_some_and(|l| kind(l) != Kind::Pooling)).collect();
     if fallback.is_empty() {
         fallback = usable;
     }
-    for i in finest.into_iter().chain(fallback.into_iter().rev()) {
+    for i in finest.into_iter().chain(fallback.into_iter().rev()).take(MOST_TRIES) {
         let Some(layer) = layers.get_mut(i) else { continue };
         let blind = head::cut(model, shapes, &layer.name, score, None).and_then(|h| ignores_scale(model, shapes, &h));
         layer.ignores_scale = blind.unwrap_or(false);
@@ -114,27 +126,100 @@ fn recommend(model: &Model, shapes: &Shapes, score: &Score, layers: &mut [Layer]
     }
 }
 
-/// Whether the gradient of every score is the same at all places of the layer, whatever the image.
-fn gradient_is_uniform(model: &Model, shapes: &Shapes, head: &head::Head) -> Result<bool, Error> {
-    let graph = Graph::new(model, shapes);
-    let logits = graph.value(&head.score.logits)?;
-    let mut seed = vec![1; logits.rank()];
-    let classes = logits.sizes();
-    for (axis, n) in seed.iter_mut().enumerate().skip(1) {
-        *n = classes.get(axis).copied().unwrap_or(1);
-    }
-    let seed = logits.graph().constant(Tensor { dtype: logits.dtype(), data: ndarray::ArrayD::ones(seed) });
-    let g = grad::vjp(model, &graph, &head.path, &head.dependence, (&head.score.logits, seed), &head.layer)?;
-    let uniform = is_uniform(g, head);
-    graph.finish(&[], &HashSet::new())?;
-    Ok(uniform)
+/// How many nodes may be gone through to judge layers that lie in branches.
+const MOST_VISITS: usize = 1 << 25;
+
+/// The layers among which a model's are judged.
+struct Candidates<'m, 'a> {
+    /// Values that every path from the image to the score passes through.
+    gates: Vec<&'m str>,
+    /// Other values between the two.
+    branches: Vec<&'m str>,
+    /// The input that carries the image.
+    image: &'a str,
+    /// The channel axes of all values.
+    axes: &'a HashMap<&'m str, usize>,
 }
 
-/// Whether a gradient has shrunk to one value a channel.
-pub fn is_uniform(gradient: crate::build::Value, head: &head::Head) -> bool {
-    let Ok(a) = gradient.graph().value(&head.layer) else { return false };
-    let g = gradient.with_rank(a.rank()).dims();
-    head.space.iter().all(|&axis| g.get(axis) == Some(&Dim::Fixed(1)))
+type Judged<T> = HashMap<String, Result<T, String>>;
+
+/// The certificates of the candidates that lead to the score.
+///
+/// What lies behind a value on every path is the same whether the head starts there or earlier. So one walk from the end
+/// judges all of these; a value in a branch takes a walk of its own.
+fn judge(model: &Model, shapes: &Shapes, score: &Score, c: &Candidates) -> Result<Judged<Certificate>, Error> {
+    let mut judged = Judged::new();
+    let dependence = head::dependence_on(model, shapes, &c.gates);
+    let path = head::path(model, &dependence, &score.logits);
+    let mut uniform = uniformity(model, shapes, score, &dependence, &path, (&c.gates, c.axes))?;
+    let on_path: HashSet<usize> = path.into_iter().collect();
+    let from_image = head::dependence(model, shapes, c.image);
+    let around = certify::around(model, |name| name == c.image);
+    let mut judgement = Judgement::default();
+    for (i, node) in model.order().rev() {
+        for output in &node.output {
+            if let Some(uniform) = uniform.remove(output) {
+                judged.insert(output.clone(), uniform.map(|u| judgement.certificate(u)));
+            }
+        }
+        if on_path.contains(&i) {
+            judgement.add(node, &dependence, |i| around.contains(i) && !from_image.contains_key(i));
+        }
+    }
+    let dependence = head::dependence_on(model, shapes, &c.branches);
+    let path = head::path(model, &dependence, &score.logits);
+    let uniform = uniformity(model, shapes, score, &dependence, &path, (&c.branches, c.axes))?;
+    let read = path.iter().filter_map(|&i| model.graph().node.get(i)).flat_map(reads);
+    let leading: HashSet<&str> = read.collect();
+    for (seen, value) in c.branches.iter().filter(|v| leading.contains(*v)).enumerate() {
+        let certificate = match uniform.get(*value) {
+            _ if seen.saturating_mul(model.order().len()) > MOST_VISITS => {
+                Err("it was not judged: the network has too many layers in branches".into())
+            }
+            Some(Ok(u)) => {
+                head::cut(model, shapes, value, score, None).map(|h| certify(model, &h, *u)).map_err(|e| e.to_string())
+            }
+            Some(Err(fault)) => Err(fault.clone()),
+            None => continue,
+        };
+        judged.insert((*value).to_owned(), certificate);
+    }
+    Ok(judged)
+}
+
+/// Whether the gradient of every score is the same at all places of each of `layers`, whatever the image.
+fn uniformity(
+    model: &Model,
+    shapes: &Shapes,
+    score: &Score,
+    dependence: &HashMap<String, Dependence>,
+    path: &[usize],
+    (layers, axes): (&[&str], &HashMap<&str, usize>),
+) -> Result<Judged<bool>, Error> {
+    let graph = Graph::new(model, shapes);
+    let logits = graph.value(&score.logits)?;
+    let mut seed = vec![1; logits.rank()];
+    for (n, &classes) in seed.iter_mut().zip(&logits.sizes()).skip(1) {
+        *n = classes;
+    }
+    let seed = graph.constant(Tensor { dtype: logits.dtype(), data: ndarray::ArrayD::ones(seed) });
+    let sweep = grad::sweep(model, &graph, path, dependence, (&score.logits, seed));
+    let uniform = |layer: &str| match sweep.bar.get(layer) {
+        Some(Ok(gradient)) => {
+            let rank = shapes.dims(layer).map_or(0, |d| d.len());
+            Ok(is_uniform(*gradient, rank, space(axes, layer, rank)))
+        }
+        Some(Err(fault)) => Err(sweep.faults.get(*fault).map(Error::to_string).unwrap_or_default()),
+        None => Err(format!("the score does not depend smoothly on {layer:?}: its gradient is zero everywhere")),
+    };
+    Ok(layers.iter().map(|&layer| (layer.to_owned(), uniform(layer))).collect())
+}
+
+/// Whether a gradient of a value of `rank` axes has shrunk to one number along the axes `space`.
+pub fn is_uniform(gradient: Value, rank: usize, mut space: impl Iterator<Item = usize>) -> bool {
+    let g = gradient.dims();
+    let lead = rank.saturating_sub(g.len());
+    space.all(|axis| axis.checked_sub(lead).is_none_or(|a| g.get(a) == Some(&Dim::Fixed(1))))
 }
 
 /// The values that every path from `image` to `goal` passes through, in order.
@@ -153,7 +238,7 @@ pub fn gates(model: &Model, image: &str, goal: &str) -> Vec<String> {
     }
     let on = |v: &str| from_image.contains(v) && to_goal.contains(v);
     // Going through the nodes, a value is a gate when it alone is made and still to be read.
-    let mut readers: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
+    let mut readers: HashMap<&str, usize> = HashMap::new();
     let nodes: Vec<_> =
         model.order().map(|(_, n)| n).filter(|n| !shape_only(n) && n.output.iter().any(|o| on(o))).collect();
     for node in &nodes {
@@ -189,10 +274,10 @@ fn distinct(mut names: Vec<&str>) -> Vec<&str> {
 }
 
 /// Where a value sits, in words: what makes it, and whether branches come together just before.
-fn place(model: &Model, gates: &[String], value: &str) -> String {
+fn place(model: &Model, gates: &HashSet<&str>, value: &str) -> String {
     let Some(node) = model.maker(value) else { return "input".into() };
     let made = format!("after {}", node.op_type());
-    let is_gate = |v: &str| gates.iter().any(|g| g == v);
+    let is_gate = |v: &str| gates.contains(v);
     if !is_gate(value) {
         return format!("{made}, inside a branch");
     }

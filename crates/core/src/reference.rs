@@ -1,14 +1,19 @@
 //! The executable specification: a naive f64 interpreter over the cards. For tests and for constants, never for maps.
 
-use crate::error::describe;
+use crate::error::{Fault, describe};
 use crate::graph::{Attributes, reads};
+use crate::shape::{Fact, elements};
 use crate::{Error, Model, Tensor, ops};
 use std::collections::{HashMap, HashSet};
+
+/// How many steps one evaluation may take, and how many numbers it may hold: a few seconds, and 1 GiB.
+const MOST_STEPS: usize = 1 << 32;
+pub(crate) const MOST_NUMBERS: usize = 1 << 27;
 
 /// The values `wanted` of `model`, from the values `known` (inputs, or any values inside the graph).
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a node without a card, [`Error::Invalid`] for one whose inputs do not fit,
+/// [`Error::Unsupported`] for a node without a card and for graphs that are too large, [`Error::Invalid`] for one whose inputs do not fit,
 /// [`Error::Argument`] when something needed is not known.
 pub fn evaluate(model: &Model, known: HashMap<String, Tensor>, wanted: &[&str]) -> Result<Vec<Tensor>, Error> {
     let mut values = known;
@@ -20,6 +25,7 @@ pub fn evaluate(model: &Model, known: HashMap<String, Tensor>, wanted: &[&str]) 
             plan.push(node);
         }
     }
+    let (mut steps, mut numbers) = (MOST_STEPS, MOST_NUMBERS);
     for node in plan.iter().rev() {
         let card = ops::find(node).ok_or_else(|| Error::Unsupported {
             at: describe(node),
@@ -36,7 +42,7 @@ pub fn evaluate(model: &Model, known: HashMap<String, Tensor>, wanted: &[&str]) 
         }
         let inputs: Vec<Option<&Tensor>> = node.input.iter().map(|n| values.get(n)).collect();
         let attributes = Attributes { node, opset: model.opset() };
-        let made = card_outputs(card, &attributes, &inputs).map_err(|f| f.at(node))?;
+        let made = card_outputs(card, &attributes, &inputs, &mut steps, &mut numbers).map_err(|f| f.at(node))?;
         values.extend(node.output.iter().cloned().zip(made));
     }
     let take = |name: &&str| match values.get(*name) {
@@ -49,25 +55,33 @@ pub fn evaluate(model: &Model, known: HashMap<String, Tensor>, wanted: &[&str]) 
     wanted.iter().map(take).collect()
 }
 
-/// Checks the inputs by the card's shape rule, then evaluates.
+/// Checks the inputs by the card's shape rule and what is left of `steps` and `numbers`, then evaluates.
 fn card_outputs(
     card: &ops::Card,
     attributes: &Attributes,
     inputs: &[Option<&Tensor>],
-) -> Result<Vec<Tensor>, crate::error::Fault> {
-    let facts: Vec<Option<crate::shape::Fact>> = inputs
+    steps: &mut usize,
+    numbers: &mut usize,
+) -> Result<Vec<Tensor>, Fault> {
+    let facts: Vec<Option<Fact>> = inputs
         .iter()
         .map(|t| {
             t.map(|t| {
                 // Shape rules read small values only.
-                if t.data.len() <= 65_536 {
-                    crate::shape::Fact::constant(t.clone())
-                } else {
-                    crate::shape::Fact::new(t.dtype, t.shape())
-                }
+                if t.data.len() <= 65_536 { Fact::constant(t.clone()) } else { Fact::new(t.dtype, t.shape()) }
             })
         })
         .collect();
-    (card.shape)(attributes, &facts.iter().map(Option::as_ref).collect::<Vec<_>>())?;
+    let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
+    let made = (card.shape)(attributes, &facts)?;
+    for fact in &made {
+        let left = numbers.checked_sub(elements(&fact.shape)?);
+        *numbers = left.ok_or_else(|| Fault::Unsupported("the values up to here are too many to hold".into()))?;
+    }
+    if made.iter().all(|f| f.shape.contains(&0)) {
+        return made.iter().map(|f| Tensor::new(f.dtype, &f.shape, Vec::new())).collect();
+    }
+    let left = steps.checked_sub((card.work)(attributes, &facts, &made));
+    *steps = left.ok_or_else(|| Fault::Unsupported("evaluating it takes too long".into()))?;
     (card.eval)(attributes, inputs)
 }

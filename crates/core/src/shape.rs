@@ -3,12 +3,13 @@
 //! No symbolic algebra: shapes are inferred with a batch of 2 and a batch of 3. An extent that differs follows the
 //! batch. (2 and 3 and not 1 and 2, so that a batch is never mistaken for an extent of 1 that broadcasts.)
 
-use crate::error::Fault;
+use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
 use crate::onnx::{TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use crate::ops;
 use crate::tensor::{self, DataType};
 use crate::{Error, Model, Tensor};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -32,6 +33,26 @@ impl Fact {
     /// A known constant.
     pub fn constant(tensor: Tensor) -> Self {
         Fact { dtype: tensor.dtype, shape: tensor.shape().to_vec(), value: Some(Arc::new(tensor)) }
+    }
+}
+
+/// Values of more elements than this are damage and no network: 256 GiB of float32. Whatever a card computes of extents
+/// below it fits a `usize`.
+pub const LARGEST: usize = 1 << 36;
+/// The most axes a value has: twice NumPy's limit.
+const MOST_AXES: usize = 64;
+
+/// The number of elements of a value of the extents `shape`.
+///
+/// # Errors
+/// [`Fault::Invalid`] when it has more than any network could hold, extents of 0 aside.
+pub fn elements(shape: &[usize]) -> Result<usize, Fault> {
+    let wide = shape.iter().filter(|&&n| n > 0).try_fold(1usize, |p, &n| p.checked_mul(n).filter(|&p| p <= LARGEST));
+    match wide {
+        _ if shape.len() > MOST_AXES => invalid(format!("a value with {} axes; {MOST_AXES} are possible", shape.len())),
+        None => invalid(format!("a value of the shape {shape:?}: no network is so large")),
+        Some(_) if shape.contains(&0) => Ok(0),
+        Some(n) => Ok(n),
     }
 }
 
@@ -59,6 +80,10 @@ impl Dim {
 /// Constants of up to so many elements are evaluated while shapes are inferred: enough for every shape chain and for
 /// vectors over channels or classes, too little for weights.
 const FOLD: usize = 65_536;
+/// A node whose evaluation takes more steps than this is not a constant, whatever goes into it.
+const FOLD_WORK: usize = 1 << 22;
+/// How many steps all of a graph's constants may take together.
+pub const FOLD_ALL: usize = 1 << 24;
 /// The batch sizes at which the shapes of a network with a free batch are inferred.
 const BATCHES: [usize; 2] = [2, 3];
 
@@ -82,9 +107,11 @@ impl Shapes {
         let info = model.inputs().find(|i| i.name() == image);
         let info = info.ok_or_else(|| Error::Argument(format!("the model has no input {image:?}")))?;
         let batch = declared(info).first().copied().flatten();
+        let stored = stored(model);
         let at = |batch: usize| -> Result<(Facts, Option<Error>), Error> {
             let image_shape = image_shape(info, shape, batch)?;
-            Ok(facts(model, image, &image_shape, batch))
+            elements(&image_shape)?;
+            Ok(facts(model, stored.clone(), image, &image_shape, batch))
         };
         if let Some(batch) = batch {
             let (facts, fault) = at(batch)?;
@@ -208,8 +235,32 @@ pub fn show(declared: &[Option<usize>]) -> String {
     format!("[{}]", parts.join(", "))
 }
 
-fn facts(model: &Model, image: &str, image_shape: &[usize], batch: usize) -> (Facts, Option<Error>) {
+/// The facts of the stored tensors, with the values of small ones.
+fn stored(model: &Model) -> Facts {
     let mut facts = Facts::new();
+    for proto in &model.graph().initializer {
+        if let (Ok(dtype), Ok(shape)) = (DataType::try_from(proto.data_type()), tensor::dims(proto))
+            && let Ok(count) = elements(&shape)
+        {
+            let value = (count <= FOLD).then(|| Tensor::from_proto(proto).ok()).flatten().map(Arc::new);
+            facts.insert(proto.name().to_owned(), Fact { dtype, shape, value });
+        }
+    }
+    for sparse in &model.graph().sparse_initializer {
+        let shape: Option<Vec<usize>> = sparse.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+        if let (Some(values), Some(shape)) = (&sparse.values, shape.filter(|s| elements(s).is_ok()))
+            && let Ok(dtype) = DataType::try_from(values.data_type())
+        {
+            facts.insert(values.name().to_owned(), Fact::new(dtype, shape));
+        }
+    }
+    facts
+}
+
+/// The facts of all values, from those of the `stored` tensors and the image's shape; and the first fault.
+fn facts(model: &Model, stored: Facts, image: &str, image_shape: &[usize], batch: usize) -> (Facts, Option<Error>) {
+    let mut facts = stored;
+    let left = Cell::new(FOLD_ALL);
     let mut named: HashMap<String, usize> = HashMap::new();
     for info in model.inputs() {
         let sizes: Option<Vec<usize>> = if info.name() == image {
@@ -222,20 +273,13 @@ fn facts(model: &Model, image: &str, image_shape: &[usize], batch: usize) -> (Fa
             });
             each.collect()
         };
-        if let (Some(sizes), Some(dtype)) = (sizes, element_type(info)) {
+        if let (Some(sizes), Some(dtype)) = (sizes.filter(|s| elements(s).is_ok()), element_type(info)) {
             for (d, &size) in dimensions(info).zip(&sizes) {
                 if let Some(Err(name)) = d {
                     named.entry(name).or_insert(size);
                 }
             }
             facts.insert(info.name().to_owned(), Fact::new(dtype, sizes));
-        }
-    }
-    for proto in &model.graph().initializer {
-        if let (Ok(dtype), Ok(shape)) = (DataType::try_from(proto.data_type()), tensor::dims(proto)) {
-            let small = shape.iter().product::<usize>() <= FOLD;
-            let value = small.then(|| Tensor::from_proto(proto).ok()).flatten().map(Arc::new);
-            facts.insert(proto.name().to_owned(), Fact { dtype, shape, value });
         }
     }
     let declared: HashMap<&str, &ValueInfoProto> =
@@ -248,7 +292,7 @@ fn facts(model: &Model, image: &str, image_shape: &[usize], batch: usize) -> (Fa
         let made = match (card, known) {
             (Some(card), Some(inputs)) => {
                 let attributes = Attributes { node, opset: model.opset() };
-                match outputs(card, &attributes, &inputs) {
+                match outputs(card, &attributes, &inputs, &left) {
                     Ok(made) => made,
                     Err(f) => {
                         fault.get_or_insert(f.at(node));
@@ -267,7 +311,7 @@ fn facts(model: &Model, image: &str, image_shape: &[usize], batch: usize) -> (Fa
                         Err(name) => named.get(&name).copied(),
                     })
                     .collect();
-                Some(Fact::new(element_type(info)?, sizes?))
+                Some(Fact::new(element_type(info)?, sizes.filter(|s| elements(s).is_ok())?))
             });
             if let Some(fact) = fact {
                 facts.insert(name.clone(), fact);
@@ -277,13 +321,28 @@ fn facts(model: &Model, image: &str, image_shape: &[usize], batch: usize) -> (Fa
     (facts, fault)
 }
 
-/// The facts of a node's outputs: by the card's shape rule, and by value where all inputs are small constants.
+/// The facts of a node's outputs: by the card's shape rule, and by value where all inputs are small constants. `left`
+/// is how many steps of evaluation the graph still has.
 ///
 /// # Errors
-/// The card's.
-pub fn outputs(card: &ops::Card, attributes: &Attributes, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault> {
-    let made = (card.shape)(attributes, inputs)?;
-    if made.iter().any(|f| f.value.is_some()) || made.iter().any(|f| f.shape.iter().product::<usize>() > FOLD) {
+/// The card's; [`Fault::Invalid`] for outputs that no network could hold.
+pub fn outputs(
+    card: &ops::Card,
+    attributes: &Attributes,
+    inputs: &[Option<&Fact>],
+    left: &Cell<usize>,
+) -> Result<Vec<Fact>, Fault> {
+    let mut made = (card.shape)(attributes, inputs)?;
+    let sizes = made.iter().map(|f| elements(&f.shape)).collect::<Result<Vec<_>, _>>()?;
+    let spend = |work: usize| left.get().checked_sub(work).map(|rest| left.set(rest)).is_some();
+    if made.iter().any(|f| f.value.is_some()) {
+        // What the file itself holds costs nothing more.
+        if !inputs.is_empty() && !spend(sizes.iter().sum()) {
+            made.iter_mut().for_each(|f| f.value = None);
+        }
+        return Ok(made);
+    }
+    if sizes.iter().any(|&n| n > FOLD) {
         return Ok(made);
     }
     let values: Option<Vec<Option<&Tensor>>> = inputs
@@ -293,10 +352,14 @@ pub fn outputs(card: &ops::Card, attributes: &Attributes, inputs: &[Option<&Fact
             Some(fact) => fact.value.as_deref().map(Some),
         })
         .collect();
-    match values {
-        Some(values) if !values.is_empty() => {
-            Ok((card.eval)(attributes, &values)?.into_iter().map(Fact::constant).collect())
-        }
-        _ => Ok(made),
+    let Some(values) = values.filter(|v| !v.is_empty()) else { return Ok(made) };
+    if sizes.iter().all(|&n| n == 0) {
+        let empty = |f: Fact| Ok(Fact::constant(Tensor::new(f.dtype, &f.shape, Vec::new())?));
+        return made.into_iter().map(empty).collect();
+    }
+    let work = (card.work)(attributes, inputs, &made);
+    match work <= FOLD_WORK && spend(work) {
+        true => Ok((card.eval)(attributes, &values)?.into_iter().map(Fact::constant).collect()),
+        false => Ok(made),
     }
 }

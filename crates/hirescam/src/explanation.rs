@@ -74,7 +74,7 @@ impl Explanation {
     ) -> Self {
         let sum: f64 = map.iter().copied().map(f64::from).sum();
         let bias = match shared.certificate.verdict {
-            Verdict::Exact => bias,
+            Verdict::Exact => bias.or(Some(score - sum)),
             Verdict::LocallyLinear => Some(score - sum),
             Verdict::GradientOnly | Verdict::Unproven => None,
         };

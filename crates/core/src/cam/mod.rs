@@ -149,7 +149,7 @@ pub struct Explaining {
     pub free_batch: bool,
     /// How many maps each image gets.
     pub maps: usize,
-    /// b of each class, where it is the same for every image.
+    /// b of each class, where it is the same for every image and could be evaluated beforehand.
     pub bias: Option<Vec<f64>>,
 }
 
@@ -305,7 +305,7 @@ fn emit<'g>(
         let seed = seed.reshape(&shape);
         let gradient = grad::vjp(model, graph, &head.path, &head.dependence, (&head.score.logits, seed), &head.layer)?;
         let gradient = gradient.with_rank(activation.rank());
-        uniform = is_uniform(gradient, head);
+        uniform = is_uniform(gradient, activation.rank(), head.space.iter().copied());
         let map = (request.method.map)(&Site { activation, gradient, channels: head.channels, space: &head.space });
         // [N, 1, …]: the axis of classes.
         let dims = activation.dims();
@@ -318,7 +318,8 @@ fn emit<'g>(
         certificate.verdict = Verdict::Unproven;
     }
     let bias = match certificate.verdict {
-        Verdict::Exact => Some(certify::bias(model, shapes, head)?),
+        // Where h(0) cannot be evaluated here, b is computed with each map: it comes to the same.
+        Verdict::Exact => certify::bias(model, shapes, head).ok(),
         _ => None,
     };
     let per_image = [n, Dim::Fixed(m)];

@@ -1,7 +1,7 @@
 //! Convolutions over any number of spatial axes: 1-D, 2-D, 3-D.
 
 use super::window::Window;
-use super::{Card, Layout, case, fact, product, tensor};
+use super::{Card, Layout, case, fact, product, products, size, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
@@ -27,7 +27,7 @@ fn extents<'a>(a: &Attributes, x: &'a [usize], w: &'a [usize]) -> Result<Extents
         return invalid(format!("an input of the shape {x:?} with weights {w:?}"));
     };
     let group = usize::try_from(a.int("group", 1)).unwrap_or(0);
-    if group == 0 || kernel.len() != spatial.len() || c % group != 0 || first % group != 0 {
+    if group == 0 || group > *c || kernel.len() != spatial.len() || c % group != 0 || first % group != 0 {
         return invalid(format!("an input of the shape {x:?} with weights {w:?} in {group} groups"));
     }
     if a.ints("kernel_shape").is_some_and(|k| !k.iter().map(|&k| k as usize).eq(kernel.iter().copied())) {
@@ -62,7 +62,7 @@ const CONV: Card = Card {
         let e = extents(a, input.shape(), w.shape())?;
         let window = Window::of(a, e.kernel, e.spatial)?;
         let out = window.outputs(e.spatial)?;
-        let taps = window.taps(e.spatial, &out);
+        let taps = window.taps(e.spatial, &out)?;
         let (per_group, filters) = (e.c / e.group, e.weight[0]);
         let (from, to, k): (usize, usize, usize) =
             (e.spatial.iter().product(), out.iter().product(), e.kernel.iter().product());
@@ -83,6 +83,10 @@ const CONV: Card = Card {
             }
         }
         Ok(vec![Tensor::new(input.dtype, &[vec![e.n, filters], out].concat(), y)?])
+    },
+    work: |_, x, y| match (x, y) {
+        ([_, Some(w), ..], [y]) => products(size(y), w, w.shape.first()),
+        _ => 0,
     },
     vjp: Some(|s| {
         let (x, w, y) = (s.x(0)?, s.x(1)?, s.y()?);
@@ -141,7 +145,7 @@ const CONV_TRANSPOSE: Card = Card {
         let (from, to, k): (usize, usize, usize) =
             (e.spatial.iter().product(), out.iter().product(), e.kernel.iter().product());
         // The forward window leads from the larger side (here the output) to the smaller (here the input).
-        let taps = window.taps(&out, e.spatial);
+        let taps = window.taps(&out, e.spatial)?;
         let (xs, ws): (Vec<f64>, Vec<f64>) = (input.data.iter().copied().collect(), w.data.iter().copied().collect());
         let mut y = vec![0.0; e.n * filters * to];
         for n in 0..e.n {
@@ -166,6 +170,10 @@ const CONV_TRANSPOSE: Card = Card {
             data.data += &bias;
         }
         Ok(vec![data])
+    },
+    work: |_, x, y| match (x, y) {
+        ([Some(x), Some(w), ..], [y]) => products(size(x), w, w.shape.first()).saturating_add(size(y)),
+        _ => 0,
     },
     vjp: None,
     linearity: product,
@@ -194,7 +202,8 @@ fn transposed_window(a: &Attributes, e: &Extents) -> Result<(Window, Vec<usize>)
     let extra =
         a.ints("output_padding").filter(|p| !p.is_empty()).map(<[i64]>::to_vec).unwrap_or(vec![0; e.spatial.len()]);
     let along = |axis: usize| {
-        let reached = window.strides[axis].checked_mul(e.spatial[axis].saturating_sub(1))? + window.reach(axis);
+        let steps = window.strides[axis].checked_mul(e.spatial[axis].saturating_sub(1))?;
+        let reached = steps.checked_add(window.reach(axis))?;
         let padded = reached.checked_add_signed(isize::try_from(*extra.get(axis)?).ok()?)?;
         padded.checked_sub(window.begin[axis] + window.end[axis]).filter(|&n| n > 0)
     };

@@ -1,7 +1,7 @@
 //! Matrix products.
 
 use super::arithmetic::{broadcast, stretch};
-use super::{Card, Layout, case, fact, product, tensor};
+use super::{Card, Layout, case, fact, product, size, tensor};
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
@@ -49,6 +49,13 @@ const GEMM: Card = Card {
             y += &(c * a.float("beta", 1.0));
         }
         Ok(vec![Tensor { dtype: l.dtype, data: y.into_dyn() }])
+    },
+    work: |a, x, y| match (x, y) {
+        ([Some(l), Some(r), ..], [y]) => {
+            let shared = l.shape.get(usize::from(a.int("transA", 0) == 0)).copied().unwrap_or(1);
+            size(y).saturating_mul(shared).saturating_add(size(l)).saturating_add(size(r))
+        }
+        _ => 0,
     },
     vjp: Some(|s| {
         let (l, r, y) = (s.x(0)?, s.x(1)?, s.y()?);
@@ -133,6 +140,13 @@ const MATMUL: Card = Card {
             y.extend(p.dot(&q).iter());
         }
         Ok(vec![Tensor::new(a.dtype, &shape, y)?])
+    },
+    work: |_, x, y| match (x, y) {
+        ([Some(l), Some(r), ..], [y]) => {
+            let shared = l.shape.last().copied().unwrap_or(1);
+            size(y).saturating_mul(shared).saturating_add(size(l)).saturating_add(size(r))
+        }
+        _ => 0,
     },
     vjp: Some(|s| {
         let (a, b, dy) = (s.x(0)?, s.x(1)?, s.full_dy()?);

@@ -37,6 +37,9 @@ pub struct Card {
     pub shape: fn(&Attributes, &[Option<&Fact>]) -> Result<Vec<Fact>, Fault>,
     /// The outputs in f64.
     pub eval: fn(&Attributes, &[Option<&Tensor>]) -> Result<Vec<Tensor>, Fault>,
+    /// About how many steps `eval` takes, of inputs and outputs of these facts. Needed where it is more than a few for
+    /// each element.
+    pub work: fn(&Attributes, &[Option<&Fact>], &[Fact]) -> usize,
     /// The cotangents of the inputs, from the cotangents of the outputs; `None` where there is no rule.
     pub vjp: Option<Rule>,
     /// Whether the operator is affine in the inputs that depend on the target layer.
@@ -239,6 +242,7 @@ impl Card {
         domain: "",
         shape: |_, _| Err(Fault::Unsupported("no shape rule".into())),
         eval: |_, _| Err(Fault::Unsupported("no evaluation".into())),
+        work: |_, x, y| x.iter().flatten().copied().chain(y).map(size).fold(0, usize::saturating_add),
         vjp: None,
         linearity: smooth,
         layout: Layout::Same,
@@ -278,6 +282,17 @@ pub fn find(node: &NodeProto) -> Option<&'static Card> {
 }
 
 // ---- what cards share ------------------------------------------------------------------------------------------
+
+/// The number of elements of a value.
+pub(crate) fn size(fact: &Fact) -> usize {
+    fact.shape.iter().fold(1, |p, &n| p.saturating_mul(n))
+}
+
+/// The work of a product of two inputs: each element of `wide` meets every weight of its filter, where the weights
+/// have `filters` filters.
+pub(crate) fn products(wide: usize, weights: &Fact, filters: Option<&usize>) -> usize {
+    wide.saturating_mul(size(weights) / filters.copied().unwrap_or(1).max(1))
+}
 
 /// Input `i` of a shape rule.
 pub(crate) fn fact<'a>(inputs: &[Option<&'a Fact>], i: usize) -> Result<&'a Fact, Fault> {

@@ -4,7 +4,7 @@ use super::{Card, Kind, Layout, affine, case, fact, ints_in, ints_of, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
-use crate::shape::{Dim, Fact};
+use crate::shape::{Dim, Fact, elements};
 use crate::tensor::Tensor;
 use ndarray::{Axis, IxDyn, Slice as Cut};
 
@@ -12,15 +12,11 @@ use ndarray::{Axis, IxDyn, Slice as Cut};
 pub const CARDS: &[Card] =
     &[CONCAT, DEPTH_TO_SPACE, EXPAND, FLATTEN, RESHAPE, SPACE_TO_DEPTH, SPLIT, SQUEEZE, TILE, TRANSPOSE, UNSQUEEZE];
 
-/// A value of more elements than this is not made while shapes are inferred, whatever a file asks for.
-const LARGEST: usize = 1 << 31;
-
 pub(super) fn checked(shape: &[i64]) -> Result<Vec<usize>, Fault> {
     let sizes: Option<Vec<usize>> = shape.iter().map(|&n| usize::try_from(n).ok()).collect();
-    let count = sizes.as_ref().and_then(|s| s.iter().try_fold(1usize, |p, &n| p.checked_mul(n)));
-    match (sizes, count) {
-        (Some(sizes), Some(count)) if count <= LARGEST => Ok(sizes),
-        _ => invalid(format!("the shape {shape:?}")),
+    match sizes.filter(|s| elements(s).is_ok()) {
+        Some(sizes) => Ok(sizes),
+        None => invalid(format!("the shape {shape:?}")),
     }
 }
 
@@ -154,10 +150,11 @@ const SQUEEZE: Card = Card {
 
 fn unsqueezed(x: &[usize], axes: &[i64]) -> Result<Vec<usize>, Fault> {
     let rank = x.len() + axes.len();
-    let new = axes.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
+    let mut new = axes.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
+    new.sort_unstable();
     let mut old = x.iter();
     let shape: Vec<usize> =
-        (0..rank).map(|i| if new.contains(&i) { 1 } else { old.next().copied().unwrap_or(1) }).collect();
+        (0..rank).map(|i| if new.binary_search(&i).is_ok() { 1 } else { old.next().copied().unwrap_or(1) }).collect();
     if old.next().is_some() { invalid(format!("the axes {axes:?} repeat")) } else { Ok(shape) }
 }
 
@@ -266,14 +263,15 @@ const CONCAT: Card = Card {
 /// The extents of the parts of a Split.
 fn parts(a: &Attributes, extent: usize, given: Option<Vec<i64>>) -> Result<Vec<usize>, Fault> {
     let count = a.node.output.len().max(1);
-    let sizes = match given {
-        Some(list) => checked(&list)?,
+    let sizes: Vec<usize> = match given {
+        Some(list) => list.iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect(),
         None => {
             let size = extent.div_ceil(count);
             (0..count).map(|i| size.min(extent.saturating_sub(i * size))).collect()
         }
     };
-    if sizes.iter().sum::<usize>() == extent && sizes.len() == count {
+    let sum = sizes.iter().fold(0, |sum: usize, &n| sum.saturating_add(n));
+    if sum == extent && sizes.len() == count {
         Ok(sizes)
     } else {
         invalid(format!("{extent} places in {count} parts of {sizes:?}"))

@@ -2,18 +2,28 @@
 
 use super::along::unmultiply;
 use super::window::Window;
-use super::{Card, Kind, Layout, affine, case, fact, piecewise, tensor};
+use super::{Card, Kind, Layout, affine, case, fact, piecewise, size, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
-use ndarray::{Array2, ArrayD, Axis, IxDyn};
+use ndarray::{Array2, Axis, IxDyn};
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[AVERAGE_POOL, GLOBAL_AVERAGE_POOL, GLOBAL_MAX_POOL, MAX_POOL];
 
-const POOL: Card = Card { layout: Layout::ChannelsFirst, kind: Kind::Pooling, ..Card::BASE };
+const POOL: Card = Card {
+    work: |a, x, y| {
+        let kernel = a.ints("kernel_shape").unwrap_or(&[]).iter().map(|&k| usize::try_from(k).unwrap_or(1));
+        let window = kernel.fold(1, usize::saturating_mul);
+        let (from, to) = (x.iter().flatten().copied().map(size).sum::<usize>(), y.first().map_or(0, size));
+        to.saturating_mul(window).saturating_add(from)
+    },
+    layout: Layout::ChannelsFirst,
+    kind: Kind::Pooling,
+    ..Card::BASE
+};
 
 fn spatial(shape: &[usize]) -> Result<&[usize], Fault> {
     match shape {
@@ -36,7 +46,7 @@ fn each_window(
     let s = spatial(x.shape())?;
     let window = Window::of_pool(a, s)?;
     let out = window.outputs(s)?;
-    let taps = window.taps(s, &out);
+    let taps = window.taps(s, &out)?;
     let (from, to): (usize, usize) = (s.iter().product(), out.iter().product());
     let planes: usize = x.shape()[..2].iter().product();
     let values: Vec<f64> = x.data.iter().copied().collect();
@@ -60,6 +70,9 @@ fn planes<'g>(v: Value<'g>) -> Value<'g> {
     };
     v.reshape(&[&[lead, Dim::Fixed(1)], dims.get(2..).unwrap_or(&[])].concat())
 }
+
+/// The derivative of MaxPool cuts one slice for each place of a window: no more than this.
+const MOST_SLICES: usize = 4096;
 
 /// y = max over each window; the cotangent goes to the first place that attains it, as in PyTorch.
 ///
@@ -92,6 +105,9 @@ const MAX_POOL: Card = Card {
         let space = spatial(&sizes)?;
         let window = Window::of_pool(&s.attributes, space)?;
         let out = window.outputs(space)?;
+        if window.places() > MOST_SLICES {
+            return unsupported(format!("the largest of windows {:?}: {} places", window.kernel, window.places()));
+        }
         let rank = space.len();
         // Padded so far that every place of every window exists.
         let (mut begin, mut end) = (vec![0i64; rank + 2], vec![0i64; rank + 2]);

@@ -37,8 +37,12 @@ fn ranges(
             steps.len()
         ));
     }
-    let one = |i: usize| {
+    let mut seen = vec![false; shape.len()];
+    let mut one = |i: usize| {
         let at = axis(axes[i], shape.len())?;
+        if std::mem::replace(&mut seen[at], true) {
+            return invalid(format!("axis {at} is cut twice"));
+        }
         let (extent, step) = (shape[at] as i64, steps[i]);
         if step == 0 {
             return invalid("a step of 0");
@@ -51,7 +55,7 @@ fn ranges(
         let count = if extent == 0 || span <= 0 { 0 } else { (span as u64).div_ceil(step.unsigned_abs()) as usize };
         Ok(Range { axis: at, start, step, count })
     };
-    (0..starts.len()).map(one).collect()
+    (0..starts.len()).map(&mut one).collect()
 }
 
 fn slice_ranges(

@@ -22,6 +22,9 @@ pub struct Window {
     ceil: bool,
 }
 
+/// The most places of windows that are listed: 800 MB of them.
+const MOST_TAPS: usize = 1 << 25;
+
 /// One place of one window: which output it belongs to, which input it reads, which place of the kernel it is; all
 /// flat indices over the spatial axes.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +54,8 @@ impl Window {
             sizes.ok_or_else(|| Fault::Invalid(format!("{name} {given:?} must be positive")))
         };
         let (strides, dilations) = (list("strides", 1)?, list("dilations", 1)?);
-        if kernel.len() != rank || kernel.iter().any(|&k| k == 0 || k >= 1 << 24) {
+        let places = kernel.iter().try_fold(1usize, |p, &k| p.checked_mul(k).filter(|&p| p < 1 << 24));
+        if kernel.len() != rank || places.is_none_or(|p| p == 0) {
             return invalid(format!("a kernel {kernel:?} for {rank} spatial axes"));
         }
         let (mut begin, mut end) = (vec![0; rank], vec![0; rank]);
@@ -114,12 +118,12 @@ impl Window {
                 return invalid(format!("a window of {} over a padded extent of {padded}", self.reach(axis)));
             };
             let step = self.strides[axis];
-            if !self.ceil {
-                return Ok(room / step + 1);
-            }
-            let windows = room.div_ceil(step) + 1;
+            let mut windows = if self.ceil { room.div_ceil(step) } else { room / step } + 1;
             // A window that would start beyond the input and its leading pad is dropped.
-            Ok(if (windows - 1) * step >= spatial[axis] + self.begin[axis] { windows - 1 } else { windows })
+            if self.ceil && (windows - 1) * step >= spatial[axis] + self.begin[axis] {
+                windows -= 1;
+            }
+            if windows > 0 { Ok(windows) } else { invalid(format!("no window fits an extent of {}", spatial[axis])) }
         };
         (0..spatial.len()).map(along).collect()
     }
@@ -146,8 +150,19 @@ impl Window {
         attributes
     }
 
+    /// How many places a window has.
+    pub fn places(&self) -> usize {
+        self.kernel.iter().product()
+    }
+
     /// Every place of every window that lies on the input, in the order of outputs and then of the kernel.
-    pub fn taps(&self, inputs: &[usize], outputs: &[usize]) -> Vec<Tap> {
+    ///
+    /// # Errors
+    /// [`Fault::Unsupported`] when there are too many to list.
+    pub fn taps(&self, inputs: &[usize], outputs: &[usize]) -> Result<Vec<Tap>, Fault> {
+        if outputs.iter().fold(self.places(), |p, &n| p.saturating_mul(n)) > MOST_TAPS {
+            return unsupported(format!("windows {:?} at {outputs:?} places, too many to list", self.kernel));
+        }
         let mut taps = Vec::new();
         for (output, at) in ndarray::indices(outputs.to_vec()).into_iter().enumerate() {
             for (kernel, offset) in ndarray::indices(self.kernel.clone()).into_iter().enumerate() {
@@ -162,7 +177,7 @@ impl Window {
                 }
             }
         }
-        taps
+        Ok(taps)
     }
 
     /// Whether a single window covers the input, without pads: global pooling spelled as a pool.
