@@ -142,6 +142,10 @@ const DROPOUT: Card = Card {
         Ok(out)
     },
     eval: |a, x| {
+        let given = |i: usize| x.get(i).copied().flatten().and_then(Tensor::scalar);
+        if given(2).is_some_and(|training| training != 0.0) && given(1) != Some(0.0) {
+            return unsupported("Dropout in training mode");
+        }
         let mut out = map(x, |v| v)?;
         if a.node.output.len() > 1 {
             out.push(Tensor { dtype: DataType::Bool, data: tensor(x, 0)?.data.mapv(|_| 1.0) });

@@ -213,7 +213,11 @@ const MOD: Card = Card {
         if !is_float(tensor(x, 0)?.dtype) && tensor(x, 1)?.data.iter().any(|&v| v == 0.0) {
             return invalid("an integer is divided by 0");
         }
-        Ok(vec![pairwise(x, |a, b| if floor { a - b * (a / b).floor() } else { a % b })?])
+        let modulo = |a: f64, b: f64| {
+            let rest = a % b; // has the sign of a
+            if floor && rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+        };
+        Ok(vec![pairwise(x, modulo)?])
     },
     linearity: piecewise,
     cases: Vec::new,

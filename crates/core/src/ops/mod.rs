@@ -91,13 +91,13 @@ impl<'g> Site<'g, '_> {
     /// The cotangent of the first output, possibly with extents of 1 that stand for the whole axis.
     ///
     /// # Errors
-    /// [`Fault::Invalid`] when only other outputs lead to the score.
+    /// [`Fault::Unsupported`] when only other outputs lead to the score.
     pub fn dy(&self) -> Result<Value<'g>, Fault> {
         self.dy
             .first()
             .copied()
             .flatten()
-            .ok_or_else(|| Fault::Invalid("the score does not use its first output".into()))
+            .ok_or_else(|| Fault::Unsupported("the derivative by another output than its first".into()))
     }
 
     /// The cotangent of the first output in that output's whole shape.

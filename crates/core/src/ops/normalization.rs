@@ -1,6 +1,6 @@
 //! Normalisations.
 
-use super::{Card, Layout, Linearity, case, fact, tensor};
+use super::{Card, Dependence, Layout, Linearity, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -48,7 +48,10 @@ const BATCH_NORMALIZATION: Card = Card {
         }
         Ok(vec![Some(s.dy()? * factor.reshape(&dims)), None, None, None, None])
     }),
-    linearity: super::affine,
+    linearity: |inputs| match inputs {
+        [_, rest @ ..] if rest.contains(&Dependence::Smooth) => Linearity::Ratio,
+        _ => Linearity::Affine,
+    },
     layout: Layout::ChannelsFirst,
     limits: "inference only",
     cases: || {

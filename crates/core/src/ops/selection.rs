@@ -99,7 +99,8 @@ const TOP_K: Card = Card {
             input.data.lanes(Axis(at)).into_iter().zip(values.lanes_mut(Axis(at))).zip(indices.lanes_mut(Axis(at)));
         for ((lane, mut value), mut index) in lanes {
             let mut order: Vec<usize> = (0..lane.len()).collect();
-            order.sort_by(|&p, &q| (sign * lane[q]).total_cmp(&(sign * lane[p])));
+            // Adding 0 makes −0 equal to 0.
+            order.sort_by(|&p, &q| (sign * lane[q] + 0.0).total_cmp(&(sign * lane[p] + 0.0)));
             for (rank, &i) in order.iter().take(k).enumerate() {
                 value[rank] = lane[i];
                 index[rank] = i as f64;

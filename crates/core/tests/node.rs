@@ -1,0 +1,134 @@
+//! Every card against ONNX's own tests of its operator (`fixtures/node`): values, shapes, derivatives.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+#[path = "common/cases.rs"]
+mod cases;
+mod common;
+
+use cases::{NodeCase, left_out, verdict};
+use common::Random;
+use hirescam_core::build::Graph;
+use hirescam_core::graph::Attributes;
+use hirescam_core::ops::{self, Dependence};
+use hirescam_core::shape::{Fact, Shapes};
+use hirescam_core::tensor::DataType;
+use hirescam_core::{Error, Model, Tensor, grad, head, reference};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+#[test]
+fn the_reference_passes_onnx_s_own_tests() {
+    let (mut wrong, mut passed, mut without) = (Vec::new(), 0, BTreeSet::new());
+    for case in cases::all() {
+        if ops::find(case.node()).is_none() {
+            without.insert(case.node().op_type().to_owned());
+            continue;
+        }
+        match (verdict(&case), left_out(&case.name)) {
+            (Ok(()), None) => passed += 1,
+            (Ok(()), Some(row)) => wrong.push(format!("{} passes: {row:?} can go", case.name)),
+            (Err(_), Some(_)) => {}
+            (Err(why), None) => wrong.push(format!("{}: {why}", case.name)),
+        }
+    }
+    println!("{passed} pass; operators without a card: {}", Vec::from_iter(without).join(" "));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn shape_rules_foretell_what_comes_out() {
+    let mut wrong = Vec::new();
+    for case in cases::all().iter().filter(|c| left_out(&c.name).is_none()) {
+        let Some(card) = ops::find(case.node()) else { continue };
+        let attributes = Attributes { node: case.node(), opset: case.model.opset() };
+        // With the values at hand, and without: then a rule may say that it needs them.
+        for known in [true, false] {
+            let fact = |t: &Tensor| if known { Fact::constant(t.clone()) } else { Fact::new(t.dtype, t.shape()) };
+            let facts: Vec<Option<Fact>> = case.node().input.iter().map(|n| case.inputs.get(n).map(fact)).collect();
+            let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
+            let made = match (card.shape)(&attributes, &facts).map_err(|fault| fault.at(case.node())) {
+                Ok(made) => made,
+                Err(Error::Unsupported { .. }) if !known => continue,
+                Err(error) => {
+                    wrong.push(format!("{}: {error}", case.name));
+                    continue;
+                }
+            };
+            let told = case.node().output.iter().zip(&made).map(|(n, f)| (n, f.dtype, f.shape.as_slice()));
+            let told: Vec<_> = told.filter(|(n, ..)| !n.is_empty()).collect();
+            let given: Vec<_> = case.outputs.iter().map(|(n, t)| (n, t.dtype, t.shape())).collect();
+            if told != given {
+                wrong.push(format!("{}, values known: {known}: {told:?} and not {given:?}", case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The case's model with `x` as its only input, and the other values stored in it.
+fn in_one_input(case: &NodeCase, x: &str) -> Option<Model> {
+    let mut proto = case.model.proto().clone();
+    let graph = proto.graph.as_mut()?;
+    graph.input.retain(|i| i.name() == x);
+    for (name, value) in case.inputs.iter().filter(|(name, _)| *name != x) {
+        graph.initializer.push(value.to_proto(name).ok()?);
+    }
+    Model::new(proto).ok()
+}
+
+/// ∂⟨dy, y⟩/∂x as the rule emits it; none where it says that it does not cover the case.
+fn gradient(model: &Model, values: &HashMap<String, Tensor>, (y, dy): (&str, &Tensor), x: &str) -> Option<Tensor> {
+    let shapes = Shapes::infer(model, x, None).ok().filter(|s| s.fault.is_none())?;
+    let dependence = head::dependence(model, &shapes, x);
+    if dependence.get(y) != Some(&Dependence::Smooth) {
+        return None;
+    }
+    let graph = Graph::new(model, &shapes);
+    let seed = graph.constant(dy.clone());
+    let dx = match grad::vjp(model, &graph, &[0], &dependence, (y, seed), x) {
+        Ok(dx) => dx.expand_as(graph.value(x).unwrap()),
+        Err(Error::Unsupported { .. }) => return None,
+        Err(error) => panic!("{error}"),
+    };
+    let mut proto = model.proto().clone();
+    proto.graph.as_mut().unwrap().node.extend(graph.finish(&[(dx, "dx")], &HashSet::new()).unwrap());
+    Some(reference::evaluate(&Model::new(proto).unwrap(), values.clone(), &["dx"]).unwrap().remove(0))
+}
+
+#[test]
+fn rules_match_central_differences_in_onnx_s_own_tests() {
+    let (mut wrong, mut checked) = (Vec::new(), BTreeSet::new());
+    let wide = |t: &Tensor| matches!(t.dtype, DataType::Float | DataType::Double) && !t.data.is_empty();
+    for case in cases::all().iter().filter(|c| left_out(&c.name).is_none()) {
+        if ops::find(case.node()).is_none_or(|c| c.vjp.is_none()) {
+            continue;
+        }
+        for x in case.inputs.keys().filter(|x| wide(&case.inputs[*x])) {
+            let Some(model) = in_one_input(case, x) else { continue };
+            for (y, expected) in case.outputs.iter().filter(|(_, t)| wide(t)) {
+                let mut random = Random::new(1);
+                let mut values = case.inputs.clone();
+                // Away from the ties and corners that whole numbers fall on.
+                let shape = values[x].shape().to_vec();
+                values.get_mut(x).unwrap().data += &random.tensor(&shape, -0.05, 0.05).data;
+                let (dy, v) = (random.tensor(expected.shape(), -1.0, 1.0), random.tensor(&shape, -1.0, 1.0));
+                let dy = Tensor { dtype: expected.dtype, ..dy };
+                let Some(dx) = gradient(&model, &values, (y, &dy), x) else { continue };
+                let at = |h: f64| {
+                    let mut values = values.clone();
+                    values.get_mut(x).unwrap().data += &(&v.data * h);
+                    (&reference::evaluate(&model, values, &[y]).unwrap()[0].data * &dy.data).sum()
+                };
+                let h = 1e-6;
+                let numeric = (at(h) - at(-h)) / (2.0 * h);
+                let rule = (&dx.data * &v.data).sum();
+                checked.insert(case.name.clone());
+                // Values outside the domain, as of Log, have no slope.
+                if numeric.is_finite() && (numeric - rule).abs() > 1e-5 * (1.0 + numeric.abs()) {
+                    wrong.push(format!("{}, {y} by {x}: {numeric} and not {rule}", case.name));
+                }
+            }
+        }
+    }
+    println!("{} cases differentiated", checked.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
