@@ -1,4 +1,7 @@
-//! Maintenance jobs of the workspace: `cargo xtask codegen` rewrites the ONNX messages from the schema.
+//! Maintenance jobs of the workspace: `cargo xtask codegen` rewrites the ONNX messages from the schema, `cargo xtask docs`
+//! the pages of `docs/` that list what the code has.
+
+mod docs;
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +10,15 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some("codegen") => Ok(std::fs::write(root().join(GENERATED), messages()?)?),
-        _ => {
-            Err("usage: cargo xtask codegen   (rewrites crates/core/src/onnx/messages.rs from the ONNX schema)".into())
+        Some("docs") => {
+            docs::pages().into_iter().try_for_each(|(path, text)| Ok(std::fs::write(root().join(path), text)?))
         }
+        _ => Err(USAGE.into()),
     }
 }
 
+const USAGE: &str = "usage: cargo xtask codegen   (rewrites crates/core/src/onnx/messages.rs from the ONNX schema)
+       cargo xtask docs      (rewrites docs/operators.md and docs/methods.md from the tables in the code)";
 const GENERATED: &str = "crates/core/src/onnx/messages.rs";
 
 fn root() -> PathBuf {
@@ -37,5 +43,13 @@ mod tests {
         let made = super::messages().expect("the schema compiles");
         let kept = std::fs::read_to_string(super::root().join(super::GENERATED)).expect("the file is there");
         assert!(made == kept, "stale: run `cargo xtask codegen`");
+    }
+
+    #[test]
+    fn generated_pages_are_fresh() {
+        for (path, made) in super::docs::pages() {
+            let kept = std::fs::read_to_string(super::root().join(path)).expect("the page is there");
+            assert!(made == kept, "{path} is stale: run `cargo xtask docs`");
+        }
     }
 }

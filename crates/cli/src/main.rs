@@ -29,6 +29,8 @@ enum Command {
     Layers(command::layers::Layers),
     /// Write the explaining model: the same ONNX file with the map as one more output.
     Compile(command::compile::Compile),
+    /// List the operators that can stand between a layer and the score.
+    Ops(command::ops::Ops),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Explain(c) => c.run(),
         Command::Layers(c) => c.run(),
         Command::Compile(c) => c.run(),
+        Command::Ops(c) => c.run(),
     };
     match done {
         Ok(code) => code,

@@ -17,6 +17,7 @@ pub mod arithmetic;
 pub mod constant;
 pub mod convolution;
 pub mod linear;
+pub mod list;
 pub mod movement;
 pub mod normalization;
 pub mod padding;
@@ -24,6 +25,7 @@ pub mod pooling;
 pub mod reduction;
 pub mod selection;
 pub mod slicing;
+mod versions;
 pub mod window;
 
 /// What is known of one operator.

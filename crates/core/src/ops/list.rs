@@ -1,0 +1,150 @@
+//! The list of operators, for `hirescam ops` and `docs/operators.md`: what the cards say, and since when ONNX has each.
+
+use super::versions::OPERATORS;
+use super::{Card, Dependence, Linearity, all};
+use std::fmt;
+
+pub use super::versions::NEWEST_OPSET;
+
+/// An operator of ONNX's own domain.
+#[derive(Debug)]
+pub struct Operator {
+    /// ONNX's name.
+    pub name: &'static str,
+    /// The operator sets in which it came and changed.
+    pub versions: &'static [i64],
+    /// The operator set in which it went.
+    pub retired: Option<i64>,
+    /// Whether it takes floats and gives floats.
+    pub floats: bool,
+}
+
+/// Whether hirescam can differentiate an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Derivative {
+    /// It has a rule.
+    Yes,
+    /// It has none: no layer before it can be explained through it.
+    No,
+    /// There is nothing to differentiate: it takes or gives no floats.
+    NotNeeded,
+}
+
+impl fmt::Display for Derivative {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Derivative::Yes => "yes",
+            Derivative::No => "no",
+            Derivative::NotNeeded => "not needed",
+        })
+    }
+}
+
+/// A line of the list.
+#[derive(Debug)]
+pub struct Row {
+    /// ONNX's name.
+    pub operator: &'static str,
+    /// The operator set's domain; empty for ONNX's own.
+    pub domain: &'static str,
+    /// The first operator set that has it; unknown for other domains.
+    pub since: Option<i64>,
+    /// The last operator set that has it, where ONNX has dropped it.
+    pub until: Option<i64>,
+    /// Whether it can be differentiated.
+    pub derivative: Derivative,
+    /// What kind of function it is; empty where no derivative is needed.
+    pub function: &'static str,
+    /// What the card does not cover.
+    pub limits: &'static str,
+}
+
+impl Row {
+    /// The operator with its domain before it, where it is not ONNX's own.
+    pub fn full_name(&self) -> String {
+        match self.domain {
+            "" => self.operator.to_owned(),
+            domain => format!("{domain}.{}", self.operator),
+        }
+    }
+}
+
+/// All operators that have a card, by name.
+pub fn rows() -> Vec<Row> {
+    let mut rows: Vec<Row> = all().map(row).collect();
+    rows.sort_by_key(|r| (r.operator, r.domain));
+    rows
+}
+
+/// ONNX's own operators without a card, by name.
+pub fn without_card() -> impl Iterator<Item = &'static str> {
+    OPERATORS.iter().map(|o| o.name).filter(|name| !all().any(|card| card.domain.is_empty() && card.name == *name))
+}
+
+fn row(card: &'static Card) -> Row {
+    let operator = OPERATORS.iter().find(|o| card.domain.is_empty() && o.name == card.name);
+    let floats = operator.is_none_or(|o| o.floats);
+    Row {
+        operator: card.name,
+        domain: card.domain,
+        since: operator.and_then(|o| o.versions.first().copied()),
+        until: operator.and_then(|o| o.retired).map(|r| r - 1),
+        derivative: match card.vjp {
+            Some(_) => Derivative::Yes,
+            None if floats => Derivative::No,
+            None => Derivative::NotNeeded,
+        },
+        function: if floats { function(card) } else { "" },
+        limits: card.limits,
+    }
+}
+
+/// What kind of function a card claims, from its answers when one input or all depend on the layer.
+fn function(card: &Card) -> &'static str {
+    let count = (card.cases)().iter().map(|c| c.inputs.len()).max().unwrap_or(1);
+    let among = |which: &dyn Fn(usize) -> bool| {
+        let on = |i| if which(i) { Dependence::Smooth } else { Dependence::None };
+        (card.linearity)(&(0..count).map(on).collect::<Vec<_>>())
+    };
+    match (among(&|i| i == 0), among(&|_| true)) {
+        (Linearity::Affine, Linearity::Affine) => "affine",
+        (Linearity::Affine, _) if count > 1 && among(&|i| i == 1) == Linearity::Affine => "product",
+        (Linearity::Affine, _) => "affine in its first input",
+        (Linearity::Piecewise, _) => "piecewise affine",
+        (Linearity::Smooth, _) => "smooth",
+        (Linearity::Ratio, _) => "quotient",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_card_is_an_operator_of_onnx() {
+        for card in all().filter(|c| c.domain.is_empty()) {
+            assert!(OPERATORS.iter().any(|o| o.name == card.name), "ONNX has no {}", card.name);
+        }
+    }
+
+    #[test]
+    fn functions_are_as_one_would_say() {
+        let rows = rows();
+        let of = |name: &str| rows.iter().find(|r| r.operator == name && r.domain.is_empty()).unwrap();
+        for (name, function) in [
+            ("Add", "affine"),
+            ("MatMul", "product"),
+            ("Conv", "product"),
+            ("Div", "affine in its first input"),
+            ("Relu", "piecewise affine"),
+            ("Sigmoid", "smooth"),
+            ("LayerNormalization", "quotient"),
+            ("Greater", ""),
+        ] {
+            assert_eq!(of(name).function, function, "{name}");
+        }
+        assert_eq!((of("Gelu").since, of("Relu").since), (Some(20), Some(1)));
+        assert_eq!(of("Shape").derivative, Derivative::NotNeeded);
+    }
+}

@@ -1,0 +1,71 @@
+//! The pages of `docs/` that list what the code has.
+
+use hirescam_core::build::OLDEST_OPSET;
+use hirescam_core::cam::METHODS;
+use hirescam_core::ops::list::{self, NEWEST_OPSET, Row};
+
+/// Each page: its path in the repository, and its text.
+pub fn pages() -> [(&'static str, String); 2] {
+    [("docs/operators.md", operators()), ("docs/methods.md", methods())]
+}
+
+fn operators() -> String {
+    let rows = list::rows();
+    let lines: Vec<String> = rows.iter().map(operator).collect();
+    let differentiable = rows.iter().filter(|r| r.derivative == list::Derivative::Yes).count();
+    format!(
+        "# Operators
+
+Made by `cargo xtask docs` from the op cards; `hirescam ops` prints the same list.
+
+{count} operators are known, {differentiable} of them with a derivative. What an operator is matters between the target layer and the score. Before the
+layer any operator will do that the engine has.
+
+- **since**: the first operator set in which ONNX has it, and the last where it was dropped. Models of the operator sets {OLDEST_OPSET} to {NEWEST_OPSET} are
+  read by what holds for theirs; older ones have to be converted.
+- **derivative**: without one, no layer before the operator can be explained through it. Operators that take or give no floats need none.
+- **function**: what the [certificate](certificate.md) follows from. A *product* is affine as long as one factor alone depends on the layer. A
+  *quotient* is smooth and may be blind to the scale of the layer. Where no derivative is needed, the operator chooses between pieces at most.
+
+| operator | since | derivative | function | limits |
+|---|---|---|---|---|
+{lines}
+
+## Without a card
+
+Nothing is known of these, so they can stand before the layer only, and the shapes after them have to be in the file: {without}.
+",
+        count = rows.len(),
+        lines = lines.join("\n"),
+        without = list::without_card().collect::<Vec<_>>().join(", "),
+    )
+}
+
+fn operator(r: &Row) -> String {
+    let since = match (r.since, r.until) {
+        (Some(since), Some(until)) => format!("{since}–{until}"),
+        (Some(since), None) => since.to_string(),
+        (None, _) => String::new(),
+    };
+    format!("| {} | {since} | {} | {} | {} |", r.full_name(), r.derivative, r.function, r.limits)
+}
+
+fn methods() -> String {
+    let row = |m: &hirescam_core::cam::Method| {
+        let faithful = if m.faithful { "yes" } else { "where the gradient is uniform" };
+        format!("| `{}` | {} | {} | {faithful} | {} |", m.name, m.title, m.formula, m.source)
+    };
+    format!(
+        "# Methods
+
+Made by `cargo xtask docs` from `METHODS`. A is the activation of the target layer, s the class score; a map is raw and signed.
+
+| name | title | map | certified | source |
+|---|---|---|---|---|
+{}
+
+*Certified*: whether the head's [certificate](certificate.md) holds for the map. Otherwise the verdict is `unproven`.
+",
+        METHODS.iter().map(row).collect::<Vec<_>>().join("\n")
+    )
+}
