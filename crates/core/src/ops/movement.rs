@@ -412,7 +412,12 @@ fn blocks(a: &Attributes, x: &[usize]) -> Result<Blocks, Fault> {
     };
     let blocks = if a.node.op_type() == "SpaceToDepth" {
         let (h, w) = (h / b, w / b);
-        Blocks { split: [n, c, h, b, w, b], perm: [0, 3, 5, 1, 2, 4], out: [n, c.saturating_mul(square), h, w] }
+        let perm = match a.string("mode", "DCR") {
+            "DCR" => [0, 3, 5, 1, 2, 4],
+            "CRD" => [0, 1, 3, 5, 2, 4],
+            other => return invalid(format!("the mode {other:?}")),
+        };
+        Blocks { split: [n, c, h, b, w, b], perm, out: [n, c.saturating_mul(square), h, w] }
     } else {
         let c = c / square;
         let (split, perm) = match a.string("mode", "DCR") {
@@ -471,9 +476,15 @@ const DEPTH_TO_SPACE: Card = Card {
     ..REARRANGING
 };
 
-/// Blocks of places become blocks of channels: the inverse of [`DEPTH_TO_SPACE`] in mode DCR.
+/// Blocks of places become blocks of channels: the inverse of [`DEPTH_TO_SPACE`] in the same mode.
 const SPACE_TO_DEPTH: Card = Card {
     name: "SpaceToDepth",
-    cases: || vec![case().x(&[2, 2, 4, 6]).set("blocksize", 2), case().x(&[1, 1, 3, 6]).set("blocksize", 3).opset(10)],
+    cases: || {
+        vec![
+            case().x(&[2, 2, 4, 6]).set("blocksize", 2),
+            case().x(&[1, 2, 4, 6]).set("blocksize", 2).set("mode", "CRD").opset(28),
+            case().x(&[1, 1, 3, 6]).set("blocksize", 3).opset(10),
+        ]
+    },
     ..REARRANGING
 };

@@ -57,14 +57,11 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("convtranspose_autopad_same", "auto_pad"),
     ("convtranspose_kernel_shape", "output_shape"),
     ("convtranspose_output_shape", "output_shape"),
-    ("edge_pad", "padding with zeros only"),
     ("maxpool_with_argmax_*", "the Indices output"),
     ("reduce_max_empty_set_bool", "the least of no booleans"),
-    ("reflect_pad", "padding with zeros only"),
     ("training_dropout", "training"),
     ("training_dropout_default*", "training"),
     ("training_dropout_mask", "training"),
-    ("wrap_pad", "padding with zeros only"),
 ];
 
 /// Cases whose answers ONNX itself gives to few digits.
