@@ -7,10 +7,11 @@ use hirescam::core::cam::Target;
 use hirescam::labels::Labels;
 use hirescam::model_file::ModelFile;
 use hirescam::preprocess::{Preprocess, preset};
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// What to explain.
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub struct What {
     /// The target layer, by the name of its tensor; see `hirescam layers`
     #[arg(long)]
@@ -94,7 +95,7 @@ fn preprocess(name: &str) -> Result<Preprocess, Error> {
 }
 
 /// What runs the network.
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub struct Engine {
     /// The engine: tract (pure Rust) or onnxruntime
     #[arg(long, default_value = "tract")]

@@ -186,6 +186,11 @@ impl Explainer {
         &self.shared.layer
     }
 
+    /// How photos are prepared, where that is known.
+    pub fn preprocess(&self) -> Option<&Preprocess> {
+        self.preprocess.as_ref()
+    }
+
     /// Explains images: for each, one explanation a class. A tensor that holds several images counts as several.
     ///
     /// # Errors

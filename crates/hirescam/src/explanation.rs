@@ -90,6 +90,11 @@ impl Explanation {
         Explanation { map, class, score, probability, sum, bias, residual, shared, photo }
     }
 
+    /// The photo that was explained; none where the image was given as a tensor.
+    pub fn photo(&self) -> Option<&Photo> {
+        self.photo.as_ref().map(|(photo, _)| photo)
+    }
+
     /// The class's label, where labels are known.
     pub fn label(&self) -> Option<&str> {
         self.shared.labels.as_ref().and_then(|l| l.get(self.class))

@@ -97,7 +97,7 @@ impl Explain {
                 let image = if several { format!("-{n}") } else { String::new() };
                 let class = if explanations.len() > 1 { format!("-{}", rank + 1) } else { String::new() };
                 let base = self.out.join(format!("{stem}{image}{class}"));
-                let record = self.write(explanation, path, &hash, n, &base)?;
+                let record = self.write(explanation, explainer, (path, &hash, n), &base)?;
                 if self.json {
                     text += &format!("{record}\n");
                 } else {
@@ -108,7 +108,14 @@ impl Explain {
         Ok(text)
     }
 
-    fn write(&self, e: &Explanation, image: &Path, hash: &str, index: usize, base: &Path) -> Result<Value, Error> {
+    fn write(
+        &self,
+        e: &Explanation,
+        explainer: &Explainer,
+        image: (&Path, &str, usize),
+        base: &Path,
+    ) -> Result<Value, Error> {
+        let ((image, hash, index), preprocess) = (image, explainer.preprocess().filter(|_| e.photo().is_some()));
         let file = |suffix: &str| PathBuf::from(format!("{}.{suffix}", base.display()));
         let (map, picture, record_path) = (file("npy"), file("png"), file("json"));
         write_npy(&map, &e.map).map_err(|err| Error::File { path: map.clone(), what: err.to_string() })?;
@@ -169,12 +176,8 @@ impl Explain {
             "engine": e.shared.engine,
             "engine_version": e.shared.engine_version,
             "version": env!("CARGO_PKG_VERSION"),
-            "options": {
-                "score": self.what.score,
-                "preprocess": self.what.preprocess,
-                "threads": self.engine.threads,
-                "signed": self.signed,
-            },
+            "preprocess": preprocess,
+            "options": { "what": self.what, "engine": self.engine, "signed": self.signed },
         });
         let text = serde_json::to_string_pretty(&record).map_err(|err| Error::Argument(err.to_string()))?;
         std::fs::write(&record_path, text + "\n")
