@@ -29,6 +29,7 @@ pub const EMITTED: &[&str] = &[
     "Exp",
     "Expand",
     "Gather",
+    "GatherElements",
     "Gemm",
     "Greater",
     "Identity",
@@ -40,6 +41,7 @@ pub const EMITTED: &[&str] = &[
     "Pow",
     "ReduceSum",
     "Reshape",
+    "ScatterElements",
     "Shape",
     "Slice",
     "Sqrt",
@@ -360,6 +362,21 @@ impl<'g> Value<'g> {
         }
     }
 
+    /// The value itself, if its extents are known.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where they are not, or follow the batch in no simple way.
+    pub fn shaped(self) -> Result<Self, Error> {
+        let inner = self.graph.inner.borrow();
+        let entry = inner.values.get(self.id);
+        let facts = entry.and_then(|e| e.facts.as_deref()).unwrap_or_default();
+        let shapes: Vec<&[usize]> = facts.iter().map(|f| f.shape.as_slice()).collect();
+        match shape::merge(&shapes, &self.graph.batches) {
+            Some(_) => Ok(self),
+            None => Err(unknown_shape(entry.and_then(|e| e.name.as_deref()).unwrap_or_default())),
+        }
+    }
+
     /// The number of axes.
     pub fn rank(self) -> usize {
         self.dims().len()
@@ -642,6 +659,21 @@ impl<'g> Value<'g> {
     /// `self[indices]` along `axis`.
     pub fn gather(self, indices: Value<'g>, axis: usize) -> Value<'g> {
         self.graph.one("Gather", &[self, indices], vec![attribute("axis", axis as i64)])
+    }
+
+    /// Along `axis` the entries that `indices`, in the shape of the result, name; since operator set 11.
+    pub fn gather_elements(self, indices: Value<'g>, axis: usize) -> Value<'g> {
+        self.graph.one("GatherElements", &[self, indices], vec![attribute("axis", axis as i64)])
+    }
+
+    /// This value, with `updates` put to the places that `indices`, in their shape, name along `axis`; since operator set
+    /// 11. With `add`, since 16, they are added to what is there.
+    pub fn scatter_elements(self, indices: Value<'g>, updates: Value<'g>, axis: usize, add: bool) -> Value<'g> {
+        let mut attributes = vec![attribute("axis", axis as i64)];
+        if add {
+            attributes.push(attribute("reduction", "add"));
+        }
+        self.graph.one("ScatterElements", &[self, indices, updates], attributes)
     }
 
     /// 0, 1, 2 … n−1 as int64.

@@ -64,7 +64,7 @@ pub fn sweep<'m, 'g>(
             Some(fault) => Err(fault),
             None => {
                 let dy = dy.into_iter().map(|d| d.and_then(Result::ok)).collect();
-                let made = through(model, graph, node, y, dy);
+                let made = through(model, graph, node, smooth, y, dy);
                 // What was emitted in vain must not spoil what else is emitted.
                 made.and_then(|dx| graph.take_fault().map_or(Ok(dx), Err)).map_err(|fault| sweep.fail(fault))
             }
@@ -94,15 +94,25 @@ fn through<'g>(
     model: &Model,
     graph: &'g Graph,
     node: &NodeProto,
+    smooth: impl Fn(&str) -> bool,
     y: &str,
     dy: Vec<Option<Value<'g>>>,
 ) -> Result<Vec<Option<Value<'g>>>, Error> {
-    let value = |name: &String| if name.is_empty() { Ok(None) } else { graph.value(name).map(Some) };
-    let made = |name: &String| graph.value(if name.is_empty() { y } else { name });
+    // Rules rely on the shapes of the outputs and of what is differentiated.
+    let value = |name: &String| match name.as_str() {
+        "" => Ok(None),
+        name if smooth(name) => graph.value(name)?.shaped().map(Some),
+        name => graph.value(name).map(Some),
+    };
+    let made = |(name, dy): (&String, &Option<Value<'g>>)| match (name.as_str(), dy) {
+        ("", _) => graph.value(y),
+        (name, Some(_)) => graph.value(name)?.shaped(),
+        (name, None) => graph.value(name),
+    };
     let site = Site {
         attributes: Attributes { node, opset: model.opset() },
         x: node.input.iter().map(value).collect::<Result<_, _>>()?,
-        y: node.output.iter().map(made).collect::<Result<_, _>>()?,
+        y: node.output.iter().zip(&dy).map(made).collect::<Result<_, _>>()?,
         dy,
     };
     let rule = ops::find(node).and_then(|card| card.vjp).ok_or_else(|| no_rule(node, None))?;

@@ -219,7 +219,7 @@ pub(crate) fn dependence_on(model: &Model, shapes: &Shapes, starts: &[&str]) -> 
 
 /// Whether a node reads only the shape of its input, never its values.
 pub fn shape_only(node: &NodeProto) -> bool {
-    matches!(standard(node), "Shape" | "Size")
+    matches!(standard(node), "Shape" | "Size" | "EyeLike")
 }
 
 /// The nodes that depend on the layer and that `goal` needs.

@@ -9,7 +9,7 @@ use crate::tensor::{DataType, Tensor};
 use ndarray::{ArrayD, IxDyn};
 
 /// The cards of this family.
-pub const CARDS: &[Card] = &[CONSTANT, CONSTANT_OF_SHAPE, RANGE, SHAPE, SIZE];
+pub const CARDS: &[Card] = &[CONSTANT, CONSTANT_OF_SHAPE, EYE_LIKE, RANGE, SHAPE, SIZE];
 
 /// The cards that make integers: evaluated while shapes are inferred, never differentiated.
 const INTEGERS: Card = Card { linearity: affine, layout: Layout::Other, kind: Kind::Movement, ..Card::BASE };
@@ -95,6 +95,29 @@ const CONSTANT_OF_SHAPE: Card = Card {
     cases: || vec![case().list(&[2, 3])],
     ..INTEGERS
 };
+
+/// Ones on the diagonal `k`, in the shape of the input; nothing of it but its shape is read.
+const EYE_LIKE: Card = Card {
+    name: "EyeLike",
+    shape: |a, x| {
+        let input = fact(x, 0)?;
+        match input.shape.len() {
+            2 => Ok(vec![Fact::new(eye_type(a, input.dtype)?, input.shape.clone())]),
+            rank => invalid(format!("a diagonal of a value with {rank} axes")),
+        }
+    },
+    eval: |a, x| {
+        let (input, k) = (tensor(x, 0)?, a.int("k", 0));
+        let one = |i: ndarray::IxDyn| f64::from(u8::from((i[1] as i64).checked_sub(k) == Some(i[0] as i64)));
+        Ok(vec![Tensor { dtype: eye_type(a, input.dtype)?, data: ArrayD::from_shape_fn(input.shape(), one) }])
+    },
+    cases: || vec![case().w(&[3, 4]).set("k", 1), case().w(&[3, 3]).opset(9)],
+    ..INTEGERS
+};
+
+fn eye_type(a: &Attributes, input: DataType) -> Result<DataType, Fault> {
+    DataType::try_from(a.int("dtype", input as i64) as i32).or_else(|_| invalid("the element type of a diagonal"))
+}
 
 fn range_values(start: f64, limit: f64, step: f64) -> Result<Vec<f64>, Fault> {
     let count = ((limit - start) / step).ceil().max(0.0);

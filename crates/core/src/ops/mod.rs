@@ -9,13 +9,14 @@ use crate::error::Fault;
 use crate::graph::Attributes;
 use crate::onnx::{AttributeProto, NodeProto, attribute_proto::AttributeType};
 use crate::shape::{Dim, Fact};
-use crate::tensor::Tensor;
+use crate::tensor::{DataType, Tensor};
 
 pub mod activation;
 mod along;
 pub mod arithmetic;
 pub mod constant;
 pub mod convolution;
+pub mod gather;
 pub mod linear;
 pub mod list;
 pub mod movement;
@@ -264,6 +265,7 @@ const FAMILIES: &[&[Card]] = &[
     arithmetic::CARDS,
     constant::CARDS,
     convolution::CARDS,
+    gather::CARDS,
     linear::CARDS,
     movement::CARDS,
     normalization::CARDS,
@@ -412,6 +414,11 @@ impl Case {
     /// Adds a list of integers as an input.
     pub fn list(self, v: &[i64]) -> Self {
         self.fixed(Tensor::ints(v))
+    }
+    /// Adds integers of a shape as an input.
+    pub fn grid(self, shape: &[usize], v: &[i64]) -> Self {
+        let data = Tensor::ints(v).data.into_shape_with_order(shape).unwrap_or_default();
+        self.fixed(Tensor { dtype: DataType::Int64, data })
     }
     /// Leaves an input out.
     pub fn absent(mut self) -> Self {

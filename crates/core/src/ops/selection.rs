@@ -1,14 +1,16 @@
-//! Choosing values by condition, index or rank.
+//! Choosing values by condition, rank or place.
 
-use super::{Card, Layout, affine, case, fact, known_ints, piecewise, tensor};
-use crate::error::invalid;
-use crate::graph::axis;
-use crate::shape::Fact;
+use super::along::LARGEST;
+use super::gather::scatter_add;
+use super::{Card, Layout, affine, case, fact, piecewise, tensor};
+use crate::error::{Fault, invalid, unsupported};
+use crate::graph::{Attributes, axis};
+use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
-use ndarray::{Axis, Zip};
+use ndarray::{ArrayD, Axis, Dimension, Zip};
 
 /// The cards of this family.
-pub const CARDS: &[Card] = &[GATHER, TOP_K, WHERE];
+pub const CARDS: &[Card] = &[NON_ZERO, ONE_HOT, TOP_K, TRILU, WHERE];
 
 /// y = a where the condition holds, else b.
 const WHERE: Card = Card {
@@ -38,47 +40,35 @@ const WHERE: Card = Card {
     cases: || {
         let mask =
             || Tensor { dtype: DataType::Bool, data: ndarray::arr2(&[[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]).into_dyn() };
-        vec![case().fixed(mask()).x(&[2, 3]).x(&[2, 3]), case().fixed(mask()).x(&[3]).x(&[2, 1])]
+        vec![
+            case().fixed(mask()).x(&[2, 3]).x(&[2, 3]),
+            case().fixed(mask()).x(&[3]).x(&[2, 1]),
+            case().fixed(mask()).x(&[4, 1, 3]).x(&[]).opset(9),
+        ]
     },
     ..Card::BASE
 };
 
-/// y = x[indices] along an axis.
-const GATHER: Card = Card {
-    name: "Gather",
-    shape: |a, x| {
-        let (data, indices) = (fact(x, 0)?, fact(x, 1)?);
-        let at = axis(a.int("axis", 0), data.shape.len())?;
-        Ok(vec![Fact::new(data.dtype, [&data.shape[..at], indices.shape.as_slice(), &data.shape[at + 1..]].concat())])
-    },
-    eval: |a, x| {
-        let (data, indices) = (tensor(x, 0)?, tensor(x, 1)?);
-        let at = axis(a.int("axis", 0), data.shape().len())?;
-        let extent = data.shape()[at];
-        let places = indices.to_ints().into_iter().map(|i| axis(i, extent)).collect::<Result<Vec<_>, _>>()?;
-        let chosen = data.data.select(Axis(at), &places);
-        let shape = [&data.shape()[..at], indices.shape(), &data.shape()[at + 1..]].concat();
-        Ok(vec![Tensor::new(data.dtype, &shape, chosen.iter().copied().collect())?])
-    },
-    layout: Layout::Other,
-    linearity: affine,
-    cases: || vec![case().w(&[4, 3]).list(&[2, 0]), case().w(&[2, 5]).list(&[-1]).set("axis", 1)],
-    ..Card::BASE
-};
+/// The k of a TopK: an attribute before operator set 10.
+fn kept(a: &Attributes, given: Option<&Tensor>) -> Result<usize, Fault> {
+    let k = given.map_or(Some(a.int("k", 0)), |t| t.scalar().map(|k| k as i64));
+    k.and_then(|k| usize::try_from(k).ok()).ok_or_else(|| Fault::Invalid(format!("the k {k:?}")))
+}
 
-/// The k largest values along an axis, sorted, and their positions; of equal values the first comes first.
+/// The k largest (or smallest) values along an axis, sorted, and their positions; of equal values the first comes
+/// first. The cotangent of the values goes back to the positions.
 const TOP_K: Card = Card {
     name: "TopK",
     shape: |a, x| {
         let input = fact(x, 0)?;
         let at = axis(a.int("axis", -1), input.shape.len())?;
-        let k = match known_ints(x, 1)? {
-            Some(k) => k.first().copied().unwrap_or(0),
-            None => a.int("k", 0),
+        let k = match x.get(1).copied().flatten() {
+            Some(Fact { value: None, .. }) => return unsupported("a k that is only known at run time"),
+            k => kept(a, k.and_then(|k| k.value.as_deref()))?,
         };
-        let Some(k) = usize::try_from(k).ok().filter(|&k| k <= input.shape[at]) else {
+        if k > input.shape[at] {
             return invalid(format!("the {k} largest of {}", input.shape[at]));
-        };
+        }
         let mut shape = input.shape.clone();
         shape[at] = k;
         Ok(vec![Fact::new(input.dtype, shape.clone()), Fact::new(DataType::Int64, shape)])
@@ -86,10 +76,7 @@ const TOP_K: Card = Card {
     eval: |a, x| {
         let input = tensor(x, 0)?;
         let at = axis(a.int("axis", -1), input.shape().len())?;
-        let k = match x.get(1).copied().flatten() {
-            Some(k) => k.scalar().unwrap_or(0.0) as usize,
-            None => a.int("k", 0).max(0) as usize,
-        };
+        let k = kept(a, x.get(1).copied().flatten())?;
         let sign = if a.int("largest", 1) != 0 { 1.0 } else { -1.0 };
         let mut shape = input.shape().to_vec();
         shape[at] = k;
@@ -108,24 +95,144 @@ const TOP_K: Card = Card {
         }
         Ok(vec![Tensor { dtype: input.dtype, data: values }, Tensor { dtype: DataType::Int64, data: indices }])
     },
+    vjp: Some(|s| {
+        let (x, Some(&indices)) = (s.x(0)?, s.y.get(1)) else {
+            return invalid("it has no output for the indices");
+        };
+        if s.attributes.node.output.get(1).is_none_or(String::is_empty) {
+            return unsupported("values without their indices");
+        }
+        let at = x.axis(s.attributes.int("axis", -1))?;
+        Ok(vec![Some(scatter_add(s.full_dy()?, indices, at, x, s.attributes.opset)?), None])
+    }),
     layout: Layout::Other,
     linearity: piecewise,
-    cases: || vec![case().w(&[2, 5]).list(&[3]).outputs(2), case().w(&[2, 5]).list(&[1]).outputs(2)],
+    cases: || {
+        vec![
+            case().x(&[2, 5]).list(&[3]).outputs(2),
+            case().x(&[2, 5, 3]).list(&[2]).set("axis", 1).set("largest", 0).outputs(2),
+            case().x(&[2, 700]).list(&[50]).set("axis", -1).outputs(2),
+            case().x(&[2, 700]).list(&[50]).set("axis", -1).opset(10).outputs(2),
+            case().x(&[4, 3]).set("k", 2).set("axis", 0).opset(9).outputs(2),
+        ]
+    },
     ..Card::BASE
 };
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::error::Fault;
-    use crate::graph::Attributes;
-
-    #[test]
-    fn an_index_out_of_range_is_an_error() -> Result<(), Fault> {
-        let node = crate::onnx::NodeProto::default();
-        let (data, indices) = (Tensor::ints(&[1, 2, 3]), Tensor::ints(&[3]));
-        assert!((GATHER.eval)(&Attributes { node: &node, opset: 17 }, &[Some(&data), Some(&indices)]).is_err());
-        Ok(())
+/// A matrix of ones on and above the diagonal `k`, or on and below it, and of zeros elsewhere.
+fn triangle(a: &Attributes, shape: &[usize], k: i64) -> Result<ArrayD<f64>, Fault> {
+    let &[.., rows, columns] = shape else { return invalid(format!("a triangle of the shape {shape:?}")) };
+    if rows.saturating_mul(columns) > LARGEST {
+        return unsupported(format!("a triangle of {rows} by {columns}"));
     }
+    let upper = a.int("upper", 1) != 0;
+    let kept = |(i, j)| {
+        let from_diagonal = (j as i64 - i as i64).saturating_sub(k);
+        f64::from(u8::from(if upper { from_diagonal >= 0 } else { from_diagonal <= 0 }))
+    };
+    Ok(ndarray::Array2::from_shape_fn((rows, columns), kept).into_dyn())
+}
+
+/// The upper or lower triangle of matrices, the rest 0.
+const TRILU: Card = Card {
+    name: "Trilu",
+    shape: |a, x| match fact(x, 0)?.shape.len() {
+        0 | 1 => invalid(format!("a triangle of the shape {:?}", fact(x, 0)?.shape)),
+        _ => super::like_first(a, x),
+    },
+    eval: |a, x| {
+        let input = tensor(x, 0)?;
+        let k = x.get(1).copied().flatten().and_then(Tensor::scalar).unwrap_or(0.0);
+        let mask = triangle(a, input.shape(), k as i64)?;
+        let mut data = input.data.clone();
+        Zip::from(&mut data).and_broadcast(&mask).for_each(|v, &kept| *v = if kept == 0.0 { 0.0 } else { *v });
+        Ok(vec![Tensor { dtype: input.dtype, data }])
+    },
+    vjp: Some(|s| {
+        let (x, dy) = (s.x(0)?, s.dy()?);
+        let k = match s.x.get(1).copied().flatten().map(|k| k.known().and_then(|k| k.scalar())) {
+            Some(None) => return unsupported("a diagonal that is only known at run time"),
+            k => k.flatten().unwrap_or(0.0),
+        };
+        if x.dims().iter().rev().take(2).any(|d| matches!(d, Dim::Batch(_))) {
+            return unsupported("triangles over the batch axis");
+        }
+        Ok(vec![Some(dy * dy.tensor(triangle(&s.attributes, &x.sizes(), k as i64)?)), None])
+    }),
+    linearity: affine,
+    cases: || {
+        vec![
+            case().x(&[2, 3, 4]).opset(14),
+            case().x(&[3, 4]).grid(&[], &[-1]).set("upper", 0).opset(14),
+            case().x(&[2, 4, 3]).grid(&[], &[1]),
+        ]
+    },
+    ..Card::BASE
+};
+
+/// The number of classes of a OneHot, and the axis that counts them.
+fn classes(a: &Attributes, rank: usize, depth: Option<&Tensor>) -> Result<(usize, usize), Fault> {
+    let depth = depth.and_then(Tensor::scalar).filter(|d| (1.0..2e9).contains(d));
+    match depth {
+        Some(depth) => Ok((depth as usize, axis(a.int("axis", -1), rank + 1)?)),
+        None => unsupported("a depth that is not positive or only known at run time"),
+    }
+}
+
+/// Along a new axis `on` where the place is the index, else `off`.
+const ONE_HOT: Card = Card {
+    name: "OneHot",
+    shape: |a, x| {
+        let (indices, values) = (fact(x, 0)?, fact(x, 2)?);
+        let (depth, at) = classes(a, indices.shape.len(), fact(x, 1)?.value.as_deref())?;
+        if values.shape != [2] {
+            return invalid(format!("values of the shape {:?}", values.shape));
+        }
+        let mut shape = indices.shape.clone();
+        shape.insert(at, depth);
+        Ok(vec![Fact::new(values.dtype, shape)])
+    },
+    eval: |a, x| {
+        let (indices, values) = (tensor(x, 0)?, tensor(x, 2)?);
+        let (depth, at) = classes(a, indices.shape().len(), Some(tensor(x, 1)?))?;
+        let mut shape = indices.shape().to_vec();
+        shape.insert(at, depth);
+        let hot = |place: ndarray::IxDyn| {
+            let mut of = place.slice().to_vec();
+            let class = of.remove(at);
+            let index = indices.data[of.as_slice()];
+            values.data[usize::from(class as f64 == if index < 0.0 { index + depth as f64 } else { index })]
+        };
+        Ok(vec![Tensor { dtype: values.dtype, data: ArrayD::from_shape_fn(shape, hot) }])
+    },
+    layout: Layout::Other,
+    cases: || {
+        let values = || Tensor::float(ndarray::arr1(&[-0.5, 2.0]).into_dyn());
+        vec![
+            case().list(&[0, 3, -1]).grid(&[], &[4]).fixed(values()).opset(11),
+            case().grid(&[2, 2], &[0, 1, 5, 2]).list(&[3]).fixed(values()).set("axis", 1),
+        ]
+    },
+    ..Card::BASE
+};
+
+/// The coordinates of what is not 0: an axis of coordinates, then one of finds.
+const NON_ZERO: Card = Card {
+    name: "NonZero",
+    shape: |_, x| match &fact(x, 0)?.value {
+        Some(value) => Ok(vec![Fact::constant(places_not_zero(value)?)]),
+        None => unsupported("how much of its input is not 0 is only known at run time, and so is its shape"),
+    },
+    eval: |_, x| Ok(vec![places_not_zero(tensor(x, 0)?)?]),
+    layout: Layout::Other,
+    cases: || vec![case().grid(&[2, 3], &[0, 4, -1, 1, 0, 0]).opset(9), case().list(&[0, 0])],
+    ..Card::BASE
+};
+
+fn places_not_zero(x: &Tensor) -> Result<Tensor, Fault> {
+    let finds: Vec<ndarray::IxDyn> =
+        x.data.indexed_iter().filter(|(_, v)| **v != 0.0).map(|(place, _)| place).collect();
+    let along = |axis: usize| finds.iter().map(move |place| place[axis] as f64);
+    let rank = x.shape().len();
+    Tensor::new(DataType::Int64, &[rank, finds.len()], (0..rank).flat_map(along).collect())
 }
