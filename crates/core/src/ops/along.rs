@@ -4,7 +4,7 @@ use super::slicing::{Range, unsliced};
 use crate::build::Value;
 use crate::error::{Fault, unsupported};
 use crate::shape::Dim;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayD, Axis};
 
 /// Stored tables and matrices may have so many entries, and what is made of indices while a network runs, for one image.
 pub const LARGEST: usize = 1 << 24;
@@ -57,19 +57,49 @@ fn progression(axis: usize, places: &[usize]) -> Option<Range> {
     (regular && step != 0).then_some(Range { axis, start, step, count: places.len() })
 }
 
-/// The transpose of y = R·x along `axis`: Rᵀ·d. An extent of 1 of `d` may stand for all rows of R.
-pub fn unmultiply<'g>(d: Value<'g>, axis: usize, r: &Array2<f64>) -> Value<'g> {
+/// A row of a matrix: its entries that are not 0, by column.
+pub type Row = Vec<(usize, f64)>;
+
+/// R·x along `axis`.
+pub fn multiply(x: &ArrayD<f64>, axis: usize, rows: &[Row]) -> ArrayD<f64> {
+    let mut shape = x.shape().to_vec();
+    shape[axis] = rows.len();
+    let mut y = ArrayD::zeros(shape);
+    for (row, mut to) in rows.iter().zip(y.axis_iter_mut(Axis(axis))) {
+        row.iter().for_each(|&(place, weight)| to.scaled_add(weight, &x.index_axis(Axis(axis), place)));
+    }
+    y
+}
+
+/// The transpose of y = R·x along `axis`, where x has `extent` places: Rᵀ·d. An extent of 1 of `d` may stand for all
+/// rows of R.
+///
+/// # Errors
+/// [`Fault::Unsupported`] when R would have more than [`LARGEST`] entries.
+pub fn unmultiply<'g>(d: Value<'g>, axis: usize, rows: &[Row], extent: usize) -> Result<Value<'g>, Fault> {
     let rank = d.rank();
     if d.dims().get(axis) == Some(&Dim::Fixed(1)) {
+        let mut sums = vec![0.0; extent];
+        rows.iter().flatten().for_each(|&(place, weight)| sums[place] += weight);
         let mut shape = vec![1; rank];
-        shape[axis] = r.ncols();
-        let sums = r.sum_axis(Axis(0)).into_shape_with_order(shape).unwrap_or_default();
-        return d * d.tensor(sums);
+        shape[axis] = extent;
+        return Ok(d * d.tensor(ArrayD::from_shape_vec(shape, sums).unwrap_or_default()));
+    }
+    let single = |row: &Row| if let &[(place, 1.0)] = row.as_slice() { Some(place) } else { None };
+    if let Some(places) = rows.iter().map(single).collect::<Option<Vec<usize>>>() {
+        return ungather(d, axis, &places, extent);
+    }
+    if rows.len().saturating_mul(extent) > LARGEST {
+        return unsupported(format!("a matrix of {} by {extent}", rows.len()));
+    }
+    let mut r = Array2::zeros((rows.len(), extent));
+    for (i, row) in rows.iter().enumerate() {
+        row.iter().for_each(|&(place, weight)| r[[i, place]] += weight);
     }
     if axis + 2 == rank {
-        return d.tensor(r.t().as_standard_layout().into_owned().into_dyn()).matmul(d);
+        return Ok(d.tensor(r.reversed_axes().into_dyn()).matmul(d));
     }
     let mut perm: Vec<usize> = (0..rank).collect();
     perm.swap(axis, rank - 1);
-    d.transpose(&perm).matmul(d.tensor(r.clone().into_dyn())).transpose(&perm)
+    Ok(d.transpose(&perm).matmul(d.tensor(r.into_dyn())).transpose(&perm))
 }

@@ -24,6 +24,7 @@ pub mod normalization;
 pub mod padding;
 pub mod pooling;
 pub mod reduction;
+pub mod resize;
 pub mod selection;
 pub mod slicing;
 mod versions;
@@ -272,6 +273,7 @@ const FAMILIES: &[&[Card]] = &[
     padding::CARDS,
     pooling::CARDS,
     reduction::CARDS,
+    resize::CARDS,
     selection::CARDS,
     slicing::CARDS,
 ];
