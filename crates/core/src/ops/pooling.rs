@@ -1,6 +1,6 @@
 //! Pooling over windows and over all of space, for any number of spatial axes.
 
-use super::along::unmultiply;
+use super::along::{Row, unmultiply};
 use super::window::Window;
 use super::{Card, Kind, Layout, affine, case, fact, piecewise, size, tensor};
 use crate::build::Value;
@@ -8,7 +8,7 @@ use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
-use ndarray::{Array2, Axis, IxDyn};
+use ndarray::{Axis, IxDyn};
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[AVERAGE_POOL, GLOBAL_AVERAGE_POOL, GLOBAL_MAX_POOL, MAX_POOL];
@@ -199,7 +199,8 @@ const AVERAGE_POOL: Card = Card {
         let include = s.attributes.int("count_include_pad", 0) != 0;
         let mut back = dy.with_rank(sizes.len());
         for axis in 0..space.len() {
-            back = unmultiply(back, axis + 2, &shares(&window, axis, space[axis], out[axis], include));
+            let rows = shares(&window, axis, space[axis], out[axis], include);
+            back = unmultiply(back, axis + 2, &rows, space[axis])?;
         }
         Ok(vec![Some(back)])
     }),
@@ -234,20 +235,19 @@ const AVERAGE_POOL: Card = Card {
     ..POOL
 };
 
-/// What each place of the input is worth in each mean along one axis, `[outputs, inputs]`: 1 / the window's places there.
-/// The mean over a window is the mean along one axis after the other.
-fn shares(window: &Window, axis: usize, inputs: usize, outputs: usize, include_pads: bool) -> Array2<f64> {
+/// Along one axis, what each place of the input is worth in each output's mean: 1 / the window's places there. The mean
+/// over a window is the mean along one axis after the other.
+fn shares(window: &Window, axis: usize, inputs: usize, outputs: usize, include_pads: bool) -> Vec<Row> {
     let (begin, limit) = (window.begin[axis], window.begin[axis] + inputs + window.end[axis]);
-    let mut shares = Array2::zeros([outputs, inputs]);
-    for output in 0..outputs {
+    let row = |output: usize| {
         // Places that `ceil_mode` adds beyond the pads never count.
         let places = (0..window.kernel[axis]).map(|k| output * window.strides[axis] + k * window.dilations[axis]);
         let places: Vec<usize> = places.filter(|&p| p < limit).collect();
         let inside: Vec<usize> = places.iter().filter_map(|p| p.checked_sub(begin)).filter(|&p| p < inputs).collect();
         let count = if include_pads { places.len() } else { inside.len() };
-        inside.iter().for_each(|&input| shares[[output, input]] = 1.0 / count as f64);
-    }
-    shares
+        inside.into_iter().map(|place| (place, 1.0 / count as f64)).collect()
+    };
+    (0..outputs).map(row).collect()
 }
 
 /// How many places of a window count when pads do: all within the padded input; those that `ceil_mode` adds do not.

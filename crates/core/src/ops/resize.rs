@@ -1,7 +1,7 @@
 //! Resizing: along each axis a matrix R, y = (R₁ ⊗ R₂ ⊗ …)·x, and its transpose back.
 
 use super::along::{self, LARGEST, Row};
-use super::{Card, affine, case, fact, tensor};
+use super::{Card, Dependence, Linearity, case, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
 use crate::shape::{Dim, Fact};
@@ -254,7 +254,11 @@ const RESIZE: Card = Card {
         }
         Ok(vec![Some(d), None, None, None])
     }),
-    linearity: affine,
+    // A region known at run time only is no linear matter.
+    linearity: |inputs| match inputs {
+        [_, rest @ ..] if rest.iter().any(|&d| d != Dependence::None) => Linearity::Smooth,
+        _ => Linearity::Affine,
+    },
     cases,
     ..Card::BASE
 };

@@ -59,6 +59,14 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("convtranspose_output_shape", "output_shape"),
     ("maxpool_with_argmax_*", "the Indices output"),
     ("reduce_max_empty_set_bool", "the least of no booleans"),
+    (
+        "resize_downsample_scales_cubic_align_corners",
+        "as in ONNX Runtime, extents are rounded before corners are aligned",
+    ),
+    (
+        "resize_downsample_scales_linear_align_corners",
+        "as in ONNX Runtime, extents are rounded before corners are aligned",
+    ),
     ("training_dropout", "training"),
     ("training_dropout_default*", "training"),
     ("training_dropout_mask", "training"),
