@@ -1,7 +1,7 @@
 //! The pages of `docs/` that list what the code has.
 
 use hirescam_core::build::OLDEST_OPSET;
-use hirescam_core::cam::METHODS;
+use hirescam_core::cam;
 use hirescam_core::ops::list::{self, NEWEST_OPSET, Row};
 
 /// Each page: its path in the repository, and its text.
@@ -50,22 +50,7 @@ fn operator(r: &Row) -> String {
     format!("| {} | {since} | {} | {} | {} |", r.full_name(), r.derivative, r.function, r.limits)
 }
 
+/// What there is to say of methods, around their table.
 fn methods() -> String {
-    let row = |m: &hirescam_core::cam::Method| {
-        let faithful = if m.faithful { "yes" } else { "where the gradient is uniform" };
-        format!("| `{}` | {} | {} | {faithful} | {} |", m.name, m.title, m.formula, m.source)
-    };
-    format!(
-        "# Methods
-
-Made by `cargo xtask docs` from `METHODS`. A is the activation of the target layer, s the class score; a map is raw and signed.
-
-| name | title | map | certified | source |
-|---|---|---|---|---|
-{}
-
-*Certified*: whether the head's [certificate](certificate.md) holds for the map. Otherwise the verdict is `unproven`.
-",
-        METHODS.iter().map(row).collect::<Vec<_>>().join("\n")
-    )
+    include_str!("methods.md").replace("{table}", &cam::table())
 }

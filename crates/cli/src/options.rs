@@ -22,7 +22,7 @@ pub struct What {
     /// The K best classes of each image
     #[arg(long, value_name = "K", conflicts_with = "classes")]
     pub top: Option<usize>,
-    /// The method: hirescam or gradcam
+    /// The method: hirescam, gradcam, layercam, …; docs/methods.md lists them
     #[arg(long, default_value = "hirescam")]
     pub method: String,
     /// Which output of the model is explained

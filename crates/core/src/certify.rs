@@ -7,7 +7,7 @@
 //! - otherwise: where g is 0 the map is 0, and nothing more.
 
 use crate::error::describe;
-use crate::graph::reads;
+use crate::graph::{Attributes, reads};
 use crate::head::{Head, shape_only};
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Linearity};
@@ -26,7 +26,9 @@ pub enum Verdict {
     LocallyLinear,
     /// Only this: a place that the score does not depend on gets 0.
     GradientOnly,
-    /// Nothing: the method averages gradients, and the gradient differs from place to place.
+    /// Σ map + b = score, but a cell is not that place's contribution: the method spreads contributions.
+    SumOnly,
+    /// Nothing.
     Unproven,
 }
 
@@ -36,6 +38,7 @@ impl fmt::Display for Verdict {
             Verdict::Exact => "exact",
             Verdict::LocallyLinear => "locally-linear",
             Verdict::GradientOnly => "gradient-only",
+            Verdict::SumOnly => "sum-only",
             Verdict::Unproven => "unproven",
         })
     }
@@ -52,9 +55,16 @@ pub struct Certificate {
     pub bypass: Option<String>,
     /// Whether the gradient is the same at all places, so that HiResCAM = Grad-CAM = CAM / places.
     pub uniform: bool,
+    /// How many times its contribution a cell is: the number of places for CAM, 1 for everything else. Σ map / scale
+    /// is in units of the score.
+    pub scale: usize,
+    /// What the method does that costs it the head's certificate, in a sentence.
+    pub but: Option<String>,
+    /// What makes the method's formula weak at this layer, in a sentence.
+    pub caution: Option<String>,
 }
 
-/// Judges a head. `uniform` is what the reverse sweep found.
+/// Judges a head, that is, HiResCAM's map. `uniform` is what the reverse sweep found.
 pub fn certify(model: &Model, head: &Head, uniform: bool) -> Certificate {
     let around = around(model, |name| name == head.layer);
     let mut judgement = Judgement::default();
@@ -119,8 +129,37 @@ impl<'m> Judgement<'m> {
             (Some((Linearity::Piecewise, node)), _) => (Verdict::LocallyLinear, Some(describe(node))),
             (Some((_, node)), _) => (Verdict::GradientOnly, Some(describe(node))),
         };
-        Certificate { verdict, reason, bypass, uniform }
+        Certificate { verdict, reason, bypass, uniform, scale: 1, but: None, caution: None }
     }
+}
+
+/// Whether `value` can hold something negative, as far as the operators before it tell.
+pub fn can_be_negative(model: &Model, shapes: &Shapes, value: &str) -> bool {
+    let stored = |name: &str| shapes.constant(name).is_some_and(|t| t.data.iter().all(|&v| v >= 0.0));
+    let mut positive: HashSet<&str> = HashSet::new();
+    for (_, node) in model.order() {
+        let is = |name: &String| positive.contains(name.as_str()) || stored(name);
+        let clipped = || match (Attributes { node, opset: model.opset() }.get("min"), node.input.get(1)) {
+            (Some(min), _) => min.f() >= 0.0,
+            (None, Some(min)) => stored(min),
+            (None, None) => false,
+        };
+        let made = match node.op_type() {
+            "Relu" | "Sigmoid" | "HardSigmoid" | "Softmax" | "Softplus" | "Exp" | "Abs" | "Sqrt" => true,
+            "Clip" if clipped() => true,
+            "Identity" | "Dropout" | "Cast" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool"
+            | "ReduceMax" | "ReduceMean" | "ReduceMin" | "ReduceSum" | "Reshape" | "Flatten" | "Squeeze"
+            | "Unsqueeze" | "Transpose" | "Slice" | "Gather" | "Split" | "Expand" | "Tile" => {
+                node.input.first().is_some_and(is)
+            }
+            "Add" | "Mul" | "Sum" | "Max" | "Min" | "Mean" | "Concat" => node.input.iter().all(is),
+            _ => false,
+        };
+        if made && node.domain().is_empty() {
+            positive.extend(node.output.iter().map(String::as_str));
+        }
+    }
+    !positive.contains(value) && !stored(value)
 }
 
 /// b = h(0) for every class: the scores of a head without any activation.

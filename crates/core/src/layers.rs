@@ -216,7 +216,7 @@ fn uniformity(
 }
 
 /// Whether a gradient of a value of `rank` axes has shrunk to one number along the axes `space`.
-pub fn is_uniform(gradient: Value, rank: usize, mut space: impl Iterator<Item = usize>) -> bool {
+fn is_uniform(gradient: Value, rank: usize, mut space: impl Iterator<Item = usize>) -> bool {
     let g = gradient.dims();
     let lead = rank.saturating_sub(g.len());
     space.all(|axis| axis.checked_sub(lead).is_none_or(|a| g.get(a) == Some(&Dim::Fixed(1))))

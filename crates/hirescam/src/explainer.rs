@@ -66,7 +66,7 @@ pub struct Options {
     pub layer: Option<String>,
     /// The classes.
     pub target: Target,
-    /// The method: `hirescam` or `gradcam`.
+    /// The method: a name in [`cam::METHODS`].
     pub method: String,
     /// The model's output; the one that looks like class scores when none is named.
     pub output: Option<String>,

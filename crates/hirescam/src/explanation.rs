@@ -55,7 +55,7 @@ pub struct Explanation {
     /// What has to be added to Σ map to give the score: measured as h(0) where the verdict is exact, the rest of the
     /// score where it is locally linear, absent where nothing of the kind is proven.
     pub bias: Option<f64>,
-    /// score − Σ map − bias.
+    /// score − Σ map / scale − bias, with the certificate's scale.
     pub residual: f64,
     /// What the explainer's explanations share.
     pub shared: Arc<Shared>,
@@ -76,6 +76,7 @@ impl Explanation {
         let bias = match shared.certificate.verdict {
             Verdict::Exact => bias.or(Some(score - sum)),
             Verdict::LocallyLinear => Some(score - sum),
+            Verdict::SumOnly => bias.or(Some(score - sum)),
             Verdict::GradientOnly | Verdict::Unproven => None,
         };
         let logit = logits.get(class).copied().unwrap_or(score);
@@ -86,7 +87,7 @@ impl Explanation {
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             (logit - max).exp() / logits.iter().map(|l| (l - max).exp()).sum::<f64>()
         };
-        let residual = score - sum - bias.unwrap_or(0.0);
+        let residual = score - sum / shared.certificate.scale as f64 - bias.unwrap_or(0.0);
         Explanation { map, class, score, probability, sum, bias, residual, shared, photo }
     }
 
@@ -136,6 +137,10 @@ impl Explanation {
         let mut lines = Vec::new();
         let because = c.reason.as_ref().map_or(String::new(), |r| format!(" because of the {r}"));
         lines.push(match c.verdict {
+            Verdict::Exact if c.scale > 1 => format!(
+                "exact: the cells are {} times each place's contribution to the score; their mean {:.4} and b = {:.4} (the same for every image) make the score {:.4} (residual {:.1e})",
+                c.scale, self.sum / c.scale as f64, self.bias.unwrap_or(0.0), self.score, self.residual
+            ),
             Verdict::Exact => format!(
                 "exact: the cells are each place's contribution to the score; they add up to {:.4} and, with b = {:.4} (the same for every image), make the score {:.4} (residual {:.1e})",
                 self.sum, self.bias.unwrap_or(0.0), self.score, self.residual
@@ -148,11 +153,15 @@ impl Explanation {
                 "gradient-only{because}: a place that the score does not depend on gets 0; the cells add up to {:.4} and not to the score {:.4} (residual {:.4})",
                 self.sum, self.score, self.residual
             ),
-            Verdict::Unproven => format!(
-                "unproven: {} averages the gradient over places, and here it differs from place to place; the map can show places that the network did not use",
-                self.shared.method.title
+            Verdict::SumOnly => format!(
+                "sum-only{because}: the cells add up to {:.4} and, with b = {:.4}, make the score {:.4} (residual {:.1e}), but the map can show places that the network did not use",
+                self.sum, self.bias.unwrap_or(0.0), self.score, self.residual
             ),
+            Verdict::Unproven => {
+                "unproven: the map can show places that the network did not use, and hide some that it did".into()
+            }
         });
+        lines.extend(c.but.iter().chain(&c.caution).cloned());
         if c.uniform {
             lines.push("the gradient is the same at all places, so HiResCAM and Grad-CAM are the same map here".into());
         }

@@ -168,6 +168,8 @@ impl Explain {
             "reason": c.reason,
             "bypass": c.bypass,
             "uniform": c.uniform,
+            "scale": c.scale,
+            "caution": c.caution,
             "certificate": e.in_words(),
             "note": "locality holds at the layer's resolution; resizing to the image spreads it, and receptive fields overlap",
             "map": map,

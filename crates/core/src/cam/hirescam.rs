@@ -1,7 +1,6 @@
 //! HiResCAM.
 
-use super::{Method, Site};
-use crate::build::Value;
+use super::Method;
 
 /// Σ_c A_c ⊙ ∂s/∂A_c, raw and signed, in units of the score. Draelos & Carin 2020, arXiv:2011.08891.
 ///
@@ -10,12 +9,7 @@ use crate::build::Value;
 pub const METHOD: Method = Method {
     name: "hirescam",
     title: "HiResCAM",
-    formula: "Σ_c A_c ⊙ ∂s/∂A_c",
+    formula: "Σ_c A_c ⊙ g_c",
     source: "Draelos & Carin 2020, arXiv:2011.08891",
-    map,
-    faithful: true,
+    ..Method::BASE
 };
-
-fn map<'g>(s: &Site<'g, '_>) -> Value<'g> {
-    (s.activation * s.gradient).reduce_sum(&[s.channels], true)
-}

@@ -3,32 +3,30 @@
 //! A method is a function of an activation and a gradient; it never sees a model or an engine. To add one, write a
 //! file with its formula and source, and a row in [`METHODS`].
 
+mod arrays;
+mod attach;
+mod classic;
+mod eigencam;
+mod eigengradcam;
+mod elementwise;
 mod gradcam;
+mod gradcam_plus_plus;
+mod gradient_x_input;
 mod hirescam;
+mod layercam;
+mod saliency;
+mod site;
+mod xgradcam;
 
-use crate::build::{Graph, OLDEST_OPSET, Value};
-use crate::certify::{self, Certificate, Verdict, certify};
-use crate::error::near;
-use crate::head::{self, Head, Score};
-use crate::layers::{is_uniform, layers};
-use crate::onnx::{
-    ModelProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
-};
-use crate::shape::{Dim, Shapes, batch_name};
-use crate::{Error, Model, Tensor, grad};
-use std::collections::HashSet;
+pub use arrays::on_arrays;
+pub use attach::{Explaining, Outputs, Request, Target, attach};
+pub use site::Site;
 
-/// What a method sees.
-pub struct Site<'g, 'a> {
-    /// A.
-    pub activation: Value<'g>,
-    /// ∂s/∂A; an extent of 1 stands for a gradient that is the same all along the axis.
-    pub gradient: Value<'g>,
-    /// The axis that counts channels.
-    pub channels: usize,
-    /// The axes that count places.
-    pub space: &'a [usize],
-}
+use crate::Error;
+use crate::build::Value;
+use crate::certify::{Certificate, Verdict};
+use crate::error::{Fault, near};
+use std::fmt::Write;
 
 /// A way to make a map of an activation and a gradient.
 #[derive(Debug)]
@@ -37,18 +35,81 @@ pub struct Method {
     pub name: &'static str,
     /// The name in prose.
     pub title: &'static str,
-    /// The formula of the raw map.
+    /// The formula of the raw map: A is the activation, g = ∂s/∂A the gradient, c counts channels.
     pub formula: &'static str,
     /// Author, year, where.
     pub source: &'static str,
-    /// Emits the map, its channel axis kept as an axis of 1.
-    pub map: for<'g> fn(&Site<'g, '_>) -> Value<'g>,
-    /// Whether the certificate of the head holds for the map, even where the gradient differs from place to place.
-    pub faithful: bool,
+    /// Emits the map in the activation's shape, the channel axis as an axis of 1. Other axes may have an extent of 1
+    /// for a map that is the same all along them.
+    pub map: for<'g> fn(&Site<'g, '_>) -> Result<Value<'g>, Fault>,
+    /// What is proven of the map, where the gradient is the same at all places (`true`) and where it is not.
+    pub guarantee: fn(bool) -> Guarantee,
+    /// What the method does that costs it the head's certificate: the rest of a sentence that begins with its title.
+    pub but: &'static str,
+    /// What to beware of where the activation can be negative; empty where it makes no difference.
+    pub caution: &'static str,
+    /// Whether the map is made at the image itself when no layer is named.
+    pub at_image: bool,
+}
+
+impl Method {
+    /// A faithful method at a layer: what methods are written from.
+    const BASE: Method = Method {
+        name: "",
+        title: "",
+        formula: "",
+        source: "",
+        map: |s| Ok(s.weigh(s.gradient)),
+        guarantee: |_| Guarantee::Faithful,
+        but: "",
+        caution: "",
+        at_image: false,
+    };
+}
+
+/// What is proven of a method's maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// What the head's certificate says.
+    Faithful,
+    /// The same of the map divided by the number of places. Such a method is refused unless the head is `exact` and
+    /// the gradient the same at all places.
+    Mean,
+    /// The cells add up as HiResCAM's do; of a single cell nothing.
+    Total,
+    /// A place that the score does not depend on gets 0; of the sum nothing.
+    Local,
+    /// Nothing.
+    None,
+}
+
+impl Guarantee {
+    /// In words, for lists of methods.
+    pub fn words(self) -> &'static str {
+        match self {
+            Guarantee::Faithful => "what the head's certificate says",
+            Guarantee::Mean => "what the head's certificate says, of the map / places",
+            Guarantee::Total => "the sum, not the places",
+            Guarantee::Local => "0 where the gradient is 0",
+            Guarantee::None => "nothing",
+        }
+    }
 }
 
 /// All methods.
-pub const METHODS: &[Method] = &[gradcam::METHOD, hirescam::METHOD];
+pub const METHODS: &[Method] = &[
+    hirescam::METHOD,
+    gradcam::METHOD,
+    classic::METHOD,
+    gradcam_plus_plus::METHOD,
+    xgradcam::METHOD,
+    layercam::METHOD,
+    elementwise::METHOD,
+    eigencam::METHOD,
+    eigengradcam::METHOD,
+    gradient_x_input::METHOD,
+    saliency::METHOD,
+];
 
 /// The method called `name`.
 ///
@@ -60,316 +121,47 @@ pub fn method(name: &str) -> Result<&'static Method, Error> {
     METHODS.iter().find(|m| m.name == name).ok_or_else(missing)
 }
 
-/// Which classes to explain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// The `k` best classes of each image, chosen inside the graph.
-    Top(usize),
-    /// These classes.
-    Classes(Vec<usize>),
-}
-
-impl Target {
-    /// How many maps each image gets.
-    pub fn count(&self) -> usize {
-        match self {
-            Target::Top(k) => *k,
-            Target::Classes(classes) => classes.len(),
+/// The methods as the table of `docs/methods.md`.
+pub fn table() -> String {
+    let mut text = "| method | formula | forward passes | proven | source |\n|---|---|---|---|---|\n".to_owned();
+    for m in METHODS {
+        let (uniform, other) = ((m.guarantee)(true), (m.guarantee)(false));
+        let mut proven = other.words().to_owned();
+        if uniform != other {
+            proven = format!("{proven}; where the gradient is uniform, {}", uniform.words());
         }
+        // Writing to a string cannot fail.
+        let formula = m.formula.replace('|', "\\|");
+        let _ = writeln!(text, "| `{}` {} | {formula} | 1 | {proven} | {} |", m.name, m.title, m.source);
     }
+    text
 }
 
-/// What to attach.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The target layer; the recommended one when none is named.
-    pub layer: Option<String>,
-    /// The classes.
-    pub target: Target,
-    /// The method.
-    pub method: &'static Method,
-    /// The model's output to explain; the one that looks like class scores when none is named.
-    pub output: Option<String>,
-    /// Whether to explain the output itself and not the logits before its final activation.
-    pub keep_activation: bool,
-    /// The layer's channel axis, where the graph does not tell it.
-    pub channels: Option<i64>,
-    /// The image's whole shape, where the file leaves extents open.
-    pub image_shape: Option<Vec<usize>>,
-    /// Whether the logits become an output too.
-    pub logits: bool,
-}
-
-impl Default for Request {
-    fn default() -> Self {
-        Request {
-            layer: None,
-            target: Target::Top(1),
-            method: &hirescam::METHOD,
-            output: None,
-            keep_activation: false,
-            channels: None,
-            image_shape: None,
-            logits: false,
+/// The certificate of a method's map, from that of the head. `signed` says whether the activation can be negative,
+/// `places` how many there are.
+fn judge(method: &Method, head: Certificate, signed: bool, places: usize) -> Result<Certificate, Error> {
+    let guarantee = (method.guarantee)(head.uniform);
+    let verdict = match (guarantee, head.verdict) {
+        (Guarantee::Faithful, verdict) => verdict,
+        (Guarantee::Mean, Verdict::Exact) => Verdict::Exact,
+        (Guarantee::Mean, _) => {
+            let because = head.reason.map_or(String::new(), |r| format!(": here the {r} keeps it from being that"));
+            return Err(Error::Argument(format!(
+                "{} is defined for a score that is linear in the layer's means (global average pooling, then linear layers){because}. hirescam needs no such head",
+                method.title
+            )));
         }
-    }
-}
-
-/// The names of the outputs that were added.
-#[derive(Clone, Debug)]
-pub struct Outputs {
-    /// The map, `[N, …]`, or `[N, M, …]` for M classes.
-    pub map: String,
-    /// The class, int64 `[N]` or `[N, M]`.
-    pub class: String,
-    /// The score, `[N]` or `[N, M]`.
-    pub score: String,
-    /// What has to be added to Σ map to give the score, `[N]` or `[N, M]`.
-    pub b: String,
-    /// The logits `[N, K]`, where they were asked for.
-    pub logits: Option<String>,
-}
-
-/// A model with the map as one more output.
-#[derive(Debug)]
-pub struct Explaining {
-    /// The model: the original outputs first, then map, class, score, b.
-    pub model: ModelProto,
-    /// The names of the added outputs.
-    pub outputs: Outputs,
-    /// What was cut.
-    pub head: Head,
-    /// What is proven.
-    pub certificate: Certificate,
-    /// The input that carries the image.
-    pub image: String,
-    /// The image's extents.
-    pub image_dims: Vec<Dim>,
-    /// Whether any number of images can be run at once.
-    pub free_batch: bool,
-    /// How many maps each image gets.
-    pub maps: usize,
-    /// b of each class, where it is the same for every image and could be evaluated beforehand.
-    pub bias: Option<Vec<f64>>,
-}
-
-/// Attaches the map that `request` asks for to `model`.
-///
-/// # Errors
-/// Those of [`Shapes::infer`], [`head::score`], [`head::cut`] and [`grad::vjp`]; [`Error::Argument`] for classes that
-/// do not exist.
-pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
-    if model.opset() < OLDEST_OPSET {
-        return Err(Error::Unsupported {
-            at: format!("operator set {}", model.opset()),
-            what: format!("derivatives are written for operator set {OLDEST_OPSET} and newer"),
-            remedy: "Convert the file with onnx.version_converter.convert_version(model, 17)".into(),
-        });
-    }
-    let image = head::image_input(model)?;
-    let shapes = Shapes::infer(model, image.name(), request.image_shape.as_deref())?;
-    let score = head::score(model, &shapes, request.output.as_deref(), request.keep_activation)?;
-    check_target(&request.target, &score)?;
-    let layer = match &request.layer {
-        Some(layer) => layer.clone(),
-        None => recommended(model, &shapes, &score, image.name())?,
+        (Guarantee::Total, Verdict::Exact | Verdict::LocallyLinear) => Verdict::SumOnly,
+        (Guarantee::Local, _) => Verdict::GradientOnly,
+        (Guarantee::Total | Guarantee::None, _) => Verdict::Unproven,
     };
-    let head = head::cut(model, &shapes, &layer, &score, request.channels)?;
-    let graph = Graph::new(model, &shapes);
-    let emitted = emit(model, &shapes, &graph, &head, request)?;
-    let certificate = emitted.certificate;
-    let outputs = names(model, request.logits);
-    let mut wanted: Vec<(Value, &str)> = vec![
-        (emitted.map, &outputs.map),
-        (emitted.class, &outputs.class),
-        (emitted.score, &outputs.score),
-        (emitted.b, &outputs.b),
-    ];
-    if let Some(logits) = &outputs.logits {
-        wanted.push((emitted.logits, logits));
-    }
-    let batch = batch_name(image);
-    let infos: Vec<ValueInfoProto> = wanted.iter().map(|(v, name)| value_info(name, *v, batch.as_deref())).collect();
-    let maps = request.target.count();
-    let taken: HashSet<String> = model
-        .values()
-        .map(str::to_owned)
-        .chain(model.graph().initializer.iter().map(|t| t.name().to_owned()))
-        .collect();
-    let nodes = graph.finish(&wanted, &taken)?;
-    let mut proto = model.proto().clone();
-    if let Some(graph) = &mut proto.graph {
-        graph.node.extend(nodes);
-        graph.output.extend(infos);
-    }
-    for (key, value) in [
-        ("hirescam.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("hirescam.method", request.method.name.to_owned()),
-        ("hirescam.layer", head.layer.clone()),
-        ("hirescam.score", head.score.logits.clone()),
-        ("hirescam.verdict", certificate.verdict.to_string()),
-        ("hirescam.reason", certificate.reason.clone().unwrap_or_default()),
-        ("hirescam.bypass", certificate.bypass.clone().unwrap_or_default()),
-        ("hirescam.uniform", certificate.uniform.to_string()),
-    ] {
-        proto.metadata_props.retain(|e| e.key() != key);
-        proto.metadata_props.push(StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) });
-    }
-    Ok(Explaining {
-        model: proto,
-        outputs,
-        certificate,
-        image: image.name().to_owned(),
-        image_dims: shapes.dims(image.name()).unwrap_or_default(),
-        free_batch: shapes.free_batch(),
-        maps,
-        bias: emitted.bias,
-        head,
+    let kept = matches!(guarantee, Guarantee::Faithful | Guarantee::Mean);
+    Ok(Certificate {
+        verdict,
+        scale: if guarantee == Guarantee::Mean { places } else { 1 },
+        but: (!kept).then(|| format!("{} {}", method.title, method.but)),
+        caution: (signed && !method.caution.is_empty())
+            .then(|| format!("the layer can be negative: {}", method.caution)),
+        ..head
     })
-}
-
-fn check_target(target: &Target, score: &Score) -> Result<(), Error> {
-    let of = format!("the network has {} ({:?})", plural(score.classes, "class", "classes"), score.output);
-    match target {
-        Target::Top(0) => Err(Error::Argument("no class is asked for".into())),
-        Target::Top(k) if *k > score.classes => {
-            Err(Error::Argument(format!("the {k} best classes are asked for, but {of}")))
-        }
-        Target::Classes(list) if list.is_empty() => Err(Error::Argument("no class is asked for".into())),
-        Target::Classes(list) => match list.iter().find(|&&c| c >= score.classes) {
-            Some(c) => Err(Error::Argument(format!("there is no class {c}: {of}, counted from 0"))),
-            None => Ok(()),
-        },
-        Target::Top(_) => Ok(()),
-    }
-}
-
-fn plural(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
-}
-
-/// The layer to take when none is named.
-fn recommended(model: &Model, shapes: &Shapes, score: &Score, image: &str) -> Result<String, Error> {
-    let all = layers(model, shapes, score, image, false)?;
-    if let Some(best) = all.iter().find(|l| l.recommended) {
-        return Ok(best.name.clone());
-    }
-    let why = all.iter().rev().find_map(|l| l.certificate.as_ref().err().cloned());
-    Err(Error::Argument(match why {
-        Some(why) => format!("no layer can be recommended: {why}"),
-        None => "no layer can be recommended: name one of those that `hirescam layers` lists".into(),
-    }))
-}
-
-struct Emitted<'g> {
-    map: Value<'g>,
-    class: Value<'g>,
-    score: Value<'g>,
-    b: Value<'g>,
-    logits: Value<'g>,
-    bias: Option<Vec<f64>>,
-    certificate: Certificate,
-}
-
-/// Emits class choice, gradient, map, score and b.
-fn emit<'g>(
-    model: &Model,
-    shapes: &Shapes,
-    graph: &'g Graph,
-    head: &Head,
-    request: &Request,
-) -> Result<Emitted<'g>, Error> {
-    let raw = graph.value(&head.score.logits)?;
-    let activation = graph.value(&head.layer)?;
-    let n = activation.dims().first().copied().unwrap_or(Dim::Fixed(1));
-    let k = head.score.classes;
-    let logits = raw.reshape(&[n, Dim::Fixed(k)]);
-    let m = request.target.count();
-    let (scores, classes) = match &request.target {
-        Target::Top(k) => logits.top_k(*k),
-        Target::Classes(list) => {
-            let list: Vec<i64> = list.iter().map(|&c| c as i64).collect();
-            let classes = graph.ints(&list);
-            let row = classes.reshape(&[Dim::Fixed(1), Dim::Fixed(m)]);
-            (logits.gather(classes, 1), row)
-        }
-    };
-    let mut maps = Vec::with_capacity(m);
-    let mut uniform = false;
-    for i in 0..m {
-        let class = classes.slice(1, i as i64, i as i64 + 1, 1);
-        let seed = class.equal(class.iota(k)).cast(raw.dtype());
-        // Where the class is fixed, the seed is one row for the whole batch.
-        let lead = seed.dims().first().copied().unwrap_or(Dim::Fixed(1));
-        let shape = [&[lead], raw.dims().get(1..).unwrap_or(&[])].concat();
-        let seed = seed.reshape(&shape);
-        let gradient = grad::vjp(model, graph, &head.path, &head.dependence, (&head.score.logits, seed), &head.layer)?;
-        let gradient = gradient.with_rank(activation.rank());
-        uniform = is_uniform(gradient, activation.rank(), head.space.iter().copied());
-        let map = (request.method.map)(&Site { activation, gradient, channels: head.channels, space: &head.space });
-        // [N, 1, …]: the axis of classes.
-        let dims = activation.dims();
-        let space: Vec<Dim> = head.space.iter().filter_map(|&a| dims.get(a).copied()).collect();
-        maps.push(map.reshape(&[&[n, Dim::Fixed(1)], space.as_slice()].concat()));
-    }
-    let map = Value::concat(&maps, 1).unwrap_or(activation);
-    let mut certificate = certify(model, head, uniform);
-    if !request.method.faithful && !uniform {
-        certificate.verdict = Verdict::Unproven;
-    }
-    let bias = match certificate.verdict {
-        // Where h(0) cannot be evaluated here, b is computed with each map: it comes to the same.
-        Verdict::Exact => certify::bias(model, shapes, head).ok(),
-        _ => None,
-    };
-    let per_image = [n, Dim::Fixed(m)];
-    let classes = classes.expand_as(scores);
-    let b = match &bias {
-        Some(bias) => {
-            let bias = raw.graph().constant(Tensor::new(raw.dtype(), &[k], bias.clone())?);
-            bias.gather(classes, 0)
-        }
-        None => {
-            let space: Vec<usize> = (2..map.rank()).collect();
-            scores - map.reduce_sum(&space, false)
-        }
-    };
-    let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&per_image[..1]) } else { v };
-    let map_dims = map.dims();
-    let map = if m == 1 { map.reshape(&[&[n], map_dims.get(2..).unwrap_or(&[])].concat()) } else { map };
-    Ok(Emitted { map, class: squeeze(classes), score: squeeze(scores), b: squeeze(b), logits, bias, certificate })
-}
-
-/// Names for the added outputs that the model does not use itself.
-fn names(model: &Model, logits: bool) -> Outputs {
-    let free = |name: &str| {
-        let mut name = name.to_owned();
-        while model.has_value(&name) {
-            name = format!("hirescam_{name}");
-        }
-        name
-    };
-    Outputs {
-        map: free("map"),
-        class: free("class"),
-        score: free("score"),
-        b: free("b"),
-        logits: logits.then(|| free("hirescam_logits")),
-    }
-}
-
-fn value_info(name: &str, value: Value, batch: Option<&str>) -> ValueInfoProto {
-    let dim = |d: Dim| {
-        use tensor_shape_proto::dimension::Value as Extent;
-        let value = match d {
-            Dim::Fixed(n) => Some(Extent::DimValue(n as i64)),
-            Dim::Batch(1) => batch.map(|b| Extent::DimParam(b.to_owned())),
-            Dim::Batch(_) => None,
-        };
-        tensor_shape_proto::Dimension { value, ..Default::default() }
-    };
-    let shape = TensorShapeProto { dim: value.dims().into_iter().map(dim).collect() };
-    let tensor = type_proto::Tensor { elem_type: Some(value.dtype() as i32), shape: Some(shape) };
-    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(r#type), ..Default::default() }
 }
