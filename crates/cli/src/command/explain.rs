@@ -122,7 +122,7 @@ impl Explain {
         let style = Style {
             title: match e.shared.certificate.verdict {
                 Verdict::Exact | Verdict::LocallyLinear => "contribution to the score".into(),
-                Verdict::GradientOnly | Verdict::Unproven => {
+                _ => {
                     format!("{}, in units of the score", e.shared.method.title)
                 }
             },
