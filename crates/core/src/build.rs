@@ -14,7 +14,8 @@ use ndarray::ArrayD;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
-/// Every operator that may be emitted.
+/// Every operator that may be emitted. CumSum, Einsum and ReduceProd are emitted only in derivatives of themselves, so
+/// that an engine without them loses nothing.
 pub const EMITTED: &[&str] = &[
     "Add",
     "And",
@@ -23,7 +24,10 @@ pub const EMITTED: &[&str] = &[
     "Concat",
     "Constant",
     "ConvTranspose",
+    "Cos",
+    "CumSum",
     "Div",
+    "Einsum",
     "Equal",
     "Erf",
     "Exp",
@@ -39,10 +43,12 @@ pub const EMITTED: &[&str] = &[
     "Neg",
     "Pad",
     "Pow",
+    "ReduceProd",
     "ReduceSum",
     "Reshape",
     "ScatterElements",
     "Shape",
+    "Sin",
     "Slice",
     "Sqrt",
     "Sub",
@@ -431,6 +437,18 @@ impl<'g> Value<'g> {
     pub fn tanh(self) -> Value<'g> {
         self.unary("Tanh")
     }
+    /// The sine.
+    pub fn sin(self) -> Value<'g> {
+        self.unary("Sin")
+    }
+    /// The cosine.
+    pub fn cos(self) -> Value<'g> {
+        self.unary("Cos")
+    }
+    /// |x|.
+    pub fn abs(self) -> Value<'g> {
+        self.gt(self.scalar(0.0)).select(self, -self)
+    }
     /// x to the power of `p`.
     pub fn pow(self, p: Value<'g>) -> Value<'g> {
         self.binary("Pow", p)
@@ -458,6 +476,11 @@ impl<'g> Value<'g> {
     /// The cotangent `dy` where x > `low`, else 0.
     pub fn where_gt(self, low: f64, dy: Value<'g>) -> Value<'g> {
         self.gt(self.scalar(low)).select(dy, dy.scalar(0.0))
+    }
+    /// `positive` where x > 0, `negative` where x < 0, else 0.
+    pub fn by_sign(self, positive: Value<'g>, negative: Value<'g>) -> Value<'g> {
+        let zero = self.scalar(0.0);
+        self.gt(zero).select(positive, self.lt(zero).select(negative, negative.scalar(0.0)))
     }
     /// The value as another element type.
     pub fn cast(self, dtype: DataType) -> Value<'g> {
@@ -582,12 +605,41 @@ impl<'g> Value<'g> {
 
     /// Σ over `axes`.
     pub fn reduce_sum(self, axes: &[usize], keep: bool) -> Value<'g> {
+        // To ONNX no axes are all axes.
+        if axes.is_empty() {
+            return self;
+        }
         let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
         let keep = attribute("keepdims", i64::from(keep));
         if self.graph.opset < 13 {
             return self.graph.one("ReduceSum", &[self], vec![attribute("axes", axes), keep]);
         }
         self.graph.one("ReduceSum", &[self, self.graph.ints(&axes)], vec![keep])
+    }
+
+    /// ∏ over `axes`, which stay as axes of 1.
+    pub fn reduce_prod(self, axes: &[usize]) -> Value<'g> {
+        if axes.is_empty() {
+            return self;
+        }
+        let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
+        if self.graph.opset < 18 {
+            return self.graph.one("ReduceProd", &[self], vec![attribute("axes", axes)]);
+        }
+        self.graph.one("ReduceProd", &[self, self.graph.ints(&axes)], vec![])
+    }
+
+    /// Running sums along `axis`, without the place itself where `exclusive`, from the end where `reverse`.
+    pub fn cum_sum(self, axis: usize, exclusive: bool, reverse: bool) -> Value<'g> {
+        let at = Tensor { dtype: DataType::Int64, data: ndarray::arr0(axis as f64).into_dyn() };
+        let attributes =
+            [("exclusive", exclusive), ("reverse", reverse)].map(|(name, on)| attribute(name, i64::from(on)));
+        self.graph.one("CumSum", &[self, self.graph.constant(at)], attributes.to_vec())
+    }
+
+    /// The Einstein sum of two values by an equation.
+    pub fn einsum(self, other: Value<'g>, equation: &str) -> Value<'g> {
+        self.graph.one("Einsum", &[self, other], vec![attribute("equation", equation)])
     }
 
     /// The mean over `axes`.

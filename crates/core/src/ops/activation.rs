@@ -3,6 +3,7 @@
 //! At a kink the derivative is the one PyTorch takes, which `fixtures/kinks` records.
 
 use super::{Card, Kind, affine, case, fact, like_first, map, piecewise, tensor};
+use crate::build::Value;
 use crate::error::{Fault, unsupported};
 use crate::graph::Attributes;
 use crate::tensor::{DataType, Tensor, is_float};
@@ -12,6 +13,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 pub const CARDS: &[Card] = &[
     ABS,
     CAST,
+    CELU,
     CLIP,
     DROPOUT,
     ELU,
@@ -24,17 +26,24 @@ pub const CARDS: &[Card] = &[
     IDENTITY,
     LEAKY_RELU,
     LOG,
+    MISH,
     NEG,
     NOT,
     RECIPROCAL,
     RELU,
+    SELU,
+    SHRINK,
     SIGMOID,
     SOFTPLUS,
+    SOFTSIGN,
     SQRT,
+    SWISH,
     TANH,
+    THRESHOLDED_RELU,
 ];
 
-const ELEMENTWISE: Card = Card { shape: like_first, cases: || vec![case().x(&[2, 3, 4])], ..Card::BASE };
+/// The base of cards that apply a function of one variable.
+pub(super) const ELEMENTWISE: Card = Card { shape: like_first, cases: || vec![case().x(&[2, 3, 4])], ..Card::BASE };
 
 /// y = |x|; the derivative at 0 is 0.
 const ABS: Card = Card {
@@ -42,7 +51,7 @@ const ABS: Card = Card {
     eval: |_, x| map(x, f64::abs),
     vjp: Some(|s| {
         let (x, dy) = (s.x(0)?, s.dy()?);
-        Ok(vec![Some(x.gt(x.scalar(0.0)).select(dy, x.lt(x.scalar(0.0)).select(-dy, dy.scalar(0.0))))])
+        Ok(vec![Some(x.by_sign(dy, -dy))])
     }),
     linearity: piecewise,
     ..ELEMENTWISE
@@ -84,6 +93,22 @@ fn cast_to(a: &Attributes) -> Result<DataType, Fault> {
         Ok(to) => Ok(to),
     }
 }
+
+/// y = max(x, 0) + min(α(eˣᐟᵅ − 1), 0). Barron 2017, arXiv:1704.07483.
+const CELU: Card = Card {
+    name: "Celu",
+    eval: |a, x| {
+        let alpha = a.float("alpha", 1.0);
+        map(x, |v| v.max(0.0) + (alpha * (v / alpha).exp_m1()).min(0.0))
+    },
+    vjp: Some(|s| {
+        let (x, y, dy) = (s.x(0)?, s.y()?, s.dy()?);
+        let slope = y * (1.0 / s.attributes.float("alpha", 1.0)) + 1.0;
+        Ok(vec![Some(x.gt(x.scalar(0.0)).select(dy, dy * slope))])
+    }),
+    cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("alpha", 0.5f32)],
+    ..ELEMENTWISE
+};
 
 /// y = min(max(x, low), high); the derivative is 1 strictly between the bounds and 0 at them, as of PyTorch's ReLU6.
 const CLIP: Card = Card {
@@ -165,7 +190,7 @@ const DROPOUT: Card = Card {
     ..ELEMENTWISE
 };
 
-/// y = x for x > 0, else α(eˣ − 1).
+/// y = x for x > 0, else α(eˣ − 1). Clevert et al. 2015, arXiv:1511.07289.
 const ELU: Card = Card {
     name: "Elu",
     eval: |a, x| {
@@ -308,6 +333,23 @@ const LOG: Card = Card {
     ..ELEMENTWISE
 };
 
+/// y = x·tanh(ln(1 + eˣ)). Misra 2019, arXiv:1908.08681.
+const MISH: Card = Card {
+    name: "Mish",
+    eval: |_, x| map(x, |v| v * softplus(v).tanh()),
+    vjp: Some(|s| {
+        // With σ = 1/(1 + e⁻ˣ) and τ = 1 − σ the hyperbolic tangent is (1 − τ²)/(1 + τ²): nothing overflows.
+        let (x, dy) = (s.x(0)?, s.dy()?);
+        let (sigma, tau) = (sigmoid(x), sigmoid(-x));
+        let square = tau * tau;
+        let over = square + 1.0;
+        let slope = sigma * (tau + 1.0) / over + x * sigma * square * 4.0 / (over * over);
+        Ok(vec![Some(dy * slope)])
+    }),
+    cases: || vec![case().x_in(&[3, 5], -4.0, 4.0).opset(18), case().x_in(&[3, 5], -100.0, 100.0).opset(18)],
+    ..ELEMENTWISE
+};
+
 const NEG: Card = Card {
     name: "Neg",
     eval: |_, x| map(x, |v| -v),
@@ -341,6 +383,46 @@ const RELU: Card = Card {
     ..ELEMENTWISE
 };
 
+/// y = γx for x > 0, else γα(eˣ − 1). Klambauer et al. 2017, arXiv:1706.02515.
+const SELU: Card = Card {
+    name: "Selu",
+    eval: |a, x| {
+        let (alpha, gamma) = selu_constants(a);
+        map(x, |v| gamma * if v > 0.0 { v } else { alpha * v.exp_m1() })
+    },
+    vjp: Some(|s| {
+        let (x, y, dy) = (s.x(0)?, s.y()?, s.dy()?);
+        let (alpha, gamma) = selu_constants(&s.attributes);
+        Ok(vec![Some(x.gt(x.scalar(0.0)).select(dy * gamma, dy * (y + alpha * gamma)))])
+    }),
+    cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("alpha", 0.5f32).set("gamma", 2.0f32)],
+    ..ELEMENTWISE
+};
+
+fn selu_constants(a: &Attributes) -> (f64, f64) {
+    (a.float("alpha", 1.673_263_2), a.float("gamma", 1.050_701))
+}
+
+/// y = x + bias for x < −λ, x − bias for x > λ, else 0.
+const SHRINK: Card = Card {
+    name: "Shrink",
+    eval: |a, x| {
+        let (bias, lambda) = (a.float("bias", 0.0), a.float("lambd", 0.5));
+        map(x, |v| match v {
+            v if v < -lambda => v + bias,
+            v if v > lambda => v - bias,
+            _ => 0.0,
+        })
+    },
+    vjp: Some(|s| {
+        let (x, dy, lambda) = (s.x(0)?, s.dy()?, s.attributes.float("lambd", 0.5));
+        Ok(vec![Some(x.lt(x.scalar(-lambda)).select(dy, x.where_gt(lambda, dy)))])
+    }),
+    linearity: piecewise,
+    cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("bias", 0.5f32).set("lambd", 1.0f32)],
+    ..ELEMENTWISE
+};
+
 const SIGMOID: Card = Card {
     name: "Sigmoid",
     eval: |_, x| map(x, |v| 1.0 / (1.0 + (-v).exp())),
@@ -351,13 +433,34 @@ const SIGMOID: Card = Card {
     ..ELEMENTWISE
 };
 
+/// 1/(1 + e⁻ˣ); where the exponential overflows, the quotient is the 0 it should be.
+fn sigmoid(x: Value<'_>) -> Value<'_> {
+    x.scalar(1.0) / ((-x).exp() + 1.0)
+}
+
+fn softplus(v: f64) -> f64 {
+    v.max(0.0) + (-v.abs()).exp().ln_1p()
+}
+
 /// y = ln(1 + eˣ).
 const SOFTPLUS: Card = Card {
     name: "Softplus",
-    eval: |_, x| map(x, |v| v.max(0.0) + (-v.abs()).exp().ln_1p()),
+    eval: |_, x| map(x, softplus),
     vjp: Some(|s| {
         let y = s.y()?;
         Ok(vec![Some(s.dy()? * (y.scalar(1.0) - (-y).exp()))])
+    }),
+    cases: || vec![case().x(&[2, 3, 4]), case().x_in(&[3, 5], -100.0, 100.0)],
+    ..ELEMENTWISE
+};
+
+/// y = x/(1 + |x|).
+const SOFTSIGN: Card = Card {
+    name: "Softsign",
+    eval: |_, x| map(x, |v| v / (1.0 + v.abs())),
+    vjp: Some(|s| {
+        let root = s.x(0)?.abs() + 1.0;
+        Ok(vec![Some(s.dy()? / (root * root))])
     }),
     ..ELEMENTWISE
 };
@@ -370,6 +473,21 @@ const SQRT: Card = Card {
     ..ELEMENTWISE
 };
 
+/// y = x·σ(αx). Ramachandran et al. 2017, arXiv:1710.05941; with α = 1 the SiLU.
+const SWISH: Card = Card {
+    name: "Swish",
+    eval: |a, x| {
+        let alpha = a.float("alpha", 1.0);
+        map(x, |v| v / (1.0 + (-alpha * v).exp()))
+    },
+    vjp: Some(|s| {
+        let inner = s.x(0)? * s.attributes.float("alpha", 1.0);
+        Ok(vec![Some(s.dy()? * sigmoid(inner) * (inner * sigmoid(-inner) + 1.0))])
+    }),
+    cases: || vec![case().x(&[3, 5]).opset(24), case().x_in(&[3, 5], -100.0, 100.0).set("alpha", 1.702f32).opset(24)],
+    ..ELEMENTWISE
+};
+
 const TANH: Card = Card {
     name: "Tanh",
     eval: |_, x| map(x, f64::tanh),
@@ -377,5 +495,18 @@ const TANH: Card = Card {
         let y = s.y()?;
         Ok(vec![Some(s.dy()? * (y.scalar(1.0) - y * y))])
     }),
+    ..ELEMENTWISE
+};
+
+/// y = x for x > α, else 0; the derivative at α is 0.
+const THRESHOLDED_RELU: Card = Card {
+    name: "ThresholdedRelu",
+    eval: |a, x| {
+        let alpha = a.float("alpha", 1.0);
+        map(x, |v| if v > alpha { v } else { 0.0 })
+    },
+    vjp: Some(|s| Ok(vec![Some(s.x(0)?.where_gt(s.attributes.float("alpha", 1.0), s.dy()?))])),
+    linearity: piecewise,
+    cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("alpha", -0.5f32)],
     ..ELEMENTWISE
 };

@@ -17,6 +17,7 @@ pub mod arithmetic;
 pub mod constant;
 pub mod convolution;
 pub mod gather;
+pub mod elementary;
 pub mod linear;
 pub mod list;
 pub mod movement;
@@ -267,6 +268,7 @@ const FAMILIES: &[&[Card]] = &[
     constant::CARDS,
     convolution::CARDS,
     gather::CARDS,
+    elementary::CARDS,
     linear::CARDS,
     movement::CARDS,
     normalization::CARDS,
