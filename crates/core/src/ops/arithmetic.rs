@@ -1,6 +1,7 @@
 //! Arithmetic on two or more values, with broadcasting.
 
-use super::{Card, Dependence, Kind, Linearity, affine, case, fact, piecewise, product, tensor};
+use super::{Card, Dependence, Kind, Linearity, Site, affine, case, fact, piecewise, product, tensor};
+use crate::build::Value;
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
 use crate::shape::Fact;
@@ -8,8 +9,30 @@ use crate::tensor::{DataType, Tensor, is_float};
 use ndarray::{ArrayD, IxDyn, Zip};
 
 /// The cards of this family.
-pub const CARDS: &[Card] =
-    &[ADD, AND, DIV, EQUAL, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL, MOD, MUL, OR, POW, PRELU, SUB, SUM];
+pub const CARDS: &[Card] = &[
+    ADD,
+    AND,
+    BITWISE_AND,
+    BITWISE_OR,
+    BITWISE_XOR,
+    DIV,
+    EQUAL,
+    GREATER,
+    GREATER_OR_EQUAL,
+    LESS,
+    LESS_OR_EQUAL,
+    MAX,
+    MEAN,
+    MIN,
+    MOD,
+    MUL,
+    OR,
+    POW,
+    PRELU,
+    SUB,
+    SUM,
+    XOR,
+];
 
 /// The shape of values of the shapes `all` broadcast against each other, by NumPy's rule.
 ///
@@ -46,6 +69,18 @@ fn pairwise(x: &[Option<&Tensor>], f: impl Fn(f64, f64) -> f64) -> Result<Tensor
     Ok(Tensor { dtype: a.dtype, data })
 }
 
+/// Folds `f` over any number of inputs.
+fn nary(x: &[Option<&Tensor>], f: impl Fn(f64, f64) -> f64) -> Result<Tensor, Fault> {
+    let first = tensor(x, 0)?;
+    let shapes: Vec<&[usize]> = x.iter().flatten().map(|t| t.shape()).collect();
+    let shape = broadcast(&shapes)?;
+    let mut data = stretch(first, &shape)?;
+    for t in x.iter().skip(1).flatten() {
+        Zip::from(&mut data).and(&stretch(t, &shape)?).for_each(|a, &b| *a = f(*a, b));
+    }
+    Ok(Tensor { dtype: first.dtype, data })
+}
+
 fn compare(x: &[Option<&Tensor>], f: impl Fn(f64, f64) -> bool) -> Result<Vec<Tensor>, Fault> {
     let data = pairwise(x, |a, b| f64::from(u8::from(f(a, b))))?.data;
     Ok(vec![Tensor { dtype: DataType::Bool, data }])
@@ -63,7 +98,7 @@ fn broadcast_bool(a: &Attributes, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>,
 }
 
 const PAIR: Card = Card { shape: broadcast_shape, cases: pairs, ..Card::BASE };
-const COMPARISON: Card = Card { shape: broadcast_bool, cases: Vec::new, ..Card::BASE };
+const COMPARISON: Card = Card { shape: broadcast_bool, linearity: piecewise, cases: Vec::new, ..Card::BASE };
 
 fn pairs() -> Vec<super::Case> {
     vec![
@@ -131,7 +166,7 @@ const DIV: Card = Card {
     ..PAIR
 };
 
-/// y = aᵇ; by its base only.
+/// y = aᵇ; by its base only. With b = 0 the derivative is 0 everywhere.
 const POW: Card = Card {
     name: "Pow",
     eval: |_, x| Ok(vec![pairwise(x, f64::powf)?]),
@@ -145,7 +180,9 @@ const POW: Card = Card {
             Some(p) => dy * a.pow(a.scalar(p - 1.0)) * p,
             None => {
                 let b = b.cast(a.dtype());
-                dy * a.pow(b - b.scalar(1.0)) * b
+                let d = dy * a.pow(b - b.scalar(1.0)) * b;
+                // 0 to the power of −1 is infinite, its 0-fold nothing.
+                b.by_sign(d, d)
             }
         };
         Ok(vec![Some(s.unbroadcast(d, 0)?), None])
@@ -159,12 +196,13 @@ const POW: Card = Card {
             case().x(&[2, 3]).scalar(3.0),
             case().x_in(&[2, 3], 0.3, 2.0).scalar(0.5),
             case().x_in(&[2, 3], 0.3, 2.0).w(&[3]),
+            case().x(&[2, 3]).scalar(0.0),
         ]
     },
     ..PAIR
 };
 
-/// y = x for x > 0, else slope·x; by x only. He et al. 2015, arXiv:1502.01852.
+/// y = x for x > 0, else slope·x. He et al. 2015, arXiv:1502.01852.
 const PRELU: Card = Card {
     name: "PRelu",
     shape: |_, x| {
@@ -177,34 +215,90 @@ const PRELU: Card = Card {
     eval: |_, x| Ok(vec![pairwise(x, |v, slope| if v > 0.0 { v } else { slope * v })?]),
     vjp: Some(|s| {
         let (x, slope, dy) = (s.x(0)?, s.x(1)?, s.dy()?);
-        Ok(vec![Some(x.gt(x.scalar(0.0)).select(dy, dy * slope)), None])
+        let positive = x.gt(x.scalar(0.0));
+        let by_slope = s.unbroadcast(positive.select(dy.scalar(0.0), dy * x), 1)?;
+        Ok(vec![Some(positive.select(dy, dy * slope)), Some(by_slope)])
     }),
     linearity: |inputs| match inputs {
         [_, Dependence::None] => Linearity::Piecewise,
         _ => Linearity::Smooth,
     },
-    limits: "by the values, not by the slopes",
-    cases: || vec![case().x(&[2, 3, 4]).w(&[3, 1]), case().x(&[2, 3]).w(&[1])],
+    cases: || vec![case().x(&[2, 3, 4]).x(&[3, 1]), case().x(&[2, 3]).w(&[1])],
     ..Card::BASE
 };
 
 const SUM: Card = Card {
     name: "Sum",
-    eval: |_, x| {
-        let all: Vec<&Tensor> = x.iter().flatten().copied().collect();
-        let shape = broadcast(&all.iter().map(|t| t.shape()).collect::<Vec<_>>())?;
-        let mut data = ArrayD::zeros(IxDyn(&shape));
-        for t in all {
-            data += &stretch(t, &shape)?;
-        }
-        Ok(vec![Tensor { dtype: tensor(x, 0)?.dtype, data }])
-    },
+    eval: |_, x| Ok(vec![nary(x, |a, b| a + b)?]),
     vjp: Some(|s| (0..s.x.len()).map(|i| Ok(Some(s.unbroadcast(s.dy()?, i)?))).collect()),
     linearity: affine,
     kind: Kind::Join,
-    cases: || vec![case().x(&[2, 3]).x(&[3]).x(&[2, 1])],
+    cases: several,
     ..PAIR
 };
+
+fn several() -> Vec<super::Case> {
+    vec![case().x(&[2, 3]).x(&[3]).x(&[2, 1]), case().x(&[3]).x(&[2, 3]), case().x(&[2, 3])]
+}
+
+const MEAN: Card = Card {
+    name: "Mean",
+    eval: |_, x| {
+        let mut sum = nary(x, |a, b| a + b)?;
+        sum.data /= x.len() as f64;
+        Ok(vec![sum])
+    },
+    vjp: Some(|s| {
+        let d = s.dy()? * (1.0 / s.x.len() as f64);
+        (0..s.x.len()).map(|i| Ok(Some(s.unbroadcast(d, i)?))).collect()
+    }),
+    ..SUM
+};
+
+/// The largest of the inputs. As PyTorch's `maximum`, taken pair by pair: of two that tie each gets half.
+const MAX: Card = Card {
+    name: "Max",
+    eval: |_, x| Ok(vec![nary(x, f64::max)?]),
+    vjp: Some(|s| outermost(s, |a, b| a.gt(b))),
+    linearity: piecewise,
+    ..SUM
+};
+
+/// The smallest of the inputs; ties as of Max.
+const MIN: Card = Card {
+    name: "Min",
+    eval: |_, x| Ok(vec![nary(x, f64::min)?]),
+    vjp: Some(|s| outermost(s, |a, b| a.lt(b))),
+    linearity: piecewise,
+    ..SUM
+};
+
+/// The rule of Max and Min: `beats` says where its first argument is the one taken.
+fn outermost<'g>(
+    s: &Site<'g, '_>,
+    beats: fn(Value<'g>, Value<'g>) -> Value<'g>,
+) -> Result<Vec<Option<Value<'g>>>, Fault> {
+    let x = (0..s.x.len()).map(|i| s.x(i)).collect::<Result<Vec<_>, _>>()?;
+    // The best of the inputs before each one.
+    let mut before = Vec::with_capacity(x.len());
+    let mut best: Option<Value> = None;
+    for &x in &x {
+        before.push(best);
+        best = Some(best.map_or(x, |b| beats(x, b).select(x, b)));
+    }
+    let mut d = s.dy()?;
+    let mut dx = vec![None; x.len()];
+    for (i, (&x, before)) in x.iter().zip(before).enumerate().rev() {
+        let Some(before) = before else {
+            dx[i] = Some(s.unbroadcast(d, i)?);
+            break;
+        };
+        let (wins, loses, zero, half) = (beats(x, before), beats(before, x), d.scalar(0.0), d * 0.5);
+        dx[i] = Some(s.unbroadcast(wins.select(d, loses.select(zero, half)), i)?);
+        d = wins.select(zero, loses.select(d, half));
+    }
+    Ok(dx)
+}
 
 const MOD: Card = Card {
     name: "Mod",
@@ -225,9 +319,20 @@ const MOD: Card = Card {
 };
 
 const AND: Card = Card { name: "And", eval: |_, x| compare(x, |a, b| a != 0.0 && b != 0.0), ..COMPARISON };
+const XOR: Card = Card { name: "Xor", eval: |_, x| compare(x, |a, b| (a != 0.0) != (b != 0.0)), ..COMPARISON };
 const OR: Card = Card { name: "Or", eval: |_, x| compare(x, |a, b| a != 0.0 || b != 0.0), ..COMPARISON };
 const EQUAL: Card = Card { name: "Equal", eval: |_, x| compare(x, |a, b| a == b), ..COMPARISON };
 const GREATER: Card = Card { name: "Greater", eval: |_, x| compare(x, |a, b| a > b), ..COMPARISON };
 const GREATER_OR_EQUAL: Card = Card { name: "GreaterOrEqual", eval: |_, x| compare(x, |a, b| a >= b), ..COMPARISON };
 const LESS: Card = Card { name: "Less", eval: |_, x| compare(x, |a, b| a < b), ..COMPARISON };
 const LESS_OR_EQUAL: Card = Card { name: "LessOrEqual", eval: |_, x| compare(x, |a, b| a <= b), ..COMPARISON };
+
+const BITWISE: Card = Card { linearity: piecewise, cases: Vec::new, ..PAIR };
+
+fn bitwise(x: &[Option<&Tensor>], f: impl Fn(i64, i64) -> i64) -> Result<Vec<Tensor>, Fault> {
+    Ok(vec![pairwise(x, |a, b| f(a as i64, b as i64) as f64)?])
+}
+
+const BITWISE_AND: Card = Card { name: "BitwiseAnd", eval: |_, x| bitwise(x, |a, b| a & b), ..BITWISE };
+const BITWISE_OR: Card = Card { name: "BitwiseOr", eval: |_, x| bitwise(x, |a, b| a | b), ..BITWISE };
+const BITWISE_XOR: Card = Card { name: "BitwiseXor", eval: |_, x| bitwise(x, |a, b| a ^ b), ..BITWISE };
