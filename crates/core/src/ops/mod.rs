@@ -132,6 +132,21 @@ impl<'g> Site<'g, '_> {
         Ok(dy.expand(&shape))
     }
 
+    /// The extents of the first input along `axes`, for a mean over them.
+    ///
+    /// # Errors
+    /// [`Fault::Unsupported`] when the images of a batch would be mixed: their maps would not be their own.
+    pub fn sizes_within_image(&self, axes: &[usize]) -> Result<Vec<usize>, Fault> {
+        let dims = self.x(0)?.dims();
+        let size = |&a: &usize| match dims.get(a) {
+            Some(Dim::Fixed(n)) => Ok(*n),
+            _ => Err(Fault::Unsupported(
+                "a mean over the images of a batch; a batch fixed to 1 in the file helps".into(),
+            )),
+        };
+        axes.iter().map(size).collect()
+    }
+
     /// Sums `d`, which broadcasts to the output, over the axes along which input `i` was broadcast.
     ///
     /// # Errors
