@@ -29,6 +29,7 @@ pub mod resize;
 pub mod selection;
 pub mod slicing;
 mod versions;
+pub mod softmax;
 pub mod window;
 
 /// What is known of one operator.
@@ -293,6 +294,7 @@ const FAMILIES: &[&[Card]] = &[
     resize::CARDS,
     selection::CARDS,
     slicing::CARDS,
+    softmax::CARDS,
 ];
 
 /// The card for a node's operator, if there is one.

@@ -1,0 +1,108 @@
+//! Softmax and what belongs to it.
+
+use super::elementary::STEP;
+use super::{Card, case, fact, tensor};
+use crate::build::Value;
+use crate::error::Fault;
+use crate::graph::{Attributes, axis};
+use crate::tensor::Tensor;
+use ndarray::{ArrayD, Axis};
+
+/// The cards of this family.
+pub const CARDS: &[Card] = &[HARDMAX, LOG_SOFTMAX, SOFTMAX];
+
+/// The axes over which a softmax sums: one, or before operator set 13 all from `axis` on.
+fn softmax_axes(a: &Attributes, rank: usize) -> Result<Vec<usize>, Fault> {
+    if a.opset >= 13 {
+        Ok(vec![axis(a.int("axis", -1), rank)?])
+    } else {
+        Ok((axis(a.int("axis", 1), rank)?..rank).collect())
+    }
+}
+
+/// Per-group (Σ over `axes` of eˣ⁻ᵐ) and m = max, both kept as axes of 1.
+fn exponentials(x: &Tensor, axes: &[usize]) -> (ArrayD<f64>, ArrayD<f64>) {
+    let fold = |d: ArrayD<f64>, f: fn(f64, f64) -> f64, start: f64| {
+        axes.iter().fold(d, |d, &a| d.fold_axis(Axis(a), start, |&p, &q| f(p, q)).insert_axis(Axis(a)))
+    };
+    let max = fold(x.data.clone(), f64::max, f64::NEG_INFINITY);
+    let sum = fold((&x.data - &max).mapv(f64::exp), |p, q| p + q, 0.0);
+    (sum, max)
+}
+
+/// y = eˣ / Σ eˣ.
+const SOFTMAX: Card = Card {
+    name: "Softmax",
+    shape: |a, x| {
+        softmax_axes(a, fact(x, 0)?.shape.len())?;
+        super::like_first(a, x)
+    },
+    eval: |a, x| {
+        let x = tensor(x, 0)?;
+        let (sum, max) = exponentials(x, &softmax_axes(a, x.shape().len())?);
+        Ok(vec![Tensor { dtype: x.dtype, data: (&x.data - &max).mapv(f64::exp) / sum }])
+    },
+    vjp: Some(|s| {
+        let (y, dy) = (s.y()?, s.full_dy()?);
+        let product = dy * y;
+        let axes = softmax_axes(&s.attributes, y.rank())?;
+        Ok(vec![Some(product - y * product.reduce_sum(&axes, true))])
+    }),
+    cases: || {
+        vec![case().x(&[2, 3, 4]), case().x(&[2, 3, 4]).set("axis", 1), case().x(&[2, 3, 4]).set("axis", 1).opset(11)]
+    },
+    ..Card::BASE
+};
+
+/// y = x − ln Σ eˣ.
+const LOG_SOFTMAX: Card = Card {
+    name: "LogSoftmax",
+    eval: |a, x| {
+        let x = tensor(x, 0)?;
+        let (sum, max) = exponentials(x, &softmax_axes(a, x.shape().len())?);
+        Ok(vec![Tensor { dtype: x.dtype, data: &x.data - &max - sum.mapv(f64::ln) }])
+    },
+    vjp: Some(|s| {
+        let (y, dy): (Value, Value) = (s.y()?, s.full_dy()?);
+        let axes = softmax_axes(&s.attributes, y.rank())?;
+        Ok(vec![Some(dy - y.exp() * dy.reduce_sum(&axes, true))])
+    }),
+    ..SOFTMAX
+};
+
+/// y = 1 at the first of the largest values, else 0.
+const HARDMAX: Card = Card {
+    name: "Hardmax",
+    shape: SOFTMAX.shape,
+    eval: |a, x| {
+        let x = tensor(x, 0)?;
+        let axes = softmax_axes(a, x.shape().len())?;
+        // The axes lie together: `n` places, `step` apart.
+        let size = |axes: &[usize]| axes.iter().map(|&i| x.shape()[i]).product::<usize>();
+        let (n, step) = (size(&axes), size(&(axes.last().map_or(0, |a| a + 1)..x.shape().len()).collect::<Vec<_>>()));
+        let values: Vec<f64> = x.data.iter().copied().collect();
+        let mut y = vec![0.0; values.len()];
+        for start in (0..values.len()).filter(|i| i / step % n == 0) {
+            let first = (1..n).map(|k| start + k * step).fold(start, |f, i| if values[i] > values[f] { i } else { f });
+            y[first] = 1.0;
+        }
+        Ok(vec![Tensor::new(x.dtype, x.shape(), y)?])
+    },
+    cases: SOFTMAX.cases,
+    ..STEP
+};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use ndarray::IxDyn;
+
+    #[test]
+    fn a_softmax_sums_to_one_even_for_large_inputs() {
+        let x = Tensor::float(ArrayD::from_shape_vec(IxDyn(&[1, 3]), vec![1000.0, 1001.0, -1000.0]).unwrap());
+        let node = crate::onnx::NodeProto::default();
+        let y = (SOFTMAX.eval)(&Attributes { node: &node, opset: 17 }, &[Some(&x)]).unwrap();
+        assert!((y[0].data.sum() - 1.0).abs() < 1e-12);
+    }
+}
