@@ -17,6 +17,7 @@ pub mod arithmetic;
 pub mod constant;
 pub mod convolution;
 pub mod gather;
+pub mod einsum;
 pub mod elementary;
 pub mod linear;
 pub mod list;
@@ -284,6 +285,7 @@ const FAMILIES: &[&[Card]] = &[
     constant::CARDS,
     convolution::CARDS,
     gather::CARDS,
+    einsum::CARDS,
     elementary::CARDS,
     linear::CARDS,
     movement::CARDS,
