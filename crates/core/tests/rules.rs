@@ -4,12 +4,13 @@
 
 mod common;
 
-use common::{Random, single_node};
+use common::{Random, info, single_node};
 use hirescam_core::build::Graph;
+use hirescam_core::onnx::{ModelProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::ops::{self, Card, Case, Given};
-use hirescam_core::shape::Shapes;
-use hirescam_core::tensor::is_float;
-use hirescam_core::{Model, Tensor, grad, head, reference};
+use hirescam_core::shape::{Dim, Shapes};
+use hirescam_core::tensor::{DataType, is_float};
+use hirescam_core::{Error, Model, Tensor, grad, head, reference};
 use std::collections::{HashMap, HashSet};
 
 type Values = HashMap<String, Tensor>;
@@ -91,6 +92,87 @@ fn every_rule_matches_central_differences() {
             }
         }
     }
+}
+
+/// The same model with a batch of any size: the leading axes of 2 of all inputs are open. With the inputs a cotangent
+/// `dy` of the output `y` comes in. None where the case holds for a batch of 2 only.
+fn with_free_batch(model: &Model, y: &str) -> Option<(Model, Shapes)> {
+    let free = |info: &mut ValueInfoProto| {
+        let Some(type_proto::Value::TensorType(t)) = info.r#type.as_mut().and_then(|t| t.value.as_mut()) else {
+            return;
+        };
+        let batch = t.shape.as_mut().and_then(|s| s.dim.first_mut()).map(|d| &mut d.value);
+        if let Some(d) = batch.filter(|d| **d == Some(dimension::Value::DimValue(2))) {
+            *d = Some(dimension::Value::DimParam("N".into()));
+        }
+    };
+    let mut proto = model.proto().clone();
+    proto.graph.as_mut()?.input.iter_mut().for_each(free);
+    let shapes = |proto: &ModelProto| {
+        let model = Model::new(proto.clone()).unwrap();
+        let image = head::image_input(&model).unwrap().name().to_owned();
+        Shapes::infer(&model, &image, None).ok().filter(|s| s.free_batch() && s.fault.is_none()).map(|s| (model, s))
+    };
+    let dims = shapes(&proto)?.1.dims(y)?;
+    if dims.iter().skip(1).any(|d| matches!(d, Dim::Batch(_))) || dims.first() != Some(&Dim::Batch(1)) {
+        return None;
+    }
+    let sizes: Vec<usize> = dims.iter().enumerate().map(|(i, d)| if i == 0 { 2 } else { d.per_image() }).collect();
+    let mut dy = info("dy", DataType::Float, &sizes);
+    free(&mut dy);
+    proto.graph.as_mut()?.input.push(dy);
+    shapes(&proto)
+}
+
+#[test]
+fn a_rule_gives_the_same_whatever_is_known_of_the_batch() {
+    let (mut wrong, mut tried) = (Vec::new(), 0);
+    for card in ops::all().filter(|c| c.vjp.is_some()) {
+        for case in (card.cases)() {
+            let mut random = Random::new(5);
+            let (model, mut values) = single_node(card, &case, &mut random);
+            let Some((free, shapes)) = with_free_batch(&model, "y0") else { continue };
+            let shape = run(&model, &values, "y0").shape().to_vec();
+            // Each image with a cotangent of its own, or one for all, which may stand for other axes as well.
+            let rest = 0..1usize << (shape.len() - 1).min(4);
+            let rows =
+                rest.map(|m| (0..shape.len()).map(|a| if (1 | m << 1) >> a & 1 == 1 { 1 } else { shape[a] }).collect());
+            for one in [shape.clone()].into_iter().chain(rows) {
+                let dy = random.tensor(&one, -1.0, 1.0);
+                values.insert("dy".into(), dy.clone());
+                let varied = case.inputs.iter().enumerate().filter(|(_, g)| matches!(g, Given::Varied(..)));
+                for x in varied.map(|(i, _)| format!("x{i}")) {
+                    let graph = Graph::new(&free, &shapes);
+                    let seed = if one == shape { graph.value("dy").unwrap() } else { graph.constant(dy.clone()) };
+                    let dependence = head::dependence(&free, &shapes, &x);
+                    let made = grad::vjp(&free, &graph, &[0], &dependence, ("y0", seed), &x).and_then(|dx| {
+                        let dx = dx.expand_as(graph.value(&x)?);
+                        let mut proto = free.proto().clone();
+                        proto.graph.as_mut().unwrap().node.extend(graph.finish(&[(dx, "dx")], &HashSet::new())?);
+                        reference::evaluate(&Model::new(proto)?, values.clone(), &["dx"])
+                    });
+                    tried += 1;
+                    let failed = match made {
+                        // What would mix the images of a batch is refused.
+                        Err(Error::Unsupported { what, .. }) if what.contains("the images of a batch") => continue,
+                        Err(error) => error.to_string(),
+                        Ok(made) => {
+                            let fixed = symbolic(&model, &values, &x, "y0", &dy);
+                            let worst = (&made[0].data - &fixed.data).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                            // What is folded into a constant is rounded to float32.
+                            if worst < 1e-6 {
+                                continue;
+                            }
+                            format!("{worst} apart")
+                        }
+                    };
+                    wrong.push(format!("{} {:?} by {x} from {one:?}: {failed}", card.name, case.inputs));
+                }
+            }
+        }
+    }
+    assert!(tried > 100);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
