@@ -101,10 +101,24 @@ fn backward(card: &Card, case: &Case) -> (Model, Values) {
 
 /// What an engine cannot run of the operators themselves (not of what we emit): (engine, operator, part of its message).
 const MISSING: &[(&str, &str, &str)] = &[
+    // It leaves out the factor α.
+    ("tract", "Celu", "from the reference"),
+    // An output without axes, an ellipsis in some terms only, axes of 1 that broadcast.
+    ("tract", "Einsum", "inf from the reference"),
+    ("tract", "Einsum", "cannot read the model"),
+    // Inputs of fewer axes before those of more.
+    ("tract", "Mean", "require rank match"),
     // Negative pads, and the modes that ONNX added later.
     ("tract", "Pad", "tract panicked"),
     ("tract", "Pad", "mode"),
+    // eˣ overflows.
+    ("tract", "Softplus", "inf from the reference"),
+    // It leaves out α.
+    ("tract", "Swish", "from the reference"),
+    // Windows over an even number of channels.
+    ("onnxruntime", "LRN", "cannot read the model"),
 ];
+
 
 #[test]
 fn every_operator_gives_the_same_on_every_engine() {
@@ -115,10 +129,7 @@ fn every_operator_gives_the_same_on_every_engine() {
             for case in (card.cases)() {
                 let (model, values) = forward(card, &case);
                 if let Err(why) = compare(engine.as_ref(), &model, &values) {
-                    let known = MISSING
-                        .iter()
-                        .find(|(e, op, what)| *e == engine.name() && *op == card.name && why.contains(what));
-                    match known {
+                    match missing(engine.as_ref(), card, &why) {
                         Some(known) => drop(met.insert(known)),
                         None => wrong.push(format!(
                             "{} {} {:?} opset {}: {why}",
