@@ -8,7 +8,7 @@ use crate::graph::{Attributes, axis};
 use crate::onnx::{AttributeProto, NodeProto};
 use crate::ops::{self, Setting, attribute};
 use crate::shape::{self, Dim, Fact, Shapes};
-use crate::tensor::{DataType, Tensor};
+use crate::tensor::{DataType, Tensor, is_float};
 use crate::{Error, Model};
 use ndarray::ArrayD;
 use std::cell::{Cell, RefCell};
@@ -58,8 +58,11 @@ pub const EMITTED: &[&str] = &[
     "Where",
 ];
 
-/// The oldest operator set that the emitted nodes are written for.
-pub const OLDEST_OPSET: i64 = 10;
+/// The oldest operator set that the emitted nodes are written for: the first whose arithmetic broadcasts as NumPy's.
+pub const OLDEST_OPSET: i64 = 7;
+
+/// Emitted operators that came after [`OLDEST_OPSET`], with the operator set that brought them.
+const SINCE: &[(&str, i64)] = &[("Erf", 9), ("Expand", 8), ("Where", 9)];
 
 /// The most nodes that are emitted, and the most numbers in all constants among them together.
 const MOST_NODES: usize = 1 << 20;
@@ -125,8 +128,7 @@ impl Graph {
     /// A graph of nodes to be appended to `model`, whose values have `shapes`.
     pub fn new(model: &Model, shapes: &Shapes) -> Self {
         let mut inner = Inner::default();
-        let names = model.values().chain(model.graph().initializer.iter().map(|t| t.name()));
-        for name in names.chain(model.graph().input.iter().map(|i| i.name())) {
+        for name in model.values().chain(model.given()) {
             let facts = shapes.probes.iter().map(|(_, f)| f.get(name).cloned()).collect();
             inner.known.entry(name.to_owned()).or_insert(inner.values.len());
             inner.values.push(Entry { facts, name: Some(name.to_owned()) });
@@ -203,6 +205,13 @@ impl Graph {
     fn infer(&self, node: &NodeProto, inputs: &[Option<Value>]) -> Result<Vec<Vec<Fact>>, Error> {
         let inner = self.inner.borrow();
         let attributes = Attributes { node, opset: self.opset };
+        if let Some((op, since)) = SINCE.iter().find(|(op, since)| *op == node.op_type() && self.opset < *since) {
+            return Err(Error::Unsupported {
+                at: format!("operator set {}", self.opset),
+                what: format!("the derivative needs {op}, which came with operator set {since}"),
+                remedy: "Convert the file with onnx.version_converter.convert_version(model, 17)".into(),
+            });
+        }
         let card = ops::find(node).ok_or_else(|| Fault::Unsupported("it has no card".into()).at(node))?;
         let at = |probe: usize| {
             let facts: Result<Vec<Option<&Fact>>, Error> = inputs
@@ -240,7 +249,7 @@ impl Graph {
     ///
     /// # Errors
     /// The first error met while emitting.
-    pub fn finish(&self, outputs: &[(Value<'_>, &str)], taken: &HashSet<String>) -> Result<Vec<NodeProto>, Error> {
+    pub fn finish(&self, outputs: &[(Value<'_>, &str)], taken: &HashSet<&str>) -> Result<Vec<NodeProto>, Error> {
         let wanted: Vec<(usize, String)> = outputs.iter().map(|(v, n)| (v.id, (*n).to_owned())).collect();
         let wanted = wanted.as_slice();
         let mut inner = self.inner.borrow_mut();
@@ -278,14 +287,24 @@ impl Graph {
         for id in constants {
             let Some(value) = folded(id) else { continue };
             let name = format!("{prefix}/constant_{id}");
-            let node = NodeProto { op_type: Some("Constant".into()), ..Default::default() };
-            let tensor = value.to_proto(&name).map_err(|f| f.at(&node))?;
-            made.push(NodeProto {
-                name: Some(name.clone()),
-                output: vec![name.clone()],
-                attribute: vec![attribute("value", Setting::Tensor(tensor))],
-                ..node
-            });
+            // Before operator set 9 constants are floats.
+            let cast = (self.opset < 9 && !is_float(value.dtype)).then(|| format!("{name}_float"));
+            let dtype = if cast.is_some() { DataType::Double } else { value.dtype };
+            let stored = cast.as_ref().unwrap_or(&name);
+            let node = |op: &str, name: &str| NodeProto {
+                op_type: Some(op.into()),
+                name: Some(name.to_owned()),
+                output: vec![name.to_owned()],
+                ..Default::default()
+            };
+            let mut constant = node("Constant", stored);
+            let tensor = Tensor { dtype, data: value.data.clone() }.to_proto(stored).map_err(|f| f.at(&constant))?;
+            constant.attribute = vec![attribute("value", Setting::Tensor(tensor))];
+            made.push(constant);
+            if let Some(float) = cast {
+                let to = vec![attribute("to", value.dtype as i64)];
+                made.push(NodeProto { input: vec![float], attribute: to, ..node("Cast", &name) });
+            }
             names.insert(id, name);
         }
         let mut name_of = |id: usize, op: &str| -> String {
@@ -471,6 +490,17 @@ impl<'g> Value<'g> {
     }
     /// `a` where this bool value is true, else `b`.
     pub fn select(self, a: Value<'g>, b: Value<'g>) -> Value<'g> {
+        // Before operator set 9 there is no Where; of finite values one times 1 and the other times 0 is the same.
+        if self.graph.opset < 9 {
+            let zero = |v: Value| v.known().and_then(|t| t.scalar()) == Some(0.0);
+            let chosen = self.cast(a.dtype());
+            let other = a.scalar(1.0) - chosen;
+            return match (zero(a), zero(b)) {
+                (_, true) => chosen * a,
+                (true, _) => other * b,
+                _ => chosen * a + other * b,
+            };
+        }
         self.graph.one("Where", &[self, a, b], vec![])
     }
     /// The cotangent `dy` where x > `low`, else 0.
@@ -583,6 +613,10 @@ impl<'g> Value<'g> {
         if own == target {
             return self;
         }
+        // Before operator set 8 there is no Expand; 0 in the other's shape does it, made so that no NaN gets in.
+        if self.graph.opset < 8 {
+            return self + other.gt(other).cast(self.dtype());
+        }
         let lead = target.len().saturating_sub(own.len());
         let shape: Option<Vec<i64>> = (target.iter().enumerate())
             .map(|(i, t)| match (i.checked_sub(lead).and_then(|i| own.get(i)), t) {
@@ -664,13 +698,37 @@ impl<'g> Value<'g> {
         if (0..axes.len()).all(whole) {
             return self;
         }
-        let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
         let g = self.graph;
+        if g.opset < 10 {
+            return self.slices_without_steps(axes, starts, ends, steps);
+        }
+        let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
         let mut inputs = vec![self, g.ints(starts), g.ints(ends), g.ints(&axes)];
         if steps.iter().any(|&s| s != 1) {
             inputs.push(g.ints(steps));
         }
         g.one("Slice", &inputs, vec![])
+    }
+
+    /// Before operator set 10 Slice has no steps: the places along a stepped axis are gathered.
+    fn slices_without_steps(self, axes: &[usize], starts: &[i64], ends: &[i64], steps: &[i64]) -> Value<'g> {
+        let (plain, stepped): (Vec<usize>, Vec<usize>) = (0..axes.len()).partition(|&i| steps[i] == 1);
+        let of = |list: &[i64]| -> Vec<i64> { plain.iter().map(|&i| list[i]).collect() };
+        let along: Vec<i64> = plain.iter().map(|&i| axes[i] as i64).collect();
+        let bounds = vec![attribute("starts", of(starts)), attribute("ends", of(ends)), attribute("axes", along)];
+        let sliced = if plain.is_empty() { self } else { self.graph.one("Slice", &[self], bounds) };
+        stepped.into_iter().fold(sliced, |v, i| {
+            let Some(Dim::Fixed(n)) = v.dims().get(axes[i]).copied().filter(|d| d.per_image() <= MOST_NUMBERS) else {
+                self.graph.inner.borrow_mut().fault.get_or_insert_with(too_large);
+                return v;
+            };
+            let (n, step) = (n as i64, steps[i]);
+            let bound = |at: i64| if at < 0 { at.saturating_add(n).max(-1) } else { at.min(n) };
+            let (start, end) = (bound(starts[i]).min(if step < 0 { n - 1 } else { n }), bound(ends[i]));
+            let places = std::iter::successors(Some(start), |p| p.checked_add(step));
+            let places: Vec<i64> = places.take_while(|&p| if step < 0 { p > end } else { p < end }).collect();
+            v.gather(self.graph.ints(&places), axes[i])
+        })
     }
 
     /// Padded with `value` by `begin` and `end` (each ≥ 0) along each axis.
@@ -680,7 +738,8 @@ impl<'g> Value<'g> {
         }
         let pads = [begin, end].concat();
         if self.graph.opset < 11 {
-            return self.graph.one("Pad", &[self], vec![attribute("pads", pads), attribute("value", value as f32)]);
+            let narrow = value.clamp(f32::MIN.into(), f32::MAX.into()) as f32;
+            return self.graph.one("Pad", &[self], vec![attribute("pads", pads), attribute("value", narrow)]);
         }
         self.graph.one("Pad", &[self, self.graph.ints(&pads), self.scalar(value)], vec![])
     }
@@ -701,8 +760,17 @@ impl<'g> Value<'g> {
 
     /// The `k` largest values along the last axis and their positions.
     pub fn top_k(self, k: usize) -> (Value<'g>, Value<'g>) {
-        let k = self.graph.ints(&[k as i64]);
-        match self.graph.emit("TopK", &[Some(self), Some(k)], vec![attribute("axis", -1)], 2).as_slice() {
+        // TopK takes bfloat16 only since operator set 24.
+        if self.dtype() == DataType::Bfloat16 {
+            let (values, indices) = self.cast(DataType::Float).top_k(k);
+            return (values.cast(self.dtype()), indices);
+        }
+        let (mut inputs, mut attributes) = (vec![Some(self)], vec![attribute("axis", -1)]);
+        match self.graph.opset {
+            ..10 => attributes.push(attribute("k", k as i64)),
+            _ => inputs.push(Some(self.graph.ints(&[k as i64]))),
+        }
+        match self.graph.emit("TopK", &inputs, attributes, 2).as_slice() {
             [values, indices] => (*values, *indices),
             _ => (self, self),
         }

@@ -43,11 +43,13 @@ pub enum Error {
 }
 
 /// What a card says of a node, before the node's name is known.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The node is wrong.
+    #[error("{0}")]
     Invalid(String),
     /// The node is right, but its card does not cover it.
+    #[error("{0}")]
     Unsupported(String),
 }
 
@@ -77,11 +79,18 @@ pub fn unsupported<T>(what: impl Into<String>) -> Result<T, Fault> {
 
 /// `Conv node "/layer4/conv2" (makes "/layer4/conv2/Conv_output_0")`: an operator in words.
 pub fn describe(node: &NodeProto) -> String {
-    let made = node.output.first().map_or("", String::as_str);
-    match node.name() {
-        "" => format!("{} node that makes {made:?}", node.op_type()),
-        name => format!("{} node {name:?} (makes {made:?})", node.op_type()),
+    let made = short(node.output.first().map_or("", String::as_str));
+    let op = short(node.op_type());
+    match short(node.name()) {
+        "" => format!("{op} node that makes {made:?}"),
+        name => format!("{op} node {name:?} (makes {made:?})"),
     }
+}
+
+/// The beginning of a name, whole where it is of a reasonable length.
+pub fn short(name: &str) -> &str {
+    const LONGEST: usize = 300;
+    name.char_indices().nth(LONGEST).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
 }
 
 /// Up to three of `names` that look like `name`, nearest first.

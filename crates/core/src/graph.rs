@@ -1,8 +1,8 @@
 //! A model over the protobuf messages, with an index of who makes and who uses a value.
 
-use crate::error::{Fault, describe, invalid};
-use crate::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use crate::{Error, Tensor};
+use crate::error::{Fault, describe, invalid, short};
+use crate::onnx::{self, AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::{Error, Tensor, tensor};
 use std::collections::{HashMap, HashSet};
 
 /// An ONNX model and the index of its main graph. The messages stay as they were read.
@@ -16,32 +16,49 @@ pub struct Model {
 }
 
 impl Model {
-    /// Indexes a model.
+    /// Indexes a model; calls of its own functions are replaced by their bodies.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when a value is made twice, used but never made, or depends on itself.
-    pub fn new(proto: ModelProto) -> Result<Self, Error> {
+    /// [`Error::Invalid`] when a value is made twice, used but never made, or depends on itself, and when a tensor holds
+    /// other than its shape says.
+    pub fn new(mut proto: ModelProto) -> Result<Self, Error> {
+        onnx::each_tensor(&mut proto, &mut |t| {
+            let at = || format!("the tensor {:?}", short(t.name()));
+            tensor::check(t).map_err(|fault| Error::Invalid { at: at(), what: fault.to_string() })
+        })?;
+        onnx::functions::inline(&mut proto)?;
         let bad = |at: String, what: String| Err(Error::Invalid { at, what });
         let Some(graph) = &proto.graph else { return bad("the file".into(), "it holds no graph".into()) };
         let opset = proto.opset_import.iter().find(|o| matches!(o.domain(), "" | "ai.onnx")).map_or(1, |o| o.version());
-        let initializers: HashMap<String, usize> =
-            graph.initializer.iter().enumerate().map(|(i, t)| (t.name().to_owned(), i)).collect();
-        let given: HashSet<&str> = (graph.input.iter().map(|v| v.name()))
-            .chain(initializers.keys().map(String::as_str))
-            .chain(graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref()).map(|t| t.name()))
-            .collect();
+        let mut initializers: HashMap<String, usize> = HashMap::new();
+        for (i, tensor) in graph.initializer.iter().enumerate() {
+            let first = initializers.insert(tensor.name().to_owned(), i);
+            if first.and_then(|first| graph.initializer.get(first)).is_some_and(|first| first != tensor) {
+                return bad(format!("the tensor {:?}", short(tensor.name())), "it is stored twice, differently".into());
+            }
+        }
+        let mut given: HashSet<&str> = HashSet::new();
+        if let Some(twice) = graph.input.iter().find(|v| !given.insert(v.name())) {
+            return bad(format!("the input {:?}", short(twice.name())), "it is declared twice".into());
+        }
+        given.extend(initializers.keys().map(String::as_str));
+        given.extend(graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref()).map(|t| t.name()));
         let mut maker = HashMap::new();
         for (i, node) in graph.node.iter().enumerate() {
+            if let Some(a) = node.attribute.iter().find(|a| !a.ref_attr_name().is_empty()) {
+                let what = format!("its attribute {:?} refers to a function's, and it is in none", short(a.name()));
+                return bad(describe(node), what);
+            }
             for output in node.output.iter().filter(|o| !o.is_empty()) {
                 if given.contains(output.as_str()) || maker.insert(output.clone(), i).is_some() {
-                    return bad(describe(node), format!("the value {output:?} is made a second time"));
+                    return bad(describe(node), format!("the value {:?} is made a second time", short(output)));
                 }
             }
         }
         let order = topological(graph, &maker, &given)?;
         for output in &graph.output {
             if !given.contains(output.name()) && !maker.contains_key(output.name()) {
-                return bad(format!("output {:?}", output.name()), "no node makes it".into());
+                return bad(format!("the output {:?}", short(output.name())), "no node makes it".into());
             }
         }
         Ok(Model { order, maker, initializers, opset, proto })
@@ -55,7 +72,7 @@ impl Model {
         Self::new(crate::onnx::read(bytes)?)
     }
 
-    /// The messages, as read.
+    /// The messages: as read, but for calls of the model's own functions.
     pub fn proto(&self) -> &ModelProto {
         &self.proto
     }
@@ -98,9 +115,23 @@ impl Model {
 
     /// Whether some value of the main graph is called `name`.
     pub fn has_value(&self, name: &str) -> bool {
-        self.maker.contains_key(name)
-            || self.initializer(name).is_some()
-            || self.graph().input.iter().any(|i| i.name() == name)
+        self.maker.contains_key(name) || self.initializer(name).is_some() || self.given().any(|n| n == name)
+    }
+
+    /// The values that no node makes: inputs and stored tensors.
+    pub fn given(&self) -> impl Iterator<Item = &str> {
+        let graph = self.graph();
+        let sparse = graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref());
+        graph.input.iter().map(|v| v.name()).chain(graph.initializer.iter().chain(sparse).map(|t| t.name()))
+    }
+
+    /// Every name of a value in the graph and in the subgraphs of its nodes.
+    pub fn names(&self) -> HashSet<&str> {
+        let mut names = HashSet::new();
+        onnx::functions::names(self.graph(), &mut |name| {
+            names.insert(name);
+        });
+        names
     }
 
     /// All values that nodes make, in the order of the nodes.
@@ -131,6 +162,7 @@ pub fn reads(node: &NodeProto) -> Vec<&str> {
 fn captured<'a>(graph: &'a GraphProto, names: &mut Vec<&'a str>) {
     let own: HashSet<&str> = (graph.input.iter().map(|v| v.name()))
         .chain(graph.initializer.iter().map(|t| t.name()))
+        .chain(graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref()).map(|t| t.name()))
         .chain(graph.node.iter().flat_map(|n| n.output.iter().map(String::as_str)))
         .collect();
     let inner = graph.node.iter().flat_map(reads).chain(graph.output.iter().map(|o| o.name()));
@@ -149,7 +181,7 @@ fn topological(graph: &GraphProto, maker: &HashMap<String, usize>, given: &HashS
                 }
                 None if given.contains(name) => {}
                 None => {
-                    let what = format!("it reads {name:?}, which nothing makes");
+                    let what = format!("it reads {:?}, which nothing makes", short(name));
                     return Err(Error::Invalid { at: describe(node), what });
                 }
             }

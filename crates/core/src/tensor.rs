@@ -2,6 +2,7 @@
 
 use crate::error::{Fault, invalid, unsupported};
 use crate::onnx::{TensorProto, tensor_proto::DataLocation};
+use crate::shape::elements;
 use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
 
@@ -96,6 +97,12 @@ impl Tensor {
             DataType::Bfloat16 => values.flat_map(|v| bf16::from_f64(v).to_le_bytes()).collect(),
             DataType::Int64 => values.flat_map(|v| (v as i64).to_le_bytes()).collect(),
             DataType::Int32 => values.flat_map(|v| (v as i32).to_le_bytes()).collect(),
+            DataType::Int16 => values.flat_map(|v| (v as i16).to_le_bytes()).collect(),
+            DataType::Int8 => values.flat_map(|v| (v as i8).to_le_bytes()).collect(),
+            DataType::Uint64 => values.flat_map(|v| (v as u64).to_le_bytes()).collect(),
+            DataType::Uint32 => values.flat_map(|v| (v as u32).to_le_bytes()).collect(),
+            DataType::Uint16 => values.flat_map(|v| (v as u16).to_le_bytes()).collect(),
+            DataType::Uint8 => values.map(|v| v as u8).collect(),
             DataType::Bool => values.map(|v| u8::from(v != 0.0)).collect(),
             other => return unsupported(format!("writing element type {other:?}")),
         };
@@ -107,6 +114,65 @@ impl Tensor {
             ..Default::default()
         })
     }
+}
+
+/// How many bits an element takes in a file; nothing for strings.
+fn bits(dtype: DataType) -> Option<u64> {
+    use DataType::*;
+    match dtype {
+        Undefined | String => None,
+        Uint2 | Int2 => Some(2),
+        Uint4 | Int4 | Float4e2m1 => Some(4),
+        Float6e2m3 | Float6e3m2 => Some(6),
+        Uint8 | Int8 | Bool | Float8e4m3fn | Float8e4m3fnuz | Float8e5m2 | Float8e5m2fnuz | Float8e8m0 => Some(8),
+        Uint16 | Int16 | Float16 | Bfloat16 => Some(16),
+        Float | Int32 | Uint32 => Some(32),
+        Double | Int64 | Uint64 | Complex64 => Some(64),
+        Complex128 => Some(128),
+    }
+}
+
+/// How many bytes the values of a tensor of the file take as raw data.
+///
+/// # Errors
+/// [`Fault::Invalid`] for impossible shapes, [`Fault::Unsupported`] for element types that have no raw data.
+pub fn raw_bytes(proto: &TensorProto) -> Result<u64, Fault> {
+    let count = elements(&dims(proto)?)? as u64;
+    match DataType::try_from(proto.data_type()).ok().and_then(bits) {
+        Some(bits) => Ok((count * bits).div_ceil(8)),
+        None => unsupported(format!("element type {}", proto.data_type())),
+    }
+}
+
+/// Whether a tensor holds as many values as its shape says, as far as its element type is known.
+///
+/// # Errors
+/// [`Fault::Invalid`] if not.
+pub fn check(proto: &TensorProto) -> Result<(), Fault> {
+    let count = elements(&dims(proto)?)?;
+    let raw = proto.raw_data.as_ref().map_or(0, |raw| raw.len());
+    let Ok(dtype) = DataType::try_from(proto.data_type()) else { return Ok(()) };
+    if proto.data_location() == DataLocation::External {
+        return Ok(());
+    }
+    if raw > 0 {
+        return match raw_bytes(proto) {
+            Ok(needed) if needed == raw as u64 => Ok(()),
+            Ok(needed) => invalid(format!("it holds {raw} bytes; its shape {:?} takes {needed}", proto.dims)),
+            Err(_) => Ok(()),
+        };
+    }
+    let held = match dtype {
+        DataType::Float => proto.float_data.len(),
+        DataType::Double => proto.double_data.len(),
+        DataType::Int64 => proto.int64_data.len(),
+        DataType::Uint64 | DataType::Uint32 => proto.uint64_data.len(),
+        DataType::String => proto.string_data.len(),
+        DataType::Undefined | DataType::Complex64 | DataType::Complex128 => return Ok(()),
+        _ if bits(dtype).is_some_and(|bits| bits < 8) => return Ok(()),
+        _ => proto.int32_data.len(),
+    };
+    if held == count { Ok(()) } else { invalid(format!("it holds {held} values; its shape is {:?}", proto.dims)) }
 }
 
 /// The extents of a tensor of the file, checked.

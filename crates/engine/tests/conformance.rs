@@ -119,7 +119,6 @@ const MISSING: &[(&str, &str, &str)] = &[
     ("onnxruntime", "LRN", "cannot read the model"),
 ];
 
-
 #[test]
 fn every_operator_gives_the_same_on_every_engine() {
     let mut wrong = Vec::new();

@@ -132,7 +132,8 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     let graph = Graph::new(model, &shapes);
     let emitted = emit(model, &shapes, &graph, &head, request)?;
     let certificate = emitted.certificate;
-    let outputs = names(model, request.logits);
+    let taken = model.names();
+    let outputs = names(&taken, request.logits);
     let mut wanted: Vec<(Value, &str)> = vec![
         (emitted.map, &outputs.map),
         (emitted.class, &outputs.class),
@@ -146,11 +147,6 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     let infos: Vec<ValueInfoProto> =
         wanted.iter().map(|(v, name)| value_info(name, v.dtype(), &v.dims(), batch.as_deref())).collect();
     let maps = request.target.count();
-    let taken: HashSet<String> = model
-        .values()
-        .map(str::to_owned)
-        .chain(model.graph().initializer.iter().map(|t| t.name().to_owned()))
-        .collect();
     let nodes = graph.finish(&wanted, &taken)?;
     let mut proto = model.proto().clone();
     if let Some(graph) = &mut proto.graph {
@@ -301,10 +297,10 @@ fn emit<'g>(
 }
 
 /// Names for the added outputs that the model does not use itself.
-fn names(model: &Model, logits: bool) -> Outputs {
+fn names(taken: &HashSet<&str>, logits: bool) -> Outputs {
     let free = |name: &str| {
         let mut name = name.to_owned();
-        while model.has_value(&name) {
+        while taken.contains(name.as_str()) {
             name = format!("hirescam_{name}");
         }
         name

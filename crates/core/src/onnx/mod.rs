@@ -1,12 +1,14 @@
 //! Reading and writing ONNX files without loss, on the protobuf messages themselves.
 
+pub(crate) mod functions;
 #[allow(missing_docs, clippy::all)]
 #[rustfmt::skip]
 mod messages;
 
 pub use messages::*;
 
-use crate::Error;
+use crate::error::short;
+use crate::{Error, tensor};
 use bytes::Bytes;
 use prost::Message;
 
@@ -30,40 +32,72 @@ pub fn write(model: &ModelProto) -> Vec<u8> {
     model.encode_to_vec()
 }
 
-/// Brings every externally stored tensor of the graph into the model, through `fetch(location, offset, length)`.
+/// Brings every externally stored tensor into the model, through `fetch(location, offset, length)`.
 ///
 /// # Errors
-/// Those of `fetch`, and [`Error::Invalid`] when an entry is malformed.
+/// Those of `fetch`, and [`Error::Invalid`] when an entry is malformed, or tells of more or fewer bytes than the tensor's
+/// shape and element type make.
 pub fn embed_external(
     model: &mut ModelProto,
-    mut fetch: impl FnMut(&str, u64, Option<u64>) -> Result<Bytes, Error>,
+    mut fetch: impl FnMut(&str, u64, u64) -> Result<Bytes, Error>,
 ) -> Result<(), Error> {
-    let Some(graph) = &mut model.graph else { return Ok(()) };
-    let attributes = graph.node.iter_mut().flat_map(|n| &mut n.attribute).filter_map(|a| a.t.as_mut());
-    for tensor in graph.initializer.iter_mut().chain(attributes) {
+    each_tensor(model, &mut |tensor| {
         if tensor.data_location() != tensor_proto::DataLocation::External {
-            continue;
+            return Ok(());
         }
         let entry = |key: &str| tensor.external_data.iter().find(|e| e.key() == key).map(|e| e.value().to_owned());
-        let bad = |what: String| Error::Invalid { at: format!("external tensor {:?}", tensor.name()), what };
+        let bad = |what: String| Error::Invalid { at: format!("external tensor {:?}", short(tensor.name())), what };
         let number = |key: &str| match entry(key) {
             None => Ok(None),
             Some(text) => text.parse::<u64>().map(Some).map_err(|_| bad(format!("{key} {text:?} is not a number"))),
         };
         let location = entry("location").ok_or_else(|| bad("it has no location".into()))?;
-        let raw = fetch(&location, number("offset")?.unwrap_or(0), number("length")?)?;
-        tensor.raw_data = Some(raw);
+        let needed = tensor::raw_bytes(tensor).map_err(|fault| bad(fault.to_string()))?;
+        if let Some(length) = number("length")?.filter(|&length| length != needed) {
+            return Err(bad(format!("it has {length} bytes; its shape {:?} takes {needed}", tensor.dims)));
+        }
+        tensor.raw_data = Some(fetch(&location, number("offset")?.unwrap_or(0), needed)?);
         tensor.external_data.clear();
         tensor.data_location = None;
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-/// Whether any tensor of the graph is stored outside the file.
-pub fn has_external(model: &ModelProto) -> bool {
-    let Some(graph) = &model.graph else { return false };
-    let attributes = graph.node.iter().flat_map(|n| &n.attribute).filter_map(|a| a.t.as_ref());
-    graph.initializer.iter().chain(attributes).any(|t| t.data_location() == tensor_proto::DataLocation::External)
+/// Calls `visit` with every tensor that a model holds: stored ones, those in attributes, in subgraphs, in functions.
+///
+/// # Errors
+/// The first that `visit` gives.
+pub(crate) fn each_tensor(
+    model: &mut ModelProto,
+    visit: &mut impl FnMut(&mut TensorProto) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let training = model.training_info.iter_mut().flat_map(|t| t.initialization.iter_mut().chain(&mut t.algorithm));
+    for graph in model.graph.iter_mut().chain(training) {
+        in_graph(graph, visit)?;
+    }
+    model.functions.iter_mut().try_for_each(|f| in_nodes(&mut f.node, visit))
+}
+
+fn in_graph(
+    graph: &mut GraphProto,
+    visit: &mut impl FnMut(&mut TensorProto) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let sparse = graph.sparse_initializer.iter_mut().flat_map(|s| s.values.iter_mut().chain(&mut s.indices));
+    graph.initializer.iter_mut().chain(sparse).try_for_each(&mut *visit)?;
+    in_nodes(&mut graph.node, visit)
+}
+
+fn in_nodes(
+    nodes: &mut [NodeProto],
+    visit: &mut impl FnMut(&mut TensorProto) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for a in nodes.iter_mut().flat_map(|n| &mut n.attribute) {
+        let sparse = a.sparse_tensor.iter_mut().chain(&mut a.sparse_tensors);
+        let sparse = sparse.flat_map(|s| s.values.iter_mut().chain(&mut s.indices));
+        a.t.iter_mut().chain(&mut a.tensors).chain(sparse).try_for_each(&mut *visit)?;
+        a.g.iter_mut().chain(&mut a.graphs).try_for_each(|g| in_graph(g, visit))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

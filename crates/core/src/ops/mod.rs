@@ -16,9 +16,9 @@ mod along;
 pub mod arithmetic;
 pub mod constant;
 pub mod convolution;
-pub mod gather;
 pub mod einsum;
 pub mod elementary;
+pub mod gather;
 pub mod linear;
 pub mod list;
 pub mod movement;
@@ -29,8 +29,8 @@ pub mod reduction;
 pub mod resize;
 pub mod selection;
 pub mod slicing;
-mod versions;
 pub mod softmax;
+mod versions;
 pub mod window;
 
 /// What is known of one operator.
