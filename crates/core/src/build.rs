@@ -201,6 +201,18 @@ impl Graph {
         made.into_iter().map(|id| Value { graph: self, id }).collect()
     }
 
+    /// Checks the inputs of a node by its card's shape rule, as derivative rules rely on it. A shape that the rule cannot
+    /// find, so that it is the file's own, is no error.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the inputs do not fit.
+    pub fn check(&self, node: &NodeProto, inputs: &[Option<Value>]) -> Result<(), Error> {
+        match self.infer(node, inputs) {
+            Err(Error::Unsupported { .. }) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The facts of the node's outputs at each batch size.
     fn infer(&self, node: &NodeProto, inputs: &[Option<Value>]) -> Result<Vec<Vec<Fact>>, Error> {
         let inner = self.inner.borrow();

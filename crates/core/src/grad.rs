@@ -116,6 +116,7 @@ fn through<'g>(
         dy,
     };
     let rule = ops::find(node).and_then(|card| card.vjp).ok_or_else(|| no_rule(node, None))?;
+    graph.check(node, &site.x)?;
     rule(&site).map_err(|fault| fault.at(node))
 }
 

@@ -19,6 +19,7 @@ pub mod convolution;
 pub mod einsum;
 pub mod elementary;
 pub mod gather;
+pub mod grid_sample;
 pub mod linear;
 pub mod list;
 pub mod movement;
@@ -287,6 +288,7 @@ const FAMILIES: &[&[Card]] = &[
     gather::CARDS,
     einsum::CARDS,
     elementary::CARDS,
+    grid_sample::CARDS,
     linear::CARDS,
     movement::CARDS,
     normalization::CARDS,

@@ -244,7 +244,8 @@ const RESIZE: Card = Card {
         let samplings = samplings(a, &x.sizes(), &wanted)?;
         let (from, to) = (x.dims(), y.dims());
         let resized = |axis: usize| samplings.iter().any(|s| s.axis == axis);
-        if (0..from.len()).any(|i| if resized(i) { matches!(from[i], Dim::Batch(_)) } else { from[i] != to[i] }) {
+        let fits = |i: usize| if resized(i) { matches!(from[i], Dim::Fixed(_)) } else { from[i] == to[i] };
+        if from.len() != to.len() || !(0..from.len()).all(fits) {
             return unsupported("resizing the batch axis");
         }
         let mut d = s.dy()?.with_rank(y.rank());
@@ -284,21 +285,46 @@ fn cases() -> Vec<super::Case> {
     let none = || floats(&[]);
     let scaled = |scales: &[f64]| case().x(&[1, 2, 4, 5]).absent().fixed(floats(scales));
     let sized = |h: i64, w: i64| case().x(&[1, 2, 4, 5]).absent().absent().list(&[1, 2, h, w]);
+    let cropped = |from: f64, to: f64| {
+        let region = floats(&[0.0, 0.0, from, 0.0, 1.0, 1.0, to, 1.0]);
+        case().x(&[1, 2, 4, 5]).fixed(region).set("coordinate_transformation_mode", "tf_crop_and_resize")
+    };
     let mut all = vec![
         case().x(&[2, 1, 2, 3]).fixed(floats(&[1.0, 1.0, 2.0, 2.0])).opset(10),
         case().x(&[1, 1, 6, 4]).fixed(floats(&[1.0, 1.0, 0.5, 2.0])).set("mode", "linear").opset(10),
         case().x(&[1, 2, 3, 4]).fixed(none()).fixed(none()).list(&[1, 2, 6, 8]).opset(11),
         case().x(&[2, 3, 4]).absent().fixed(floats(&[1.0, 1.0, 2.5])).set("mode", "linear"),
+        case()
+            .x(&[1, 2, 3, 4, 2])
+            .absent()
+            .fixed(floats(&[1.0, 1.0, 2.0, 0.5, 1.5]))
+            .set("mode", "linear")
+            .set("coordinate_transformation_mode", "align_corners"),
+        sized(7, 3).set("mode", "cubic").set("cubic_coeff_a", -0.5f32).set("exclude_outside", 1),
+        sized(3, 2).set("mode", "linear").set("antialias", 1).opset(18),
+        sized(3, 7).set("mode", "cubic").set("antialias", 1).opset(18),
+        sized(2, 3).set("mode", "cubic").set("antialias", 1).set("exclude_outside", 1).opset(19),
+        case().x(&[1, 2, 4, 5]).absent().fixed(floats(&[2.0, 1.5])).set("axes", [3, -2]).opset(18),
+        scaled(&[1.0, 1.0, 1.7, 1.3])
+            .set("mode", "linear")
+            .set("coordinate_transformation_mode", "half_pixel_symmetric")
+            .opset(19),
+        cropped(0.2, 1.1).absent().list(&[1, 2, 6, 8]).set("extrapolation_value", 3.0f32),
+        cropped(0.1, 0.8).fixed(none()).list(&[1, 2, 3, 9]).set("mode", "linear").opset(11),
     ];
+    for policy in ["not_larger", "not_smaller"] {
+        let case = case().x(&[1, 1, 4, 6]).absent().absent().list(&[6, 12]).set("axes", [2, 3]).set("mode", "linear");
+        all.push(case.set("keep_aspect_ratio_policy", policy).opset(18));
+    }
     for coordinates in ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"] {
         for mode in ["linear", "cubic"] {
             let with = |case: super::Case| case.set("mode", mode).set("coordinate_transformation_mode", coordinates);
-            all.extend([with(sized(7, 8)), with(sized(3, 2)), with(scaled(&[1.0, 1.0, 1.5, 0.7]))]);
+            all.extend([with(sized(7, 3)), with(scaled(&[1.0, 1.0, 1.5, 0.6]))]);
         }
         for nearest in ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"] {
             let with =
                 |c: super::Case| c.set("coordinate_transformation_mode", coordinates).set("nearest_mode", nearest);
-            all.extend([with(sized(8, 7)), with(sized(3, 2)), with(scaled(&[1.0, 1.0, 2.0, 0.6]))]);
+            all.extend([with(sized(8, 3)), with(scaled(&[1.0, 1.0, 2.0, 0.6]))]);
         }
     }
     all

@@ -103,6 +103,9 @@ const TOP_K: Card = Card {
             return unsupported("values without their indices");
         }
         let at = x.axis(s.attributes.int("axis", -1))?;
+        if s.y()?.rank() != x.rank() || indices.rank() != x.rank() {
+            return invalid(format!("{} axes for the largest of a value with {}", indices.rank(), x.rank()));
+        }
         Ok(vec![Some(scatter_add(s.full_dy()?, indices, at, x, s.attributes.opset)?), None])
     }),
     layout: Layout::Other,
