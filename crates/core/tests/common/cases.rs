@@ -57,6 +57,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("convtranspose_autopad_same", "auto_pad"),
     ("convtranspose_kernel_shape", "output_shape"),
     ("convtranspose_output_shape", "output_shape"),
+    ("gridsample_bicubic*", "mode cubic"),
     ("maxpool_with_argmax_*", "the Indices output"),
     ("reduce_max_empty_set_bool", "the least of no booleans"),
     (
