@@ -10,7 +10,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
-use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, tensor_proto::DataType};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto, tensor_proto::DataType};
 use tract_onnx::pb::{tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Type};
 use tract_onnx::prelude::*;
 
@@ -206,7 +206,8 @@ fn parse(proto: &ModelProto) -> Result<InferenceModel, Error> {
     if let Some(name) = parsed.unresolved_inputs.first() {
         return Err(refused(&format!("nothing makes the value `{name}`")));
     }
-    let mut missing: Vec<String> = Vec::new();
+    let graph = proto.graph.as_ref();
+    let mut missing: Vec<String> = graph.iter().flat_map(|g| &g.node).filter_map(misread).collect();
     for node in parsed.model.eval_order().map_err(|e| invalid(&e))? {
         let node = parsed.model.node(node);
         let name = node.op.name();
@@ -218,6 +219,13 @@ fn parse(proto: &ModelProto) -> Result<InferenceModel, Error> {
         return Ok(parsed.model);
     }
     Err(Error::Unsupported { engine: NAME, what: missing.join(", ") })
+}
+
+/// What tract would silently compute otherwise than ONNX says: activations whose `alpha` it takes for 1.
+fn misread(node: &NodeProto) -> Option<String> {
+    let alpha = node.attribute.iter().find(|a| a.name == "alpha").filter(|a| a.f != 1.0)?;
+    let known = matches!(&*node.op_type, "Celu" | "Swish");
+    known.then(|| format!("operator {} with alpha {} (node `{}`)", node.op_type, alpha.f, node.name))
 }
 
 /// Makes operators of foreign domains known by their full names: tract looks at the bare name only,

@@ -101,8 +101,8 @@ fn backward(card: &Card, case: &Case) -> (Model, Values) {
 
 /// What an engine cannot run of the operators themselves (not of what we emit): (engine, operator, part of its message).
 const MISSING: &[(&str, &str, &str)] = &[
-    // It leaves out the factor α.
-    ("tract", "Celu", "from the reference"),
+    // tract leaves out α.
+    ("tract", "Celu", "alpha"),
     // An output without axes, an ellipsis in some terms only, axes of 1 that broadcast.
     ("tract", "Einsum", "inf from the reference"),
     ("tract", "Einsum", "cannot read the model"),
@@ -113,8 +113,7 @@ const MISSING: &[(&str, &str, &str)] = &[
     ("tract", "Pad", "mode"),
     // eˣ overflows.
     ("tract", "Softplus", "inf from the reference"),
-    // It leaves out α.
-    ("tract", "Swish", "from the reference"),
+    ("tract", "Swish", "alpha"),
     // Windows over an even number of channels.
     ("onnxruntime", "LRN", "cannot read the model"),
 ];
@@ -128,7 +127,10 @@ fn every_operator_gives_the_same_on_every_engine() {
             for case in (card.cases)() {
                 let (model, values) = forward(card, &case);
                 if let Err(why) = compare(engine.as_ref(), &model, &values) {
-                    match missing(engine.as_ref(), card, &why) {
+                    let known = |(e, op, what): &&(&str, &str, &str)| {
+                        *e == engine.name() && *op == card.name && why.contains(what)
+                    };
+                    match MISSING.iter().find(known) {
                         Some(known) => drop(met.insert(known)),
                         None => wrong.push(format!(
                             "{} {} {:?} opset {}: {why}",

@@ -5,6 +5,7 @@ use crate::labels::Labels;
 use crate::preprocess::Preprocess;
 use hirescam_core::{Model, onnx};
 use sha2::{Digest, Sha256};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 /// A model with the hash of its file and the place it was read from.
@@ -89,12 +90,7 @@ fn text(path: &Path) -> Result<String, Error> {
 }
 
 /// A part of a file of weights in the model's folder. Paths that lead out of it are refused.
-fn external(
-    folder: &Path,
-    location: &str,
-    offset: u64,
-    length: Option<u64>,
-) -> Result<bytes::Bytes, hirescam_core::Error> {
+fn external(folder: &Path, location: &str, offset: u64, length: u64) -> Result<bytes::Bytes, hirescam_core::Error> {
     let refuse = |what: String| hirescam_core::Error::Invalid { at: format!("external data {location:?}"), what };
     if !Path::new(location).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
         return Err(refuse("the path leads out of the model's folder".into()));
@@ -105,14 +101,19 @@ fn external(
     if !inside {
         return Err(refuse("the file is missing, or a link that leads out of the model's folder".into()));
     }
-    let whole: bytes::Bytes = std::fs::read(&path).map_err(|e| refuse(e.to_string()))?.into();
-    let start = usize::try_from(offset).map_err(|e| refuse(e.to_string()))?;
-    let end = match length {
-        Some(n) => usize::try_from(n).ok().and_then(|n| start.checked_add(n)),
-        None => Some(whole.len()),
+    let part = || -> std::io::Result<(Vec<u8>, u64)> {
+        let mut file = std::fs::File::open(&path)?;
+        let size = file.metadata()?.len();
+        let mut bytes = Vec::new();
+        if offset.checked_add(length).is_some_and(|end| end <= size) {
+            file.seek(SeekFrom::Start(offset))?;
+            file.take(length).read_to_end(&mut bytes)?;
+        }
+        Ok((bytes, size))
     };
-    match end {
-        Some(end) if start <= end && end <= whole.len() => Ok(whole.slice(start..end)),
-        _ => Err(refuse(format!("the file has {} bytes, not {length:?} from {offset}", whole.len()))),
+    match part() {
+        Ok((bytes, _)) if bytes.len() as u64 == length => Ok(bytes.into()),
+        Ok((_, size)) => Err(refuse(format!("{length} bytes from {offset} are needed, the file has {size}"))),
+        Err(error) => Err(refuse(error.to_string())),
     }
 }
