@@ -777,15 +777,30 @@ impl<'g> Value<'g> {
             let (values, indices) = self.cast(DataType::Float).top_k(k);
             return (values.cast(self.dtype()), indices);
         }
-        let (mut inputs, mut attributes) = (vec![Some(self)], vec![attribute("axis", -1)]);
-        match self.graph.opset {
-            ..10 => attributes.push(attribute("k", k as i64)),
-            _ => inputs.push(Some(self.graph.ints(&[k as i64]))),
+        // tract has no TopK of the operator sets before 10.
+        if self.graph.opset < 10 {
+            return self.largest_one_by_one(k);
         }
-        match self.graph.emit("TopK", &inputs, attributes, 2).as_slice() {
+        let inputs = [Some(self), Some(self.graph.ints(&[k as i64]))];
+        match self.graph.emit("TopK", &inputs, vec![attribute("axis", -1)], 2).as_slice() {
             [values, indices] => (*values, *indices),
             _ => (self, self),
         }
+    }
+
+    /// The same by an ArgMax for each, which then leaves out what it found.
+    fn largest_one_by_one(self, k: usize) -> (Value<'g>, Value<'g>) {
+        let axis = self.rank().saturating_sub(1);
+        let n = self.sizes().last().copied().unwrap_or(1);
+        let (mut values, mut indices, mut rest) = (Vec::new(), Vec::new(), self);
+        for _ in 0..k {
+            let best = rest.arg_max(axis);
+            let chosen = best.equal(self.iota(n));
+            values.push(chosen.select(self, self.scalar(0.0)).reduce_sum(&[axis], true));
+            indices.push(best);
+            rest = chosen.select(self.scalar(f64::from(f32::MIN)), rest);
+        }
+        (Value::concat(&values, axis).unwrap_or(self), Value::concat(&indices, axis).unwrap_or(self))
     }
 
     /// `self[indices]` along `axis`.

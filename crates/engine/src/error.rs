@@ -13,7 +13,7 @@ pub enum Error {
         reason: String,
     },
     /// The model asks for something the engine does not have: take another engine.
-    #[error("{engine} does not support {what}")]
+    #[error("{engine} does not support {what}; another engine may")]
     Unsupported {
         /// The engine that refused.
         engine: &'static str,

@@ -221,11 +221,15 @@ fn parse(proto: &ModelProto) -> Result<InferenceModel, Error> {
     Err(Error::Unsupported { engine: NAME, what: missing.join(", ") })
 }
 
-/// What tract would silently compute otherwise than ONNX says: activations whose `alpha` it takes for 1.
+/// What tract would silently compute otherwise than ONNX says: it takes some attributes for their defaults.
 fn misread(node: &NodeProto) -> Option<String> {
-    let alpha = node.attribute.iter().find(|a| a.name == "alpha").filter(|a| a.f != 1.0)?;
-    let known = matches!(&*node.op_type, "Celu" | "Swish");
-    known.then(|| format!("operator {} with alpha {} (node `{}`)", node.op_type, alpha.f, node.name))
+    let attribute = |name: &str| node.attribute.iter().find(|a| a.name == name);
+    let setting = match &*node.op_type {
+        "Celu" | "Swish" => attribute("alpha").filter(|a| a.f != 1.0).map(|a| format!("alpha {}", a.f)),
+        "SpaceToDepth" => attribute("mode").filter(|a| a.s != b"DCR").map(|_| "another mode than DCR".into()),
+        _ => None,
+    };
+    setting.map(|setting| format!("operator {} with {setting} (node `{}`)", node.op_type, node.name))
 }
 
 /// Makes operators of foreign domains known by their full names: tract looks at the bare name only,
