@@ -22,6 +22,10 @@ pub struct What {
     /// The K best classes of each image
     #[arg(long, value_name = "K", conflicts_with = "classes")]
     pub top: Option<usize>,
+    /// What is explained, in one word: top:5, class:cat, all, contrast:cat,dog, element:0,3,17, sum:1,10:20,:, …;
+    /// docs/targets.md lists them
+    #[arg(long, conflicts_with_all = ["classes", "top"])]
+    pub target: Option<String>,
     /// The method: hirescam, gradcam, layercam, …; docs/methods.md lists them
     #[arg(long, default_value = "hirescam")]
     pub method: String,
@@ -52,9 +56,12 @@ impl What {
             Some(path) => Some(Labels::open(path).map_err(hirescam::Error::from)?),
             None => file.labels()?,
         };
-        let target = match (&self.classes[..], self.top) {
-            ([], top) => Target::Top(top.unwrap_or(1)),
-            (classes, _) => {
+        let target = match (&self.target, &self.classes[..], self.top) {
+            (Some(text), ..) => {
+                Target::parse(text, |name| class(name, labels.as_ref()).map_err(|error| error.to_string()))?
+            }
+            (None, [], top) => Target::Top(top.unwrap_or(1)),
+            (None, classes, _) => {
                 Target::Classes(classes.iter().map(|c| class(c, labels.as_ref())).collect::<Result<_, _>>()?)
             }
         };

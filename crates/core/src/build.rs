@@ -164,6 +164,21 @@ impl Graph {
         Value { graph: self, id: inner.values.len() - 1 }
     }
 
+    /// An input that is added to the model.
+    pub fn input(&self, name: &str, dtype: DataType, dims: &[Dim]) -> Value<'_> {
+        let at = |batch: &usize| {
+            let extent = |d: &Dim| match d {
+                Dim::Fixed(n) => *n,
+                Dim::Batch(times) => times * batch,
+            };
+            Fact::new(dtype, dims.iter().map(extent).collect::<Vec<_>>())
+        };
+        let facts = Some(self.batches.iter().map(at).collect());
+        let mut inner = self.inner.borrow_mut();
+        inner.values.push(Entry { facts, name: Some(name.to_owned()) });
+        Value { graph: self, id: inner.values.len() - 1 }
+    }
+
     /// A list of int64.
     pub fn ints(&self, values: &[i64]) -> Value<'_> {
         self.constant(Tensor::ints(values))

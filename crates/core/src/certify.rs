@@ -7,7 +7,7 @@
 //! - otherwise: where g is 0 the map is 0, and nothing more.
 
 use crate::error::describe;
-use crate::graph::{Attributes, reads};
+use crate::graph::{Attributes, reads, standard};
 use crate::head::{Head, shape_only};
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Linearity};
@@ -144,7 +144,7 @@ pub fn can_be_negative(model: &Model, shapes: &Shapes, value: &str) -> bool {
             (None, Some(min)) => stored(min),
             (None, None) => false,
         };
-        let made = match node.op_type() {
+        let made = match standard(node) {
             "Relu" | "Sigmoid" | "HardSigmoid" | "Softmax" | "Softplus" | "Exp" | "Abs" | "Sqrt" => true,
             "Clip" if clipped() => true,
             "Identity" | "Dropout" | "Cast" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool"
@@ -155,21 +155,21 @@ pub fn can_be_negative(model: &Model, shapes: &Shapes, value: &str) -> bool {
             "Add" | "Mul" | "Sum" | "Max" | "Min" | "Mean" | "Concat" => node.input.iter().all(is),
             _ => false,
         };
-        if made && node.domain().is_empty() {
+        if made {
             positive.extend(node.output.iter().map(String::as_str));
         }
     }
     !positive.contains(value) && !stored(value)
 }
 
-/// b = h(0) for every class: the scores of a head without any activation.
+/// b = h(0) for every logit, in row-major order: the scores of a head without any activation.
 ///
 /// # Errors
 /// [`Error::Unsupported`] when a node of the head cannot be evaluated, [`Error::Argument`] when the layer is too large.
 pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Error> {
     let zeros = layer_tensor(shapes, head, |_| 0.0)?;
     let logits = scores(model, shapes, head, zeros)?;
-    Ok(logits.into_iter().take(head.score.classes).collect())
+    Ok(logits.into_iter().take(head.score.entries()).collect())
 }
 
 /// Whether the scores stay the same when the activation is scaled, as with a LayerNorm right after the layer: then
@@ -188,13 +188,16 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
     if !head.path.iter().any(|i| ratio(i) == Some(true)) {
         return Ok(false);
     }
-    // A fixed, irregular sequence in (0, 1): multiples of the golden ratio, modulo 1.
-    let value = |i: usize| (i as f64 * 0.618_033_988_749_895).fract();
-    let once = scores(model, shapes, head, layer_tensor(shapes, head, value)?)?;
-    let twice = scores(model, shapes, head, layer_tensor(shapes, head, |i| 2.0 * value(i))?)?;
+    let once = scores(model, shapes, head, made_up(shapes, head, 1.0)?)?;
+    let twice = scores(model, shapes, head, made_up(shapes, head, 2.0)?)?;
     let largest = once.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let change = once.iter().zip(&twice).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
     Ok(change <= 1e-3 * largest)
+}
+
+/// A made-up activation, `times` a fixed, irregular sequence in (0, 1): multiples of the golden ratio, modulo 1.
+pub(crate) fn made_up(shapes: &Shapes, head: &Head, times: f64) -> Result<Tensor, Error> {
+    layer_tensor(shapes, head, |i| times * (i as f64 * 0.618_033_988_749_895).fract())
 }
 
 fn layer_tensor(shapes: &Shapes, head: &Head, value: impl Fn(usize) -> f64) -> Result<Tensor, Error> {
@@ -208,7 +211,8 @@ fn layer_tensor(shapes: &Shapes, head: &Head, value: impl Fn(usize) -> f64) -> R
     Ok(Tensor::new(fact.dtype, &fact.shape, values)?)
 }
 
-fn scores(model: &Model, shapes: &Shapes, head: &Head, activation: Tensor) -> Result<Vec<f64>, Error> {
+/// The logits of an activation, one image's after the other.
+pub(crate) fn scores(model: &Model, shapes: &Shapes, head: &Head, activation: Tensor) -> Result<Vec<f64>, Error> {
     let mut known = HashMap::from([(head.layer.clone(), activation)]);
     if let Some((_, facts)) = shapes.probes.first() {
         for node in head.path.iter().filter_map(|&i| model.graph().node.get(i)) {

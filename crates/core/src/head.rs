@@ -9,17 +9,33 @@ use crate::tensor::is_float;
 use crate::{Error, Model};
 use std::collections::{HashMap, HashSet};
 
-/// The score that is explained: one entry of `logits` for each class.
+/// The scores that can be explained: the entries of `logits`.
 #[derive(Clone, Debug)]
 pub struct Score {
-    /// The model's output that it belongs to.
+    /// The model's output that they belong to.
     pub output: String,
-    /// The value whose entries are the class scores: the output, or what went into its final activation.
+    /// The value whose entries are the scores: the output, or what went into its final activation.
     pub logits: String,
+    /// The extents of one image's scores: `[classes]`, or all of a dense output, as `[classes, height, width]`.
+    pub dims: Vec<usize>,
+    /// Which of `dims` counts classes. Of dense outputs it is the axis of a final Softmax, else the channels.
+    pub class_axis: usize,
     /// The number of classes.
     pub classes: usize,
     /// The final activation that was walked back through: its operator, if there was one.
     pub activation: Option<String>,
+}
+
+impl Score {
+    /// Whether there are more scores than one a class.
+    pub fn is_dense(&self) -> bool {
+        self.dims.len() > 1
+    }
+
+    /// How many scores each image has.
+    pub fn entries(&self) -> usize {
+        self.dims.iter().product()
+    }
 }
 
 /// What lies between a target layer and the score.
@@ -43,8 +59,8 @@ pub struct Head {
 const FINAL: &[&str] = &["Softmax", "LogSoftmax", "Sigmoid"];
 /// More renaming nodes than this do not come between a final activation and the output.
 const MOST_RENAMINGS: usize = 100;
-/// An output of more numbers an image than this is no list of classes.
-const MOST_CLASSES: usize = 1 << 24;
+/// An output of more numbers an image than this is not explained.
+const MOST_SCORES: usize = 1 << 24;
 
 /// The input that carries the image: the first of rank 3 or more, else the first.
 ///
@@ -56,12 +72,12 @@ pub fn image_input(model: &Model) -> Result<&ValueInfoProto, Error> {
         .ok_or_else(|| Error::Invalid { at: "the file".into(), what: "the network has no input".into() })
 }
 
-/// The score of the output `output`, or of the one that looks most like class scores.
+/// The scores of the output `output`, or of the one that looks most like class scores.
 ///
 /// With `keep` the output is taken as it is; otherwise a final Softmax, LogSoftmax or Sigmoid is walked back through.
 ///
 /// # Errors
-/// [`Error::NotFound`] for an unknown output, [`Error::Argument`] when no output holds one score a class.
+/// [`Error::NotFound`] for an unknown output, [`Error::Argument`] when no output holds scores.
 pub fn score(model: &Model, shapes: &Shapes, output: Option<&str>, keep: bool) -> Result<Score, Error> {
     let names: Vec<&str> = model.graph().output.iter().map(|o| o.name()).collect();
     let candidates: Vec<&str> = match output {
@@ -76,12 +92,13 @@ pub fn score(model: &Model, shapes: &Shapes, output: Option<&str>, keep: bool) -
         None => names.clone(),
     };
     let scores: Vec<Score> = candidates.iter().filter_map(|name| score_of(model, shapes, name, keep)).collect();
-    // Among several outputs, the one that ends in a probability is the class score: a detector's boxes do not.
-    let best = scores.iter().find(|s| s.activation.is_some()).or(scores.first());
-    best.cloned().ok_or_else(|| {
+    // Among several outputs, one score a class comes before dense scores, and what ends in a probability before what
+    // does not, as a detector's boxes.
+    let best = scores.into_iter().min_by_key(|s| (s.is_dense(), s.activation.is_none()));
+    best.ok_or_else(|| {
         let shown = |name: &&str| format!("{name:?} {}", shapes.dims(name).map_or("of unknown shape".into(), |d| show(&d)));
         Error::Argument(format!(
-            "no output holds one score a class ([N, classes]): {}. Networks with dense outputs (segmentation, detection) cannot be explained yet",
+            "no output holds scores, that is, floating-point numbers for each image ([N, classes], [N, classes, height, width] …): {}",
             candidates.iter().map(shown).collect::<Vec<_>>().join(", ")
         ))
     })
@@ -97,28 +114,36 @@ pub fn show(dims: &[Dim]) -> String {
     format!("[{}]", dims.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
-/// How many classes a value of the extents `dims` scores, if it scores classes: `[N, K]`, `[N, K, 1, 1]`, `[N]`.
-fn classes(dims: &[Dim]) -> Option<usize> {
-    match dims {
-        [Dim::Batch(1)] | [Dim::Fixed(1)] => Some(1),
-        [Dim::Batch(1) | Dim::Fixed(_), rest @ ..] => {
-            let sizes: Option<Vec<usize>> =
-                rest.iter().map(|d| if let Dim::Fixed(n) = d { Some(*n) } else { None }).collect();
-            let sizes = sizes?;
-            (sizes.iter().filter(|&&n| n != 1).count() <= 1)
-                .then(|| sizes.iter().product())
-                .filter(|k| (1..=MOST_CLASSES).contains(k))
-        }
-        _ => None,
+/// The extents of one image's scores in a value of the extents `dims`: `[K]` of `[N, K]`, `[N, K, 1, 1]` and `[N]`, all
+/// after the batch of anything else.
+fn extents(dims: &[Dim]) -> Option<Vec<usize>> {
+    let (first, rest) = dims.split_first()?;
+    let batch = matches!(first, Dim::Batch(1)) || (matches!(first, Dim::Fixed(_)) && !rest.is_empty());
+    let fixed = |d: &Dim| if let Dim::Fixed(n) = d { Some(*n) } else { None };
+    let sizes: Vec<usize> = rest.iter().map(fixed).collect::<Option<_>>()?;
+    let count = sizes.iter().try_fold(1usize, |p, &n| p.checked_mul(n))?;
+    if !(batch || *first == Dim::Fixed(1)) || !(1..=MOST_SCORES).contains(&count) {
+        return None;
     }
+    let list = sizes.iter().filter(|&&n| n != 1).count() <= 1;
+    Some(if list { vec![count] } else { sizes })
 }
 
 fn score_of(model: &Model, shapes: &Shapes, output: &str, keep: bool) -> Option<Score> {
-    let count = classes(&shapes.dims(output)?)?;
+    let extents_of = |value: &str| extents(&shapes.dims(value)?);
+    let dims = extents_of(output)?;
     if !is_float(shapes.dtype(output)?) {
         return None;
     }
-    let plain = Score { output: output.to_owned(), logits: output.to_owned(), classes: count, activation: None };
+    let score = |logits: &str, class_axis: usize, activation: Option<&str>| Score {
+        output: output.to_owned(),
+        logits: logits.to_owned(),
+        class_axis,
+        classes: dims.get(class_axis).copied().unwrap_or(1),
+        activation: activation.map(str::to_owned),
+        dims: dims.clone(),
+    };
+    let plain = score(output, class_axis(model, shapes, output, &dims), None);
     if keep {
         return Some(plain);
     }
@@ -127,17 +152,16 @@ fn score_of(model: &Model, shapes: &Shapes, output: &str, keep: bool) -> Option<
     for _ in 0..MOST_RENAMINGS {
         let Some((node, input)) = model.maker(at).and_then(|n| Some((n, n.input.first()?))) else { break };
         let op = standard(node);
+        let same = extents_of(input).as_ref() == Some(&dims);
         if FINAL.contains(&op) {
-            let over_classes = op == "Sigmoid" || sums_over_classes(model, shapes, node, input);
-            let logits = over_classes && shapes.dims(input).and_then(|d| classes(&d)) == Some(count);
-            return Some(if logits {
-                Score { logits: input.clone(), activation: Some(op.to_owned()), ..plain }
-            } else {
-                plain
-            });
+            let axis = match op {
+                "Sigmoid" => Some(class_axis(model, shapes, input, &dims)),
+                _ => normalised(model, shapes, node, input, &dims),
+            };
+            return Some(axis.filter(|_| same).map_or(plain, |axis| score(input, axis, Some(op))));
         }
         let renames = matches!(op, "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Cast" | "Dropout");
-        if !renames || shapes.dims(input).and_then(|d| classes(&d)) != Some(count) {
+        if !renames || !same {
             break;
         }
         at = input;
@@ -145,14 +169,29 @@ fn score_of(model: &Model, shapes: &Shapes, output: &str, keep: bool) -> Option<
     Some(plain)
 }
 
-/// Whether a softmax normalises over the axis that counts the classes.
-fn sums_over_classes(model: &Model, shapes: &Shapes, node: &NodeProto, input: &str) -> bool {
-    let Some(dims) = shapes.dims(input) else { return false };
+/// Which of the extents `dims` of one image's scores a softmax normalises, if it is one of them.
+fn normalised(model: &Model, shapes: &Shapes, node: &NodeProto, input: &str, dims: &[usize]) -> Option<usize> {
+    let all = shapes.dims(input)?;
     let a = Attributes { node, opset: model.opset() };
-    let axis = crate::graph::axis(a.int("axis", if model.opset() >= 13 { -1 } else { 1 }), dims.len());
-    let Ok(axis) = axis else { return false };
-    let at_axis = dims.get(axis).map_or(0, |d| d.per_image());
-    axis > 0 && (model.opset() < 13 || Some(at_axis) == classes(&dims))
+    let axis = crate::graph::axis(a.int("axis", if model.opset() >= 13 { -1 } else { 1 }), all.len()).ok()?;
+    let sizes: Vec<usize> = all.iter().skip(axis).map(|d| d.per_image()).collect();
+    // Up to operator set 12 all axes from this one on are normalised together.
+    let together = if model.opset() < 13 { sizes.iter().product() } else { sizes.first().copied()? };
+    match dims {
+        [classes] => (axis > 0 && together == *classes).then_some(0),
+        _ => axis.checked_sub(1).filter(|&a| dims.get(a) == Some(&together)),
+    }
+}
+
+/// Which of the extents `dims` of one image's scores counts classes: the channels where that is known, of tables of
+/// boxes the last.
+fn class_axis(model: &Model, shapes: &Shapes, value: &str, dims: &[usize]) -> usize {
+    let first = model.maker(value).and_then(ops::find).is_some_and(|c| c.layout == Layout::ChannelsFirst);
+    match dims.len() {
+        0 | 1 => 0,
+        2 if !first => 1,
+        _ => channel_axes(model, shapes).get(value).map_or(0, |a| a.saturating_sub(1)),
+    }
 }
 
 /// Cuts the model between `layer` and `score`.

@@ -64,7 +64,7 @@ pub enum Error {
 pub struct Options {
     /// The target layer; the recommended one when none is named.
     pub layer: Option<String>,
-    /// The classes.
+    /// What is explained: the best class of each image when nothing else is said.
     pub target: Target,
     /// The method: a name in [`cam::METHODS`].
     pub method: String,
@@ -150,7 +150,13 @@ impl Explainer {
         };
         let request = Request { logits: true, ..request(file, options, preprocess.as_ref())? };
         let explaining = cam::attach(&file.model, &request)?;
-        if let Some(labels) = &labels {
+        if let Some(input) = &explaining.input {
+            return Err(Error::Argument(format!(
+                "the target {} takes the input {input:?} with each image: compile the model and run it in an engine",
+                request.target
+            )));
+        }
+        if let Some(labels) = labels.as_ref().filter(|_| !explaining.head.score.is_dense()) {
             labels.check(explaining.head.score.classes)?;
         }
         let bytes = onnx::write(&explaining.model);
@@ -162,6 +168,7 @@ impl Explainer {
         let sizes: Vec<Option<usize>> = explaining.image_dims.iter().map(|d| Some(d.per_image())).collect();
         let shared = Shared {
             method: request.method,
+            target: request.target,
             layer: explaining.head.layer.clone(),
             output: explaining.head.score.output.clone(),
             activation: explaining.head.score.activation.clone(),
@@ -259,7 +266,7 @@ impl Explainer {
         };
         let (map, class, score) =
             (find(&names.map)?.to_f32(), find(&names.class)?.to_i64(), find(&names.score)?.to_f32());
-        let logits = find(names.logits.as_deref().unwrap_or_default())?.to_f32();
+        let logits = names.logits.as_deref().map(find).transpose()?.map(Array::to_f32);
         let m = self.explaining.maps;
         let mut all = Vec::new();
         for (n, image_map) in map.axis_iter(Axis(0)).enumerate() {
@@ -269,12 +276,9 @@ impl Explainer {
                 let at = n * m + i;
                 let class = class.iter().nth(at).and_then(|&c| usize::try_from(c).ok()).unwrap_or(0);
                 let score = score.iter().nth(at).copied().map_or(f64::NAN, f64::from);
-                let row = logits
-                    .axis_iter(Axis(0))
-                    .nth(n)
-                    .map(|r| r.iter().copied().map(f64::from).collect())
-                    .unwrap_or_default();
-                let bias = self.explaining.bias.as_ref().and_then(|b| b.get(class)).copied();
+                let row = logits.as_ref().and_then(|l| l.axis_iter(Axis(0)).nth(n));
+                let row = row.map(|r| r.iter().copied().map(f64::from).collect()).unwrap_or_default();
+                let bias = self.explaining.b(class);
                 let photo = photo.map(|(p, view)| (p.clone(), view));
                 of_image.push(Explanation::new(self.shared.clone(), map, class, score, row, bias, photo));
             }

@@ -6,7 +6,7 @@ use crate::labels::Labels;
 use crate::overlay::{Style, overlay};
 use crate::photo::Photo;
 use crate::preprocess::Rect;
-use hirescam_core::cam::Method;
+use hirescam_core::cam::{Method, Target};
 use hirescam_core::certify::{Certificate, Verdict};
 use image::RgbImage;
 use ndarray::{ArrayD, Ix2};
@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub struct Shared {
     /// The method.
     pub method: &'static Method,
+    /// What is explained.
+    pub target: Target,
     /// The target layer.
     pub layer: String,
     /// The model's output.
@@ -43,12 +45,12 @@ pub struct Shared {
 pub struct Explanation {
     /// The raw map: signed, at the layer's resolution, in units of the score.
     pub map: ArrayD<f32>,
-    /// The class.
+    /// The class; of several that of the largest weight, of a part of a dense output the first.
     pub class: usize,
-    /// Its score: the logit, or the output itself where that was asked for.
+    /// What the target makes of the scores: the logit of the class, or the output itself where that was asked for.
     pub score: f64,
     /// The class's probability: Sigmoid of the score where the network ends in one or has one score only, else its
-    /// share in the softmax over all scores.
+    /// share in the softmax over all scores. NaN where the target is not one class.
     pub probability: f64,
     /// Σ map, in f64.
     pub sum: f64,
@@ -73,21 +75,24 @@ impl Explanation {
         photo: Option<(Photo, Rect)>,
     ) -> Self {
         let sum: f64 = map.iter().copied().map(f64::from).sum();
+        let total = sum / shared.certificate.scale as f64;
         let bias = match shared.certificate.verdict {
-            Verdict::Exact => bias.or(Some(score - sum)),
-            Verdict::LocallyLinear => Some(score - sum),
-            Verdict::SumOnly => bias.or(Some(score - sum)),
+            Verdict::Exact | Verdict::SumOnly => bias.or(Some(score - total)),
+            Verdict::LocallyLinear => Some(score - total),
             Verdict::GradientOnly | Verdict::Unproven => None,
         };
         let logit = logits.get(class).copied().unwrap_or(score);
+        let whole = shared.target.is_class() && !logits.is_empty();
         let single = logits.len() == 1 || shared.activation.as_deref() == Some("Sigmoid");
-        let probability = if single {
+        let probability = if !whole {
+            f64::NAN
+        } else if single {
             1.0 / (1.0 + (-logit).exp())
         } else {
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             (logit - max).exp() / logits.iter().map(|l| (l - max).exp()).sum::<f64>()
         };
-        let residual = score - sum / shared.certificate.scale as f64 - bias.unwrap_or(0.0);
+        let residual = score - total - bias.unwrap_or(0.0);
         Explanation { map, class, score, probability, sum, bias, residual, shared, photo }
     }
 
@@ -101,9 +106,13 @@ impl Explanation {
         self.shared.labels.as_ref().and_then(|l| l.get(self.class))
     }
 
-    /// The label, or `class 3`.
+    /// What the map is about: the label, or `class 3`; `cat − dog` for a contrast.
     pub fn name(&self) -> String {
-        self.label().map_or(format!("class {}", self.class), str::to_owned)
+        let name = |class: usize| {
+            let label = self.shared.labels.as_ref().and_then(|l| l.get(class));
+            label.map_or(format!("class {class}"), str::to_owned)
+        };
+        self.shared.target.describe(self.class, name)
     }
 
     /// The map as a heatmap, for 2-D images: nothing rectified, normalised or resized yet.

@@ -156,6 +156,7 @@ impl Explain {
             "layer": e.shared.layer,
             "output": e.shared.output,
             "final_activation": e.shared.activation,
+            "target": e.shared.target.to_string(),
             "class": e.class,
             "label": e.label(),
             "score": e.score,
@@ -201,13 +202,12 @@ fn unique(path: &Path, taken: &mut HashSet<String>) -> String {
 }
 
 fn summary(e: &Explanation, path: &Path, record: &Value) -> String {
-    let mut text = format!(
-        "{}: {} (score {:.4}, probability {:.1} %)\n",
-        path.display(),
-        e.name(),
-        e.score,
-        100.0 * e.probability
-    );
+    // Only classes have one.
+    let probability = match e.probability.is_nan() {
+        true => String::new(),
+        false => format!(", probability {:.1} %", 100.0 * e.probability),
+    };
+    let mut text = format!("{}: {} (score {:.4}{probability})\n", path.display(), e.name(), e.score);
     text += &format!("  {} at {}\n", e.shared.method.title, e.shared.layer);
     for line in e.in_words() {
         text += &format!("  {line}\n");

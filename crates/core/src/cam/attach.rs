@@ -1,6 +1,7 @@
 //! Attaching a map to a model.
 
-use super::{Method, Site, hirescam, judge};
+use super::pick::Logits;
+use super::{Method, Site, Target, constant, hirescam, judge};
 use crate::build::{Graph, OLDEST_OPSET, Value};
 use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
 use crate::head::{self, Head, Score};
@@ -10,34 +11,15 @@ use crate::onnx::{
 };
 use crate::shape::{Dim, Shapes, batch_name};
 use crate::tensor::DataType;
-use crate::{Error, Model, Tensor, grad};
+use crate::{Error, Model, grad};
 use std::collections::HashSet;
-
-/// Which classes to explain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// The `k` best classes of each image, chosen inside the graph.
-    Top(usize),
-    /// These classes.
-    Classes(Vec<usize>),
-}
-
-impl Target {
-    /// How many maps each image gets.
-    pub fn count(&self) -> usize {
-        match self {
-            Target::Top(k) => *k,
-            Target::Classes(classes) => classes.len(),
-        }
-    }
-}
 
 /// What to attach.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The target layer; the recommended one when none is named.
     pub layer: Option<String>,
-    /// The classes.
+    /// What is explained.
     pub target: Target,
     /// The method.
     pub method: &'static Method,
@@ -49,7 +31,7 @@ pub struct Request {
     pub channels: Option<i64>,
     /// The image's whole shape, where the file leaves extents open.
     pub image_shape: Option<Vec<usize>>,
-    /// Whether the logits become an output too.
+    /// Whether the logits become an output too, where they are one a class.
     pub logits: bool,
 }
 
@@ -71,15 +53,16 @@ impl Default for Request {
 /// The names of the outputs that were added.
 #[derive(Clone, Debug)]
 pub struct Outputs {
-    /// The map, `[N, …]`, or `[N, M, …]` for M classes.
+    /// The map, `[N, …]`, or `[N, M, …]` for M maps.
     pub map: String,
-    /// The class, int64 `[N]` or `[N, M]`.
+    /// The class, int64 `[N]` or `[N, M]`: of a weighted sum that of the largest weight, of a part of a dense output the
+    /// first.
     pub class: String,
     /// The score, `[N]` or `[N, M]`.
     pub score: String,
     /// What has to be added to Σ map to give the score, `[N]` or `[N, M]`.
     pub b: String,
-    /// The logits `[N, K]`, where they were asked for.
+    /// The logits `[N, K]`, where they were asked for and are one a class.
     pub logits: Option<String>,
 }
 
@@ -90,6 +73,8 @@ pub struct Explaining {
     pub model: ModelProto,
     /// The names of the added outputs.
     pub outputs: Outputs,
+    /// The name of the added input, for targets that come with each image.
+    pub input: Option<String>,
     /// What was cut.
     pub head: Head,
     /// What is proven.
@@ -102,15 +87,24 @@ pub struct Explaining {
     pub free_batch: bool,
     /// How many maps each image gets.
     pub maps: usize,
-    /// b of each class, where it is the same for every image and could be evaluated beforehand.
+    /// What is explained.
+    pub target: Target,
+    /// b of each logit, in row-major order, where it is the same for every image and could be evaluated beforehand.
     pub bias: Option<Vec<f64>>,
+}
+
+impl Explaining {
+    /// b of a map of the class `class`, where it is the same for every image and could be evaluated beforehand.
+    pub fn b(&self, class: usize) -> Option<f64> {
+        self.target.bias(self.bias.as_deref()?, &self.head.score, class)
+    }
 }
 
 /// Attaches the map that `request` asks for to `model`.
 ///
 /// # Errors
-/// Those of [`Shapes::infer`], [`head::score`], [`head::cut`] and [`grad::vjp`]; [`Error::Argument`] for classes that
-/// do not exist.
+/// Those of [`Shapes::infer`], [`head::score`], [`Target::check`], [`head::cut`] and [`grad::vjp`]; [`Error::Argument`]
+/// for too many maps.
 pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     if model.opset() < OLDEST_OPSET {
         return Err(Error::Unsupported {
@@ -122,7 +116,7 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     let image = head::image_input(model)?;
     let shapes = Shapes::infer(model, image.name(), request.image_shape.as_deref())?;
     let score = head::score(model, &shapes, request.output.as_deref(), request.keep_activation)?;
-    check_target(&request.target, &score)?;
+    request.target.check(&score)?;
     let layer = match &request.layer {
         Some(layer) => layer.clone(),
         None if request.method.at_image => image.name().to_owned(),
@@ -130,32 +124,60 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     };
     let head = head::cut(model, &shapes, &layer, &score, request.channels)?;
     let graph = Graph::new(model, &shapes);
-    let emitted = emit(model, &shapes, &graph, &head, request)?;
+    let raw = graph.value(&head.score.logits)?;
+    let batch = graph.value(&head.layer)?.dims().first().copied().unwrap_or(Dim::Fixed(1));
+    // Names that neither the model nor what is added to it uses yet.
+    let (taken, mut added) = (model.names(), HashSet::new());
+    let mut free = |name: &str| {
+        let mut name = name.to_owned();
+        while taken.contains(name.as_str()) || !added.insert(name.clone()) {
+            name = format!("hirescam_{name}");
+        }
+        name
+    };
+    let after_batch =
+        |extents: &[usize]| -> Vec<Dim> { [batch].into_iter().chain(extents.iter().map(|&n| Dim::Fixed(n))).collect() };
+    let input = match &request.target {
+        Target::Given(1) => Some((free("class"), DataType::Int64, vec![batch])),
+        Target::Given(m) => Some((free("class"), DataType::Int64, after_batch(&[*m]))),
+        Target::Seed => Some((free("seed"), raw.dtype(), after_batch(&head.score.dims))),
+        _ => None,
+    };
+    let outputs = Outputs {
+        map: free("map"),
+        class: free("class"),
+        score: free("score"),
+        b: free("b"),
+        logits: (request.logits && !head.score.is_dense()).then(|| free("hirescam_logits")),
+    };
+    let given = input.as_ref().map(|(name, dtype, dims)| graph.input(name, *dtype, dims));
+    let logits = Logits::new(raw, batch, &head.score, given);
+    let emitted = emit(model, &shapes, &head, request, &logits)?;
     let certificate = emitted.certificate;
-    let taken = model.names();
-    let outputs = names(&taken, request.logits);
     let mut wanted: Vec<(Value, &str)> = vec![
         (emitted.map, &outputs.map),
         (emitted.class, &outputs.class),
         (emitted.score, &outputs.score),
         (emitted.b, &outputs.b),
     ];
-    if let Some(logits) = &outputs.logits {
-        wanted.push((emitted.logits, logits));
+    if let Some(name) = &outputs.logits {
+        wanted.push((logits.flat, name));
     }
     let batch = batch_name(image);
     let infos: Vec<ValueInfoProto> =
         wanted.iter().map(|(v, name)| value_info(name, v.dtype(), &v.dims(), batch.as_deref())).collect();
-    let maps = request.target.count();
+    let given = input.as_ref().map(|(name, dtype, dims)| value_info(name, *dtype, dims, batch.as_deref()));
     let nodes = graph.finish(&wanted, &taken)?;
     let mut proto = model.proto().clone();
     if let Some(graph) = &mut proto.graph {
         graph.node.extend(nodes);
+        graph.input.extend(given);
         graph.output.extend(infos);
     }
     for (key, value) in [
         ("hirescam.version", env!("CARGO_PKG_VERSION").to_owned()),
         ("hirescam.method", request.method.name.to_owned()),
+        ("hirescam.target", request.target.to_string()),
         ("hirescam.layer", head.layer.clone()),
         ("hirescam.score", head.score.logits.clone()),
         ("hirescam.verdict", certificate.verdict.to_string()),
@@ -176,30 +198,12 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
         image: image.name().to_owned(),
         image_dims: shapes.dims(image.name()).unwrap_or_default(),
         free_batch: shapes.free_batch(),
-        maps,
+        maps: request.target.maps(&head.score),
+        target: request.target.clone(),
+        input: input.map(|(name, ..)| name),
         bias: emitted.bias,
         head,
     })
-}
-
-fn check_target(target: &Target, score: &Score) -> Result<(), Error> {
-    let of = format!("the network has {} ({:?})", plural(score.classes, "class", "classes"), score.output);
-    match target {
-        Target::Top(0) => Err(Error::Argument("no class is asked for".into())),
-        Target::Top(k) if *k > score.classes => {
-            Err(Error::Argument(format!("the {k} best classes are asked for, but {of}")))
-        }
-        Target::Classes(list) if list.is_empty() => Err(Error::Argument("no class is asked for".into())),
-        Target::Classes(list) => match list.iter().find(|&&c| c >= score.classes) {
-            Some(c) => Err(Error::Argument(format!("there is no class {c}: {of}, counted from 0"))),
-            None => Ok(()),
-        },
-        Target::Top(_) => Ok(()),
-    }
-}
-
-fn plural(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
 /// The layer to take when none is named.
@@ -215,103 +219,96 @@ fn recommended(model: &Model, shapes: &Shapes, score: &Score, image: &str) -> Re
     }))
 }
 
+/// More maps than this are not made one by one: engines would take long to prepare them.
+const MOST_SWEEPS: usize = 64;
+
 struct Emitted<'g> {
     map: Value<'g>,
     class: Value<'g>,
     score: Value<'g>,
     b: Value<'g>,
-    logits: Value<'g>,
     bias: Option<Vec<f64>>,
     certificate: Certificate,
 }
 
-/// Emits class choice, gradient, map, score and b.
+/// Emits classes, gradients, maps, scores and b.
 fn emit<'g>(
     model: &Model,
     shapes: &Shapes,
-    graph: &'g Graph,
     head: &Head,
     request: &Request,
+    logits: &Logits<'g, '_>,
 ) -> Result<Emitted<'g>, Error> {
-    let raw = graph.value(&head.score.logits)?;
+    let graph = logits.raw.graph();
     let activation = graph.value(&head.layer)?;
     let n = activation.dims().first().copied().unwrap_or(Dim::Fixed(1));
-    let k = head.score.classes;
-    let logits = raw.reshape(&[n, Dim::Fixed(k)]);
-    let m = request.target.count();
-    let (scores, classes) = match &request.target {
-        Target::Top(k) => logits.top_k(*k),
-        Target::Classes(list) => {
-            let list: Vec<i64> = list.iter().map(|&c| c as i64).collect();
-            let classes = graph.ints(&list);
-            let row = classes.reshape(&[Dim::Fixed(1), Dim::Fixed(m)]);
-            (logits.gather(classes, 1), row)
-        }
+    let (target, method) = (&request.target, request.method);
+    let m = target.maps(&head.score);
+    let picked = logits.pick(target);
+    let proven = certify(model, head, false);
+    let affine = proven.verdict == Verdict::Exact;
+    let classes: Option<Vec<usize>> = match target {
+        Target::Classes(list) => Some(list.clone()),
+        Target::All => Some((0..m).collect()),
+        _ => None,
     };
-    let mut maps = Vec::with_capacity(m);
+    let constant =
+        classes.filter(|_| affine && m > 1).and_then(|classes| constant::gradients(model, shapes, head, &classes));
+    let mut maps = Vec::new();
     let (mut uniform, mut places) = (false, 1);
-    for i in 0..m {
-        let class = classes.slice(1, i as i64, i as i64 + 1, 1);
-        let seed = class.equal(class.iota(k)).cast(raw.dtype());
-        // Where the class is fixed, the seed is one row for the whole batch.
-        let lead = seed.dims().first().copied().unwrap_or(Dim::Fixed(1));
-        let shape = [&[lead], raw.dims().get(1..).unwrap_or(&[])].concat();
-        let seed = seed.reshape(&shape);
-        let gradient = grad::vjp(model, graph, &head.path, &head.dependence, (&head.score.logits, seed), &head.layer)?;
-        let gradient = gradient.with_rank(activation.rank());
-        let site = Site { activation, gradient, channels: head.channels, space: &head.space };
+    let mut make = |activation: Value<'g>, gradient: Value<'g>, channels: usize, space: &[usize]| {
+        let site = Site { activation, gradient, channels, space };
         uniform = site.is_uniform(gradient);
-        let map = site.finish((request.method.map)(&site)?);
-        // [N, 1, …]: the axis of classes.
-        let dims = map.dims();
-        maps.push(map.reshape(&[&[n, Dim::Fixed(1)], dims.get(1..).unwrap_or(&[])].concat()));
         places = site.places();
+        Ok::<_, Error>(site.finish((method.map)(&site)?))
+    };
+    let dims = activation.dims();
+    let after_batch = |dims: &[Dim]| dims.get(1..).unwrap_or(&[]).to_vec();
+    if let Some(gradients) = constant {
+        // Images along the first axis, classes along the second.
+        let images = activation.reshape(&[&[n, Dim::Fixed(1)], after_batch(&dims).as_slice()].concat());
+        let gradient = graph.constant(gradients).with_rank(images.rank());
+        let space: Vec<usize> = head.space.iter().map(|a| a + 1).collect();
+        let map = make(images, gradient, head.channels + 1, &space)?;
+        let every: Vec<i64> = (0..map.rank()).map(|a| if a == 1 { m as i64 } else { 1 }).collect();
+        // A map that does not depend on the class is the same for all.
+        maps.push(if map.dims().get(1) == Some(&Dim::Fixed(m)) { map } else { map.expand(&every) });
+    } else if m > MOST_SWEEPS {
+        return Err(Error::Argument(format!(
+            "{m} maps for each image are asked for, but at {:?} each takes a derivative of its own, and more than {MOST_SWEEPS} are not made at once: ask for the best classes (top:5) or for some (class:3,5){}",
+            head.layer,
+            if affine { "" } else { ", or explain a layer with an exact map, where all classes take one" }
+        )));
+    } else {
+        for i in 0..m {
+            let seed = (head.score.logits.as_str(), logits.seed(target, &picked, i));
+            let gradient = grad::vjp(model, graph, &head.path, &head.dependence, seed, &head.layer)?;
+            let map = make(activation, gradient.with_rank(activation.rank()), head.channels, &head.space)?;
+            // [N, 1, …]: the axis of classes.
+            maps.push(map.reshape(&[&[n, Dim::Fixed(1)], after_batch(&map.dims()).as_slice()].concat()));
+        }
     }
     let map = Value::concat(&maps, 1).unwrap_or(activation);
-    let proven = certify(model, head, uniform);
-    let affine = proven.verdict == Verdict::Exact;
     let signed = can_be_negative(model, shapes, &head.layer);
-    let certificate = judge(request.method, proven, signed, places)?;
+    let certificate = judge(method, Certificate { uniform, ..proven }, signed, places)?;
     let bias = match certificate.verdict {
         // Where h(0) cannot be evaluated here, b is computed with each map: it comes to the same.
         Verdict::Exact | Verdict::SumOnly if affine => certify::bias(model, shapes, head).ok(),
         _ => None,
     };
-    let per_image = [n, Dim::Fixed(m)];
-    let classes = classes.expand_as(scores);
     let b = match &bias {
-        Some(bias) => {
-            let bias = raw.graph().constant(Tensor::new(raw.dtype(), &[k], bias.clone())?);
-            bias.gather(classes, 0)
-        }
+        Some(bias) => logits.bias(target, &picked, bias)?,
         None => {
             let space: Vec<usize> = (2..map.rank()).collect();
             let total = map.reduce_sum(&space, false);
-            scores - if certificate.scale == 1 { total } else { total / certificate.scale as f64 }
+            picked.scores - if certificate.scale == 1 { total } else { total / certificate.scale as f64 }
         }
     };
-    let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&per_image[..1]) } else { v };
-    let map_dims = map.dims();
-    let map = if m == 1 { map.reshape(&[&[n], map_dims.get(2..).unwrap_or(&[])].concat()) } else { map };
-    Ok(Emitted { map, class: squeeze(classes), score: squeeze(scores), b: squeeze(b), logits, bias, certificate })
-}
-
-/// Names for the added outputs that the model does not use itself.
-fn names(taken: &HashSet<&str>, logits: bool) -> Outputs {
-    let free = |name: &str| {
-        let mut name = name.to_owned();
-        while taken.contains(name.as_str()) {
-            name = format!("hirescam_{name}");
-        }
-        name
-    };
-    Outputs {
-        map: free("map"),
-        class: free("class"),
-        score: free("score"),
-        b: free("b"),
-        logits: logits.then(|| free("hirescam_logits")),
-    }
+    let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&[n]) } else { v };
+    let dims = map.dims();
+    let map = if m == 1 { map.reshape(&[&[n], dims.get(2..).unwrap_or(&[])].concat()) } else { map };
+    let class = picked.classes.expand_as(picked.scores);
+    Ok(Emitted { map, class: squeeze(class), score: squeeze(picked.scores), b: squeeze(b), bias, certificate })
 }
 
 /// The declaration of a value, whose batch axis is called `batch`.

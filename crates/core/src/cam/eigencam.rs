@@ -40,11 +40,8 @@ pub fn principal<'g>(s: &Site<'g, '_>, m: Value<'g>) -> Value<'g> {
     let half = matches!(dtype, DataType::Float16 | DataType::Bfloat16);
     let m = if half { m.cast(DataType::Float) } else { m };
     // [images, channels, places]
-    let rank = m.rank();
-    let lead = (0..rank).filter(|a| *a != s.channels && !s.space.contains(a));
-    let perm: Vec<usize> = lead.chain([s.channels]).chain(s.space.iter().copied()).collect();
-    let turned = m.transpose(&perm);
-    let dims = turned.dims();
+    let turned = s.channels_first(m);
+    let mut dims = turned.dims();
     let (lead, rest) = dims.split_at(dims.len().saturating_sub(s.space.len() + 1));
     let (channels, places) = (rest.first().map_or(1, |d| d.per_image()), s.places());
     let x = turned.reshape(&[lead, &[Dim::Fixed(channels), Dim::Fixed(places)]].concat());
@@ -67,15 +64,8 @@ pub fn principal<'g>(s: &Site<'g, '_>, m: Value<'g>) -> Value<'g> {
     let v = v / nonzero(square(v)).sqrt();
     let v = v.reduce_sum(&[row], true).lt(v.scalar(0.0)).select(-v, v);
 
-    let mut dims = dims.clone();
     if let Some(d) = dims.get_mut(row) {
         *d = Dim::Fixed(1);
     }
-    let mut back = vec![0; rank];
-    for (to, &from) in perm.iter().enumerate() {
-        if let Some(b) = back.get_mut(from) {
-            *b = to;
-        }
-    }
-    v.swap_last().matmul(x).reshape(&dims).transpose(&back).cast(dtype)
+    s.channels_back(v.swap_last().matmul(x).reshape(&dims)).cast(dtype)
 }

@@ -6,6 +6,7 @@
 mod arrays;
 mod attach;
 mod classic;
+mod constant;
 mod eigencam;
 mod eigengradcam;
 mod elementwise;
@@ -14,13 +15,16 @@ mod gradcam_plus_plus;
 mod gradient_x_input;
 mod hirescam;
 mod layercam;
+mod pick;
 mod saliency;
 mod site;
+mod target;
 mod xgradcam;
 
 pub use arrays::on_arrays;
-pub use attach::{Explaining, Outputs, Request, Target, attach};
+pub use attach::{Explaining, Outputs, Request, attach};
 pub use site::Site;
+pub use target::{Span, Target};
 
 use crate::Error;
 use crate::build::Value;

@@ -3,7 +3,8 @@
 use crate::build::Value;
 use crate::shape::Dim;
 
-/// What a method sees. Axes that count neither channels nor places count images, or classes.
+/// What a method sees. Of the axes that count neither channels nor places, the first counts images; a second, where the
+/// activation has an extent of 1, counts classes.
 pub struct Site<'g, 'a> {
     /// A.
     pub activation: Value<'g>,
@@ -24,7 +25,48 @@ impl<'g> Site<'g, '_> {
 
     /// Σ_c A_c ⊙ w_c, for weights whose extents of 1 stand for whole axes.
     pub fn weigh(&self, weights: Value<'g>) -> Value<'g> {
-        (self.activation * weights).reduce_sum(&[self.channels], true)
+        let sum = || (self.activation * weights).reduce_sum(&[self.channels], true);
+        self.product(weights).unwrap_or_else(sum)
+    }
+
+    /// The same as one matrix product, where there are several classes: `A ⊙ w` of all classes would be large.
+    fn product(&self, weights: Value<'g>) -> Option<Value<'g>> {
+        let [a, w] = [self.activation, weights].map(|v| self.channels_first(v));
+        let (dims, of_w) = (a.dims(), w.dims());
+        let [images, Dim::Fixed(1), Dim::Fixed(c), space @ ..] = dims.as_slice() else { return None };
+        let [lead, Dim::Fixed(m), Dim::Fixed(of_c), of_space @ ..] = of_w.as_slice() else { return None };
+        if self.space.len() + 3 != dims.len() || *m == 1 || of_c != c {
+            return None;
+        }
+        let (p, c, m) = (Dim::Fixed(self.places()), Dim::Fixed(*c), Dim::Fixed(*m));
+        let a = a.reshape(&[*images, c, p]);
+        let map = if self.is_uniform(weights) {
+            w.reshape(&[*lead, m, c]).matmul(a)
+        } else if *lead == Dim::Fixed(1) && of_space == space {
+            let by_place = w.reshape(&[m, c, p]).transpose(&[2, 1, 0]);
+            a.transpose(&[2, 0, 1]).matmul(by_place).transpose(&[1, 2, 0])
+        } else {
+            return None;
+        };
+        Some(self.channels_back(map.reshape(&[&[*images, m, Dim::Fixed(1)], space].concat())))
+    }
+
+    /// The axes in order: those that count neither channels nor places, then channels, then places.
+    fn order(&self) -> Vec<usize> {
+        let lead = (0..self.activation.rank()).filter(|a| *a != self.channels && !self.space.contains(a));
+        lead.chain([self.channels]).chain(self.space.iter().copied()).collect()
+    }
+
+    /// `v` with the channels before the places.
+    pub fn channels_first(&self, v: Value<'g>) -> Value<'g> {
+        v.transpose(&self.order())
+    }
+
+    /// The way back from [`Site::channels_first`].
+    pub fn channels_back(&self, v: Value<'g>) -> Value<'g> {
+        let order = self.order();
+        let back: Vec<usize> = (0..order.len()).filter_map(|a| order.iter().position(|&o| o == a)).collect();
+        v.transpose(&back)
     }
 
     /// The axes of space along which `v` is written out.
@@ -55,7 +97,9 @@ impl<'g> Site<'g, '_> {
 
     /// A method's map written out over all places, without the channel axis.
     pub(super) fn finish(&self, map: Value<'g>) -> Value<'g> {
-        let map = map.expand_as(self.activation.slice(self.channels, 0, 1, 1));
+        let whole = self.activation.slice(self.channels, 0, 1, 1);
+        let short = map.dims().iter().zip(&whole.dims()).any(|(m, a)| *m == Dim::Fixed(1) && m != a);
+        let map = if short { map.expand_as(whole) } else { map };
         let mut dims = map.dims();
         if self.channels < dims.len() {
             dims.remove(self.channels);

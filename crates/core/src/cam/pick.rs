@@ -1,0 +1,162 @@
+//! A target in the graph: which scores it picks, which classes these are, and the seeds of the reverse sweeps.
+
+use super::target::{Span, Target};
+use crate::Tensor;
+use crate::build::Value;
+use crate::head::Score;
+use crate::shape::Dim;
+use ndarray::{ArrayD, IxDyn};
+
+/// The logits in the graph.
+pub(super) struct Logits<'g, 'a> {
+    /// As the model has them.
+    pub raw: Value<'g>,
+    /// `[N, entries]`.
+    pub flat: Value<'g>,
+    /// What they are.
+    pub score: &'a Score,
+    /// The input that brings classes or weights with each image, where the target needs one.
+    pub input: Option<Value<'g>>,
+}
+
+/// Scores and classes, one for each map.
+pub(super) struct Picked<'g> {
+    /// `[N, M]`.
+    pub scores: Value<'g>,
+    /// `[N, M]`, or `[1, M]` where they are the same for every image; int64. For sums of several classes, that of the
+    /// largest weight; for a part of the output, the first.
+    pub classes: Value<'g>,
+}
+
+impl<'g> Logits<'g, '_> {
+    /// The logits `[N, entries]` of `raw`.
+    pub fn new<'a>(raw: Value<'g>, batch: Dim, score: &'a Score, input: Option<Value<'g>>) -> Logits<'g, 'a> {
+        Logits { raw, flat: raw.reshape(&[batch, Dim::Fixed(score.entries())]), score, input }
+    }
+
+    fn batch(&self) -> Dim {
+        self.flat.dims().first().copied().unwrap_or(Dim::Fixed(1))
+    }
+
+    /// Classes that are the same for all images, `[1, M]`.
+    fn row(&self, classes: &[usize]) -> Value<'g> {
+        let list: Vec<i64> = classes.iter().map(|&c| c as i64).collect();
+        self.flat.graph().ints(&list).reshape(&[Dim::Fixed(1), Dim::Fixed(classes.len())])
+    }
+
+    /// Their scores, `[N, M]`.
+    fn scores_of(&self, classes: &[usize]) -> Value<'g> {
+        let list: Vec<i64> = classes.iter().map(|&c| c as i64).collect();
+        self.flat.gather(self.flat.graph().ints(&list), 1)
+    }
+
+    /// The scores and classes that `target` picks.
+    pub fn pick(&self, target: &Target) -> Picked<'g> {
+        let (flat, n, k) = (self.flat, self.batch(), self.score.classes);
+        match target {
+            Target::Top(count) => {
+                let (scores, classes) = flat.top_k(*count);
+                Picked { scores, classes }
+            }
+            Target::Classes(list) => Picked { scores: self.scores_of(list), classes: self.row(list) },
+            Target::All => Picked { scores: flat, classes: self.row(&(0..k).collect::<Vec<_>>()) },
+            Target::Weighted(list) => {
+                let (classes, weights): (Vec<usize>, Vec<f64>) = list.iter().copied().unzip();
+                let heaviest = list.iter().rev().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(c, _)| *c);
+                let weights = flat.tensor(ndarray::Array1::from(weights).into_dyn());
+                let scores = (self.scores_of(&classes) * weights).reduce_sum(&[1], true);
+                Picked { scores, classes: self.row(&[heaviest]) }
+            }
+            Target::Part(spans) => {
+                let dims = &self.score.dims;
+                let whole: Vec<Dim> = [n].into_iter().chain(dims.iter().map(|&d| Dim::Fixed(d))).collect();
+                let bounds: Vec<(usize, usize)> = spans.iter().zip(dims).filter_map(|(s, &d)| s.on(d)).collect();
+                let axes: Vec<usize> = (1..=bounds.len()).collect();
+                let starts: Vec<i64> = bounds.iter().map(|b| b.0 as i64).collect();
+                let ends: Vec<i64> = bounds.iter().map(|b| b.1 as i64).collect();
+                let part = flat.reshape(&whole).slices(&axes, &starts, &ends, &vec![1; axes.len()]);
+                let scores = part.reduce_sum(&axes, false).reshape(&[n, Dim::Fixed(1)]);
+                let class = spans.get(self.score.class_axis).map_or(0, |s| s.start);
+                Picked { scores, classes: self.row(&[class]) }
+            }
+            Target::Given(count) => {
+                let input = self.input.unwrap_or(flat);
+                // Looking the class up in a list of all makes engines refuse one that does not exist.
+                let classes = flat.iota(k).gather(input, 0).reshape(&[n, Dim::Fixed(*count)]);
+                let hot = classes.reshape(&[n, Dim::Fixed(*count), Dim::Fixed(1)]).equal(flat.iota(k));
+                let scores = hot.select(flat.reshape(&[n, Dim::Fixed(1), Dim::Fixed(k)]), flat.scalar(0.0));
+                Picked { scores: scores.reduce_sum(&[2], false), classes }
+            }
+            Target::Seed => {
+                let weights = self.input.unwrap_or(flat);
+                let others: Vec<usize> = (1..weights.rank()).filter(|&a| a != self.score.class_axis + 1).collect();
+                let by_class = if others.is_empty() { weights } else { weights.reduce_sum(&others, false) };
+                let weighted = weights.reshape(&flat.dims()) * flat;
+                Picked { scores: weighted.reduce_sum(&[1], true), classes: by_class.arg_max(1) }
+            }
+        }
+    }
+
+    /// The seed of map `i`: what each logit counts for, to be broadcast to the logits' shape.
+    pub fn seed(&self, target: &Target, picked: &Picked<'g>, i: usize) -> Value<'g> {
+        let k = self.score.classes;
+        let seed = match target {
+            Target::Weighted(list) => {
+                let mut row = vec![0.0; k];
+                for &(class, weight) in list {
+                    row.iter_mut().skip(class).take(1).for_each(|w| *w += weight);
+                }
+                self.flat.tensor(ndarray::Array1::from(row).into_dyn()).with_rank(2)
+            }
+            Target::Part(spans) => {
+                let rank = spans.len() + 1;
+                let along = |(axis, (span, &n)): (usize, (&Span, &usize))| {
+                    let (start, end) = span.on(n)?;
+                    // All along an axis a dense seed keeps the extent 1, which stands for the whole axis.
+                    if end - start == n && self.score.is_dense() {
+                        return None;
+                    }
+                    let mut shape = vec![1; rank];
+                    if let Some(extent) = shape.get_mut(axis + 1) {
+                        *extent = n;
+                    }
+                    let inside = (0..n).map(|i| f64::from(u8::from((start..end).contains(&i)))).collect();
+                    Some(self.raw.tensor(ArrayD::from_shape_vec(IxDyn(&shape), inside).ok()?))
+                };
+                let one = self.raw.tensor(ArrayD::ones(vec![1; rank]));
+                let along = spans.iter().zip(&self.score.dims).enumerate().filter_map(along);
+                along.reduce(|a, b| a * b).unwrap_or(one)
+            }
+            Target::Seed => self.input.unwrap_or(self.flat),
+            _ => {
+                let class = picked.classes.slice(1, i as i64, i as i64 + 1, 1);
+                class.equal(class.iota(k)).cast(self.raw.dtype())
+            }
+        };
+        if self.score.is_dense() {
+            return seed;
+        }
+        // Where the weights are the same for all images, the seed is one row for the whole batch.
+        let lead = seed.dims().first().copied().unwrap_or(Dim::Fixed(1));
+        seed.reshape(&[&[lead], self.raw.dims().get(1..).unwrap_or(&[])].concat())
+    }
+
+    /// b of each map, `[N, M]`, from b of each logit in row-major order.
+    pub fn bias(&self, target: &Target, picked: &Picked<'g>, bias: &[f64]) -> Result<Value<'g>, crate::Error> {
+        let constant = |shape: &[usize], values: Vec<f64>| {
+            Ok::<_, crate::Error>(self.flat.graph().constant(Tensor::new(self.flat.dtype(), shape, values)?))
+        };
+        let all = || constant(&[bias.len()], bias.to_vec());
+        Ok(match target {
+            Target::Weighted(_) | Target::Part(_) => {
+                let b = target.bias(bias, self.score, 0).unwrap_or(0.0);
+                constant(&[1, 1], vec![b])?.expand_as(picked.scores)
+            }
+            Target::Seed => {
+                let weights = self.input.unwrap_or(self.flat).reshape(&self.flat.dims());
+                (weights * all()?).reduce_sum(&[1], true)
+            }
+            _ => all()?.gather(picked.classes.expand_as(picked.scores), 0),
+        })
+    }
+}

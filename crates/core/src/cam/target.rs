@@ -1,0 +1,383 @@
+//! Targets: what is explained, and how one writes it.
+
+use crate::Error;
+use crate::error::near;
+use crate::head::Score;
+use std::fmt;
+use std::str::FromStr;
+
+/// What is explained: a function of the logits, always a linear one. So the map of a sum is the sum of the maps, and
+/// so it is with b.
+///
+/// In writing, a target is a kind and what belongs to it: `top:3`, `class:3,5`, `contrast:3,5`, `sum:1,10:20,:`. The
+/// page `docs/targets.md` lists them all. [`Target::parse`] reads it, [`Display`](fmt::Display) writes it.
+///
+/// ```
+/// use hirescam_core::cam::Target;
+///
+/// let target: Target = "contrast:3,5".parse()?;
+/// assert_eq!(target, Target::Weighted(vec![(3, 1.0), (5, -1.0)]));
+/// # Ok::<(), hirescam_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// The `k` best classes of each image, chosen inside the graph; a map each.
+    Top(usize),
+    /// These classes; a map each.
+    Classes(Vec<usize>),
+    /// Every class; a map each.
+    All,
+    /// Σ weight · score of some classes, in one map. A contrast of two classes is one with the weights 1 and −1.
+    Weighted(Vec<(usize, f64)>),
+    /// The sum of a part of the output, in one map: a span for each axis after the batch.
+    Part(Vec<Span>),
+    /// So many classes that come with each image, as the int64 input `class`, `[N]`, or `[N, M]` for M of them; a map
+    /// each.
+    Given(usize),
+    /// Σ weight · logit with weights that come with each image, as the float input `seed` in the logits' shape; one map.
+    Seed,
+}
+
+/// Some consecutive entries along an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first.
+    pub start: usize,
+    /// The one after the last; the axis's end when absent.
+    pub end: Option<usize>,
+}
+
+impl Span {
+    /// The single entry `at`.
+    pub fn at(at: usize) -> Self {
+        Span { start: at, end: at.checked_add(1) }
+    }
+
+    fn is_single(self) -> bool {
+        self == Span::at(self.start)
+    }
+
+    /// First and one after the last on an axis of `n` entries; none where the span reaches outside or is empty.
+    pub(super) fn on(self, n: usize) -> Option<(usize, usize)> {
+        let end = self.end.unwrap_or(n);
+        (self.start < end && end <= n).then_some((self.start, end))
+    }
+}
+
+/// The kinds of targets, as they are written.
+const KINDS: &[&str] = &["top", "class", "all", "contrast", "weights", "element", "sum", "class-input", "seed-input"];
+
+impl Target {
+    /// How many maps each image gets.
+    pub fn maps(&self, score: &Score) -> usize {
+        match self {
+            Target::Top(n) | Target::Given(n) => *n,
+            Target::Classes(classes) => classes.len(),
+            Target::All => score.classes,
+            Target::Weighted(_) | Target::Part(_) | Target::Seed => 1,
+        }
+    }
+
+    /// Whether each map explains the score of one class.
+    pub fn is_class(&self) -> bool {
+        matches!(self, Target::Top(_) | Target::Classes(_) | Target::All | Target::Given(_))
+    }
+
+    /// What a map is about, in words, from its class and the names of classes.
+    pub fn describe(&self, class: usize, name: impl Fn(usize) -> String) -> String {
+        match self {
+            Target::Weighted(weights) => match weights.as_slice() {
+                [(a, 1.0), (b, -1.0)] => format!("{} − {}", name(*a), name(*b)),
+                weights => {
+                    let terms: Vec<String> = weights.iter().map(|(c, w)| format!("{w} · {}", name(*c))).collect();
+                    terms.join(" + ")
+                }
+            },
+            Target::Part(_) => format!("{} ({self})", name(class)),
+            Target::Seed => "weighted scores".into(),
+            _ => name(class),
+        }
+    }
+
+    /// Whether the network's output has what the target asks for.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with what the output holds.
+    pub fn check(&self, score: &Score) -> Result<(), Error> {
+        let refuse = |what: String| Err(Error::Argument(what));
+        let k = score.classes;
+        let of = match k {
+            1 => format!("the network has 1 class ({:?})", score.output),
+            k => format!("the network has {k} classes ({:?})", score.output),
+        };
+        let known = |c: usize| match c < k {
+            true => Ok(()),
+            false => refuse(format!("there is no class {c}: {of}, counted from 0")),
+        };
+        if score.is_dense() && !matches!(self, Target::Part(_) | Target::Seed) {
+            let (output, dims) = (&score.output, &score.dims);
+            return refuse(format!(
+                "the output {output:?} holds {dims:?} scores for each image and not one a class: say which of them, as element:{} or as a sum over a part, sum:{}",
+                vec!["0"; dims.len()].join(","),
+                (0..dims.len()).map(|a| if a == score.class_axis { "0" } else { ":" }).collect::<Vec<_>>().join(",")
+            ));
+        }
+        match self {
+            Target::Top(0) | Target::Given(0) => refuse("no class is asked for".into()),
+            Target::Top(n) if *n > k => refuse(format!("the {n} best classes are asked for, but {of}")),
+            Target::Classes(list) if list.is_empty() => refuse("no class is asked for".into()),
+            Target::Weighted(list) if list.is_empty() => refuse("no class is asked for".into()),
+            Target::Classes(list) => list.iter().try_for_each(|&c| known(c)),
+            Target::Weighted(list) => list.iter().try_for_each(|&(c, _)| known(c)),
+            Target::Part(spans) => {
+                let fits = spans.len() == score.dims.len();
+                let inside = fits && spans.iter().zip(&score.dims).all(|(s, &n)| s.on(n).is_some());
+                match inside {
+                    true => Ok(()),
+                    false => refuse(format!(
+                        "{self} is no part of the output {:?}, which has the extents {:?} after the batch, counted from 0",
+                        score.output, score.dims
+                    )),
+                }
+            }
+            Target::Top(_) | Target::All | Target::Given(_) | Target::Seed => Ok(()),
+        }
+    }
+
+    /// b of a map, from b of each logit in row-major order; none where it depends on the weights of an image.
+    pub(super) fn bias(&self, logits: &[f64], score: &Score, class: usize) -> Option<f64> {
+        match self {
+            Target::Weighted(weights) => weights.iter().map(|&(c, w)| Some(w * logits.get(c)?)).sum(),
+            Target::Part(spans) => {
+                let mut flat = vec![0];
+                for (span, &n) in spans.iter().zip(&score.dims) {
+                    let (start, end) = span.on(n)?;
+                    flat = flat.iter().flat_map(|before| (start..end).map(move |i| before * n + i)).collect();
+                }
+                flat.iter().map(|&i| logits.get(i)).sum()
+            }
+            Target::Seed => None,
+            _ => logits.get(class).copied(),
+        }
+    }
+
+    /// Reads a target. `class` finds a class by its label.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown kind, [`Error::Argument`] with what is expected, or what `class` says.
+    pub fn parse(text: &str, class: impl Fn(&str) -> Result<usize, String>) -> Result<Target, Error> {
+        let (kind, rest) = text.split_once(':').map_or((text, ""), |(kind, rest)| (kind, rest.trim()));
+        let kind = kind.trim();
+        let wrong = |what: String| Error::Argument(format!("the target {text:?}: {what}"));
+        let number = |text: &str, least: usize| match text.parse() {
+            Ok(n) if n >= least => Ok(n),
+            _ => Err(wrong(format!("{text:?} is no number of at least {least}"))),
+        };
+        let find = |item: &Item| match item.text.parse() {
+            Ok(n) if !item.quoted => Ok(n),
+            _ => class(&item.text).map_err(&wrong),
+        };
+        let items = || match items(rest) {
+            Some(items) if !items.is_empty() => Ok(items),
+            Some(_) => Err(wrong(format!("{kind}: takes something after the colon"))),
+            None => Err(wrong("a quotation mark is not closed".into())),
+        };
+        let span = |item: &Item| -> Result<Span, Error> {
+            let Some((start, end)) = item.text.split_once(':').filter(|_| !item.quoted) else {
+                return Ok(Span::at(find(item)?));
+            };
+            let bound = |text: &str| if text.is_empty() { Ok(None) } else { number(text, 0).map(Some) };
+            let (start, end) = (bound(start.trim())?.unwrap_or(0), bound(end.trim())?);
+            match end.is_some_and(|end| end <= start) {
+                true => Err(wrong(format!("{:?} is empty; 10:20 is the entries 10 to 19", item.text))),
+                false => Ok(Span { start, end }),
+            }
+        };
+        match kind {
+            "all" | "seed-input" if !rest.is_empty() => Err(wrong(format!("{kind} takes nothing more"))),
+            "all" => Ok(Target::All),
+            "seed-input" => Ok(Target::Seed),
+            "top" => Ok(Target::Top(if rest.is_empty() { 1 } else { number(rest, 1)? })),
+            "class-input" => Ok(Target::Given(if rest.is_empty() { 1 } else { number(rest, 1)? })),
+            "class" => {
+                let items = items()?;
+                // A label may have commas of its own.
+                let whole = if items.len() > 1 { class(rest).ok() } else { None };
+                Ok(Target::Classes(match whole {
+                    Some(one) => vec![one],
+                    None => items.iter().map(find).collect::<Result<_, _>>()?,
+                }))
+            }
+            "contrast" => match items()?.as_slice() {
+                [a, b] => Ok(Target::Weighted(vec![(find(a)?, 1.0), (find(b)?, -1.0)])),
+                _ => Err(wrong("a contrast is of two classes, as contrast:3,5".into())),
+            },
+            "weights" => {
+                let term = |item: &Item| {
+                    let (name, weight) = item.text.rsplit_once('=').unwrap_or((&item.text, ""));
+                    match weight.trim().parse::<f64>() {
+                        Ok(weight) if weight.is_finite() => {
+                            Ok((find(&Item { text: name.trim().into(), quoted: item.quoted })?, weight))
+                        }
+                        _ => Err(wrong(format!("{:?} is no class and weight, as 3=0.5", item.text))),
+                    }
+                };
+                Ok(Target::Weighted(items()?.iter().map(term).collect::<Result<_, _>>()?))
+            }
+            "element" => {
+                Ok(Target::Part(items()?.iter().map(|i| Ok(Span::at(find(i)?))).collect::<Result<_, Error>>()?))
+            }
+            "sum" => Ok(Target::Part(items()?.iter().map(span).collect::<Result<_, _>>()?)),
+            number if number.parse::<usize>().is_ok() => Err(wrong(format!("did you mean class:{text}?"))),
+            _ => Err(Error::NotFound {
+                kind: "kind of target",
+                name: kind.to_owned(),
+                near: near(kind, KINDS.iter().copied()),
+            }),
+        }
+    }
+}
+
+struct Item {
+    text: String,
+    quoted: bool,
+}
+
+/// The parts between commas; commas in double quotes do not count. None where a quote is not closed.
+fn items(text: &str) -> Option<Vec<Item>> {
+    let (mut items, mut item, mut open) = (Vec::new(), Item { text: String::new(), quoted: false }, false);
+    for c in text.chars() {
+        match c {
+            '"' => {
+                open = !open;
+                item.quoted = true;
+            }
+            ',' if !open => items.push(std::mem::replace(&mut item, Item { text: String::new(), quoted: false })),
+            c => item.text.push(c),
+        }
+    }
+    if !text.is_empty() {
+        items.push(item);
+    }
+    items.iter_mut().for_each(|i| i.text = i.text.trim().to_owned());
+    (!open).then_some(items)
+}
+
+impl FromStr for Target {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Target::parse(text, |name| Err(format!("{name:?} is no number, and no labels are known")))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |items: Vec<String>| items.join(",");
+        match self {
+            Target::Top(n) => write!(f, "top:{n}"),
+            Target::Classes(classes) => write!(f, "class:{}", list(classes.iter().map(usize::to_string).collect())),
+            Target::All => f.write_str("all"),
+            Target::Weighted(weights) => match weights.as_slice() {
+                [(a, 1.0), (b, -1.0)] => write!(f, "contrast:{a},{b}"),
+                weights => write!(f, "weights:{}", list(weights.iter().map(|(c, w)| format!("{c}={w}")).collect())),
+            },
+            Target::Part(spans) if spans.iter().all(|s| s.is_single()) => {
+                write!(f, "element:{}", list(spans.iter().map(|s| s.start.to_string()).collect()))
+            }
+            Target::Part(spans) => write!(f, "sum:{}", list(spans.iter().map(Span::to_string).collect())),
+            Target::Given(1) => f.write_str("class-input"),
+            Target::Given(n) => write!(f, "class-input:{n}"),
+            Target::Seed => f.write_str("seed-input"),
+        }
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.start, self.end) {
+            (start, _) if self.is_single() => write!(f, "{start}"),
+            (0, None) => f.write_str(":"),
+            (start, None) => write!(f, "{start}:"),
+            (start, Some(end)) => write!(f, "{start}:{end}"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const LABELS: &[&str] = &["cat", "tench, Tinca tinca", "traffic light: red", "t-shirt"];
+
+    fn parse(text: &str) -> Result<Target, Error> {
+        Target::parse(text, |name| {
+            LABELS.iter().position(|l| *l == name).ok_or_else(|| format!("there is no class {name:?}"))
+        })
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        for text in [
+            "top:1",
+            "top:5",
+            "class:3",
+            "class:3,5",
+            "all",
+            "contrast:3,5",
+            "weights:3=0.5,5=-2",
+            "element:0,3,17",
+            "sum:1,10:20,:",
+            "sum:0,5:,0:7",
+            "class-input",
+            "class-input:3",
+            "seed-input",
+        ] {
+            assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
+        }
+        assert_eq!("top".parse::<Target>().unwrap(), Target::Top(1));
+        assert_eq!("sum::7".parse::<Target>().unwrap().to_string(), "sum:0:7");
+        assert_eq!(" sum: 1 , 10 : 20 ".parse::<Target>().unwrap().to_string(), "sum:1,10:20");
+    }
+
+    #[test]
+    fn labels_stand_for_classes_anywhere() {
+        let span = |start, end| Span { start, end };
+        for (text, target) in [
+            ("class:cat", Target::Classes(vec![0])),
+            ("class:tench, Tinca tinca", Target::Classes(vec![1])),
+            ("class:cat,t-shirt,7", Target::Classes(vec![0, 3, 7])),
+            ("class:\"tench, Tinca tinca\",cat", Target::Classes(vec![1, 0])),
+            ("contrast:\"traffic light: red\",cat", Target::Weighted(vec![(2, 1.0), (0, -1.0)])),
+            ("weights:cat=1,\"tench, Tinca tinca\"=-0.5", Target::Weighted(vec![(0, 1.0), (1, -0.5)])),
+            ("sum:\"traffic light: red\",2:,:", Target::Part(vec![Span::at(2), span(2, None), span(0, None)])),
+        ] {
+            assert_eq!(parse(text).unwrap(), target, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_would_help() {
+        for (text, hint) in [
+            ("3", "class:3"),
+            ("clas:3", "\"class\""),
+            ("class:", "after the colon"),
+            ("class:dog", "no class \"dog\""),
+            ("class:cat,dog", "no class \"dog\""),
+            ("class:\"cat", "quotation mark"),
+            ("top:0", "at least 1"),
+            ("top:many", "at least 1"),
+            ("all:3", "nothing more"),
+            ("contrast:3", "two classes"),
+            ("weights:3", "3=0.5"),
+            ("weights:3=inf", "3=0.5"),
+            ("sum:20:10", "empty"),
+            ("sum:-1", "no class \"-1\""),
+            ("", "kind of target"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(hint), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! Targets: that the map of a sum is the sum of the maps, that each way of asking for a class gives the same, and dense
+//! outputs against central differences.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{Random, info, model};
+use hirescam_core::cam::{self, Explaining, METHODS, Request, Target, method};
+use hirescam_core::certify::Verdict;
+use hirescam_core::onnx::{NodeProto, tensor_shape_proto::dimension, type_proto};
+use hirescam_core::ops::{Setting, attribute};
+use hirescam_core::tensor::DataType;
+use hirescam_core::{Error, Model, Tensor, reference};
+use ndarray::{ArrayD, Axis, IxDyn};
+use std::collections::HashMap;
+
+const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/zoo");
+
+fn zoo(file: &str) -> Model {
+    Model::from_bytes(std::fs::read(format!("{ZOO}/{file}")).unwrap()).unwrap()
+}
+
+fn request(layer: &str, target: &str) -> Request {
+    Request { layer: Some(layer.into()), target: target.parse().unwrap(), ..Request::default() }
+}
+
+/// What an explaining model gives.
+struct Made {
+    map: ArrayD<f64>,
+    class: ArrayD<f64>,
+    score: ArrayD<f64>,
+    b: ArrayD<f64>,
+    explaining: Explaining,
+}
+
+/// Explains `images`; `given` is what else the target needs.
+fn explain(model: &Model, request: &Request, images: &Tensor, given: Option<Tensor>) -> Result<Made, Error> {
+    let explaining = cam::attach(model, request)?;
+    let o = &explaining.outputs;
+    let mut known = HashMap::from([(explaining.image.clone(), images.clone())]);
+    known.extend(explaining.input.clone().zip(given));
+    let whole = Model::new(explaining.model.clone()).unwrap();
+    let made = reference::evaluate(&whole, known, &[&o.map, &o.class, &o.score, &o.b])?;
+    let [map, class, score, b] = <[Tensor; 4]>::try_from(made).unwrap().map(|t| t.data);
+    Ok(Made { map, class, score, b, explaining })
+}
+
+fn made(model: &Model, request: &Request, images: &Tensor) -> Made {
+    explain(model, request, images, None).unwrap()
+}
+
+/// Images for a model: so many where the file allows, else as many as it wants.
+fn images(model: &Model, count: usize) -> Tensor {
+    let image = hirescam_core::head::image_input(model).unwrap();
+    let declared = hirescam_core::shape::declared(image);
+    let shape: Vec<usize> = declared.iter().map(|d| d.unwrap_or(count)).collect();
+    Random::new(7).tensor(&shape, -1.0, 1.0)
+}
+
+fn assert_near(a: &ArrayD<f64>, b: &ArrayD<f64>, context: &str) {
+    assert_eq!(a.shape(), b.shape(), "{context}");
+    let scale = b.iter().fold(1e-12f64, |m, v| m.max(v.abs()));
+    let apart = (a - b).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    assert!(apart < 1e-6 * scale, "{context}: {apart} apart, of {scale}");
+}
+
+fn added(e: &Explaining) -> usize {
+    e.model.graph.as_ref().unwrap().node.iter().filter(|n| n.name().starts_with("hirescam/")).count()
+}
+
+/// A layer, its file, and whether all its classes take one derivative.
+const LAYERS: &[(&str, &str, bool)] = &[
+    ("resnet.ts.onnx", "/Relu_2_output_0", true),
+    ("flatten_fc.ts.onnx", "/Relu_1_output_0", true),
+    ("keras_mean.onnx", "StatefulPartitionedCall/model/conv2d_1/Relu__18:0", true),
+    ("keras_flatten.onnx", "StatefulPartitionedCall/model/conv2d_1/Relu__18:0", true),
+    ("cnn1d.ts.onnx", "/Relu_2_output_0", true),
+    ("cnn3d.ts.onnx", "/Relu_2_output_0", true),
+    ("resnet.ts.onnx", "/Relu_1_output_0", false),
+    ("squashed.ts.onnx", "/Relu_1_output_0", false),
+];
+
+#[test]
+fn the_maps_of_all_classes_are_those_of_each() {
+    for &(file, layer, one_derivative) in LAYERS {
+        let model = zoo(file);
+        let images = images(&model, 3);
+        for m in METHODS {
+            let whole = Request { method: m, ..request(layer, "all") };
+            let context = format!("{} at {layer} of {file}", m.name);
+            let all = match explain(&model, &whole, &images, None) {
+                Ok(all) => all,
+                Err(_) if m.name == "cam" => continue,
+                Err(error) => panic!("{context}: {error}"),
+            };
+            let classes = all.explaining.head.score.classes;
+            for class in 0..classes {
+                let one = made(&model, &Request { target: Target::Classes(vec![class]), ..whole.clone() }, &images);
+                let of = |a: &ArrayD<f64>| a.index_axis(Axis(1), class).to_owned();
+                assert_near(&of(&all.map), &one.map, &context);
+                assert_near(&of(&all.score), &one.score, &context);
+                assert_near(&of(&all.b), &one.b, &context);
+                assert_eq!(of(&all.class), one.class, "{context}");
+                assert_eq!(all.explaining.certificate.verdict, one.explaining.certificate.verdict, "{context}");
+            }
+            // One product, not one sweep for each class.
+            let two = cam::attach(&model, &Request { target: Target::Classes(vec![0, 1]), ..whole.clone() }).unwrap();
+            assert_eq!(added(&all.explaining) <= added(&two), one_derivative, "{context}");
+        }
+    }
+}
+
+#[test]
+fn a_thousand_classes_take_one_product_or_are_refused() {
+    // GlobalAveragePool and Gemm over 1000 classes, with or without a Sigmoid between; a batch of 1 is baked into the
+    // file.
+    let network = |gate: bool| {
+        let mut random = Random::new(3);
+        let mut nodes = vec![node("Relu", &["x"], "a", vec![]), node("GlobalAveragePool", &["a"], "p", vec![])];
+        nodes.push(node("Reshape", &["p", "shape"], "f", vec![]));
+        nodes.push(node(if gate { "Sigmoid" } else { "Identity" }, &["f"], "g", vec![]));
+        nodes.push(node("Gemm", &["g", "w", "c"], "y", vec![]));
+        let stored = [
+            ("w", random.tensor(&[4, 1000], -1.0, 1.0)),
+            ("c", random.tensor(&[1000], -1.0, 1.0)),
+            ("shape", Tensor::ints(&[1, -1])),
+        ];
+        network(nodes, &[1, 4, 3, 3], &[("y", &[1, 1000])], &stored)
+    };
+    let images = Random::new(1).tensor(&[1, 4, 3, 3], -1.0, 1.0);
+    let all = made(&network(false), &request("a", "all"), &images);
+    assert_eq!(all.map.shape(), [1, 1000, 3, 3]);
+    assert!(added(&all.explaining) < 20);
+    let sums = all.map.sum_axis(Axis(3)).sum_axis(Axis(2));
+    assert_near(&(sums + &all.b), &all.score, "Σ map + b");
+    let Err(Error::Argument(why)) = cam::attach(&network(true), &request("a", "all")) else { panic!() };
+    assert!(why.contains("top:5") && why.contains("exact"), "{why}");
+}
+
+#[test]
+fn the_map_of_a_sum_is_the_sum_of_the_maps() {
+    for &(file, layer, _) in LAYERS {
+        let model = zoo(file);
+        let images = images(&model, 2);
+        let of = |target: &str| made(&model, &request(layer, target), &images);
+        let [a, b] = ["class:1", "class:0"].map(of);
+        for (target, wa, wb) in [("contrast:1,0", 1.0, -1.0), ("weights:0=0.5,1=2", 2.0, 0.5), ("sum::2", 1.0, 1.0)] {
+            let sum = of(target);
+            let context = format!("{target} at {layer} of {file}");
+            assert_near(&sum.map, &(&a.map * wa + &b.map * wb), &context);
+            assert_near(&sum.score, &(&a.score * wa + &b.score * wb), &context);
+            assert_near(&sum.b, &(&a.b * wa + &b.b * wb), &context);
+            assert!(sum.class.iter().all(|&c| c == f64::from(u8::from(!target.starts_with("sum")))), "{context}");
+            let bias = sum.explaining.b(1);
+            assert_eq!(bias.is_some(), sum.explaining.certificate.verdict == Verdict::Exact);
+            if let Some(bias) = bias {
+                assert_near(&sum.b, &ArrayD::from_elem(sum.b.raw_dim(), bias), &context);
+            }
+        }
+    }
+}
+
+#[test]
+fn classes_and_weights_that_come_with_the_image_give_what_fixed_ones_give() {
+    for &(file, layer, _) in LAYERS {
+        let model = zoo(file);
+        let images = images(&model, 3);
+        let n = images.shape()[0];
+        let fixed = ["class:1", "class:0"].map(|t| made(&model, &request(layer, t), &images));
+        // Another class for each image.
+        let classes: Vec<i64> = (0..n as i64).map(|i| (i + 1) % 2).collect();
+        let one = explain(&model, &request(layer, "class-input"), &images, Some(Tensor::ints(&classes))).unwrap();
+        for (i, &class) in classes.iter().enumerate() {
+            let expected = &fixed[usize::from(class == 0)];
+            let of = |a: &ArrayD<f64>| a.index_axis(Axis(0), i).to_owned();
+            for (a, b) in [(&one.map, &expected.map), (&one.score, &expected.score), (&one.b, &expected.b)] {
+                assert_near(&of(a), &of(b), file);
+            }
+            assert_eq!(of(&one.class), of(&expected.class));
+        }
+        let pairs: Vec<f64> = (0..n).flat_map(|_| [1.0, 0.0]).collect();
+        let pairs = Tensor::new(DataType::Int64, &[n, 2], pairs).unwrap();
+        let two = explain(&model, &request(layer, "class-input:2"), &images, Some(pairs)).unwrap();
+        for (i, expected) in fixed.iter().enumerate() {
+            assert_near(&two.map.index_axis(Axis(1), i).to_owned(), &expected.map, file);
+            assert_near(&two.b.index_axis(Axis(1), i).to_owned(), &expected.b, file);
+        }
+        let far = Tensor::ints(&vec![99; n]);
+        assert!(explain(&model, &request(layer, "class-input"), &images, Some(far)).is_err(), "{file}: class 99");
+
+        let k = one.explaining.head.score.classes;
+        let weights: Vec<f64> = (0..n * k).map(|i| [-2.0, 1.0, 0.0][(i % k).min(2)]).collect();
+        let weights = Tensor::new(DataType::Float, &[n, k], weights).unwrap();
+        let seed = explain(&model, &request(layer, "seed-input"), &images, Some(weights)).unwrap();
+        assert_near(&seed.map, &(&fixed[0].map - &fixed[1].map * 2.0), file);
+        assert_near(&seed.score, &(&fixed[0].score - &fixed[1].score * 2.0), file);
+        assert_near(&seed.b, &(&fixed[0].b - &fixed[1].b * 2.0), file);
+        assert!(seed.class.iter().all(|&c| c == 1.0));
+    }
+}
+
+fn node(op: &str, inputs: &[&str], output: &str, attributes: Vec<(&str, Setting)>) -> NodeProto {
+    NodeProto {
+        op_type: Some(op.into()),
+        name: Some(format!("make {output}")),
+        input: inputs.iter().map(|i| (*i).to_owned()).collect(),
+        output: vec![output.into()],
+        attribute: attributes.into_iter().map(|(name, value)| attribute(name, value)).collect(),
+        ..Default::default()
+    }
+}
+
+/// A network of the image `x`; a leading 0 stands for a free batch.
+fn network(nodes: Vec<NodeProto>, image: &[usize], outputs: &[(&str, &[usize])], stored: &[(&str, Tensor)]) -> Model {
+    let free = |name: &str, shape: &[usize]| {
+        let mut info = info(name, DataType::Float, shape);
+        if let (0, Some(type_proto::Value::TensorType(t))) = (shape[0], &mut info.r#type.as_mut().unwrap().value) {
+            t.shape.as_mut().unwrap().dim[0].value = Some(dimension::Value::DimParam("N".into()));
+        }
+        info
+    };
+    let outputs = outputs.iter().map(|(name, shape)| free(name, shape)).collect();
+    Model::new(model(17, nodes, vec![free("x", image)], outputs, stored)).unwrap()
+}
+
+/// A network for segmentation, 4 classes on 5×6 places, with an affine head or one with a Sigmoid in it; and a
+/// detector's table of 30 boxes by 4 classes, and two numbers.
+fn dense(smooth: bool) -> Model {
+    let mut random = Random::new(11);
+    let stored = [
+        ("w1", random.tensor(&[3, 2, 3, 3], -1.0, 1.0)),
+        ("w2", random.tensor(&[4, 3, 3, 3], -1.0, 1.0)),
+        ("b2", random.tensor(&[4], -1.0, 1.0)),
+        ("shape", Tensor::ints(&[0, -1, 4])),
+        ("w3", random.tensor(&[4, 2], -1.0, 1.0)),
+    ];
+    let pads = || vec![("pads", Setting::Ints(vec![1, 1, 1, 1]))];
+    let nodes = vec![
+        node("Conv", &["x", "w1"], "c", pads()),
+        node("Relu", &["c"], "a", vec![]),
+        node(if smooth { "Sigmoid" } else { "Identity" }, &["a"], "h", vec![]),
+        node("Conv", &["h", "w2", "b2"], "logits", pads()),
+        node("Softmax", &["logits"], "segments", vec![("axis", Setting::Int(1))]),
+        node("Transpose", &["logits"], "last", vec![("perm", Setting::Ints(vec![0, 2, 3, 1]))]),
+        node("Reshape", &["last", "shape"], "table", vec![]),
+        node("Sigmoid", &["table"], "boxes", vec![]),
+        node("GlobalAveragePool", &["logits"], "mean", vec![]),
+        node("Flatten", &["mean"], "flat", vec![]),
+        node("MatMul", &["flat", "w3"], "age", vec![]),
+    ];
+    network(nodes, &[0, 2, 5, 6], &[("segments", &[0, 4, 5, 6]), ("boxes", &[0, 30, 4]), ("age", &[0, 2])], &stored)
+}
+
+#[test]
+fn dense_outputs_are_told_from_class_scores() {
+    let model = dense(false);
+    let score = |output: Option<&str>| {
+        let request = Request { output: output.map(str::to_owned), layer: Some("a".into()), ..Request::default() };
+        let target = if matches!(output, None | Some("age")) { "top" } else { "seed-input" };
+        cam::attach(&model, &Request { target: target.parse().unwrap(), ..request }).unwrap().head.score
+    };
+    // One score a class comes first.
+    assert_eq!(score(None).output, "age");
+    let segments = score(Some("segments"));
+    assert_eq!((segments.logits.as_str(), segments.activation.as_deref()), ("logits", Some("Softmax")));
+    assert_eq!((segments.dims, segments.class_axis, segments.classes), (vec![4, 5, 6], 0, 4));
+    let boxes = score(Some("boxes"));
+    assert_eq!((boxes.logits.as_str(), boxes.activation.as_deref()), ("table", Some("Sigmoid")));
+    assert_eq!((boxes.dims, boxes.class_axis, boxes.classes), (vec![30, 4], 1, 4));
+}
+
+#[test]
+fn parts_of_dense_outputs_are_explained_as_central_differences_say() {
+    let cases = [
+        ("segments", "element:2,3,1", 2.0),
+        ("segments", "sum:1,1:4,2:", 1.0),
+        ("segments", "sum:3,:,:", 3.0),
+        ("segments", "sum::,2,0:3", 0.0),
+        ("segments", "sum::,:,:", 0.0),
+        ("boxes", "element:17,3", 3.0),
+        ("boxes", "sum:5:20,1", 1.0),
+        ("age", "class:1", 1.0),
+        ("age", "sum::", 0.0),
+    ];
+    for smooth in [false, true] {
+        let model = dense(smooth);
+        let images = Random::new(5).tensor(&[2, 2, 5, 6], -1.0, 1.0);
+        for (output, target, class) in cases {
+            let request = Request { output: Some(output.into()), ..request("a", target) };
+            let made = made(&model, &request, &images);
+            let context = format!("{target} of {output}, smooth: {smooth}");
+            assert_eq!(made.map.shape(), [2, 5, 6], "{context}");
+            assert!(made.class.iter().all(|&c| c == class), "{context}: {}", made.class);
+            let known = HashMap::from([("x".to_owned(), images.clone())]);
+            let a = reference::evaluate(&model, known, &["a"]).unwrap().remove(0);
+            // Scaling what is at one place moves the score by that place's cell.
+            let whole = Model::new(made.explaining.model.clone()).unwrap();
+            let score = |image: usize, place: (usize, usize), by: f64| {
+                let mut a = a.clone();
+                for c in 0..3 {
+                    a.data[[image, c, place.0, place.1]] *= by;
+                }
+                let known = HashMap::from([("a".to_owned(), a)]);
+                reference::evaluate(&whole, known, &["score"]).unwrap().remove(0).data[IxDyn(&[image])]
+            };
+            let h = 1e-6;
+            let slope = |image, place| (score(image, place, 1.0 + h) - score(image, place, 1.0 - h)) / (2.0 * h);
+            let expected = ArrayD::from_shape_fn(IxDyn(&[2, 5, 6]), |i| slope(i[0], (i[1], i[2])));
+            let apart = (&made.map - &expected).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            assert!(apart < 1e-7, "{context}: {apart}");
+            assert_eq!(made.explaining.certificate.verdict == Verdict::Exact, !smooth, "{context}");
+            let sums = made.map.sum_axis(Axis(2)).sum_axis(Axis(1));
+            assert_near(&(sums + &made.b), &made.score, &context);
+        }
+    }
+}
+
+#[test]
+fn a_mask_of_weights_does_what_the_part_does() {
+    let model = dense(false);
+    let images = Random::new(6).tensor(&[3, 2, 5, 6], -1.0, 1.0);
+    let of = |target: &str, given| {
+        let request = Request { output: Some("segments".into()), ..request("a", target) };
+        explain(&model, &request, &images, given).unwrap()
+    };
+    let part = of("sum:1,1:4,2:", None);
+    let inside = |i: IxDyn| f64::from(u8::from(i[1] == 1 && (1..4).contains(&i[2]) && i[3] >= 2));
+    let mask = ArrayD::from_shape_fn(IxDyn(&[3, 4, 5, 6]), inside);
+    let masked = of("seed-input", Some(Tensor::float(mask)));
+    for (a, b) in [(&masked.map, &part.map), (&masked.score, &part.score), (&masked.b, &part.b)] {
+        assert_near(a, b, "mask");
+    }
+    assert_eq!(masked.class, part.class);
+}
+
+#[test]
+fn a_sum_over_all_places_of_a_head_without_space_has_a_uniform_gradient() {
+    let stored = [("w", Random::new(2).tensor(&[3, 2, 1, 1], -1.0, 1.0))];
+    let nodes = vec![node("Relu", &["x"], "a", vec![]), node("Conv", &["a", "w"], "y", vec![])];
+    let model = network(nodes, &[0, 2, 5, 5], &[("y", &[0, 3, 5, 5])], &stored);
+    let uniform = |target| cam::attach(&model, &request("a", target)).unwrap().certificate.uniform;
+    assert!(uniform("sum:1,:,:"));
+    assert!(!uniform("sum:1,0:2,:"));
+    assert!(!uniform("element:1,0,0"));
+}
+
+#[test]
+fn what_the_output_does_not_have_is_refused() {
+    for (output, target, hint) in [
+        ("segments", "top", "element:0,0,0"),
+        ("segments", "class:1", "sum:0,:,:"),
+        ("segments", "all", "element:"),
+        ("boxes", "top", "sum::,0"),
+        ("segments", "element:1,2", "[4, 5, 6]"),
+        ("segments", "element:1,2,6", "[4, 5, 6]"),
+        ("boxes", "sum:20:31,0", "[30, 4]"),
+        ("age", "class:2", "2 classes"),
+        ("age", "contrast:0,2", "2 classes"),
+        ("age", "top:3", "2 classes"),
+    ] {
+        let request = Request { output: Some(output.into()), ..request("a", target) };
+        let Err(Error::Argument(why)) = cam::attach(&dense(false), &request) else { panic!("{target} of {output}") };
+        assert!(why.contains(hint), "{target} of {output}: {why}");
+    }
+}
+
+#[test]
+fn an_input_of_the_network_keeps_its_name() {
+    // The image is called `class`, so what the target adds is called otherwise.
+    let nodes = vec![node("Relu", &["class"], "a", vec![]), node("GlobalAveragePool", &["a"], "map", vec![])];
+    let input = info("class", DataType::Float, &[1, 3, 2, 2]);
+    let output = info("map", DataType::Float, &[1, 3, 1, 1]);
+    let model = Model::new(model(17, nodes, vec![input], vec![output], &[])).unwrap();
+    let made = cam::attach(&model, &request("a", "class-input")).unwrap();
+    let names = [made.input.unwrap(), made.outputs.class, made.outputs.map];
+    assert_eq!(names, ["hirescam_class", "hirescam_hirescam_class", "hirescam_map"]);
+    assert!(method("hirescam").is_ok() && Model::new(made.model).is_ok());
+}
