@@ -23,6 +23,7 @@ pub const EMITTED: &[&str] = &[
     "Cast",
     "Concat",
     "Constant",
+    "Conv",
     "ConvTranspose",
     "Cos",
     "CumSum",
@@ -571,13 +572,22 @@ impl<'g> Value<'g> {
         }
     }
 
+    /// The convolution of `self [N,C,…]` with `weight [M,C/group,…]`.
+    pub fn conv(self, weight: Value<'g>, group: i64, geometry: Vec<AttributeProto>) -> Value<'g> {
+        self.convolved("Conv", weight, group, geometry)
+    }
+
     /// The transposed convolution of `self [N,C,…]` with `weight [C,M/group,…]`.
     pub fn conv_transpose(self, weight: Value<'g>, group: i64, geometry: Vec<AttributeProto>) -> Value<'g> {
+        self.convolved("ConvTranspose", weight, group, geometry)
+    }
+
+    fn convolved(self, op: &'static str, weight: Value<'g>, group: i64, geometry: Vec<AttributeProto>) -> Value<'g> {
         let mut attributes = geometry;
         if group != 1 {
             attributes.push(attribute("group", group));
         }
-        self.graph.one("ConvTranspose", &[self, weight], attributes)
+        self.graph.one(op, &[self, weight], attributes)
     }
 
     /// The axes in the order `perm`.

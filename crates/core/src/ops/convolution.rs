@@ -2,7 +2,7 @@
 
 use super::window::Window;
 use super::{Card, Layout, case, fact, product, products, size, tensor};
-use crate::error::{Fault, invalid, unsupported};
+use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
 use crate::tensor::Tensor;
@@ -175,10 +175,33 @@ const CONV_TRANSPOSE: Card = Card {
         ([Some(x), Some(w), ..], [y]) => products(size(x), w, w.shape.first()).saturating_add(size(y)),
         _ => 0,
     },
-    vjp: None,
+    vjp: Some(|s| {
+        let (x, w, y) = (s.x(0)?, s.x(1)?, s.y()?);
+        let (xs, ws) = (x.sizes(), w.sizes());
+        let e = extents(&s.attributes, &xs, &ws)?;
+        let (window, out) = transposed_window(&s.attributes, &e)?;
+        let rank = e.spatial.len();
+        let (mut dy, mut end) = (s.dy()?, vec![0; rank]);
+        // As for a convolution, mixing channels only keeps a cotangent the same at all places.
+        let uniform = window.is_pointwise()
+            && dy.dims().iter().skip(2).all(|d| *d == Dim::Fixed(1))
+            && dy.dims().get(1) == y.dims().get(1);
+        if !uniform {
+            dy = s.full_dy()?;
+            for axis in 0..rank {
+                let reached = window.strides[axis] * e.spatial[axis].saturating_sub(1) + window.reach(axis);
+                end[axis] = reached as i64 - (out[axis] + window.begin[axis]) as i64;
+                // Places that output_padding or output_shape put beyond the last window came from nowhere.
+                dy = dy.slice(axis + 2, 0, out[axis] as i64 + end[axis].min(0), 1);
+            }
+        }
+        let begin: Vec<i64> = window.begin.iter().map(|&p| p as i64).collect();
+        let pads = [begin, end.iter().map(|&p| p.max(0)).collect()].concat();
+        Ok(vec![Some(dy.conv(w, e.group as i64, window.geometry(pads))), None, None])
+    }),
     linearity: product,
     layout: Layout::ChannelsFirst,
-    limits: "no auto_pad, no output_shape",
+    limits: "by the input, not by weights that depend on the layer",
     cases: || {
         vec![
             case()
@@ -189,26 +212,57 @@ const CONV_TRANSPOSE: Card = Card {
                 .set("output_padding", [1, 1]),
             case().x(&[2, 4, 3]).w(&[4, 2, 3]).set("group", 2).set("strides", [2]).set("output_padding", [1]),
             case().x(&[1, 2, 3, 3, 2]).w(&[2, 2, 2, 2, 2]).w(&[2]),
+            case().x(&[2, 3, 4, 3]).w(&[3, 2, 1, 1]),
+            case().x(&[1, 2, 4, 3]).w(&[2, 3, 2, 2]).set("strides", [3, 2]).set("dilations", [2, 1]),
+            case().x(&[1, 2, 4, 3]).w(&[2, 1, 4, 3]).set("strides", [2, 2]).set("pads", [1, 0, 2, 1]),
+            case().x(&[1, 2, 4, 3]).w(&[2, 1, 3, 4]).set("strides", [2, 3]).set("auto_pad", "SAME_UPPER"),
+            case().x(&[1, 2, 4, 3]).w(&[2, 1, 3, 4]).set("strides", [2, 3]).set("auto_pad", "SAME_LOWER"),
+            case().x(&[1, 2, 4, 3]).w(&[2, 1, 3, 4]).set("strides", [2, 3]).set("auto_pad", "VALID"),
+            case().x(&[1, 2, 4, 3]).w(&[2, 1, 4, 4]).set("strides", [2, 2]).set("output_shape", [7, 7]),
+            case()
+                .x(&[1, 2, 4, 3])
+                .w(&[2, 1, 3, 3])
+                .set("strides", [2, 2])
+                .set("output_shape", [8, 6])
+                .set("auto_pad", "SAME_UPPER"),
         ]
     },
     ..Card::BASE
 };
 
+/// The window of a transposed convolution, and the extents of the output. Pads follow from these where `auto_pad` or
+/// `output_shape` say so; of an odd number of pads SAME_UPPER puts one more to the end, all else to the beginning.
 fn transposed_window(a: &Attributes, e: &Extents) -> Result<(Window, Vec<usize>), Fault> {
-    if a.get("output_shape").is_some() || !matches!(a.string("auto_pad", "NOTSET"), "NOTSET" | "VALID" | "") {
-        return unsupported("a transposed convolution with output_shape or auto_pad");
-    }
-    let window = Window::of(a, e.kernel, e.spatial)?;
-    let extra =
-        a.ints("output_padding").filter(|p| !p.is_empty()).map(<[i64]>::to_vec).unwrap_or(vec![0; e.spatial.len()]);
-    let along = |axis: usize| {
-        let steps = window.strides[axis].checked_mul(e.spatial[axis].saturating_sub(1))?;
-        let reached = steps.checked_add(window.reach(axis))?;
-        let padded = reached.checked_add_signed(isize::try_from(*extra.get(axis)?).ok()?)?;
-        padded.checked_sub(window.begin[axis] + window.end[axis]).filter(|&n| n > 0)
+    let (mut window, rank) = (Window::of(a, e.kernel, e.spatial)?, e.spatial.len());
+    let list = |name: &str| -> Result<Option<Vec<usize>>, Fault> {
+        let Some(given) = a.ints(name).filter(|list| !list.is_empty()) else { return Ok(None) };
+        let sizes: Option<Vec<usize>> = given.iter().map(|&n| usize::try_from(n).ok()).collect();
+        match sizes {
+            Some(sizes) if sizes.len() == rank => Ok(Some(sizes)),
+            _ => invalid(format!("{name} {given:?} for {rank} axes of space")),
+        }
     };
-    match (0..e.spatial.len()).map(along).collect() {
-        Some(out) => Ok((window, out)),
-        None => invalid("pads or output_padding that do not fit the extents"),
+    let (extra, wanted) = (list("output_padding")?.unwrap_or(vec![0; rank]), list("output_shape")?);
+    let auto = a.string("auto_pad", "NOTSET");
+    let mut out = Vec::with_capacity(rank);
+    for axis in 0..rank {
+        let reached = window.strides[axis].checked_mul(e.spatial[axis].saturating_sub(1));
+        let whole = reached.and_then(|n| n.checked_add(window.reach(axis))?.checked_add(extra[axis]));
+        let Some(whole) = whole else { return invalid(format!("output_padding {extra:?}")) };
+        let asked = match &wanted {
+            Some(shape) => Some(shape[axis]),
+            None if auto.starts_with("SAME") => Some(e.spatial[axis].saturating_mul(window.strides[axis]).min(whole)),
+            None => None,
+        };
+        if let Some(asked) = asked {
+            let pads = whole.saturating_sub(asked);
+            window.begin[axis] = if auto == "SAME_UPPER" { pads / 2 } else { pads - pads / 2 };
+            window.end[axis] = pads - window.begin[axis];
+        }
+        match asked.or(whole.checked_sub(window.begin[axis] + window.end[axis])).filter(|&n| n > 0) {
+            Some(n) => out.push(n),
+            None => return invalid(format!("an extent of {whole} without pads, which leave nothing of it")),
+        }
     }
+    Ok((window, out))
 }

@@ -1,17 +1,17 @@
 //! Pooling over windows and over all of space, for any number of spatial axes.
 
 use super::along::{Row, unmultiply};
-use super::window::Window;
+use super::window::{Tap, Window};
 use super::{Card, Kind, Layout, affine, case, fact, piecewise, size, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
-use ndarray::{Axis, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 
 /// The cards of this family.
-pub const CARDS: &[Card] = &[AVERAGE_POOL, GLOBAL_AVERAGE_POOL, GLOBAL_MAX_POOL, MAX_POOL];
+pub const CARDS: &[Card] = &[AVERAGE_POOL, GLOBAL_AVERAGE_POOL, GLOBAL_LP_POOL, GLOBAL_MAX_POOL, LP_POOL, MAX_POOL];
 
 const POOL: Card = Card {
     work: |a, x, y| {
@@ -37,12 +37,8 @@ fn pooled(a: &Attributes, shape: &[usize]) -> Result<Vec<usize>, Fault> {
     Ok([&shape[..2], &Window::of_pool(a, s)?.outputs(s)?].concat())
 }
 
-/// Pools each plane of `x` with `f(taps of one window, values of the plane)`.
-fn each_window(
-    a: &Attributes,
-    x: &Tensor,
-    f: impl Fn(&Window, &[f64], &[usize], &[super::window::Tap]) -> f64,
-) -> Result<Tensor, Fault> {
+/// Pools each plane of `x` with `f(number of the plane, values of the plane, taps of one window)`.
+fn each_window(a: &Attributes, x: &Tensor, f: impl Fn(usize, &[f64], &[Tap]) -> f64) -> Result<Tensor, Fault> {
     let s = spatial(x.shape())?;
     let window = Window::of_pool(a, s)?;
     let out = window.outputs(s)?;
@@ -50,14 +46,23 @@ fn each_window(
     let (from, to): (usize, usize) = (s.iter().product(), out.iter().product());
     let planes: usize = x.shape()[..2].iter().product();
     let values: Vec<f64> = x.data.iter().copied().collect();
-    let mut y = Vec::with_capacity(planes * to);
-    for plane in 0..planes {
-        let plane = &values[plane * from..][..from];
-        for group in taps.chunk_by(|a, b| a.output == b.output) {
-            y.push(f(&window, plane, s, group));
-        }
-    }
-    Tensor::new(x.dtype, &[&x.shape()[..2], out.as_slice()].concat(), y)
+    let mut groups: Vec<&[Tap]> = vec![&[]; to];
+    taps.chunk_by(|a, b| a.output == b.output).for_each(|group| groups[group[0].output] = group);
+    let plane = |i: usize| (i, &values[i * from..][..from]);
+    let y = (0..planes).map(plane).flat_map(|(i, plane)| groups.iter().map(move |taps| (i, plane, *taps)));
+    Tensor::new(
+        x.dtype,
+        &[&x.shape()[..2], out.as_slice()].concat(),
+        y.map(|(i, plane, taps)| f(i, plane, taps)).collect(),
+    )
+}
+
+/// The cotangent of x from the cotangent `d` of the sums over windows.
+fn spread<'g>(d: Value<'g>, x: Value<'g>, window: &Window) -> Result<Value<'g>, Fault> {
+    let sizes = x.sizes();
+    let space = spatial(&sizes)?;
+    let ones = d.tensor(ArrayD::ones(IxDyn(&[&[1, 1], window.kernel.as_slice()].concat())));
+    Ok(planes(d).conv_transpose(ones, 1, window.transposed(space, &window.outputs(space)?)).reshape(&x.dims()))
 }
 
 /// `x [N,C,…]` as `[N·C, 1, …]`, so that one kernel serves every channel.
@@ -91,16 +96,30 @@ const MAX_POOL: Card = Card {
         Ok(out)
     },
     eval: |a, x| {
-        if a.node.output.len() > 1 {
-            return unsupported("evaluating the Indices output");
-        }
-        let max = |_: &Window, plane: &[f64], _: &[usize], taps: &[super::window::Tap]| {
-            taps.iter().map(|t| plane[t.input]).fold(f64::NEG_INFINITY, f64::max)
+        let input = tensor(x, 0)?;
+        let first = |plane: &[f64], taps: &[Tap]| {
+            let larger = |best: Option<usize>, t: &Tap| match best {
+                Some(best) if plane[t.input] <= plane[best] => Some(best),
+                _ => Some(t.input),
+            };
+            taps.iter().fold(None, larger)
         };
-        Ok(vec![each_window(a, tensor(x, 0)?, max)?])
+        let max = |_: usize, plane: &[f64], taps: &[Tap]| first(plane, taps).map_or(f64::NEG_INFINITY, |i| plane[i]);
+        let mut out = vec![each_window(a, input, max)?];
+        if a.node.output.len() > 1 {
+            let space = spatial(input.shape())?;
+            let size: usize = space.iter().product();
+            let by_columns = a.int("storage_order", 0) != 0;
+            let position = |at: usize| if by_columns { column_major(at, space) } else { at };
+            let index =
+                |i: usize, plane: &[f64], taps: &[Tap]| (i * size + first(plane, taps).map_or(0, position)) as f64;
+            out.push(Tensor { dtype: DataType::Int64, ..each_window(a, input, index)? });
+        }
+        Ok(out)
     },
     vjp: Some(|s| {
-        let (x, dy) = (s.x(0)?, s.full_dy()?);
+        let dy = s.full_dy()?;
+        let x = s.x(0)?.cast(dy.dtype());
         let sizes = x.sizes();
         let space = spatial(&sizes)?;
         let window = Window::of_pool(&s.attributes, space)?;
@@ -159,6 +178,18 @@ const MAX_POOL: Card = Card {
     ..POOL
 };
 
+/// The flat index with the first axis of space running fastest, from that with the last.
+fn column_major(at: usize, space: &[usize]) -> usize {
+    let size: usize = space.iter().product();
+    space
+        .iter()
+        .fold((at, size, 0, 1), |(rest, size, sum, step), &n| {
+            let size = size / n;
+            (rest % size, size, sum + rest / size * step, step * n)
+        })
+        .2
+}
+
 /// The lowest finite number: what MaxPool pads with, finite so that no engine meets ∞·0.
 fn lowest(dtype: DataType) -> f64 {
     match dtype {
@@ -180,12 +211,10 @@ const AVERAGE_POOL: Card = Card {
         Ok(vec![Fact::new(input.dtype, pooled(a, &input.shape)?)])
     },
     eval: |a, x| {
-        let include = a.int("count_include_pad", 0) != 0;
-        let mean = |window: &Window, plane: &[f64], space: &[usize], taps: &[super::window::Tap]| {
-            let count = if include { padded_places(window, space, taps) } else { taps.len() };
-            taps.iter().map(|t| plane[t.input]).sum::<f64>() / count as f64
-        };
-        Ok(vec![each_window(a, tensor(x, 0)?, mean)?])
+        let sum = |_: usize, plane: &[f64], taps: &[Tap]| taps.iter().map(|t| plane[t.input]).sum();
+        let mut y = each_window(a, tensor(x, 0)?, sum)?;
+        y.data /= &places(a, spatial(tensor(x, 0)?.shape())?)?;
+        Ok(vec![y])
     },
     vjp: Some(|s| {
         let (x, dy) = (s.x(0)?, s.dy()?);
@@ -250,23 +279,26 @@ fn shares(window: &Window, axis: usize, inputs: usize, outputs: usize, include_p
     (0..outputs).map(row).collect()
 }
 
-/// How many places of a window count when pads do: all within the padded input; those that `ceil_mode` adds do not.
-fn padded_places(window: &Window, space: &[usize], taps: &[super::window::Tap]) -> usize {
-    let Some(first) = taps.first() else { return 1 };
-    let (Ok(out), rank) = (window.outputs(space), space.len()) else { return 1 };
-    let mut flat = first.output;
-    let mut at = vec![0; rank];
-    for axis in (0..rank).rev() {
-        at[axis] = flat % out[axis];
-        flat /= out[axis];
+/// How many places each window counts: those on the input; with `count_include_pad` those on pads too, but not those
+/// that `ceil_mode` adds.
+fn places(a: &Attributes, space: &[usize]) -> Result<ArrayD<f64>, Fault> {
+    let window = Window::of_pool(a, space)?;
+    let out = window.outputs(space)?;
+    let include = a.int("count_include_pad", 0) != 0;
+    let mut counts = ArrayD::ones(IxDyn(&[&[1, 1], out.as_slice()].concat()));
+    for axis in 0..space.len() {
+        let (begin, end) = (window.begin[axis], window.begin[axis] + space[axis]);
+        let (first, last) = if include { (0, end + window.end[axis]) } else { (begin, end) };
+        for (at, mut windows) in counts.axis_iter_mut(Axis(axis + 2)).enumerate() {
+            // How many places of the kernel come before `limit`.
+            let before = |limit: usize| {
+                let room = limit.saturating_sub(at * window.strides[axis]);
+                room.div_ceil(window.dilations[axis]).min(window.kernel[axis])
+            };
+            windows *= (before(last) - before(first)) as f64;
+        }
     }
-    let along = |axis: usize| {
-        let limit = window.begin[axis] + space[axis] + window.end[axis];
-        (0..window.kernel[axis])
-            .filter(|k| at[axis] * window.strides[axis] + k * window.dilations[axis] < limit)
-            .count()
-    };
-    (0..rank).map(along).product()
+    Ok(counts)
 }
 
 fn to_points(_: &Attributes, x: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault> {
@@ -296,6 +328,85 @@ const GLOBAL_AVERAGE_POOL: Card = Card {
     }),
     linearity: affine,
     cases: || vec![case().x(&[2, 3, 4, 5]), case().x(&[2, 3, 4]), case().x(&[1, 2, 2, 3, 4])],
+    ..POOL
+};
+
+fn power(a: &Attributes) -> Result<f64, Fault> {
+    match a.int("p", 2) {
+        p @ 1.. => Ok(p as f64),
+        p => invalid(format!("the norm of the power {p}")),
+    }
+}
+
+/// The cotangents of x and of Σ|x|ᵖ are joined by two factors, y¹⁻ᵖ and sign(x)·|x|ᵖ⁻¹, for y = (Σ|x|ᵖ)^(1/p): this is
+/// the first times dy; where y is 0 it is 0.
+fn by_norm<'g>(y: Value<'g>, dy: Value<'g>, p: f64) -> Value<'g> {
+    if p == 1.0 { dy } else { y.where_gt(0.0, dy / raised(y, p - 1.0)) }
+}
+
+/// The second factor.
+fn signed_power(x: Value<'_>, p: f64) -> Value<'_> {
+    let (negative, zero) = (x.lt(x.scalar(0.0)), x.scalar(0.0));
+    if p == 2.0 {
+        return x;
+    }
+    let size = if p == 1.0 { x.scalar(1.0) } else { raised(negative.select(-x, x), p - 1.0) };
+    negative.select(-size, x.gt(zero).select(size, zero))
+}
+
+fn raised(v: Value<'_>, p: f64) -> Value<'_> {
+    if p == 1.0 { v } else { v.pow(v.scalar(p)) }
+}
+
+/// y = (Σ |x|ᵖ)^(1/p) over each window.
+const LP_POOL: Card = Card {
+    name: "LpPool",
+    shape: |a, x| {
+        power(a)?;
+        (AVERAGE_POOL.shape)(a, x)
+    },
+    eval: |a, x| {
+        let p = power(a)?;
+        let norm = |_: usize, plane: &[f64], taps: &[Tap]| {
+            taps.iter().map(|t| plane[t.input].abs().powf(p)).sum::<f64>().powf(1.0 / p)
+        };
+        Ok(vec![each_window(a, tensor(x, 0)?, norm)?])
+    },
+    vjp: Some(|s| {
+        let (x, p) = (s.x(0)?, power(&s.attributes)?);
+        let sizes = x.sizes();
+        let window = Window::of_pool(&s.attributes, spatial(&sizes)?)?;
+        Ok(vec![Some(spread(by_norm(s.y()?, s.full_dy()?, p), x, &window)? * signed_power(x, p))])
+    }),
+    cases: || {
+        let base = || case().x(&[2, 3, 6, 5]).set("kernel_shape", [2, 3]);
+        vec![
+            base().set("strides", [2, 2]).opset(11),
+            base().set("p", 1).set("pads", [1, 1, 0, 1]),
+            base().set("p", 3).set("auto_pad", "SAME_UPPER"),
+            base().set("p", 4).set("ceil_mode", 1).set("strides", [2, 3]).set("dilations", [2, 1]).opset(18),
+            case().x(&[1, 2, 9]).set("kernel_shape", [3]).set("strides", [2]),
+        ]
+    },
+    ..POOL
+};
+
+/// y = (Σ |x|ᵖ)^(1/p) over all of space.
+const GLOBAL_LP_POOL: Card = Card {
+    name: "GlobalLpPool",
+    shape: |a, x| {
+        power(a)?;
+        to_points(a, x)
+    },
+    eval: |a, x| {
+        let p = power(a)?;
+        fold_space(tensor(x, 0)?, |plane| plane.iter().map(|v| v.abs().powf(p)).sum::<f64>().powf(1.0 / p))
+    },
+    vjp: Some(|s| {
+        let (x, p) = (s.x(0)?, power(&s.attributes)?);
+        Ok(vec![Some(by_norm(s.y()?, s.dy()?, p) * signed_power(x, p))])
+    }),
+    cases: || vec![case().x(&[2, 3, 4, 5]), case().x(&[2, 3, 6]).set("p", 1), case().x(&[1, 2, 2, 3, 4]).set("p", 3)],
     ..POOL
 };
 

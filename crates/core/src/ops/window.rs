@@ -138,12 +138,8 @@ impl Window {
             end[axis] = over.max(0);
             extra[axis] = (-over).max(0);
         }
-        let ints = |list: &[usize]| list.iter().map(|&v| v as i64).collect::<Vec<_>>();
-        let mut attributes = vec![
-            attribute("strides", ints(&self.strides)),
-            attribute("dilations", ints(&self.dilations)),
-            attribute("pads", [ints(&self.begin), end].concat()),
-        ];
+        let begin: Vec<i64> = self.begin.iter().map(|&v| v as i64).collect();
+        let mut attributes = self.geometry([begin, end].concat());
         if extra.iter().any(|&e| e > 0) {
             attributes.push(attribute("output_padding", extra));
         }
@@ -153,6 +149,16 @@ impl Window {
     /// How many places a window has.
     pub fn places(&self) -> usize {
         self.kernel.iter().product()
+    }
+
+    /// The attributes of a convolution with this window and other pads.
+    pub fn geometry(&self, pads: Vec<i64>) -> Vec<AttributeProto> {
+        let ints = |list: &[usize]| list.iter().map(|&v| v as i64).collect::<Vec<_>>();
+        vec![
+            attribute("strides", ints(&self.strides)),
+            attribute("dilations", ints(&self.dilations)),
+            attribute("pads", pads),
+        ]
     }
 
     /// Every place of every window that lies on the input, in the order of outputs and then of the kernel.
