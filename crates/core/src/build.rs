@@ -859,7 +859,12 @@ impl<'g> Value<'g> {
 
     /// Zeros in the shape of this value.
     pub fn zeros_like(self) -> Value<'g> {
-        self.tensor(ArrayD::zeros(vec![1; self.rank()])).expand_as(self)
+        self.zeros_as(self)
+    }
+
+    /// Zeros of this value's element type in the shape of `like`.
+    pub fn zeros_as(self, like: Value<'g>) -> Value<'g> {
+        self.tensor(ArrayD::zeros(vec![1; like.rank()])).expand_as(like)
     }
 
     /// The axis `axis`, counted from the end where negative.

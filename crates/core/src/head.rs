@@ -249,8 +249,13 @@ pub(crate) fn dependence_on(model: &Model, shapes: &Shapes, starts: &[&str]) -> 
         let on = reads(node).iter().filter_map(|r| dependence.get(*r)).max().copied();
         let Some(on) = on.filter(|_| !shape_only(node)) else { continue };
         for output in node.output.iter().filter(|o| !o.is_empty() && !starts.contains(o.as_str())) {
-            let float = shapes.dtype(output).is_none_or(is_float);
-            dependence.insert(output.clone(), if float { on } else { Dependence::Discrete });
+            let smooth = |i: &String| dependence.get(i) == Some(&Dependence::Smooth);
+            let real = shapes.dtype(output).is_none_or(|dtype| {
+                // The integers of QuantizeLinear stand for real numbers, as long as their type is kept.
+                let kept = node.input.iter().any(|i| smooth(i) && shapes.dtype(i) == Some(dtype));
+                is_float(dtype) || standard(node) == "QuantizeLinear" || kept
+            });
+            dependence.insert(output.clone(), if real { on } else { Dependence::Discrete });
         }
     }
     dependence

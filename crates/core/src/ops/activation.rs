@@ -78,7 +78,11 @@ const CAST: Card = Card {
         }
         Ok(out)
     },
-    vjp: Some(|s| Ok(vec![Some(s.dy()?.cast(s.x(0)?.dtype()))])),
+    vjp: Some(|s| {
+        // The cotangent of quantised integers is a float too.
+        let (dy, from) = (s.dy()?, s.x(0)?.dtype());
+        Ok(vec![Some(if is_float(from) { dy.cast(from) } else { dy })])
+    }),
     linearity: affine,
     kind: Kind::Movement,
     cases: || vec![case().x(&[2, 3]).set("to", DataType::Float as i64)],

@@ -7,7 +7,7 @@ use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{Axis, IxDyn};
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[GATHER, GATHER_ELEMENTS, GATHER_ND, SCATTER_ELEMENTS, SCATTER_ND];
@@ -32,10 +32,6 @@ fn product(dims: &[Dim]) -> Dim {
     })
 }
 
-fn zeros<'g>(d: Value<'g>, like: Value<'g>) -> Value<'g> {
-    d.tensor(ArrayD::zeros(vec![1; like.rank()])).expand_as(like)
-}
-
 /// Adds each entry of `d` to zeros in the shape of `like`, at the place that `indices` name along `axis`.
 ///
 /// `indices` are int64 and have the rank of `d`, with extents of 1 along axes where they are the same.
@@ -53,7 +49,7 @@ pub(super) fn scatter_add<'g>(
     let limit = if opset >= 16 { SMALL } else { LARGEST };
     match like.dims().get(axis) {
         Some(&Dim::Fixed(n)) if entries(n) <= limit => Ok(add_by_matrix(d, indices, axis, like, n)),
-        _ if opset >= 16 => Ok(zeros(d, like).scatter_elements(indices.expand_as(d), d, axis, true)),
+        _ if opset >= 16 => Ok(d.zeros_as(like).scatter_elements(indices.expand_as(d), d, axis, true)),
         Some(&Dim::Fixed(n)) => unsupported(format!(
             "so large a choice by indices from {n} places, before operator set 16: convert the network to a newer one"
         )),
@@ -347,7 +343,7 @@ const SCATTER_ELEMENTS: Card = Card {
         let places = from_start(s.x(1)?, x.dims()[at]);
         let dx = match adds(&s.attributes)? {
             true => dy,
-            false => dy.scatter_elements(places, zeros(dy, updates), at, false),
+            false => dy.scatter_elements(places, dy.zeros_as(updates), at, false),
         };
         Ok(vec![Some(dx), None, Some(dy.gather_elements(places, at))])
     }),
@@ -390,7 +386,7 @@ const SCATTER_ND: Card = Card {
         let chosen = flat.gather(places.reshape(&places.dims()[..1]), 0);
         let dx = match adds(&s.attributes)? {
             true => dy,
-            false => flat.scatter_elements(places.expand_as(chosen), zeros(dy, chosen), 0, false).reshape(&x.dims()),
+            false => flat.scatter_elements(places.expand_as(chosen), dy.zeros_as(chosen), 0, false).reshape(&x.dims()),
         };
         Ok(vec![Some(dx), None, Some(chosen.reshape(&updates.dims()))])
     }),

@@ -26,6 +26,7 @@ pub mod movement;
 pub mod normalization;
 pub mod padding;
 pub mod pooling;
+pub mod quantization;
 pub mod reduction;
 pub mod resize;
 pub mod selection;
@@ -294,6 +295,7 @@ const FAMILIES: &[&[Card]] = &[
     normalization::CARDS,
     padding::CARDS,
     pooling::CARDS,
+    quantization::CARDS,
     reduction::CARDS,
     resize::CARDS,
     selection::CARDS,

@@ -304,14 +304,9 @@ const SPLIT: Card = Card {
     },
     vjp: Some(|s| {
         let at = s.x(0)?.axis(s.attributes.int("axis", 0))?;
+        let Some(&given) = s.dy.iter().flatten().next() else { return Ok(Vec::new()) };
         let pieces: Vec<Value> =
-            s.y.iter()
-                .zip(&s.dy)
-                .map(|(y, dy)| match dy {
-                    Some(dy) => dy.expand_as(*y),
-                    None => y.zeros_like(),
-                })
-                .collect();
+            s.y.iter().zip(&s.dy).map(|(&y, dy)| dy.map_or_else(|| given.zeros_as(y), |dy| dy.expand_as(y))).collect();
         Ok(vec![Value::concat(&pieces, at), None])
     }),
     linearity: affine,
