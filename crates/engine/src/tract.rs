@@ -227,6 +227,8 @@ fn misread(node: &NodeProto) -> Option<String> {
     let setting = match &*node.op_type {
         "Celu" | "Swish" => attribute("alpha").filter(|a| a.f != 1.0).map(|a| format!("alpha {}", a.f)),
         "SpaceToDepth" => attribute("mode").filter(|a| a.s != b"DCR").map(|_| "another mode than DCR".into()),
+        // It takes the mean of what is to be summed.
+        "GlobalLpPool" => Some("any p".into()),
         _ => None,
     };
     setting.map(|setting| format!("operator {} with {setting} (node `{}`)", node.op_type, node.name))

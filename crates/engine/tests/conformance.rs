@@ -106,11 +106,16 @@ const MISSING: &[(&str, &str, &str)] = &[
     // An output without axes, an ellipsis in some terms only, axes of 1 that broadcast.
     ("tract", "Einsum", "inf from the reference"),
     ("tract", "Einsum", "cannot read the model"),
+    // output_shape.
+    ("tract", "ConvTranspose", "panicked"),
+    ("tract", "DequantizeLinear", "y_scale must be a const"),
     // Indices counted from the end.
     ("tract", "GatherND", "tract panicked"),
     ("tract", "ScatterND", "tract panicked"),
     ("tract", "ScatterND", "out of bounds"),
     ("tract", "OneHot", "tract panicked"),
+    ("tract", "GlobalLpPool", "does not support"),
+    ("tract", "LpPool", "does not support"),
     // Inputs of fewer axes before those of more.
     ("tract", "Mean", "require rank match"),
     // Negative pads, and the modes that ONNX added later.
@@ -166,6 +171,10 @@ fn every_rule_gives_the_same_on_every_engine() {
         for card in ops::all().filter(|c| c.vjp.is_some()) {
             for case in (card.cases)().iter().filter(|c| c.inputs.iter().any(|g| matches!(g, Given::Varied(..)))) {
                 let (model, values) = backward(card, case);
+                // A cotangent of integers is no output of a model.
+                if model.graph().output.is_empty() {
+                    continue;
+                }
                 let Err(why) = compare(engine.as_ref(), &model, &values) else { continue };
                 // Where the engine lacks the operator itself, the test above says so.
                 if compare(engine.as_ref(), &forward(card, case).0, &values).is_ok() {

@@ -286,8 +286,8 @@ fn places(a: &Attributes, space: &[usize]) -> Result<ArrayD<f64>, Fault> {
     let out = window.outputs(space)?;
     let include = a.int("count_include_pad", 0) != 0;
     let mut counts = ArrayD::ones(IxDyn(&[&[1, 1], out.as_slice()].concat()));
-    for axis in 0..space.len() {
-        let (begin, end) = (window.begin[axis], window.begin[axis] + space[axis]);
+    for (axis, &extent) in space.iter().enumerate() {
+        let (begin, end) = (window.begin[axis], window.begin[axis] + extent);
         let (first, last) = if include { (0, end + window.end[axis]) } else { (begin, end) };
         for (at, mut windows) in counts.axis_iter_mut(Axis(axis + 2)).enumerate() {
             // How many places of the kernel come before `limit`.
