@@ -57,12 +57,12 @@ fn each_window(a: &Attributes, x: &Tensor, f: impl Fn(usize, &[f64], &[Tap]) -> 
     )
 }
 
-/// The cotangent of x from the cotangent `d` of the sums over windows.
+/// The cotangent of x from the cotangent `d`, by [`planes`], of the sums over windows.
 fn spread<'g>(d: Value<'g>, x: Value<'g>, window: &Window) -> Result<Value<'g>, Fault> {
     let sizes = x.sizes();
     let space = spatial(&sizes)?;
     let ones = d.tensor(ArrayD::ones(IxDyn(&[&[1, 1], window.kernel.as_slice()].concat())));
-    Ok(planes(d).conv_transpose(ones, 1, window.transposed(space, &window.outputs(space)?)).reshape(&x.dims()))
+    Ok(d.conv_transpose(ones, 1, window.transposed(space, &window.outputs(space)?)).reshape(&x.dims()))
 }
 
 /// `x [N,C,…]` as `[N·C, 1, …]`, so that one kernel serves every channel.
@@ -376,7 +376,7 @@ const LP_POOL: Card = Card {
         let (x, p) = (s.x(0)?, power(&s.attributes)?);
         let sizes = x.sizes();
         let window = Window::of_pool(&s.attributes, spatial(&sizes)?)?;
-        Ok(vec![Some(spread(by_norm(s.y()?, s.full_dy()?, p), x, &window)? * signed_power(x, p))])
+        Ok(vec![Some(spread(planes(by_norm(s.y()?, s.full_dy()?, p)), x, &window)? * signed_power(x, p))])
     }),
     cases: || {
         let base = || case().x(&[2, 3, 6, 5]).set("kernel_shape", [2, 3]);
