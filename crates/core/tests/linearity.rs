@@ -27,10 +27,10 @@ struct Setting {
 fn settings() -> Vec<Setting> {
     let mut all = Vec::new();
     for card in ops::all() {
-        for case in (card.cases)() {
+        for (n, case) in (card.cases)().into_iter().enumerate() {
             let (model, values) = single_node(card, &case, &mut Random::new(5));
             let varied = values.keys().cloned().collect();
-            let about = format!("{} {:?} {:?}", card.name, case.attributes, case.inputs);
+            let about = format!("{}, case {n}", card.name);
             all.push(Setting { about, model, values, varied });
         }
     }

@@ -1,7 +1,7 @@
 //! Sampling an image at places that another value names.
 
 use super::along::LARGEST;
-use super::{Card, Dependence, Layout, Linearity, case, fact, tensor};
+use super::{Card, Layout, affine_in_first, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
@@ -182,10 +182,7 @@ const GRID_SAMPLE: Card = Card {
         let dy = s.full_dy()?.reshape(&[&dims[..2], &count].concat());
         Ok(vec![Some(dy.matmul(matrix).reshape(&dims)), None])
     }),
-    linearity: |inputs| match inputs.get(1) {
-        Some(Dependence::Smooth) => Linearity::Smooth,
-        _ => Linearity::Affine,
-    },
+    linearity: affine_in_first,
     layout: Layout::ChannelsFirst,
     limits: "by the image, with linear interpolation",
     cases: || {

@@ -213,6 +213,14 @@ pub fn affine(_: &[Dependence]) -> Linearity {
     Linearity::Affine
 }
 
+/// Affine in the first input alone.
+pub fn affine_in_first(inputs: &[Dependence]) -> Linearity {
+    match inputs {
+        [_, rest @ ..] if rest.contains(&Dependence::Smooth) => Linearity::Smooth,
+        _ => Linearity::Affine,
+    }
+}
+
 /// Piecewise affine.
 pub fn piecewise(_: &[Dependence]) -> Linearity {
     Linearity::Piecewise

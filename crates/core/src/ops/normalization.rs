@@ -1,7 +1,7 @@
 //! Normalisations.
 
 use super::arithmetic::broadcast;
-use super::{Card, Dependence, Layout, Linearity, case, fact, tensor};
+use super::{Card, Layout, Linearity, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -54,10 +54,7 @@ const BATCH_NORMALIZATION: Card = Card {
         let factor = scale / (var + s.attributes.float("epsilon", 1e-5)).sqrt();
         Ok(vec![Some(s.dy()? * along_channels(factor, x.rank())), None, None, None, None])
     }),
-    linearity: |inputs| match inputs {
-        [_, rest @ ..] if rest.contains(&Dependence::Smooth) => Linearity::Ratio,
-        _ => Linearity::Affine,
-    },
+    linearity: super::affine_in_first,
     layout: Layout::ChannelsFirst,
     limits: "inference only",
     cases: || {
