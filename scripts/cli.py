@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import subprocess
 
@@ -16,7 +17,9 @@ class Failed(Exception):
 
 
 def call(binary: str, *arguments) -> str:
-    done = subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True)
+    # The library of the package that these scripts use.
+    found = [str(path) for path in pathlib.Path(ort.__file__).parent.glob("capi/*onnxruntime.*") if "pybind" not in path.name]
+    done = subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True, env={"ORT_DYLIB_PATH": found[0]} | os.environ if found else None)
     if done.returncode:
         said = " / ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
         raise Failed(f"exit code {done.returncode}: {said[-400:] or 'nothing on stderr'}")

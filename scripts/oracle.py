@@ -1,107 +1,55 @@
 """Compares hirescam's maps with PyTorch's autograd in float64, on full-size networks.
 
-    python scripts/oracle.py target/release/hirescam --work DIR                      # all networks, both exporters, both engines
-    python scripts/oracle.py target/release/hirescam --work DIR resnet18 vgg16 --engines tract --exporters dynamo --early 0   # some of them
+    python scripts/oracle.py target/release/hirescam --work DIR                                  # all networks, both exporters, both engines
+    python scripts/oracle.py target/release/hirescam --work DIR --layers all --table docs/networks.md
+    python scripts/oracle.py target/release/hirescam --work DIR --quick                          # small images, three layers of each network
+    python scripts/oracle.py target/release/hirescam --work DIR resnet18 vgg16 --engines tract --exporter dynamo
 
 Needs torch, torchvision, onnx, onnxscript, onnxruntime and numpy. DIR takes the exported files (a few hundred MB each; deleted after use unless --keep).
 
 What is independent of hirescam here: the network runs in PyTorch, in float64, under a recorder that keeps every tensor that any torch function returns.
-The layer is known by its name in the ONNX file alone, so ONNX Runtime is asked for its value there, and the recorded tensor with that shape and those numbers
-is the activation A. Then g = autograd of the score with respect to A, and the map is sum over channels of g * A. The oracle is told the layer and the class
-by hirescam's record, nothing else.
+The layer is known by its name in the ONNX file alone, so ONNX Runtime is asked for its value there, and the recorded tensor with those numbers, its axes
+perhaps in another order, is the activation A. Then g = autograd of the score with respect to A, and the map is the sum over channels of g * A. A layer whose
+numbers no recorded tensor has, because the exporter spelt a function out, is left out and counted. Hirescam tells the oracle which layers there are and which
+class it took, nothing else.
 
-Passed is: the layer that hirescam picks by itself within 1e-4 of the largest cell, in the max norm. Layers further forward are judged by the l2 norm, for a ReLU
-within rounding of zero may go either way in any implementation: at most 1e-2, or ten times what PyTorch's own float32 is away from its float64.
+Passed is: the layer that hirescam recommends within 1e-4 of the largest cell, in the max norm. Other layers are judged by the l2 norm, for a ReLU within
+rounding of zero may go either way in any implementation: at most 1e-2, or three times what PyTorch's own float32 is away from its float64, on the image
+and on the image changed by a millionth.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
 import copy
+import itertools
+import json
 import pathlib
+import re
 import shutil
 import sys
+import time
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 import torchvision
-from torch import nn
 from torch.overrides import TorchFunctionMode
 
 import cli
+from networks import NETWORKS, OPSETS, build, export, image, shape
 
 LAST_TOLERANCE = 1e-4  # of max |map|, max norm: the project's goal for last layers on both engines
 EARLY_TOLERANCE = 1e-2  # l2 norm
+SHAKEN = [0.0, 1e-6, 1e-6, 1e-6]  # relative noise on the image of each float32 run that says how much rounding can do
 VANISHED = 1e-4  # a map below this share of its own terms is rounding, and is judged against the terms
-
-IMAGE = (3, 224, 224)
-NETWORKS: dict[str, tuple[tuple[int, ...], dict]] = {
-    "resnet18": (IMAGE, {}),
-    "vgg16": (IMAGE, {}),
-    "vgg11_bn": (IMAGE, {}),
-    "alexnet": (IMAGE, {}),
-    "squeezenet1_1": (IMAGE, {}),
-    "densenet121": (IMAGE, {}),
-    "mobilenet_v2": (IMAGE, {}),
-    "mobilenet_v3_large": (IMAGE, {}),
-    "efficientnet_b0": (IMAGE, {}),
-    "convnext_tiny": (IMAGE, {}),
-    "inception_v3": ((3, 299, 299), {"aux_logits": False, "init_weights": False}),
-    "googlenet": (IMAGE, {"aux_logits": False, "init_weights": False}),
-    "shufflenet_v2_x1_0": (IMAGE, {}),
-    "regnet_y_400mf": (IMAGE, {}),
-    "mnasnet1_0": (IMAGE, {}),
-    "resnext50_32x4d": (IMAGE, {}),
-    "r3d_18": ((3, 8, 112, 112), {}),
-}
-
-
-def build(name: str, seed: int) -> nn.Module:
-    """The architecture with random weights that carry a signal, and batch-norm statistics that fit them but are not trivial."""
-    torch.manual_seed(seed)
-    shape, options = NETWORKS[name]
-    make = getattr(torchvision.models, name, None) or getattr(torchvision.models.video, name)
-    net = make(weights=None, **options)
-    for module in net.modules():
-        if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
-            nn.init.kaiming_normal_(module.weight, mode="fan_in")
-            if module.bias is not None:
-                nn.init.normal_(module.bias, 0.0, 0.1)
-        elif isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.LayerNorm)):
-            nn.init.uniform_(module.weight, 0.7, 1.3)
-            nn.init.normal_(module.bias, 0.0, 0.2)
-            if hasattr(module, "momentum"):
-                module.momentum = None  # the plain mean of what the calibration below shows
-        if hasattr(module, "inplace"):
-            module.inplace = False
-        if hasattr(module, "layer_scale"):
-            nn.init.uniform_(module.layer_scale, 0.3, 1.0)
-    if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
-        with torch.no_grad():
-            net.train()(torch.randn(4, *shape))
-    return net.eval()
-
-
-def image(name: str, seed: int) -> torch.Tensor:
-    """A picture with structure: coarse noise made smooth, and fine noise on top."""
-    shape, _ = NETWORKS[name]
-    rng = torch.Generator().manual_seed(seed)
-    coarse = torch.randn((1, shape[0], *[max(2, s // 16) for s in shape[1:]]), generator=rng)
-    mode = "bilinear" if len(shape) == 3 else "trilinear"
-    return 1.5 * nn.functional.interpolate(coarse, shape[1:], mode=mode) + 0.3 * torch.randn((1, *shape), generator=rng)
-
-
-def export(net: nn.Module, x: torch.Tensor, exporter: str, path: pathlib.Path) -> None:
-    if exporter == "dynamo":
-        shapes = ({0: torch.export.Dim("batch")},)
-        two = torch.cat([x, x.flip(-1)])  # a batch of one would be taken for a constant
-        torch.onnx.export(net, (two,), str(path), dynamo=True, opset_version=18, input_names=["input"], output_names=["output"], dynamic_shapes=shapes, external_data=False, verbose=False)
-    else:
-        axes = {"input": {0: "batch"}, "output": {0: "batch"}}
-        torch.onnx.export(net, (x,), str(path), dynamo=False, opset_version=17, input_names=["input"], output_names=["output"], dynamic_axes=axes)
+SAME = 1e-3  # two tensors are the same layer if they differ by less than this share of the largest value
+SAMPLED = 64  # values compared first, to tell most tensors apart
 
 
 class Recorder(TorchFunctionMode):
@@ -112,7 +60,8 @@ class Recorder(TorchFunctionMode):
         self.seen: dict[int, torch.Tensor] = {}
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
+        # In place, a function would overwrite what was recorded of the one before it.
+        result = function(*args, **{name: False if name == "inplace" else value for name, value in (kwargs or {}).items()})
         for t in result if isinstance(result, (tuple, list)) else [result]:
             if isinstance(t, torch.Tensor) and t.requires_grad and t.ndim >= 3 and t.is_floating_point():
                 self.seen.setdefault(id(t), t)
@@ -127,29 +76,48 @@ class Oracle:
     logits: torch.Tensor
 
     @classmethod
-    def run(cls, net: nn.Module, x: torch.Tensor) -> Oracle:
+    def run(cls, net: torch.nn.Module, x: torch.Tensor) -> Oracle:
         with Recorder() as recorder:
             logits = net(x)
         return cls(list(recorder.seen.values()), logits)
 
-    def find(self, wanted: np.ndarray) -> torch.Tensor:
-        """The recorded tensor with these numbers. Of several (something that passes its input on), the first: its gradient covers the others'."""
-        scale = float(np.abs(wanted).max())
-        wanted = torch.from_numpy(wanted).to(self.logits.dtype)
-        errors = [((t.detach() - wanted).abs().max().item(), i) for i, t in enumerate(self.seen) if t.shape == wanted.shape]
-        close = [i for error, i in errors if error <= 1e-3 * scale]
-        if not close:
-            raise LookupError(f"no tensor in PyTorch has these numbers (shape {tuple(wanted.shape)}, the nearest is off by {min(errors, default=(float('nan'), 0))[0]:.2g})")
-        best = min(error for error, i in errors)
-        return self.seen[next(i for error, i in errors if error <= 2 * best + 1e-6 * scale)]
+    def find(self, wanted: np.ndarray) -> list[tuple[int, tuple[int, ...]]]:
+        """The recorded tensors with these numbers: which, and the order of axes that makes them so.
 
-    def explain(self, activation: torch.Tensor, klass: int, channels: int, method: str) -> tuple[np.ndarray, float]:
-        """The map, and the largest sum of absolute terms of any cell (what rounding is proportional to)."""
-        (g,) = torch.autograd.grad(self.logits[0, klass], activation, retain_graph=True)
-        if method == "gradcam":
-            g = g.mean([i for i in range(1, g.ndim) if i != channels % g.ndim], keepdim=True)
-        terms = (g * activation).detach()
-        return terms.sum(channels)[0].numpy(), terms.abs().sum(channels).max().item()
+        Mostly one. Several where a function has passed its input on; their gradients may differ if the first is used elsewhere too.
+        """
+        scale = float(np.abs(wanted).max())
+        places = np.unravel_index(np.linspace(0, wanted.size - 1, SAMPLED).astype(int), wanted.shape)
+        wanted = torch.from_numpy(wanted).to(self.logits.dtype)
+        turns = list(itertools.permutations(range(1, wanted.ndim)))
+
+        def matches(orders: list[tuple[int, ...]]):
+            for i, tensor in enumerate(self.seen):
+                for order in orders if sorted(tensor.shape) == sorted(wanted.shape) else []:
+                    turned = tensor.detach().permute(0, *order)
+                    if turned.shape == wanted.shape and (turned[places] - wanted[places]).abs().max() <= SAME * scale:
+                        if (error := (turned - wanted).abs().max().item()) <= SAME * scale:
+                            yield error, i, (0, *order)
+
+        found = list(matches(turns[:1])) or list(matches(turns[1:]))
+        best = min((error for error, *_ in found), default=0.0)
+        return [(i, order) for error, i, order in found if error <= 2 * best + 1e-6 * scale]
+
+    def gradients(self, which: set[int], klass: int) -> dict[int, torch.Tensor]:
+        """The gradient of a class score with respect to each of these tensors, in one sweep."""
+        which = sorted(which)
+        if not which:
+            return {}
+        grads = torch.autograd.grad(self.logits[0, klass], [self.seen[i] for i in which], retain_graph=True, allow_unused=True)
+        return {i: torch.zeros_like(self.seen[i]) if g is None else g for i, g in zip(which, grads)}
+
+
+def explain(activation: torch.Tensor, g: torch.Tensor, channels: int, method: str) -> tuple[np.ndarray, float]:
+    """The map, and the largest sum of absolute terms of any cell (what rounding is proportional to)."""
+    if method == "gradcam":
+        g = g.mean([i for i in range(1, g.ndim) if i != channels % g.ndim], keepdim=True)
+    terms = (g * activation).detach()
+    return terms.sum(channels)[0].numpy(), terms.abs().sum(channels).max().item()
 
 
 def channel_axis(activation: tuple[int, ...], map_shape: tuple[int, ...]) -> int:
@@ -161,133 +129,251 @@ def channel_axis(activation: tuple[int, ...], map_shape: tuple[int, ...]) -> int
     raise LookupError(f"a map of shape {map_shape} does not belong to an activation of shape {activation}")
 
 
-def early_layers(model: onnx.ModelProto, feed: dict, exact: Oracle, count: int) -> dict[str, np.ndarray]:
-    """Tensors spread over the network, with their values: sums and concatenations, or the activations where a network has too few of those.
-
-    Only those that PyTorch has too: an exporter spells a GELU out in sums that are no layer of anyone's.
-    """
-
-    def made_by(*ops):
-        names = [n.output[0] for n in model.graph.node if n.op_type in ops]
-        found = {}
-        for name, value in cli.values_of(model, feed, names).items():
-            if value.ndim == next(iter(feed.values())).ndim and value.dtype == np.float32 and min(value.shape[1:]) > 1:
-                try:
-                    exact.find(value)
-                    found[name] = value
-                except LookupError:
-                    pass
-        return found
-
-    joints = made_by("Add", "Concat") if count else {}
-    if count and len(joints) <= 3:
-        joints = made_by("Relu", "MaxPool", "Clip")
-    names = list(joints)
-    return {name: joints[name] for name in (names[len(names) * (i + 1) // (count + 2)] for i in range(count if names else 0))}
+Pair = tuple[torch.Tensor, torch.Tensor]  # an activation and its gradient
 
 
-def compare(record: dict, value: np.ndarray, exact: Oracle, single: Oracle, method: str, early: bool) -> dict:
-    """One line of the table."""
+@dataclass
+class Layer:
+    """A layer as the oracle knows it: each tensor that it may be, in float64, and what rounding makes of it."""
+
+    name: str
+    recommended: bool
+    rank: int
+    answers: list[tuple[Pair, list[Pair]]]
+
+
+def prepare(layers: list[dict], values: dict[str, np.ndarray], exact: Oracle, rounded: Iterable[Oracle], klass: int) -> list[Layer]:
+    """The layers that PyTorch has too."""
+    found = {layer["layer"]: exact.find(values[layer["layer"]]) for layer in layers}
+    which = {i for places in found.values() for i, _ in places}
+
+    def pairs(oracle: Oracle) -> dict[int, Pair]:
+        return {i: (oracle.seen[i].detach(), g) for i, g in oracle.gradients(which, klass).items()}
+
+    truth, others = pairs(exact), [pairs(oracle) for oracle in rounded]
+    turn = lambda pair, order: (pair[0].permute(order), pair[1].permute(order))
+    answers = lambda places: [(turn(truth[i], order), [turn(other[i], order) for other in others]) for i, order in places]
+    return [
+        Layer(name, layer["recommended"], values[name].ndim, answers(found[name])) for layer in layers if found[name := layer["layer"]]
+    ]
+
+
+def compare(record: dict, layer: Layer, exact: Oracle, method: str) -> dict:
+    """One line of the report: the errors against the tensor of PyTorch that fits best."""
     array = record["array"]
-    while array.ndim > value.ndim - 2:
+    while array.ndim > layer.rank - 2:
         array = array[0]
-    channels = channel_axis(value.shape, array.shape)
-    expected, terms = exact.explain(exact.find(value), record["class"], channels, method)
-    rounded, _ = single.explain(single.find(value), record["class"], channels, method)
-    scale = max(np.abs(expected).max(), VANISHED * terms)
-    length = max(np.sqrt((expected**2).sum()), VANISHED * terms)
-    line = {
-        "layer": record["layer"],
-        "verdict": record.get("verdict", "?"),
-        "class": record["class"],
-        "max": np.abs(array - expected).max() / scale,
-        "l2": np.sqrt(((array - expected) ** 2).sum()) / length,
-        "torch32": np.sqrt(((rounded - expected) ** 2).sum()) / length,
-    }
-    problems = []
-    if early and line["l2"] > max(EARLY_TOLERANCE, 10 * line["torch32"]):
-        problems.append("map")
-    if not early and line["max"] > LAST_TOLERANCE:
-        problems.append("map")
+    lines = []
+    for truth, rounded in layer.answers:
+        channels = channel_axis(truth[0].shape, array.shape)
+        expected, terms = explain(*truth, channels, method)
+        off = [explain(*pair, channels, method)[0] - expected for pair in rounded]
+        scale = max(np.abs(expected).max(), VANISHED * terms)
+        length = max(np.sqrt((expected**2).sum()), VANISHED * terms)
+        line = {
+            "verdict": record.get("verdict", "?"),
+            "max": np.abs(array - expected).max() / scale,
+            "l2": np.sqrt(((array - expected) ** 2).sum()) / length,
+            "torch32": max(np.sqrt((d**2).sum()) for d in off) / length,
+            "size": np.abs(expected).sum(),
+        }
+        lines.append(line)
+    line = min(lines, key=lambda line: line["l2"])
+    fits = line["max"] <= LAST_TOLERANCE if layer.recommended else line["l2"] <= max(EARLY_TOLERANCE, 3 * line["torch32"])
     score = exact.logits[0, record["class"]].item()
-    if abs(record["score"] - score) > 1e-4 * max(1.0, exact.logits.detach().abs().max().item()):
-        problems.append("score")
-    if not early and record["class"] != exact.logits[0].argmax().item():
-        problems.append("class")
-    if method == "hirescam" and record.get("verdict") == "exact" and abs(record["sum"] + record["bias"] - score) > 1e-4 * max(abs(score), np.abs(expected).sum()):
-        problems.append("sum")
-    return line | {"problems": problems}
+    largest = exact.logits.detach().abs().max().item()
+    checks = {
+        "map": fits,
+        "score": abs(record["score"] - score) <= 1e-4 * max(1.0, largest),
+        "class": record["class"] == exact.logits[0].argmax().item(),
+        "sum": method != "hirescam"
+        or line["verdict"] != "exact"
+        or abs(record["sum"] + record["bias"] - score) <= 1e-4 * max(abs(score), line["size"]),
+    }
+    return line | {"problems": [name for name, fine in checks.items() if not fine]}
 
 
-HEAD = f"{'network':20} {'exporter':11} {'engine':11} {'verdict':15} {'max':>8} {'l2':>8} {'torch32':>8}  layer"
+@dataclass
+class Row:
+    """What is found of one exported network, on the way to a line of the table."""
+
+    network: str
+    exporter: str
+    opset: int
+    listed: int = 0
+    tried: int = 0
+    verdict: str = ""
+    worst: dict[tuple[str, bool], float] = field(default_factory=dict)  # (engine, recommended) -> error
+    failed: dict[str, str] = field(default_factory=dict)  # engine -> why
+    missing: set[str] = field(default_factory=set)
+    wrong: int = 0
+    note: str = ""
+
+    def text(self) -> str:
+        def cell(engine: str, recommended: bool) -> str:
+            if (engine, recommended) in self.worst:
+                return f"{self.worst[engine, recommended]:.0e}"
+            return "fails" if engine in self.failed else ""
+
+        errors = [cell(engine, recommended) for engine in ("tract", "onnxruntime") for recommended in (True, False)]
+        notes = [*sorted(f"no {op}" for op in self.missing), *[f"{e}: {why}" for e, why in self.failed.items()], self.note]
+        notes = "; ".join(n for n in notes if n).replace("|", "\\|")
+        cells = [self.network, self.exporter, self.opset, f"{self.tried} of {self.listed}", self.verdict, *errors, notes]
+        return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def check(name: str, args: argparse.Namespace) -> bool:
-    net, x = build(name, args.seed), image(name, args.seed + 1)
+def chosen(layers: list[dict], args: argparse.Namespace) -> list[dict]:
+    """The layers to try, of those that can be explained."""
+    usable = [layer for layer in layers if not layer["error"]]
+    if args.layer:
+        return [layer for layer in usable if layer["layer"] in args.layer]
+    last = [layer for layer in usable if layer["recommended"]]
+    if args.layers == "last":
+        return last
+    if args.quick and len(usable) > 3:
+        usable = [usable[0], usable[len(usable) // 2], *last]
+    return usable
+
+
+HEAD = f"{'network':20} {'exporter':11} {'engine':11} {'verdict':15} {'max':>8} {'l2':>8} {'torch32':>8} {'seconds':>7}  layer"
+MISSING = re.compile(r"(?:derivative rule for|does not know) (\w+)")
+
+
+def check_file(row: Row, file: pathlib.Path, image_file: pathlib.Path, exact: Oracle, net: torch.nn.Module, args: argparse.Namespace) -> None:
+    """Every layer of one exported network on every engine."""
+    start = f"{row.network:20} {row.exporter:11}"
+    try:
+        layers = [json.loads(line) for line in cli.call(args.hirescam, "layers", file, "--json").splitlines()]
+    except cli.Failed as error:
+        print(f"{start} FAILED to list layers: {error}", flush=True)
+        row.note, row.wrong = f"no layers: {error}", row.wrong + 1
+        return
+    row.listed = len(layers)
+    for layer in layers:
+        row.missing |= set(MISSING.findall(layer["error"] or ""))
+        row.verdict = layer["verdict"] if layer["recommended"] else row.verdict
+    model = onnx.load(file)
+    feed = {cli.image_input(model).name: np.load(image_file)}
+    wanted = chosen(layers, args)
+    values = cli.values_of(model, feed, [layer["layer"] for layer in wanted])
+    del model
+    klass = exact.logits[0].argmax().item()
+    x, noise = torch.from_numpy(np.load(image_file)), torch.Generator().manual_seed(args.seed)
+    rounded = (Oracle.run(net, x * (1 + share * torch.randn(x.shape, generator=noise))) for share in SHAKEN)
+    known = prepare(wanted, values, exact, rounded, klass)
+    row.tried = len(known)
+    if strangers := {layer["layer"] for layer in wanted} - {layer.name for layer in known}:
+        print(f"{start} not in PyTorch: {' '.join(sorted(strangers))}", flush=True)
+    for engine, layer in itertools.product(args.engines, known):
+        began = time.monotonic()
+        try:
+            record = cli.explain(args.hirescam, file, image_file, file.parent / "out", engine, layer.name, args.method)[0]
+            line = compare(record, layer, exact, args.method)
+        except (cli.Failed, LookupError) as error:
+            print(f"{start} {engine:11} FAILED at {layer.name}: {error}", flush=True)
+            row.failed.setdefault(engine, str(error)[:120])
+            row.wrong += 1
+            continue
+        error = line["max"] if layer.recommended else line["l2"]
+        key = engine, layer.recommended
+        row.worst[key] = max(row.worst.get(key, 0.0), error)
+        row.wrong += bool(line["problems"])
+        mark = f"  WRONG: {', '.join(line['problems'])}" if line["problems"] else ""
+        numbers = f"{line['max']:8.1e} {line['l2']:8.1e} {line['torch32']:8.1e} {time.monotonic() - began:7.1f}"
+        print(f"{start} {engine:11} {line['verdict']:15} {numbers}  {layer.name}{' (recommended)' if layer.recommended else ''}{mark}", flush=True)
+
+
+def check(name: str, args: argparse.Namespace) -> list[Row]:
+    size = shape(name, args.quick)
+    net, x = build(name, args.seed, size), image(args.seed + 1, size)
     work = args.work / name
     work.mkdir(parents=True, exist_ok=True)
-    np.save(work / "image.npy", x.numpy())
-    files = {}
-    for exporter in args.exporters:
-        files[exporter] = work / f"{name}.{exporter}.onnx"
+    image_file = work / "image.npy"
+    np.save(image_file, x.numpy())
+    rows, exact = [], None
+    for exporter in ["torchscript", "dynamo"] if args.exporter == "both" else [args.exporter]:
+        row = Row(name, exporter, args.opset or OPSETS[exporter])
+        rows.append(row)
+        file = work / f"{name}.{exporter}.onnx"
         try:
-            export(net, x, exporter, files[exporter])
+            if not export(net, x, exporter, row.opset, file):
+                row.note = "batch fixed by the exporter"
         except Exception as error:  # an exporter that cannot is no fault of hirescam
-            print(f"{name:20} {exporter:11} not exported: {str(error).splitlines()[0][:100]}", flush=True)
-            del files[exporter]
-    single = Oracle.run(net, x)
-    exact = Oracle.run(copy.deepcopy(net).double(), x.double())
-    fine = True
-    for exporter, file in files.items():
-        model = onnx.load(file)
-        feed = {cli.image_input(model).name: x.numpy()}
-        known = cli.values_of(model, feed, args.layer) if args.layer else early_layers(model, feed, exact, args.early)
-        layers = [None, *known]
-        for engine in args.engines:
-            for layer in layers:
-                early = layer is not None
-                start = f"{name:20} {exporter:11} {engine:11}"
-                try:
-                    record = cli.explain(args.hirescam, file, work / "image.npy", work / "out", engine, layer, args.method)[0]
-                    if record["layer"] not in known:
-                        known |= cli.values_of(model, feed, [record["layer"]])
-                    line = compare(record, known[record["layer"]], exact, single, args.method, early)
-                except (cli.Failed, LookupError) as error:
-                    print(f"{start} FAILED at {layer or 'its own layer'}: {error}", flush=True)
-                    fine = False
-                    continue
-                fine &= not line["problems"]
-                mark = f"  WRONG: {', '.join(line['problems'])}" if line["problems"] else ""
-                print(f"{start} {line['verdict']:15} {line['max']:8.1e} {line['l2']:8.1e} {line['torch32']:8.1e}  {line['layer']}{' (early)' if early else ''}{mark}", flush=True)
+            row.note = f"not exported: {str(error).splitlines()[0][:100]}"
+            print(f"{name:20} {exporter:11} {row.note}", flush=True)
+            continue
+        if args.dry_run:
+            operators = collections.Counter(n.op_type for n in onnx.load(file).graph.node)
+            print(f"{name:20} {exporter:11} {file.stat().st_size >> 20} MB: {dict(operators.most_common())}", flush=True)
+            continue
+        exact = exact or Oracle.run(copy.deepcopy(net).double(), x.double())
+        check_file(row, file, image_file, exact, net, args)
+        if not args.keep:
+            file.unlink()
     if not args.keep:
         shutil.rmtree(work)
-    return fine
+    return rows
+
+
+PAGE = """\
+# Networks
+
+Made by `scripts/oracle.py` with torch {torch}, torchvision {torchvision} and onnxruntime {onnxruntime}: HiResCAM's maps at the layers that
+`hirescam layers` lists, against PyTorch's autograd in float64. The networks have random weights that carry a signal.
+
+- **layers**: tried, of those listed. Layers whose numbers no tensor of PyTorch has cannot be judged.
+- **recommended**: the verdict at the layer taken when none is named. For each engine, the first number is the error of the map there, max norm,
+  relative to the largest cell; it has to be below {last:.0e}. The second is the worst error at the other layers, l2 norm; it has to be below
+  {early:.0e}, or three times what rounding does to PyTorch's own.
+
+| network | exporter | opset | layers | recommended | tract, there | elsewhere | onnxruntime, there | elsewhere | missing, notes |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def write_table(path: pathlib.Path, rows: list[Row]) -> None:
+    """Puts the rows into the page; rows of other networks stay."""
+    key = lambda line: tuple(cell.strip() for cell in line.split("|")[1:3])
+    old = path.read_text().splitlines() if path.exists() else []
+    lines = {key(line): line for line in old if line.startswith("| ") and key(line)[0] in NETWORKS}
+    lines |= {(row.network, row.exporter): row.text() for row in rows}
+    order = sorted(lines, key=lambda k: (list(NETWORKS).index(k[0]), ["torchscript", "dynamo"].index(k[1])))
+    page = PAGE.format(
+        torch=torch.__version__, torchvision=torchvision.__version__, onnxruntime=onnxruntime.__version__, last=LAST_TOLERANCE, early=EARLY_TOLERANCE
+    )
+    path.write_text(page + "\n".join(lines[k] for k in order) + "\n")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("hirescam", help="the hirescam binary")
-    parser.add_argument("networks", nargs="*", metavar="network", help=f"of torchvision; all by default: {' '.join(NETWORKS)}")
+    parser.add_argument("networks", nargs="*", metavar="network", help=f"which; all by default: {' '.join(NETWORKS)}")
     parser.add_argument("--work", type=pathlib.Path, required=True, help="a folder for the exported files")
-    listed = lambda text: text.split(",")
-    parser.add_argument("--engines", type=listed, default=["tract", "onnxruntime"], help="with commas between (default tract,onnxruntime)")
-    parser.add_argument("--exporters", type=listed, default=["torchscript", "dynamo"], help="with commas between (default torchscript,dynamo)")
+    parser.add_argument("--engines", type=lambda text: text.split(","), default=["tract", "onnxruntime"], help="with commas between (default tract,onnxruntime)")
+    parser.add_argument("--exporter", choices=["torchscript", "dynamo", "both"], default="both")
+    parser.add_argument("--opset", type=int, help=f"the operator set to export to (default {OPSETS})")
+    parser.add_argument("--layers", choices=["all", "last"], help="every layer that hirescam lists (default with --quick, then three of them), or the recommended one (default)")
+    parser.add_argument("--layer", action="append", help="this layer, by its ONNX name; may be given again")
     parser.add_argument("--method", default="hirescam", choices=["hirescam", "gradcam"])
-    parser.add_argument("--layer", action="append", help="check this layer too, by its ONNX name, instead of early ones; may be given again")
-    parser.add_argument("--early", type=int, default=1, help="how many layers further forward to check too (default 1)")
+    parser.add_argument("--quick", action="store_true", help="small images where the network takes them, and three layers at most")
+    parser.add_argument("--table", type=pathlib.Path, help="a Markdown page to put the results into, such as docs/networks.md")
+    parser.add_argument("--dry-run", action="store_true", help="export only, and count operators")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="keep the exported files")
     args = parser.parse_intermixed_args()
+    args.layers = args.layers or ("all" if args.quick else "last")
     if unknown := set(args.networks) - set(NETWORKS):
         parser.error(f"unknown: {' '.join(sorted(unknown))}; there are {' '.join(NETWORKS)}")
-    if unknown := set(args.exporters) - {"torchscript", "dynamo"}:
-        parser.error(f"no such exporter: {' '.join(sorted(unknown))}")
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     print(HEAD)
-    results = {name: check(name, args) for name in args.networks or NETWORKS}
-    wrong = [name for name, fine in results.items() if not fine]
-    print(f"{len(results) - len(wrong)} of {len(results)} networks right" + (f"; not right: {' '.join(wrong)}" if wrong else ""))
+    results: list[Row] = []
+    for name in args.networks or NETWORKS:
+        results += check(name, args)
+        if args.table and not args.dry_run:
+            write_table(args.table, results)
+    wrong = [f"{row.network} ({row.exporter})" for row in results if row.wrong]
+    print(f"{len(results) - len(wrong)} of {len(results)} exported networks right" + (f"; not right: {', '.join(wrong)}" if wrong else ""))
     return 1 if wrong else 0
 
 
