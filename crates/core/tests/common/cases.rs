@@ -54,11 +54,7 @@ pub fn all() -> Vec<NodeCase> {
 const LEFT_OUT: &[(&str, &str)] = &[
     ("batchnorm_epsilon_training_mode", "training"),
     ("batchnorm_example_training_mode", "training"),
-    ("convtranspose_autopad_same", "auto_pad"),
-    ("convtranspose_kernel_shape", "output_shape"),
-    ("convtranspose_output_shape", "output_shape"),
     ("gridsample_bicubic*", "mode cubic"),
-    ("maxpool_with_argmax_*", "the Indices output"),
     ("reduce_max_empty_set_bool", "the least of no booleans"),
     (
         "resize_downsample_scales_cubic_align_corners",
