@@ -37,6 +37,7 @@ fn messages() -> Result<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     #[test]
     fn generated_messages_are_fresh() {

@@ -327,7 +327,7 @@ impl Graph {
             };
             let mut constant = node("Constant", stored);
             let tensor = Tensor { dtype, data: value.data.clone() }.to_proto(stored).map_err(|f| f.at(&constant))?;
-            constant.attribute = vec![attribute("value", Setting::Tensor(tensor))];
+            constant.attribute = vec![attribute("value", Setting::Tensor(Box::new(tensor)))];
             made.push(constant);
             if let Some(float) = cast {
                 let to = vec![attribute("to", value.dtype as i64)];

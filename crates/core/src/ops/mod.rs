@@ -43,9 +43,9 @@ pub struct Card {
     /// The operator set's domain; empty for ONNX's own.
     pub domain: &'static str,
     /// Element types and shapes of the outputs. Everything `eval` relies on is checked here.
-    pub shape: fn(&Attributes, &[Option<&Fact>]) -> Result<Vec<Fact>, Fault>,
+    pub shape: ShapeRule,
     /// The outputs in f64.
-    pub eval: fn(&Attributes, &[Option<&Tensor>]) -> Result<Vec<Tensor>, Fault>,
+    pub eval: Evaluation,
     /// About how many steps `eval` takes, of inputs and outputs of these facts. Needed where it is more than a few for
     /// each element.
     pub work: fn(&Attributes, &[Option<&Fact>], &[Fact]) -> usize,
@@ -62,6 +62,12 @@ pub struct Card {
     /// Settings under which the tests try the card.
     pub cases: fn() -> Vec<Case>,
 }
+
+/// From attributes and the facts of the inputs to those of the outputs; `None` for an input left out.
+pub type ShapeRule = fn(&Attributes, &[Option<&Fact>]) -> Result<Vec<Fact>, Fault>;
+
+/// From attributes and inputs to outputs, in f64.
+pub type Evaluation = fn(&Attributes, &[Option<&Tensor>]) -> Result<Vec<Tensor>, Fault>;
 
 /// A derivative rule: emits, for each input, its cotangent (to be broadcast to the input's shape), `None` where the
 /// operator cannot be differentiated by that input.
@@ -488,7 +494,7 @@ pub enum Setting {
     /// A string.
     Text(String),
     /// A tensor.
-    Tensor(crate::onnx::TensorProto),
+    Tensor(Box<crate::onnx::TensorProto>),
 }
 
 impl From<i64> for Setting {
@@ -538,7 +544,7 @@ pub fn attribute(name: &str, value: impl Into<Setting>) -> AttributeProto {
             AttributeType::String
         }
         Setting::Tensor(t) => {
-            a.t = Some(t);
+            a.t = Some(*t);
             AttributeType::Tensor
         }
     };
