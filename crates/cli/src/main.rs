@@ -29,6 +29,8 @@ enum Command {
     Layers(command::layers::Layers),
     /// Write the explaining model: the same ONNX file with the map as one more output.
     Compile(command::compile::Compile),
+    /// Take the map off an explaining model again.
+    Strip(command::strip::Strip),
     /// List the operators that can stand between a layer and the score.
     Ops(command::ops::Ops),
 }
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Explain(c) => c.run(),
         Command::Layers(c) => c.run(),
         Command::Compile(c) => c.run(),
+        Command::Strip(c) => c.run(),
         Command::Ops(c) => c.run(),
     };
     match done {

@@ -161,6 +161,9 @@ fn an_explaining_model_has_the_original_outputs_first_and_says_what_it_is() {
     assert_eq!(after.metadata("hirescam.layer"), Some("/conv_layers/conv_layers.7/Relu_output_0"));
     assert_eq!(after.metadata("hirescam.method"), Some("hirescam"));
     assert_eq!(after.metadata("hirescam.verdict"), Some("locally-linear"));
+    ok(folder.path(), &["strip", "explaining.onnx", "-o", "stripped.onnx"]);
+    assert_eq!(std::fs::read(folder.path().join("stripped.onnx")).unwrap(), std::fs::read(&model).unwrap());
+    assert_eq!(fails(folder.path(), &["strip", "stripped.onnx", "-o", "again.onnx"]).0, 2);
 }
 
 #[test]

@@ -4,3 +4,4 @@ pub mod compile;
 pub mod explain;
 pub mod layers;
 pub mod ops;
+pub mod strip;

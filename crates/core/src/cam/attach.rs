@@ -1,7 +1,7 @@
 //! Attaching a map to a model.
 
 use super::pick::Logits;
-use super::{Method, Site, Target, constant, hirescam, judge};
+use super::{Method, Site, Target, constant, hirescam, judge, strip};
 use crate::build::{Graph, OLDEST_OPSET, Value};
 use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
 use crate::head::{self, Head, Score};
@@ -100,7 +100,7 @@ impl Explaining {
     }
 }
 
-/// Attaches the map that `request` asks for to `model`.
+/// Attaches the map that `request` asks for to `model`, in place of one that may be attached already.
 ///
 /// # Errors
 /// Those of [`Shapes::infer`], [`head::score`], [`Target::check`], [`head::cut`] and [`grad::vjp`]; [`Error::Argument`]
@@ -113,6 +113,8 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
             remedy: "Convert the file with onnx.version_converter.convert_version(model, 17)".into(),
         });
     }
+    let bare = strip::strip(model.proto())?.map(Model::new).transpose()?;
+    let model = bare.as_ref().unwrap_or(model);
     let image = head::image_input(model)?;
     let shapes = Shapes::infer(model, image.name(), request.image_shape.as_deref())?;
     let score = head::score(model, &shapes, request.output.as_deref(), request.keep_activation)?;
@@ -168,6 +170,7 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
         wanted.iter().map(|(v, name)| value_info(name, v.dtype(), &v.dims(), batch.as_deref())).collect();
     let given = input.as_ref().map(|(name, dtype, dims)| value_info(name, *dtype, dims, batch.as_deref()));
     let nodes = graph.finish(&wanted, &taken)?;
+    let added = strip::added([nodes.len(), usize::from(given.is_some()), infos.len()]);
     let mut proto = model.proto().clone();
     if let Some(graph) = &mut proto.graph {
         graph.node.extend(nodes);
@@ -187,6 +190,7 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
         ("hirescam.scale", certificate.scale.to_string()),
         ("hirescam.but", certificate.but.clone().unwrap_or_default()),
         ("hirescam.caution", certificate.caution.clone().unwrap_or_default()),
+        added,
     ] {
         proto.metadata_props.retain(|e| e.key() != key);
         proto.metadata_props.push(StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) });

@@ -18,12 +18,14 @@ mod layercam;
 mod pick;
 mod saliency;
 mod site;
+mod strip;
 mod target;
 mod xgradcam;
 
 pub use arrays::on_arrays;
 pub use attach::{Explaining, Outputs, Request, attach};
 pub use site::Site;
+pub use strip::strip;
 pub use target::{Span, Target};
 
 use crate::Error;
