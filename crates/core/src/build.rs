@@ -5,6 +5,7 @@
 
 use crate::error::Fault;
 use crate::graph::{Attributes, axis};
+use crate::head::show;
 use crate::onnx::{AttributeProto, NodeProto};
 use crate::ops::{self, Setting, attribute};
 use crate::shape::{self, Dim, Fact, Shapes};
@@ -205,7 +206,9 @@ impl Graph {
             }
             Err(error) => {
                 inner.fault.get_or_insert(error);
-                inner.values.extend((0..outputs).map(|_| Entry { facts: None, name: None }));
+                // Something of about the right shape, so that a rule can go on: it does not count any more.
+                let like = inputs.iter().flatten().next().and_then(|v| inner.values.get(v.id)?.facts.clone());
+                inner.values.extend((0..outputs).map(|_| Entry { facts: like.clone(), name: None }));
             }
         }
         let inputs = inputs.iter().map(|v| v.map(|v| v.id)).collect();
@@ -628,7 +631,27 @@ impl<'g> Value<'g> {
                 .at(&NodeProto { op_type: Some("Reshape".into()), ..Default::default() });
             self.graph.inner.borrow_mut().fault.get_or_insert(error);
         }
-        self.graph.one("Reshape", &[self, self.graph.ints(&whole)], vec![])
+        self.graph.one("Reshape", &[self, self.graph.ints(&whole)], vec![]).checked(dims)
+    }
+
+    /// This value if it has these extents. If not, that is the graph's fault, and what is emitted from here on does not
+    /// count; it has the extents all the same, so that a rule can go on.
+    fn checked(self, dims: &[Dim]) -> Value<'g> {
+        let own = self.dims();
+        if own == dims {
+            return self;
+        }
+        let fact = |batch: &usize| {
+            let extent = |d: &Dim| if let Dim::Batch(n) = d { n.saturating_mul(*batch) } else { d.per_image() };
+            Fact::new(self.dtype(), dims.iter().map(extent).collect::<Vec<_>>())
+        };
+        let facts = self.graph.batches.iter().map(fact).collect();
+        let mut inner = self.graph.inner.borrow_mut();
+        inner.fault.get_or_insert_with(|| {
+            Error::Argument(format!("the derivative needs a value of the shape {}, not {}", show(dims), show(&own)))
+        });
+        inner.values.push(Entry { facts: Some(facts), name: None });
+        Value { graph: self.graph, id: inner.values.len() - 1 }
     }
 
     /// Leading axes of 1 until there are `rank`.
@@ -652,7 +675,7 @@ impl<'g> Value<'g> {
         }
         // Before operator set 8 there is no Expand; 0 in the other's shape does it, made so that no NaN gets in.
         if self.graph.opset < 8 {
-            return self + other.gt(other).cast(self.dtype());
+            return (self + other.gt(other).cast(self.dtype())).checked(&target);
         }
         let lead = target.len().saturating_sub(own.len());
         let shape: Option<Vec<i64>> = (target.iter().enumerate())
@@ -666,7 +689,7 @@ impl<'g> Value<'g> {
             Some(shape) => self.graph.ints(&shape),
             None => other.unary("Shape"),
         };
-        self.binary("Expand", shape)
+        self.binary("Expand", shape).checked(&target)
     }
 
     /// Repeated along axes of 1 to the extents in `shape`, one for each axis; 1 leaves the axis as it is.

@@ -3,6 +3,7 @@
 use crate::error::{Fault, describe, invalid, short};
 use crate::onnx::{self, AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::{Error, Tensor, tensor};
+use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 
 /// An ONNX model and the index of its main graph. The messages stay as they were read.
@@ -13,6 +14,8 @@ pub struct Model {
     maker: HashMap<String, usize>,
     initializers: HashMap<String, usize>,
     opset: i64,
+    inlined: bool,
+    file: Option<Bytes>,
 }
 
 impl Model {
@@ -26,7 +29,7 @@ impl Model {
             let at = || format!("the tensor {:?}", short(t.name()));
             tensor::check(t).map_err(|fault| Error::Invalid { at: at(), what: fault.to_string() })
         })?;
-        onnx::functions::inline(&mut proto)?;
+        let inlined = onnx::functions::inline(&mut proto)?;
         let bad = |at: String, what: String| Err(Error::Invalid { at, what });
         let Some(graph) = &proto.graph else { return bad("the file".into(), "it holds no graph".into()) };
         let opset = proto.opset_import.iter().find(|o| matches!(o.domain(), "" | "ai.onnx")).map_or(1, |o| o.version());
@@ -61,15 +64,27 @@ impl Model {
                 return bad(format!("the output {:?}", short(output.name())), "no node makes it".into());
             }
         }
-        Ok(Model { order, maker, initializers, opset, proto })
+        Ok(Model { order, maker, initializers, opset, inlined, file: None, proto })
     }
 
     /// Reads a model from the bytes of an ONNX file.
     ///
     /// # Errors
     /// Those of [`crate::onnx::read`] and [`Model::new`].
-    pub fn from_bytes(bytes: impl Into<bytes::Bytes>) -> Result<Self, Error> {
-        Self::new(crate::onnx::read(bytes)?)
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, Error> {
+        let bytes = bytes.into();
+        Ok(Self::new(onnx::read(bytes.clone())?)?.with_file(bytes))
+    }
+
+    /// Keeps the file that the model was read from, to which explaining models then add instead of writing all anew: what
+    /// the file holds beyond the ONNX of today stays in it. Only for messages that were not changed since.
+    pub fn with_file(self, file: Bytes) -> Self {
+        Model { file: Some(file).filter(|_| !self.inlined), ..self }
+    }
+
+    /// The file, where it is known and holds just these messages.
+    pub fn file(&self) -> Option<&Bytes> {
+        self.file.as_ref()
     }
 
     /// The messages: as read, but for calls of the model's own functions.

@@ -97,7 +97,7 @@ fn places(axes: &HashMap<&str, usize>, name: &str, dims: &[Dim]) -> usize {
 }
 
 /// How many layers are tried for whether their head ignores its scale: each try may evaluate much of the network.
-const MOST_TRIES: usize = 8;
+const MOST_TRIES: usize = 6;
 
 /// Marks the layer to take when none is named.
 fn recommend(model: &Model, shapes: &Shapes, score: &Score, axes: &HashMap<&str, usize>, layers: &mut [Layer]) {
@@ -127,7 +127,7 @@ fn recommend(model: &Model, shapes: &Shapes, score: &Score, axes: &HashMap<&str,
 }
 
 /// How many nodes may be gone through to judge layers that lie in branches.
-const MOST_VISITS: usize = 1 << 25;
+const MOST_VISITS: usize = 1 << 24;
 
 /// The layers among which a model's are judged.
 struct Candidates<'m, 'a> {
@@ -176,8 +176,10 @@ fn judge(model: &Model, shapes: &Shapes, score: &Score, c: &Candidates) -> Resul
             _ if seen.saturating_mul(model.order().len()) > MOST_VISITS => {
                 Err("it was not judged: the network has too many layers in branches".into())
             }
-            Some(Ok(u)) => {
-                head::cut(model, shapes, value, score, None).map(|h| certify(model, &h, *u)).map_err(|e| e.to_string())
+            Some(Ok(uniform)) => {
+                let channels = c.axes.get(*value).and_then(|&axis| i64::try_from(axis).ok());
+                let head = head::cut(model, shapes, value, score, channels);
+                head.map(|h| certify(model, &h, *uniform)).map_err(|e| e.to_string())
             }
             Some(Err(fault)) => Err(fault.clone()),
             None => continue,

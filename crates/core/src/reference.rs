@@ -7,7 +7,7 @@ use crate::{Error, Model, Tensor, ops};
 use std::collections::{HashMap, HashSet};
 
 /// How many steps one evaluation may take, and how many numbers it may hold: a few seconds, and 1 GiB.
-const MOST_STEPS: usize = 1 << 32;
+const MOST_STEPS: usize = 1 << 31;
 pub(crate) const MOST_NUMBERS: usize = 1 << 27;
 
 /// The values `wanted` of `model`, from the values `known` (inputs, or any values inside the graph).

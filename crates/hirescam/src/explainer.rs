@@ -6,8 +6,8 @@ use crate::model_file::ModelFile;
 use crate::photo::{Photo, PhotoError};
 use crate::preprocess::{ImageInput, Preprocess, PreprocessError, Rect, Resize};
 use hirescam_core::cam::{self, Explaining, Request, Target};
+use hirescam_core::head;
 use hirescam_core::shape::declared;
-use hirescam_core::{head, onnx};
 use hirescam_engine::{self as engine, Array, Session};
 use ndarray::{ArrayD, Axis, Slice};
 use std::path::{Path, PathBuf};
@@ -159,12 +159,11 @@ impl Explainer {
         if let Some(labels) = labels.as_ref().filter(|_| !explaining.head.score.is_dense()) {
             labels.check(explaining.head.score.classes)?;
         }
-        let bytes = onnx::write(&explaining.model);
         let engine = engine::engine(
             &options.engine,
             &engine::Options { threads: options.threads, library: options.library.clone() },
         )?;
-        let session = engine.prepare(&bytes)?;
+        let session = engine.prepare(&explaining.to_bytes())?;
         let sizes: Vec<Option<usize>> = explaining.image_dims.iter().map(|d| Some(d.per_image())).collect();
         let shared = Shared {
             method: request.method,

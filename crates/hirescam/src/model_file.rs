@@ -28,12 +28,18 @@ impl ModelFile {
         let path = path.as_ref();
         let bytes = read(path)?;
         let sha256 = sha256(&bytes);
-        let mut proto = onnx::read(bytes).map_err(|e| Error::Model { path: path.to_owned(), error: e })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        onnx::embed_external(&mut proto, |location, offset, length| external(folder, location, offset, length))
-            .and_then(|()| Model::new(proto))
-            .map(|model| ModelFile { model, sha256, path: path.to_owned() })
-            .map_err(|error| Error::Model { path: path.to_owned(), error })
+        let read = |bytes: bytes::Bytes| {
+            let mut proto = onnx::read(bytes.clone())?;
+            let outside = onnx::embed_external(&mut proto, |location, offset, length| {
+                external(folder, location, offset, length)
+            })?;
+            let model = Model::new(proto)?;
+            // What is added to a file whose weights lie elsewhere would lose them.
+            Ok(if outside { model } else { model.with_file(bytes) })
+        };
+        let model = read(bytes.into()).map_err(|error| Error::Model { path: path.to_owned(), error })?;
+        Ok(ModelFile { model, sha256, path: path.to_owned() })
     }
 
     /// The preprocessing that goes with the model: from its metadata (`hirescam.preprocess`, TOML), from `NAME.toml`

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::options::What;
 use clap::Args;
-use hirescam::core::{cam, onnx};
+use hirescam::core::cam;
 use hirescam::explainer::request;
 use hirescam::model_file::ModelFile;
 use std::path::PathBuf;
@@ -31,8 +31,7 @@ impl Compile {
             None => file.preprocess()?.map(|(p, _)| p),
         };
         let made = cam::attach(&file.model, &request(&file, &options, preprocess.as_ref())?)?;
-        let bytes = onnx::write(&made.model);
-        std::fs::write(&self.output_file, bytes)
+        std::fs::write(&self.output_file, made.to_bytes())
             .map_err(|e| Error::File { path: self.output_file.clone(), what: e.to_string() })?;
         let o = &made.outputs;
         println!(

@@ -7,11 +7,13 @@ use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
 use crate::head::{self, Head, Score};
 use crate::layers::layers;
 use crate::onnx::{
-    ModelProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
+    self, GraphProto, ModelProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    tensor_shape_proto, type_proto,
 };
 use crate::shape::{Dim, Shapes, batch_name};
 use crate::tensor::DataType;
 use crate::{Error, Model, grad};
+use bytes::Bytes;
 use std::collections::HashSet;
 
 /// What to attach.
@@ -71,6 +73,8 @@ pub struct Outputs {
 pub struct Explaining {
     /// The model: the original outputs first, then map, class, score, b.
     pub model: ModelProto,
+    added: ModelProto,
+    file: Option<Bytes>,
     /// The names of the added outputs.
     pub outputs: Outputs,
     /// The name of the added input, for targets that come with each image.
@@ -94,6 +98,12 @@ pub struct Explaining {
 }
 
 impl Explaining {
+    /// The bytes of the explaining model's file. Where the original file is known, it is added to: all else stays as it is.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let added = self.file.as_ref().and_then(|file| onnx::wire::append(file, &self.added));
+        added.unwrap_or_else(|| onnx::write(&self.model))
+    }
+
     /// b of a map of the class `class`, where it is the same for every image and could be evaluated beforehand.
     pub fn b(&self, class: usize) -> Option<f64> {
         self.target.bias(self.bias.as_deref()?, &self.head.score, class)
@@ -170,14 +180,8 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
         wanted.iter().map(|(v, name)| value_info(name, v.dtype(), &v.dims(), batch.as_deref())).collect();
     let given = input.as_ref().map(|(name, dtype, dims)| value_info(name, *dtype, dims, batch.as_deref()));
     let nodes = graph.finish(&wanted, &taken)?;
-    let added = strip::added([nodes.len(), usize::from(given.is_some()), infos.len()]);
-    let mut proto = model.proto().clone();
-    if let Some(graph) = &mut proto.graph {
-        graph.node.extend(nodes);
-        graph.input.extend(given);
-        graph.output.extend(infos);
-    }
-    for (key, value) in [
+    let counts = strip::added([nodes.len(), usize::from(given.is_some()), infos.len()]);
+    let metadata = [
         ("hirescam.version", env!("CARGO_PKG_VERSION").to_owned()),
         ("hirescam.method", request.method.name.to_owned()),
         ("hirescam.target", request.target.to_string()),
@@ -190,13 +194,27 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
         ("hirescam.scale", certificate.scale.to_string()),
         ("hirescam.but", certificate.but.clone().unwrap_or_default()),
         ("hirescam.caution", certificate.caution.clone().unwrap_or_default()),
-        added,
-    ] {
-        proto.metadata_props.retain(|e| e.key() != key);
-        proto.metadata_props.push(StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) });
+        counts,
+    ];
+    let entry = |(key, value): (&str, String)| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) };
+    let input_infos = given.into_iter().collect();
+    let added = ModelProto {
+        graph: Some(GraphProto { node: nodes, input: input_infos, output: infos, ..Default::default() }),
+        metadata_props: metadata.map(entry).to_vec(),
+        ..Default::default()
+    };
+    let mut proto = model.proto().clone();
+    if let (Some(graph), Some(new)) = (&mut proto.graph, &added.graph) {
+        graph.node.extend_from_slice(&new.node);
+        graph.input.extend_from_slice(&new.input);
+        graph.output.extend_from_slice(&new.output);
     }
+    proto.metadata_props.retain(|e| added.metadata_props.iter().all(|new| new.key() != e.key()));
+    proto.metadata_props.extend_from_slice(&added.metadata_props);
     Ok(Explaining {
         model: proto,
+        added,
+        file: model.file().cloned(),
         outputs,
         certificate,
         image: image.name().to_owned(),

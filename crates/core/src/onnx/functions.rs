@@ -9,23 +9,24 @@ use prost::Message;
 use std::collections::{HashMap, HashSet};
 
 /// What all inlined bodies may come to: functions that call functions grow exponentially.
+const MOST_NODES: usize = 1 << 18;
 const MOST_BYTES: usize = 1 << 30;
 /// How deep functions may call each other.
 const MOST_CALLS: usize = 64;
 
 type Id<'a> = (&'a str, &'a str, &'a str);
 
-/// Replaces each call in the main graph. The functions stay in the model, for calls inside of subgraphs and for those
+/// Replaces each call in the main graph, and says whether there was any. The functions stay in the model, for calls inside of subgraphs and for those
 /// whose body is written for other operator sets than the model's.
 ///
 /// # Errors
-/// [`Error::Invalid`] when a function calls itself, [`Error::Unsupported`] when the bodies come to more than a gigabyte.
-pub(crate) fn inline(model: &mut ModelProto) -> Result<(), Error> {
+/// [`Error::Invalid`] when a function calls itself, [`Error::Unsupported`] when the bodies come to more than any network.
+pub(crate) fn inline(model: &mut ModelProto) -> Result<bool, Error> {
     let functions: HashMap<Id, &FunctionProto> =
         model.functions.iter().map(|f| ((plain(f.domain()), f.name(), f.overload()), f)).collect();
-    let Some(graph) = &mut model.graph else { return Ok(()) };
+    let Some(graph) = &mut model.graph else { return Ok(false) };
     if !graph.node.iter().any(|n| functions.contains_key(&called(n))) {
-        return Ok(());
+        return Ok(false);
     }
     let mut versions: HashMap<String, i64> =
         model.opset_import.iter().map(|o| (plain(o.domain()).to_owned(), o.version())).collect();
@@ -39,6 +40,7 @@ pub(crate) fn inline(model: &mut ModelProto) -> Result<(), Error> {
         versions: &mut versions,
         taken,
         renamed: 0,
+        nodes: 0,
         bytes: 0,
         made: Vec::new(),
         infos: Vec::new(),
@@ -59,7 +61,7 @@ pub(crate) fn inline(model: &mut ModelProto) -> Result<(), Error> {
                 .map(|(domain, version)| super::OperatorSetIdProto { domain: Some(domain), version: Some(version) }),
         );
     }
-    Ok(())
+    Ok(true)
 }
 
 fn plain(domain: &str) -> &str {
@@ -75,6 +77,7 @@ struct Inliner<'a> {
     versions: &'a mut HashMap<String, i64>,
     taken: HashSet<String>,
     renamed: usize,
+    nodes: usize,
     bytes: usize,
     made: Vec<NodeProto>,
     infos: Vec<super::ValueInfoProto>,
@@ -93,10 +96,11 @@ impl Inliner<'_> {
             return Err(Error::Invalid { at: describe(&node), what });
         }
         self.bytes = self.bytes.saturating_add(function.encoded_len());
-        if self.bytes > MOST_BYTES {
+        self.nodes += function.node.len().max(1);
+        if self.bytes > MOST_BYTES || self.nodes > MOST_NODES {
             return Err(Error::Unsupported {
                 at: describe(&node),
-                what: "the bodies of the model's functions come to more than a gigabyte".into(),
+                what: format!("the functions called come to more than {MOST_NODES} nodes or {MOST_BYTES} bytes"),
                 remedy: "Inline them with onnx.inliner.inline_local_functions".into(),
             });
         }

@@ -4,6 +4,7 @@ pub(crate) mod functions;
 #[allow(missing_docs, clippy::all)]
 #[rustfmt::skip]
 mod messages;
+pub(crate) mod wire;
 
 pub use messages::*;
 
@@ -15,9 +16,12 @@ use prost::Message;
 /// Decodes an ONNX file. Weights stay in `bytes`, they are not copied.
 ///
 /// # Errors
-/// [`Error::Decode`] when the bytes are not an ONNX file, [`Error::Invalid`] when it holds no graph.
+/// [`Error::Decode`] when the bytes are not an ONNX file, [`Error::Invalid`] when it holds no graph, or more than any
+/// network.
 pub fn read(bytes: impl Into<Bytes>) -> Result<ModelProto, Error> {
-    let model = ModelProto::decode(bytes.into())?;
+    let bytes = bytes.into();
+    wire::check_memory(&bytes)?;
+    let model = ModelProto::decode(bytes)?;
     match &model.graph {
         Some(graph) if !graph.node.is_empty() => Ok(model),
         _ => Err(Error::Invalid {
@@ -32,7 +36,8 @@ pub fn write(model: &ModelProto) -> Vec<u8> {
     model.encode_to_vec()
 }
 
-/// Brings every externally stored tensor into the model, through `fetch(location, offset, length)`.
+/// Brings every externally stored tensor into the model, through `fetch(location, offset, length)`. Says whether there
+/// was any.
 ///
 /// # Errors
 /// Those of `fetch`, and [`Error::Invalid`] when an entry is malformed, or tells of more or fewer bytes than the tensor's
@@ -40,7 +45,8 @@ pub fn write(model: &ModelProto) -> Vec<u8> {
 pub fn embed_external(
     model: &mut ModelProto,
     mut fetch: impl FnMut(&str, u64, u64) -> Result<Bytes, Error>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
+    let mut found = false;
     each_tensor(model, &mut |tensor| {
         if tensor.data_location() != tensor_proto::DataLocation::External {
             return Ok(());
@@ -59,8 +65,10 @@ pub fn embed_external(
         tensor.raw_data = Some(fetch(&location, number("offset")?.unwrap_or(0), needed)?);
         tensor.external_data.clear();
         tensor.data_location = None;
+        found = true;
         Ok(())
-    })
+    })?;
+    Ok(found)
 }
 
 /// Calls `visit` with every tensor that a model holds: stored ones, those in attributes, in subgraphs, in functions.

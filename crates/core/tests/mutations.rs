@@ -1,0 +1,84 @@
+//! Damaged model files through all of the crate: whatever they hold, an error in words and no panic, in bounded time. The
+//! twin of the fuzz target `model`; `PROPTEST_CASES` says how many are tried.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+#[path = "common/mutate.rs"]
+mod mutate;
+#[path = "common/pipeline.rs"]
+mod pipeline;
+
+use hirescam_core::onnx;
+use proptest::prelude::*;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+/// Far more than any small file takes, even on a slow machine.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The files of the zoo, and what was once found to break something.
+static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let folders = ["fixtures/zoo", "fixtures", "fixtures/hostile"].map(|f| std::fs::read_dir(format!("{root}/{f}")));
+    let mut paths: Vec<_> = folders.into_iter().flatten().flatten().map(|e| e.unwrap().path()).collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == "onnx") && p.metadata().unwrap().len() < 1 << 20);
+    paths.sort();
+    paths.into_iter().map(|p| (p.display().to_string(), std::fs::read(&p).unwrap())).collect()
+});
+
+fn run(bytes: &[u8], what: impl Fn() -> String) {
+    let start = Instant::now();
+    pipeline::run(bytes);
+    let took = start.elapsed();
+    assert!(took < LONGEST, "{} took {took:?}", what());
+}
+
+/// Pseudo-random numbers from a seed (splitmix64).
+fn random(mut state: u64) -> impl FnMut(usize) -> usize {
+    move |n| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % n.max(1) as u64) as usize
+    }
+}
+
+#[test]
+fn every_file_goes_through() {
+    assert!(FILES.len() > 40);
+    FILES.iter().for_each(|(name, bytes)| run(bytes, || name.clone()));
+}
+
+proptest! {
+    // What fails is kept as a file in fixtures/hostile instead.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn noise_is_refused(bytes: Vec<u8>) {
+        run(&bytes, || "noise".into());
+    }
+
+    #[test]
+    fn changed_fields_panic_nowhere(file: prop::sample::Index, seed: u64, edits in 1usize..6) {
+        let (name, bytes) = file.get(&FILES);
+        let mut model = onnx::read(bytes.clone()).unwrap();
+        let mut below = random(seed);
+        (0..edits).for_each(|_| mutate::mutate(&mut model, &mut below));
+        run(&onnx::write(&model), || format!("{name} with seed {seed} and {edits} edits"));
+    }
+
+    #[test]
+    fn flipped_bytes_panic_nowhere(file: prop::sample::Index, flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+        let (name, bytes) = file.get(&FILES);
+        let mut bytes = bytes.clone();
+        flips.iter().for_each(|(at, byte)| *at.get_mut(&mut bytes) = *byte);
+        run(&bytes, || format!("{name} with {flips:?}"));
+    }
+
+    #[test]
+    fn cut_files_panic_nowhere(file: prop::sample::Index, end: prop::sample::Index) {
+        let (name, bytes) = file.get(&FILES);
+        let end = end.index(bytes.len());
+        run(&bytes[..end], || format!("{name} cut to {end} bytes"));
+    }
+}
