@@ -669,13 +669,16 @@ impl<'g> Value<'g> {
 
     /// Repeated along axes of 1 to the shape of `other`.
     pub fn expand_as(self, other: Value<'g>) -> Value<'g> {
+        let target = other.dims();
+        if self.dims() == target { self } else { self.spread_over(other).checked(&target) }
+    }
+
+    /// Repeated along axes of 1 to the extents that it and `other` broadcast to.
+    pub fn spread_over(self, other: Value<'g>) -> Value<'g> {
         let (own, target) = (self.dims(), other.dims());
-        if own == target {
-            return self;
-        }
         // Before operator set 8 there is no Expand; 0 in the other's shape does it, made so that no NaN gets in.
         if self.graph.opset < 8 {
-            return (self + other.gt(other).cast(self.dtype())).checked(&target);
+            return self + other.gt(other).cast(self.dtype());
         }
         let lead = target.len().saturating_sub(own.len());
         let shape: Option<Vec<i64>> = (target.iter().enumerate())
@@ -689,7 +692,7 @@ impl<'g> Value<'g> {
             Some(shape) => self.graph.ints(&shape),
             None => other.unary("Shape"),
         };
-        self.binary("Expand", shape).checked(&target)
+        self.binary("Expand", shape)
     }
 
     /// Repeated along axes of 1 to the extents in `shape`, one for each axis; 1 leaves the axis as it is.

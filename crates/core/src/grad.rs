@@ -54,6 +54,11 @@ pub fn sweep<'m, 'g>(
 ) -> Sweep<'m, 'g> {
     let smooth = |name: &str| dependence.get(name) == Some(&Dependence::Smooth);
     let mut sweep = Sweep { bar: HashMap::from([(y, Ok(dy))]), faults: Vec::new() };
+    // What went wrong before spoils all.
+    if let Some(fault) = graph.take_fault() {
+        let fault = sweep.fail(fault);
+        sweep.bar.insert(y, Err(fault));
+    }
     for node in path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
         let reads: Vec<&str> = reads(node).into_iter().filter(|r| smooth(r)).collect();
         let dy: Vec<_> = node.output.iter().map(|o| sweep.bar.get(o.as_str()).copied()).collect();

@@ -157,11 +157,9 @@ fn fields_of_later_versions_stay_in_the_file() {
     let written = explaining.to_bytes();
     assert_eq!(count(&written), nodes + 3);
     assert!(onnx::read(written.clone()).unwrap() == explaining.model);
-    // Explaining it again replaces what was said about it.
-    let again = cam::attach(&Model::from_bytes(written).unwrap(), &Request::default()).unwrap().to_bytes();
-    let proto = onnx::read(again.clone()).unwrap();
-    assert_eq!(proto.metadata_props.iter().filter(|e| e.key() == "hirescam.layer").count(), 1);
-    assert_eq!(count(&again), nodes + 3);
+    // Explaining it again replaces the map that is there.
+    let again = cam::attach(&Model::from_bytes(written).unwrap(), &Request::default()).unwrap();
+    assert!(again.model == explaining.model);
 }
 
 #[test]
@@ -521,7 +519,7 @@ fn layers_of_long_chains_are_listed_at_once() {
             let shapes = Shapes::infer(&model, "x", None).unwrap();
             let score = head::score(&model, &shapes, None, false).unwrap();
             let listed = layers::layers(&model, &shapes, &score, "x", all).unwrap();
-            assert!(listed.len() > length);
+            assert!(listed.len() >= length);
             assert!(listed.iter().any(|l| l.recommended));
         });
     }

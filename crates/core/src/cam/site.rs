@@ -99,7 +99,7 @@ impl<'g> Site<'g, '_> {
     pub(super) fn finish(&self, map: Value<'g>) -> Value<'g> {
         let whole = self.activation.slice(self.channels, 0, 1, 1);
         let short = map.dims().iter().zip(&whole.dims()).any(|(m, a)| *m == Dim::Fixed(1) && m != a);
-        let map = if short { map.expand_as(whole) } else { map };
+        let map = if short { map.spread_over(whole) } else { map };
         let mut dims = map.dims();
         if self.channels < dims.len() {
             dims.remove(self.channels);
