@@ -20,6 +20,9 @@ pub fn ungather<'g>(d: Value<'g>, axis: usize, places: &[usize], extent: usize) 
     if let Some(range) = progression(axis, places) {
         return Ok(unsliced(d, &range, extent));
     }
+    if extent > LARGEST {
+        return unsupported(format!("{} places chosen from {extent}", places.len()));
+    }
     let mut given: Vec<Vec<i64>> = vec![Vec::new(); extent];
     for (entry, &place) in places.iter().enumerate() {
         match given.get_mut(place) {

@@ -11,6 +11,9 @@ use ndarray::Axis;
 /// The cards of this family.
 pub const CARDS: &[Card] = &[RESIZE, UPSAMPLE];
 
+/// No axis with more places is resized here, for each has a row of its own.
+const LONGEST: usize = 1 << 22;
+
 /// How one axis is resized. Coordinates are in f32 as in the engines, so that ties fall alike.
 #[derive(Clone, Copy, Debug)]
 struct Sampling {
@@ -87,6 +90,9 @@ fn samplings(a: &Attributes, x: &[usize], wanted: &Wanted) -> Result<Vec<Samplin
             return invalid(format!("an axis of {input} resized by {scale} to {output}"));
         }
         let output = output as usize;
+        if axes[..i].contains(&axis) {
+            return invalid(format!("axis {axis} is resized twice"));
+        }
         if scale != 1.0 || output != input || region.is_some_and(|r| r != (0.0, 1.0)) {
             all.push(Sampling { axis, input, output, scale, region });
         }
@@ -133,6 +139,9 @@ impl Sampling {
 
     /// The rows of R; none where the output is the extrapolation value.
     fn rows(&self, a: &Attributes) -> Result<Vec<Option<Row>>, Fault> {
+        if self.input.max(self.output) > LONGEST {
+            return unsupported(format!("{} places resized to {}", self.input, self.output));
+        }
         // Before operator set 11 there was one way.
         let old = a.node.op_type() == "Upsample" || a.opset < 11;
         let coordinates = if old { "asymmetric" } else { a.string("coordinate_transformation_mode", "half_pixel") };

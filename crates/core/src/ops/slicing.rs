@@ -44,8 +44,8 @@ fn ranges(
             return invalid(format!("axis {at} is cut twice"));
         }
         let (extent, step) = (shape[at] as i64, steps[i]);
-        if step == 0 {
-            return invalid("a step of 0");
+        if step == 0 || axes[..i].iter().any(|&other| axis(other, shape.len()).is_ok_and(|other| other == at)) {
+            return invalid(format!("axis {at} is cut twice, or with a step of 0"));
         }
         let from_end = |v: i64| if v < 0 { v.saturating_add(extent) } else { v };
         let (low, high) = if step > 0 { (0, extent) } else { (-1, extent - 1) };
@@ -53,7 +53,8 @@ fn ranges(
         let end = from_end(ends[i]).clamp(low, high);
         let span = if step > 0 { end - start } else { start - end };
         let count = if extent == 0 || span <= 0 { 0 } else { (span as u64).div_ceil(step.unsigned_abs()) as usize };
-        Ok(Range { axis: at, start, step, count })
+        // Of one place or none the step is of no account, and may be beyond all measure.
+        Ok(Range { axis: at, start, step: if count > 1 { step } else { 1 }, count })
     };
     (0..starts.len()).map(&mut one).collect()
 }
@@ -130,12 +131,11 @@ pub(super) fn unsliced<'g>(d: Value<'g>, r: &Range, extent: usize) -> Value<'g> 
     let mut covered = r.count;
     if step > 1 {
         let dims = d.dims();
-        let (lead, tail) = (dims.get(..=at).unwrap_or(&[]), dims.get(at + 1..).unwrap_or(&[]));
-        let spread = d.reshape(&[lead, &[Dim::Fixed(1)], tail].concat());
+        let (lead, tail) = (dims.get(..at).unwrap_or(&[]), dims.get(at + 1..).unwrap_or(&[]));
+        let spread = d.reshape(&[lead, &[Dim::Fixed(r.count), Dim::Fixed(1)], tail].concat());
         let mut gap = vec![0; rank + 1];
         gap[at + 1] = step as i64 - 1;
-        let mut joined = dims.clone();
-        joined[at] = Dim::Fixed(r.count * step);
+        let joined = [lead, &[Dim::Fixed(r.count * step)], tail].concat();
         let spread = spread.pad(&vec![0; rank + 1], &gap, 0.0).reshape(&joined);
         covered = (r.count * step).min(extent - first as usize);
         d = spread.slice(at, 0, covered as i64, 1);

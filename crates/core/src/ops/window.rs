@@ -114,7 +114,7 @@ impl Window {
     pub fn outputs(&self, spatial: &[usize]) -> Result<Vec<usize>, Fault> {
         let along = |axis: usize| {
             let padded = spatial[axis] + self.begin[axis] + self.end[axis];
-            let Some(room) = padded.checked_sub(self.reach(axis)) else {
+            let Some(room) = padded.checked_sub(self.reach(axis)).filter(|_| spatial[axis] > 0) else {
                 return invalid(format!("a window of {} over a padded extent of {padded}", self.reach(axis)));
             };
             let step = self.strides[axis];
