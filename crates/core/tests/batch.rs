@@ -3,12 +3,12 @@
 
 mod common;
 
-use common::{Random, single_node};
+use common::{Random, info, model, single_node};
 use hirescam_core::build::Graph;
-use hirescam_core::onnx::{tensor_shape_proto::dimension, type_proto};
-use hirescam_core::ops::{self, Card, Case, Given};
+use hirescam_core::onnx::{AttributeProto, NodeProto, tensor_shape_proto::dimension, type_proto};
+use hirescam_core::ops::{self, Card, Case, Given, attribute};
 use hirescam_core::shape::Shapes;
-use hirescam_core::tensor::is_float;
+use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Model, Tensor, grad, head, reference};
 use std::collections::{HashMap, HashSet};
 
@@ -59,7 +59,8 @@ fn derivative(model: &Model, values: &HashMap<String, Tensor>, x: &str, y: &str,
     let graph = Graph::new(model, &shapes);
     let seed = graph.constant(dy.clone());
     let dependence = head::dependence(model, &shapes, x);
-    let dx = grad::vjp(model, &graph, &[0], &dependence, (y, seed), x).ok()?.expand_as(graph.value(x).unwrap());
+    let path: Vec<usize> = (0..model.graph().node.len()).collect();
+    let dx = grad::vjp(model, &graph, &path, &dependence, (y, seed), x).ok()?.expand_as(graph.value(x).unwrap());
     let nodes = graph.finish(&[(dx, "dx")], &HashSet::new()).ok()?;
     let mut proto = model.proto().clone();
     proto.graph.as_mut().unwrap().node.extend(nodes);
@@ -105,4 +106,31 @@ fn what_is_emitted_for_a_free_batch_fits_every_batch() {
     // Some cards have only cases whose shapes are constants.
     let all = ops::all().filter(|c| c.vjp.is_some()).count();
     assert!(met.len() * 4 > all * 3, "only {met:?} of {all} follow the batch");
+}
+
+#[test]
+fn an_image_is_resized_to_sizes_made_of_the_batchs() {
+    let node = |op: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>| NodeProto {
+        op_type: Some(op.into()),
+        input: inputs.iter().map(|&i| i.into()).collect(),
+        output: vec![output.into()],
+        attribute,
+        ..Default::default()
+    };
+    let nodes = vec![
+        node("Shape", &["x0"], "shape", vec![]),
+        node("Slice", &["shape", "start", "end"], "lead", vec![]),
+        node("Concat", &["lead", "space"], "sizes", vec![attribute("axis", 0)]),
+        node("Resize", &["x0", "", "", "sizes"], "y", vec![attribute("mode", "linear")]),
+    ];
+    let stored = [("start", Tensor::ints(&[0])), ("end", Tensor::ints(&[2])), ("space", Tensor::ints(&[7, 3]))];
+    let proto = model(17, nodes, vec![info("x0", DataType::Float, &[IMAGES, 2, 4, 5])], vec![], &stored);
+    let fixed = Model::new(proto).unwrap();
+    let mut random = Random::new(5);
+    let values = HashMap::from([("x0".to_owned(), random.tensor(&[IMAGES, 2, 4, 5], -1.0, 1.0))]);
+    let dy = random.tensor(&[1, 2, 7, 3], -1.0, 1.0);
+    let [expected, made] = [fixed.proto().clone(), free(&fixed, &[0]).proto().clone()]
+        .map(|proto| derivative(&Model::new(proto).unwrap(), &values, "x0", "y", &dy).unwrap());
+    assert!((&expected.data - &made.data).iter().all(|v| v.abs() < 1e-6));
+    assert_eq!(made.shape(), [IMAGES, 2, 4, 5]);
 }

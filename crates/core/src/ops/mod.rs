@@ -491,6 +491,8 @@ pub enum Setting {
     Ints(Vec<i64>),
     /// A float.
     Float(f32),
+    /// Floats.
+    Floats(Vec<f32>),
     /// A string.
     Text(String),
     /// A tensor.
@@ -517,6 +519,11 @@ impl From<f32> for Setting {
         Setting::Float(v)
     }
 }
+impl<const N: usize> From<[f32; N]> for Setting {
+    fn from(v: [f32; N]) -> Self {
+        Setting::Floats(v.to_vec())
+    }
+}
 impl From<&str> for Setting {
     fn from(v: &str) -> Self {
         Setting::Text(v.to_owned())
@@ -538,6 +545,10 @@ pub fn attribute(name: &str, value: impl Into<Setting>) -> AttributeProto {
         Setting::Float(f) => {
             a.f = Some(f);
             AttributeType::Float
+        }
+        Setting::Floats(list) => {
+            a.floats = list;
+            AttributeType::Floats
         }
         Setting::Text(s) => {
             a.s = Some(s.into_bytes().into());

@@ -168,6 +168,8 @@ const MAX_POOL: Card = Card {
             case().x(&[1, 2, 7, 8]).set("kernel_shape", [2, 2]).set("dilations", [2, 3]),
             case().x(&[1, 2, 6, 5]).set("kernel_shape", [2, 3]).set("strides", [2, 2]).set("auto_pad", "SAME_UPPER"),
             case().x(&[2, 3, 9]).set("kernel_shape", [3]).set("strides", [2]).set("pads", [1, 0]),
+            case().x(&[2, 2, 5, 4]).set("kernel_shape", [2, 3]).set("pads", [1, 1, 0, 1]).outputs(2),
+            case().x(&[1, 2, 4, 5]).set("kernel_shape", [3, 2]).set("storage_order", 1).outputs(2),
             case()
                 .x(&[1, 2, 4, 4, 6])
                 .set("kernel_shape", [2, 2, 3])
@@ -253,6 +255,7 @@ const AVERAGE_POOL: Card = Card {
             base().set("kernel_shape", [3, 2]).set("strides", [2, 2]).set("ceil_mode", 1),
             base().set("kernel_shape", [6, 5]),
             base().set("kernel_shape", [3, 3]).set("auto_pad", "SAME_LOWER"),
+            base().set("kernel_shape", [2, 3]).set("dilations", [3, 1]).set("pads", [1, 0, 1, 1]).opset(19),
             case().x(&[1, 2, 9]).set("kernel_shape", [3]).set("strides", [2]),
             case()
                 .x(&[1, 2, 4, 5, 4])

@@ -281,6 +281,7 @@ const UPSAMPLE: Card = Card {
         vec![
             case().x(&[1, 2, 3, 2]).fixed(scales()).opset(9),
             case().x(&[1, 2, 3, 2]).fixed(scales()).set("mode", "linear").opset(9),
+            case().x(&[1, 2, 3, 2]).set("scales", [1.0f32, 1.0, 2.0, 1.5]).opset(7),
         ]
     },
     ..RESIZE
