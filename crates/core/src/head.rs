@@ -222,6 +222,9 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
     if dims.len() < 3 {
         return refuse(format!("has the shape {}: no axes of space", show(&dims)));
     }
+    if !counts_images(shapes, &dims) {
+        return refuse(format!("has the shape {}: its first axis alone has to count the images", show(&dims)));
+    }
     let channels = match channels {
         Some(axis) => crate::graph::axis(axis, dims.len())
             .map_err(|_| Error::Argument(format!("{layer:?} has no axis {axis}")))?,
@@ -234,6 +237,12 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
         return refuse(format!("does not lead to the score {:?}", score.logits));
     }
     Ok(Head { layer: layer.to_owned(), score: score.clone(), path, dependence, channels, space })
+}
+
+/// Whether the first axis of a value counts the images, as far as the file tells, and no other follows the batch.
+pub fn counts_images(shapes: &Shapes, dims: &[Dim]) -> bool {
+    let follows = dims.iter().filter(|d| matches!(d, Dim::Batch(_))).count();
+    !shapes.free_batch() || (follows == 1 && dims.first() == Some(&Dim::Batch(1)))
 }
 
 /// How each value depends on `start`.
@@ -281,7 +290,8 @@ pub(crate) fn path(model: &Model, dependence: &HashMap<String, Dependence>, goal
     path
 }
 
-/// The axis of each value that counts channels, as far as the operators before it tell.
+/// The axis of each value that counts channels, as far as the operators before it tell. Never the first, which counts
+/// images.
 pub fn channel_axes<'m>(model: &'m Model, shapes: &Shapes) -> HashMap<&'m str, usize> {
     let dims = |v: &str| shapes.dims(v).filter(|d| !d.is_empty());
     let images = model.inputs().filter_map(|i| Some((i.name(), image_channels(&dims(i.name())?))));
@@ -290,27 +300,42 @@ pub fn channel_axes<'m>(model: &'m Model, shapes: &Shapes) -> HashMap<&'m str, u
         let layout = ops::find(node).map_or(Layout::Other, |c| c.layout);
         let a = Attributes { node, opset: model.opset() };
         for output in node.output.iter().filter(|o| !o.is_empty()) {
-            let Some(n) = dims(output).map(|d| d.len()) else { continue };
-            // Of several inputs the first that is as wide and not a stored tensor decides.
+            let Some(to) = dims(output) else { continue };
+            // Of several inputs the first that is as wide and whose channels are known decides.
             let input = || {
-                let wide = |i: &&String| model.initializer(i).is_none() && dims(i).is_some_and(|d| d.len() == n);
-                node.input.iter().find(wide).and_then(|i| axes.get(i.as_str()).copied())
+                let known =
+                    |i: &String| axes.get(i.as_str()).copied().filter(|_| dims(i).map(|d| d.len()) == Some(to.len()));
+                node.input.iter().find_map(known)
             };
             let axis = match layout {
-                Layout::ChannelsFirst | Layout::Other => Some(1),
-                Layout::ChannelsLast => Some(n - 1),
-                Layout::Same => input(),
+                Layout::ChannelsFirst => Some(1),
+                Layout::ChannelsLast => Some(to.len() - 1),
+                Layout::Same | Layout::Other => input(),
+                Layout::Reshaped => {
+                    let from = node.input.first();
+                    from.and_then(|i| carried(&dims(i)?, axes.get(i.as_str()).copied()?, &to))
+                }
                 Layout::Permuted => input().and_then(|axis| match a.ints("perm") {
                     Some(perm) => perm.iter().position(|&p| usize::try_from(p) == Ok(axis)),
-                    None => (n - 1).checked_sub(axis),
+                    None => (to.len() - 1).checked_sub(axis),
                 }),
             };
-            if let Some(axis) = axis {
+            if let Some(axis) = axis.filter(|&axis| axis > 0) {
                 axes.insert(output, axis);
             }
         }
     }
     axes
+}
+
+/// Where a Reshape leaves an axis whole: as long as before, with as many elements to each of its steps.
+fn carried(from: &[Dim], axis: usize, to: &[Dim]) -> Option<usize> {
+    let elements = |dims: &[Dim]| {
+        let batches = dims.iter().filter(|d| matches!(d, Dim::Batch(_))).count();
+        Some((batches, dims.iter().try_fold(1usize, |n, d| n.checked_mul(d.per_image()))?))
+    };
+    let before = elements(&from[..axis])?;
+    (0..to.len()).find(|&i| from.get(axis) == to.get(i) && elements(&to[..i]) == Some(before))
 }
 
 /// The channel axis of an image: the last if that alone looks like colours, else the second.
@@ -332,5 +357,21 @@ impl From<Fault> for Error {
         match fault {
             Fault::Invalid(what) | Fault::Unsupported(what) => Error::Argument(what),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_is_followed_through_a_reshape_that_leaves_it_whole() {
+        let (n, dim) = (Dim::Batch(1), Dim::Fixed);
+        let image = [n, dim(96), dim(14), dim(14)];
+        assert_eq!(carried(&image, 1, &[n, dim(96), dim(196)]), Some(1));
+        assert_eq!(carried(&[n, dim(196), dim(96)], 2, &[n, dim(14), dim(14), dim(96)]), Some(3));
+        assert_eq!(carried(&[Dim::Batch(196), dim(96)], 1, &[dim(196), n, dim(96)]), Some(2));
+        assert_eq!(carried(&image, 1, &[n, dim(2), dim(48), dim(14), dim(14)]), None);
+        assert_eq!(carried(&image, 1, &[n, dim(96 * 196)]), None);
     }
 }

@@ -81,9 +81,8 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
 
 fn has_places(shapes: &Shapes, axes: &HashMap<&str, usize>, value: &str) -> bool {
     let Some(dims) = shapes.dims(value) else { return false };
-    let follows = dims.iter().filter(|d| matches!(d, Dim::Batch(_))).count();
-    let alone = !shapes.free_batch() || (follows == 1 && dims.first() == Some(&Dim::Batch(1)));
-    dims.len() >= 3 && shapes.dtype(value).is_some_and(is_float) && alone && places(axes, value, &dims) > 1
+    let images = head::counts_images(shapes, &dims);
+    dims.len() >= 3 && shapes.dtype(value).is_some_and(is_float) && images && places(axes, value, &dims) > 1
 }
 
 /// The axes of places of a layer.

@@ -74,7 +74,7 @@ const GEMM: Card = Card {
         Ok(vec![Some(da), Some(db), dc])
     }),
     linearity: |inputs| product(inputs.get(..2).unwrap_or(inputs)),
-    layout: Layout::Other,
+    layout: Layout::ChannelsLast,
     cases: || {
         vec![
             case().x(&[2, 3]).x(&[3, 4]).x(&[4]),

@@ -256,6 +256,8 @@ pub enum Layout {
     ChannelsLast,
     /// Permutes them by `perm`.
     Permuted,
+    /// Keeps the elements in their order and takes other axes.
+    Reshaped,
     /// Makes other axes.
     Other,
 }

@@ -39,7 +39,7 @@ const RENAMING: Card = Card {
         Ok(vec![Some(s.full_dy()?.reshape(&x)), None])
     }),
     linearity: affine,
-    layout: Layout::Other,
+    layout: Layout::Reshaped,
     kind: Kind::Movement,
     ..Card::BASE
 };
