@@ -6,7 +6,16 @@ use hirescam::model_file::sha256;
 use hirescam::photo::{Limits, Photo};
 use ndarray::ArrayD;
 use ndarray_npy::ReadNpyExt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// The most bytes of an image or a tensor.
+const MOST_BYTES: u64 = 1 << 32;
+/// How a .npy file begins.
+const NUMPY: &[u8] = b"\x93NUMPY";
+/// Where the header of a .npy file has ended.
+const LONGEST_HEADER: usize = 4096;
 
 const SUFFIXES: &[&str] = &["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif", "npy"];
 
@@ -51,13 +60,66 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, Error> {
 
 /// An image file's content and hash.
 pub fn read(path: &Path) -> Result<(Input, String), Error> {
-    let bytes = std::fs::read(path).map_err(|e| Error::File { path: path.to_owned(), what: e.to_string() })?;
+    let fail = |what: String| Error::File { path: path.to_owned(), what };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|f| f.take(MOST_BYTES + 1).read_to_end(&mut bytes)).map_err(|e| fail(e.to_string()))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(fail(format!("it has more than {MOST_BYTES} bytes")));
+    }
     let hash = sha256(&bytes);
-    if bytes.starts_with(b"\x93NUMPY") {
+    if bytes.starts_with(NUMPY) {
+        if !holds_its_shape(&bytes) {
+            return Err(fail("not a .npy tensor that holds what its header says".into()));
+        }
         let tensor = ArrayD::<f32>::read_npy(bytes.as_slice());
-        let what = |e: ndarray_npy::ReadNpyError| format!("not a float32 .npy tensor: {e}");
-        return Ok((Input::Tensor(tensor.map_err(|e| Error::File { path: path.to_owned(), what: what(e) })?), hash));
+        return Ok((Input::Tensor(tensor.map_err(|e| fail(format!("not a float32 .npy tensor: {e}")))?), hash));
     }
     let photo = Photo::decode(&bytes, Limits::default());
-    Ok((Input::Photo(photo.map_err(|e| Error::File { path: path.to_owned(), what: e.to_string() })?), hash))
+    Ok((Input::Photo(photo.map_err(|e| fail(e.to_string()))?), hash))
+}
+
+/// Whether a .npy file is at least as long as its shape says: the reader would allocate what it promises. A header that
+/// is longer than any, or nested as none is, does not get to the reader either.
+fn holds_its_shape(bytes: &[u8]) -> bool {
+    let longest = bytes.get(..LONGEST_HEADER.min(bytes.len())).unwrap_or(bytes);
+    let header = longest.split(|&b| b == b'\n').next().unwrap_or(&[]);
+    let text = String::from_utf8_lossy(header);
+    let shape =
+        text.split_once("'shape'").and_then(|(_, rest)| rest.split_once('(')).and_then(|(_, s)| s.split_once(')'));
+    let extents = shape.map(|(list, _)| list.split(',').map(str::trim).filter(|n| !n.is_empty()));
+    let count = extents.and_then(|mut e| e.try_fold(1usize, |p, n| p.checked_mul(n.parse().ok()?)));
+    let flat = text.matches(['(', '[', '{']).count() < 8;
+    flat && header.len() < longest.len() && count.and_then(|n| n.checked_mul(4)).is_some_and(|n| n <= bytes.len())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn npy(shape: &str, data: usize) -> Vec<u8> {
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+        let header = format!("{header:<117}\n");
+        [NUMPY, &[1, 0], &(header.len() as u16).to_le_bytes(), header.as_bytes(), &vec![0; data]].concat()
+    }
+
+    #[test]
+    fn tensors_that_lie_about_their_shape_are_refused() {
+        let path = std::env::temp_dir().join(format!("hirescam-lies-{}.npy", std::process::id()));
+        let read = |bytes: Vec<u8>| {
+            std::fs::write(&path, bytes).unwrap();
+            read(&path)
+        };
+        let good = read(npy("(2, 3)", 24)).unwrap().0;
+        assert!(matches!(good, Input::Tensor(t) if t.shape() == [2, 3]));
+        assert!(read(npy("()", 4)).is_ok() && read(npy("(1,)", 4)).is_ok());
+        for (shape, data) in
+            [("(2, 3)", 20), ("(99999999999,)", 24), ("(4294967296, 4294967296)", 4), ("3", 12), ("(x,)", 4)]
+        {
+            assert!(read(npy(shape, data)).is_err(), "{shape}");
+        }
+        let nested = [NUMPY, &[2, 0, 0, 0, 1, 0], "(".repeat(65_536).as_bytes()].concat();
+        assert!(read(nested).is_err());
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -190,6 +190,29 @@ pub fn dims(proto: &TensorProto) -> Result<Vec<usize>, Fault> {
     Ok(shape)
 }
 
+/// The first value of a float tensor of the file that is NaN or, unless only `nan` counts, an infinity.
+pub(crate) fn first_not_finite(proto: &TensorProto, nan: bool) -> Option<f64> {
+    fn raw<const N: usize>(raw: &[u8], value: impl Fn([u8; N]) -> f64) -> impl Iterator<Item = f64> {
+        raw.as_chunks::<N>().0.iter().map(move |&c| value(c))
+    }
+    let bad = |v: &f64| if nan { v.is_nan() } else { !v.is_finite() };
+    let bytes = proto.raw_data();
+    let bits = || proto.int32_data.iter().map(|&v| v as u16);
+    match DataType::try_from(proto.data_type()).ok()? {
+        DataType::Float => {
+            raw(bytes, |b| f32::from_le_bytes(b).into()).chain(proto.float_data.iter().map(|&v| v.into())).find(bad)
+        }
+        DataType::Double => raw(bytes, f64::from_le_bytes).chain(proto.double_data.iter().copied()).find(bad),
+        DataType::Float16 => {
+            raw(bytes, |b| f16::from_le_bytes(b).into()).chain(bits().map(|v| f16::from_bits(v).into())).find(bad)
+        }
+        DataType::Bfloat16 => {
+            raw(bytes, |b| bf16::from_le_bytes(b).into()).chain(bits().map(|v| bf16::from_bits(v).into())).find(bad)
+        }
+        _ => None,
+    }
+}
+
 fn from_raw(dtype: DataType, raw: &[u8]) -> Result<Vec<f64>, Fault> {
     fn each<const N: usize>(raw: &[u8], value: impl Fn([u8; N]) -> f64) -> Result<Vec<f64>, Fault> {
         let (chunks, rest) = raw.as_chunks::<N>();

@@ -380,13 +380,22 @@ fn external_entries_are_checked_before_anything_is_fetched() {
 }
 
 #[test]
-fn weights_that_are_no_numbers_break_nothing() {
-    for bad in [f64::NAN, f64::INFINITY, -1e300] {
-        let mut proto = plain();
-        let w = Tensor::new(DataType::Float, &[3, 5], vec![bad; 15]).unwrap();
-        *graph(&mut proto).initializer.last_mut().unwrap() = w.to_proto("w").unwrap();
-        attach(proto, None).unwrap();
+fn weights_that_are_no_numbers_are_named() {
+    for dtype in [DataType::Float, DataType::Float16, DataType::Bfloat16, DataType::Double] {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut proto = plain();
+            let mut w = Tensor { dtype, ..floats(&[3, 5]) };
+            w.data[[1, 2]] = bad;
+            *graph(&mut proto).initializer.last_mut().unwrap() = w.to_proto("w").unwrap();
+            let error = attach(proto, None).unwrap_err();
+            let words = format!("Gemm node that makes \"y\": the stored tensor \"w\" that it reads holds {bad}");
+            assert!(matches!(error, Error::Invalid { .. }) && error.to_string().ends_with(&words), "{error}");
+        }
     }
+    // A mask may be infinite.
+    let mask = Tensor::new(DataType::Float, &[1], vec![f64::NEG_INFINITY]).unwrap();
+    attach(classifier(vec![node("Relu", &["x"], &["a"]), node("Add", &["a", "m"], &["z"])], 3, &[("m", mask)]), None)
+        .unwrap();
 }
 
 // ---- shapes and windows -----------------------------------------------------------------------------------------

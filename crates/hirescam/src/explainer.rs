@@ -54,6 +54,16 @@ pub enum Error {
     /// The map cannot be shown.
     #[error(transparent)]
     Heatmap(#[from] crate::heatmap::HeatmapError),
+    /// The network computes no numbers for an image.
+    #[error(
+        "the {what} holds {value}: the network overflows or divides by zero on this image, or the image is damaged"
+    )]
+    NotFinite {
+        /// The image, the map, the score or the class scores.
+        what: &'static str,
+        /// What was found: NaN or an infinity.
+        value: f64,
+    },
     /// The arguments do not go together.
     #[error("{0}")]
     Argument(String),
@@ -201,7 +211,7 @@ impl Explainer {
     ///
     /// # Errors
     /// [`Error::Preprocess`] when a photo does not fit, [`Error::Argument`] for a tensor of another shape,
-    /// [`Error::Engine`] when the engine fails.
+    /// [`Error::Engine`] when the engine fails, [`Error::NotFinite`] when the network's numbers do.
     pub fn explain(&self, images: &[Input]) -> Result<Vec<Vec<Explanation>>, Error> {
         let mut explanations = Vec::new();
         for image in images {
@@ -256,6 +266,8 @@ impl Explainer {
     }
 
     fn run(&self, tensor: ArrayD<f32>, photo: Option<(&Photo, Rect)>) -> Result<Vec<Vec<Explanation>>, Error> {
+        // Some engines lose a NaN on the way, and give a map that looks like any.
+        finite("network's input", tensor.iter().copied())?;
         let names = &self.explaining.outputs;
         let tensor_array = Array::from(tensor.clone());
         let made = self.session.run(&[(&self.explaining.image, &tensor_array)])?;
@@ -266,6 +278,10 @@ impl Explainer {
         let (map, class, score) =
             (find(&names.map)?.to_f32(), find(&names.class)?.to_i64(), find(&names.score)?.to_f32());
         let logits = names.logits.as_deref().map(find).transpose()?.map(Array::to_f32);
+        // An infinite score of another class is one; NaN among them makes the choice of the class void.
+        finite("map", map.iter().copied())?;
+        finite("score", score.iter().copied())?;
+        finite("list of class scores", logits.iter().flatten().copied().filter(|v| v.is_nan()))?;
         let m = self.explaining.maps;
         let mut all = Vec::new();
         for (n, image_map) in map.axis_iter(Axis(0)).enumerate() {
@@ -284,6 +300,13 @@ impl Explainer {
             all.push(of_image);
         }
         Ok(all)
+    }
+}
+
+fn finite(what: &'static str, mut values: impl Iterator<Item = f32>) -> Result<(), Error> {
+    match values.find(|v| !v.is_finite()) {
+        Some(value) => Err(Error::NotFinite { what, value: value.into() }),
+        None => Ok(()),
     }
 }
 
@@ -335,4 +358,54 @@ pub fn image_shape(
         shape = vec![1, a.unwrap_or(colours), h, w];
     }
     Ok(Some(shape))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use hirescam_core::{Model, onnx::read};
+
+    const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits-cnn.onnx");
+
+    /// What comes of the digits network when the first value of its stored tensor number `index` is another one.
+    fn with(index: usize, value: f32) -> Result<Vec<Vec<Explanation>>, Error> {
+        let file = ModelFile::open(DIGITS).unwrap();
+        let mut proto = read(std::fs::read(DIGITS).unwrap()).unwrap();
+        let tensor = &mut proto.graph.as_mut().unwrap().initializer[index];
+        let mut raw = tensor.raw_data().to_vec();
+        raw[..4].copy_from_slice(&value.to_le_bytes());
+        tensor.raw_data = Some(raw.into());
+        let file = ModelFile { model: Model::new(proto).unwrap(), ..file };
+        let explainer = Explainer::from_file(&file, &Options::default())?;
+        let image = explainer.explaining.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
+        explainer.explain(&[Input::Tensor(ArrayD::from_elem(image, 0.5))])
+    }
+
+    #[test]
+    fn a_network_that_computes_no_numbers_has_no_map() {
+        let floats: Vec<usize> = {
+            let model = ModelFile::open(DIGITS).unwrap().model;
+            let stored = model.graph().initializer.iter().enumerate();
+            stored.filter(|(_, t)| t.data_type == Some(1) && t.raw_data().len() >= 4).map(|(i, _)| i).collect()
+        };
+        assert!(floats.len() > 4);
+        for &index in &floats {
+            assert!(with(index, 0.25).is_ok());
+            for value in [f32::NAN, f32::INFINITY] {
+                assert!(matches!(with(index, value), Err(Error::Core(hirescam_core::Error::Invalid { .. }))));
+            }
+            match with(index, 3e38) {
+                Err(Error::NotFinite { .. }) => {}
+                Err(error) => panic!("{error}"),
+                Ok(made) => assert!(made.iter().flatten().all(|e| e.map.iter().all(|v| v.is_finite()))),
+            }
+        }
+        let explainer = Explainer::new(DIGITS, &Options::default()).unwrap();
+        let image = explainer.explaining.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
+        for value in [f32::NAN, f32::NEG_INFINITY, f32::MAX] {
+            let made = explainer.explain(&[Input::Tensor(ArrayD::from_elem(image.clone(), value))]);
+            assert!(matches!(made, Err(Error::NotFinite { .. })), "{value}");
+        }
+    }
 }

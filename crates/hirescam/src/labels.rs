@@ -1,6 +1,7 @@
 //! Names of the classes: from a text file, a Hugging Face `config.json` or a model's metadata.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -51,6 +52,8 @@ pub enum LabelsError {
 
 /// More classes than any classifier has: an index beyond is damage, not a class.
 const MAX_CLASSES: usize = 10_000_000;
+/// More bytes than any list of labels has.
+const MAX_BYTES: u64 = 1 << 28;
 
 impl Labels {
     /// Takes the names as they are, class 0 first.
@@ -64,7 +67,13 @@ impl Labels {
     /// [`LabelsError::Io`] if it cannot be read, [`LabelsError::Invalid`] if it holds no labels.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LabelsError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|source| LabelsError::Io { path: path.to_owned(), source })?;
+        let mut text = String::new();
+        let file = std::fs::File::open(path);
+        file.and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+            .map_err(|source| LabelsError::Io { path: path.to_owned(), source })?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(LabelsError::Invalid(format!("the file has more than {MAX_BYTES} bytes")));
+        }
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
             Self::parse(&text)
         } else {

@@ -3,10 +3,19 @@
 use crate::explainer::Error;
 use crate::labels::Labels;
 use crate::preprocess::Preprocess;
+use bytes::Bytes;
 use hirescam_core::{Model, onnx};
 use sha2::{Digest, Sha256};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
+
+/// The most bytes of a model file: protobuf allows no more. Larger models keep their weights in files beside it.
+const MOST_BYTES: u64 = (1 << 31) - 1;
+/// The most bytes of weights in files beside the model.
+const MOST_WEIGHTS: u64 = 1 << 32;
+/// The most bytes of a file with preprocessing.
+const MOST_TEXT: u64 = 1 << 24;
 
 /// A model with the hash of its file and the place it was read from.
 #[derive(Debug)]
@@ -26,19 +35,10 @@ impl ModelFile {
     /// [`Error::File`] when a file cannot be read, [`Error::Model`] when it is no valid ONNX file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let bytes = read(path)?;
+        let bytes: Bytes = read(path, MOST_BYTES)?.into();
         let sha256 = sha256(&bytes);
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let read = |bytes: bytes::Bytes| {
-            let mut proto = onnx::read(bytes.clone())?;
-            let outside = onnx::embed_external(&mut proto, |location, offset, length| {
-                external(folder, location, offset, length)
-            })?;
-            let model = Model::new(proto)?;
-            // What is added to a file whose weights lie elsewhere would lose them.
-            Ok(if outside { model } else { model.with_file(bytes) })
-        };
-        let model = read(bytes.into()).map_err(|error| Error::Model { path: path.to_owned(), error })?;
+        let model = model(bytes, path.parent().unwrap_or(Path::new("")));
+        let model = model.map_err(|error| Error::Model { path: path.to_owned(), error })?;
         Ok(ModelFile { model, sha256, path: path.to_owned() })
     }
 
@@ -87,39 +87,227 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|error| Error::File { path: path.to_owned(), error })
+/// The whole file, if it has no more than `most` bytes.
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
+    let fail = |error| Error::File { path: path.to_owned(), error };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(fail)?;
+    match bytes.len() as u64 > most {
+        true => Err(fail(io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {most} bytes")))),
+        false => Ok(bytes),
+    }
 }
 
 fn text(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_owned(), error })
+    let fail = |error| Error::File { path: path.to_owned(), error };
+    String::from_utf8(read(path, MOST_TEXT)?).map_err(|e| fail(io::Error::new(ErrorKind::InvalidData, e)))
 }
 
-/// A part of a file of weights in the model's folder. Paths that lead out of it are refused.
-fn external(folder: &Path, location: &str, offset: u64, length: u64) -> Result<bytes::Bytes, hirescam_core::Error> {
+fn model(bytes: Bytes, folder: &Path) -> Result<Model, hirescam_core::Error> {
+    let mut proto = onnx::read(bytes.clone())?;
+    let mut left = MOST_WEIGHTS;
+    let embedded = onnx::embed_external(&mut proto, |location, offset, length| {
+        external(folder, location, offset, length, &mut left)
+    })?;
+    let model = Model::new(proto)?;
+    Ok(if embedded { model } else { model.with_file(bytes) })
+}
+
+/// A part of a file of weights in the model's folder. Paths that lead out of it are refused. `left` is how many bytes the
+/// model's weights may still take.
+fn external(
+    folder: &Path,
+    location: &str,
+    offset: u64,
+    length: u64,
+    left: &mut u64,
+) -> Result<Bytes, hirescam_core::Error> {
     let refuse = |what: String| hirescam_core::Error::Invalid { at: format!("external data {location:?}"), what };
+    let fail = |e: io::Error| refuse(e.to_string());
     if !Path::new(location).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
         return Err(refuse("the path leads out of the model's folder".into()));
     }
-    let path = folder.join(location);
-    let inside =
-        path.canonicalize().ok().zip(folder.join(".").canonicalize().ok()).is_some_and(|(p, f)| p.starts_with(f));
-    if !inside {
-        return Err(refuse("the file is missing, or a link that leads out of the model's folder".into()));
+    // The model's own folder may well be reached through links.
+    let home = folder.join(".").canonicalize().map_err(fail)?;
+    let path = folder.join(location).canonicalize().map_err(fail)?;
+    if !path.starts_with(home) {
+        return Err(refuse("it is a link that leads out of the model's folder: copy the file there".into()));
     }
-    let part = || -> std::io::Result<(Vec<u8>, u64)> {
-        let mut file = std::fs::File::open(&path)?;
-        let size = file.metadata()?.len();
-        let mut bytes = Vec::new();
-        if offset.checked_add(length).is_some_and(|end| end <= size) {
-            file.seek(SeekFrom::Start(offset))?;
-            file.take(length).read_to_end(&mut bytes)?;
+    let found = path.metadata().map_err(fail)?;
+    if !found.is_file() {
+        return Err(refuse("it is no file".into()));
+    }
+    if offset.checked_add(length).is_none_or(|end| end > found.len()) {
+        return Err(refuse(format!("the file has {} bytes, not {length} from {offset} on", found.len())));
+    }
+    let rest = left.checked_sub(length);
+    *left = rest.ok_or_else(|| refuse(format!("the weights come to more than {MOST_WEIGHTS} bytes")))?;
+    let mut part = Vec::new();
+    let mut file = File::open(path).map_err(fail)?;
+    file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(length).read_to_end(&mut part)).map_err(fail)?;
+    if part.len() as u64 == length { Ok(part.into()) } else { Err(refuse("the file was cut while it was read".into())) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use hirescam_core::onnx::{ModelProto, StringStringEntryProto, tensor_proto::DataLocation};
+    use std::fs;
+
+    /// A folder of its own in the system's, gone with the value.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("hirescam-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(path.join("model")).unwrap();
+            Folder(path)
         }
-        Ok((bytes, size))
-    };
-    match part() {
-        Ok((bytes, _)) if bytes.len() as u64 == length => Ok(bytes.into()),
-        Ok((_, size)) => Err(refuse(format!("{length} bytes from {offset} are needed, the file has {size}"))),
-        Err(error) => Err(refuse(error.to_string())),
+        fn file(&self, name: &str) -> PathBuf {
+            self.0.join("model").join(name)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits-cnn.onnx");
+
+    /// The digits network with its largest tensor in a file beside it: the model, the tensor's bytes.
+    fn outside(location: &str, offset: Option<&str>, length: Option<&str>) -> (ModelProto, Vec<u8>) {
+        let mut proto = onnx::read(fs::read(DIGITS).unwrap()).unwrap();
+        let tensors = &mut proto.graph.as_mut().unwrap().initializer;
+        let tensor = tensors.iter_mut().max_by_key(|t| t.raw_data().len()).unwrap();
+        let raw = tensor.raw_data.take().unwrap().to_vec();
+        let entries = [("location", Some(location)), ("offset", offset), ("length", length)];
+        let entries = entries.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        tensor.external_data = entries
+            .map(|(key, value)| StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) })
+            .collect();
+        tensor.data_location = Some(DataLocation::External as i32);
+        (proto, raw)
+    }
+
+    fn open(folder: &Folder, proto: &ModelProto) -> Result<ModelFile, String> {
+        fs::write(folder.file("net.onnx"), onnx::write(proto)).unwrap();
+        ModelFile::open(folder.file("net.onnx")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn weights_beside_the_model_are_the_same_as_inside() {
+        let folder = Folder::new("beside");
+        let length = outside("", None, None).1.len().to_string();
+        let (proto, raw) = outside("./sub/w.bin", Some("16"), Some(&length));
+        fs::create_dir_all(folder.file("sub")).unwrap();
+        fs::write(folder.file("sub/w.bin"), [vec![7; 16], raw, vec![7; 3]].concat()).unwrap();
+        let read = open(&folder, &proto).unwrap();
+        let inside = ModelFile::open(DIGITS).unwrap();
+        assert!(read.model.proto() == inside.model.proto());
+        assert!(inside.model.file().is_some() && read.model.file().is_none());
+    }
+
+    #[test]
+    fn weights_come_from_nowhere_else() {
+        let folder = Folder::new("elsewhere");
+        let (_, raw) = outside("w", None, None);
+        fs::write(folder.0.join("w.bin"), &raw).unwrap();
+        let absolute = folder.0.join("w.bin").display().to_string();
+        for location in ["../w.bin", "sub/../../w.bin", absolute.as_str(), "/etc/passwd", "/dev/zero"] {
+            let error = open(&folder, &outside(location, None, None).0).unwrap_err();
+            assert!(error.contains("leads out of the model's folder"), "{location}: {error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_do_not_lead_out() {
+        let folder = Folder::new("links");
+        let (proto, raw) = outside("w.bin", None, None);
+        fs::write(folder.0.join("elsewhere.bin"), &raw).unwrap();
+        std::os::unix::fs::symlink("../elsewhere.bin", folder.file("w.bin")).unwrap();
+        let error = open(&folder, &proto).unwrap_err();
+        assert!(error.contains("link that leads out"), "{error}");
+        std::os::unix::fs::symlink("..", folder.file("up")).unwrap();
+        let error = open(&folder, &outside("up/elsewhere.bin", None, None).0).unwrap_err();
+        assert!(error.contains("link that leads out"), "{error}");
+        // Within the folder, and on the way to it, they may.
+        fs::remove_file(folder.file("w.bin")).unwrap();
+        fs::write(folder.file("here.bin"), &raw).unwrap();
+        std::os::unix::fs::symlink("here.bin", folder.file("w.bin")).unwrap();
+        open(&folder, &proto).unwrap();
+        std::os::unix::fs::symlink("model", folder.0.join("link")).unwrap();
+        ModelFile::open(folder.0.join("link/net.onnx")).unwrap();
+        // What would never end is not read.
+        fs::remove_file(folder.file("w.bin")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.file("w.bin")).unwrap();
+        open(&folder, &proto).unwrap_err();
+    }
+
+    #[test]
+    fn lies_about_weights_are_told() {
+        let folder = Folder::new("lies");
+        let (proto, raw) = outside("w.bin", None, None);
+        let error = open(&folder, &proto).unwrap_err();
+        assert!(error.contains("w.bin"), "{error}");
+        fs::write(folder.file("w.bin"), &raw[1..]).unwrap();
+        let error = open(&folder, &proto).unwrap_err();
+        assert!(error.contains(&format!("the file has {} bytes", raw.len() - 1)), "{error}");
+        fs::write(folder.file("w.bin"), &raw).unwrap();
+        for offset in ["1", "18446744073709551615"] {
+            let error = open(&folder, &outside("w.bin", Some(offset), None).0).unwrap_err();
+            assert!(error.contains(&format!("from {offset} on")), "{error}");
+        }
+        let error = open(&folder, &outside("w.bin", None, Some("99999999999")).0).unwrap_err();
+        assert!(error.contains("it has 99999999999 bytes"), "{error}");
+        for location in ["", "."] {
+            let error = open(&folder, &outside(location, None, None).0).unwrap_err();
+            assert!(error.contains("no file"), "{error}");
+        }
+        open(&folder, &outside("w.bin", Some("0"), None).0).unwrap();
+    }
+
+    #[test]
+    fn overlapping_weights_do_not_add_up_without_bound() {
+        let folder = Folder::new("overlap");
+        fs::write(folder.file("w.bin"), [7; 100]).unwrap();
+        let mut left = 250;
+        let mut part = |offset| external(&folder.file(""), "w.bin", offset, 100 - offset, &mut left);
+        assert_eq!(part(0).unwrap().len(), 100);
+        assert_eq!(part(1).unwrap().len(), 99);
+        let error = part(2).unwrap_err().to_string();
+        assert!(error.contains("come to more than"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_model_is_an_error_that_names_the_file() {
+        let folder = Folder::new("none");
+        assert!(matches!(ModelFile::open(folder.file("absent.onnx")), Err(Error::File { .. })));
+        assert!(matches!(ModelFile::open(folder.file("")), Err(Error::File { .. })));
+        for bytes in [&b""[..], b"\x89PNG\r\n\x1a\n", &[0xff; 100]] {
+            fs::write(folder.file("net.onnx"), bytes).unwrap();
+            let error = ModelFile::open(folder.file("net.onnx")).unwrap_err();
+            assert!(matches!(&error, Error::Model { .. }), "{error}");
+            assert!(error.to_string().contains("net.onnx"));
+        }
+        fs::write(folder.file("five"), "12345").unwrap();
+        let error = read(&folder.file("five"), 4).unwrap_err().to_string();
+        assert!(error.contains("more than 4 bytes"), "{error}");
+    }
+
+    #[test]
+    fn nonsense_beside_the_model_is_an_error() {
+        let folder = Folder::new("nonsense");
+        let file = open(&folder, &onnx::read(fs::read(DIGITS).unwrap()).unwrap()).unwrap();
+        for bytes in [&b"resize = 3"[..], b"std = [0.0]", b"\xff\xfe"] {
+            fs::write(folder.file("net.toml"), bytes).unwrap();
+            assert!(file.preprocess().is_err());
+        }
+        fs::write(folder.file("net.labels.txt"), "\n \n").unwrap();
+        assert!(matches!(file.labels(), Err(Error::Labels(_))));
     }
 }

@@ -113,7 +113,7 @@ impl Explaining {
 /// Attaches the map that `request` asks for to `model`, in place of one that may be attached already.
 ///
 /// # Errors
-/// Those of [`Shapes::infer`], [`head::score`], [`Target::check`], [`head::cut`] and [`grad::vjp`]; [`Error::Argument`]
+/// Those of [`Model::check_weights`], [`Shapes::infer`], [`head::score`], [`Target::check`], [`head::cut`] and [`grad::vjp`]; [`Error::Argument`]
 /// for too many maps.
 pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     if model.opset() < OLDEST_OPSET {
@@ -123,6 +123,7 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
             remedy: "Convert the file with onnx.version_converter.convert_version(model, 17)".into(),
         });
     }
+    model.check_weights()?;
     let bare = strip::strip(model.proto())?.map(Model::new).transpose()?;
     let model = bare.as_ref().unwrap_or(model);
     let image = head::image_input(model)?;

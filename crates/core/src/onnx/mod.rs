@@ -36,6 +36,9 @@ pub fn write(model: &ModelProto) -> Vec<u8> {
     model.encode_to_vec()
 }
 
+/// Longer paths are none on any system.
+const LONGEST_PATH: usize = 4096;
+
 /// Brings every externally stored tensor into the model, through `fetch(location, offset, length)`. Says whether there
 /// was any.
 ///
@@ -58,6 +61,9 @@ pub fn embed_external(
             Some(text) => text.parse::<u64>().map(Some).map_err(|_| bad(format!("{key} {text:?} is not a number"))),
         };
         let location = entry("location").ok_or_else(|| bad("it has no location".into()))?;
+        if location.len() > LONGEST_PATH {
+            return Err(bad(format!("its location is {} bytes long", location.len())));
+        }
         let needed = tensor::raw_bytes(tensor).map_err(|fault| bad(fault.to_string()))?;
         if let Some(length) = number("length")?.filter(|&length| length != needed) {
             return Err(bad(format!("it has {length} bytes; its shape {:?} takes {needed}", tensor.dims)));
