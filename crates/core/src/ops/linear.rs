@@ -180,9 +180,13 @@ const MATMUL: Card = Card {
         let da = if axes_a.is_empty() { da } else { da.reduce_sum(&axes_a, true) };
         let db = if axes_b.is_empty() { db } else { db.reduce_sum(&axes_b, true) };
         // One matrix for all rows: where rows share a cotangent, they share what comes of it.
-        let short = s.dy()?.with_rank(ad.len());
-        let rowwise = ad.len() > 2 && bd.len() == 2 && short.dims().last() == yd.last();
-        let da = if rowwise { short.matmul(b2.swap_last()) } else { da.reshape(&ad) };
+        let short = s.dy()?.with_rank(yd.len());
+        let da = match ad.len() {
+            2.. if bd.len() != 2 || short.dims().last() != yd.last() => da.reshape(&ad),
+            2 => short.gemm(b2, false, true, 1.0),
+            3.. => short.matmul(b2.swap_last()),
+            _ => da.reshape(&ad),
+        };
         Ok(vec![Some(da), Some(db.reshape(&bd))])
     }),
     linearity: product,
