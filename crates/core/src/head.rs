@@ -9,6 +9,10 @@ use crate::tensor::is_float;
 use crate::{Error, Model};
 use std::collections::{HashMap, HashSet};
 
+mod model;
+
+pub use model::{body, model};
+
 /// The scores that can be explained: the entries of `logits`.
 #[derive(Clone, Debug)]
 pub struct Score {

@@ -230,7 +230,10 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
 }
 
 /// The layer to take when none is named.
-fn recommended(model: &Model, shapes: &Shapes, score: &Score, image: &str) -> Result<String, Error> {
+///
+/// # Errors
+/// [`Error::Argument`] when no layer can be recommended.
+pub fn recommended(model: &Model, shapes: &Shapes, score: &Score, image: &str) -> Result<String, Error> {
     let all = layers(model, shapes, score, image, false)?;
     if let Some(best) = all.iter().find(|l| l.recommended) {
         return Ok(best.name.clone());
@@ -335,7 +338,7 @@ fn emit<'g>(
 }
 
 /// The declaration of a value, whose batch axis is called `batch`.
-pub(super) fn value_info(name: &str, dtype: DataType, dims: &[Dim], batch: Option<&str>) -> ValueInfoProto {
+pub(crate) fn value_info(name: &str, dtype: DataType, dims: &[Dim], batch: Option<&str>) -> ValueInfoProto {
     let dim = |d: &Dim| {
         use tensor_shape_proto::dimension::Value as Extent;
         let value = match d {

@@ -12,27 +12,32 @@ mod eigengradcam;
 mod elementwise;
 mod gradcam;
 mod gradcam_plus_plus;
+mod gradient;
 mod gradient_x_input;
 mod hirescam;
 mod layercam;
+pub mod list;
 mod pick;
 mod saliency;
 mod site;
 mod strip;
 mod target;
+mod weights;
 mod xgradcam;
 
 pub use arrays::on_arrays;
-pub use attach::{Explaining, Outputs, Request, attach};
+pub(crate) use attach::value_info;
+pub use attach::{Explaining, Outputs, Request, attach, recommended};
+pub use gradient::{Gradient, gradient};
 pub use site::Site;
 pub use strip::strip;
 pub use target::{Span, Target};
+pub use weights::Pick;
 
 use crate::Error;
 use crate::build::Value;
 use crate::certify::{Certificate, Verdict};
 use crate::error::{Fault, near};
-use std::fmt::Write;
 
 /// A way to make a map of an activation and a gradient.
 #[derive(Debug)]
@@ -129,18 +134,7 @@ pub fn method(name: &str) -> Result<&'static Method, Error> {
 
 /// The methods as the table of `docs/methods.md`.
 pub fn table() -> String {
-    let mut text = "| method | formula | forward passes | proven | source |\n|---|---|---|---|---|\n".to_owned();
-    for m in METHODS {
-        let (uniform, other) = ((m.guarantee)(true), (m.guarantee)(false));
-        let mut proven = other.words().to_owned();
-        if uniform != other {
-            proven = format!("{proven}; where the gradient is uniform, {}", uniform.words());
-        }
-        // Writing to a string cannot fail.
-        let formula = m.formula.replace('|', "\\|");
-        let _ = writeln!(text, "| `{}` {} | {formula} | 1 | {proven} | {} |", m.name, m.title, m.source);
-    }
-    text
+    list::table(&list::one_run())
 }
 
 /// The certificate of a method's map, from that of the head. `signed` says whether the activation can be negative,

@@ -1,0 +1,240 @@
+//! Heads and bodies as models of their own: they make what the whole model makes, for any number of images.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{Random, info, model};
+use hirescam_core::cam::{self, Request, Target};
+use hirescam_core::onnx::{NodeProto, tensor_shape_proto::dimension, type_proto};
+use hirescam_core::shape::{Shapes, declared};
+use hirescam_core::tensor::DataType;
+use hirescam_core::{Error, Model, Tensor, head, layers, onnx, reference};
+use std::collections::HashMap;
+
+const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/zoo");
+
+fn zoo(file: &str) -> Model {
+    Model::from_bytes(std::fs::read(format!("{ZOO}/{file}")).unwrap()).unwrap()
+}
+
+/// Nearer than the rounding of a graph's constants to float32, relative to the largest value.
+fn assert_near(a: &Tensor, b: &Tensor, context: &str) {
+    assert_eq!(a.shape(), b.shape(), "{context}");
+    let largest = b.data.iter().fold(1e-12f64, |m, v| m.max(v.abs()));
+    let apart = (&a.data - &b.data).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    assert!(apart <= 1e-6 * largest, "{context}: {apart} apart, of {largest}");
+}
+
+/// Each part read back from bytes.
+fn again(proto: &onnx::ModelProto) -> Model {
+    Model::from_bytes(onnx::write(proto)).unwrap()
+}
+
+/// The names of the inputs that a caller feeds.
+fn fed(model: &Model) -> Vec<&str> {
+    model.inputs().map(|i| i.name()).collect()
+}
+
+#[test]
+fn body_and_head_together_are_the_network() {
+    let mut tried = 0;
+    for entry in std::fs::read_dir(ZOO).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        if !file.ends_with(".onnx") {
+            continue;
+        }
+        let model = zoo(&file);
+        let image = head::image_input(&model).unwrap();
+        let Ok(shapes) = Shapes::infer(&model, image.name(), None) else { continue };
+        let score = head::score(&model, &shapes, None, false).unwrap();
+        let n = if shapes.free_batch() { 4 } else { shapes.probes[0].0 };
+        let shape: Vec<usize> = declared(image).iter().map(|d| d.unwrap_or(n)).collect();
+        let x = Random::new(5).tensor(&shape, -1.0, 1.0);
+        let known = HashMap::from([(image.name().to_owned(), x)]);
+        let listed = layers::layers(&model, &shapes, &score, image.name(), true).unwrap();
+        let names = listed.iter().map(|l| l.name.clone()).chain([image.name().to_owned()]);
+        for layer in names.step_by(3) {
+            let context = format!("{layer} of {file}");
+            let cut = head::cut(&model, &shapes, &layer, &score, None).unwrap();
+            let part = again(&head::model(&model, &shapes, &cut).unwrap());
+            let values = fed(&part);
+            assert_eq!(values[0], layer, "{context}");
+            let mut wanted = values.clone();
+            wanted.push(&score.logits);
+            let whole = reference::evaluate(&model, known.clone(), &wanted).unwrap();
+            if layer != image.name() {
+                let body = again(&head::body(&model, &shapes, &values).unwrap());
+                assert_eq!(fed(&body), [image.name()], "{context}");
+                for (made, expected) in reference::evaluate(&body, known.clone(), &values).unwrap().iter().zip(&whole) {
+                    assert_near(made, expected, &context);
+                }
+            }
+            let given = values.iter().map(|v| (*v).to_owned()).zip(whole.clone()).collect();
+            let logits = reference::evaluate(&part, given, &[&score.logits]).unwrap();
+            assert_near(&logits[0], whole.last().unwrap(), &context);
+            tried += 1;
+        }
+    }
+    assert!(tried > 100, "{tried}");
+}
+
+#[test]
+fn heads_hold_what_they_need_and_nothing_more() {
+    let model = zoo("resnet.ts.onnx");
+    let shapes = Shapes::infer(&model, head::image_input(&model).unwrap().name(), None).unwrap();
+    let score = head::score(&model, &shapes, None, false).unwrap();
+    let cut = head::cut(&model, &shapes, "/Relu_2_output_0", &score, None).unwrap();
+    let part = head::model(&model, &shapes, &cut).unwrap().graph.unwrap();
+    assert!(part.node.len() <= 4, "{:?}", part.node.iter().map(|n| n.op_type()).collect::<Vec<_>>());
+    assert_eq!(part.input.len(), 1);
+    assert!(part.initializer.len() <= 4);
+}
+
+#[test]
+fn what_goes_around_the_layer_becomes_an_input() {
+    let model = zoo("bypassed.ts.onnx");
+    let shapes = Shapes::infer(&model, head::image_input(&model).unwrap().name(), None).unwrap();
+    let score = head::score(&model, &shapes, None, false).unwrap();
+    let listed = layers::layers(&model, &shapes, &score, head::image_input(&model).unwrap().name(), true).unwrap();
+    let carried = listed.iter().filter(|l| l.certificate.as_ref().is_ok_and(|c| c.bypass.is_some())).map(|l| {
+        let cut = head::cut(&model, &shapes, &l.name, &score, None).unwrap();
+        Model::new(head::model(&model, &shapes, &cut).unwrap()).unwrap().inputs().count()
+    });
+    assert!(carried.max().unwrap() >= 2);
+}
+
+fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        op_type: Some(op.into()),
+        input: inputs.iter().map(|&i| i.into()).collect(),
+        output: vec![output.into()],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_shape_taken_from_the_body_follows_the_batch_of_the_activation() {
+    // r = relu(x); logits = reshape(relu(r), [batch of x, 6]) · w
+    let nodes = vec![
+        node("Relu", &["x"], "r"),
+        node("Shape", &["x"], "shape"),
+        node("Gather", &["shape", "zero"], "n"),
+        node("Concat", &["n", "six"], "to"),
+        node("Relu", &["r"], "a"),
+        node("Reshape", &["a", "to"], "flat"),
+        node("MatMul", &["flat", "w"], "logits"),
+    ];
+    let mut nodes = nodes;
+    nodes[3].attribute = vec![hirescam_core::ops::attribute("axis", 0)];
+    let stored =
+        [("zero", Tensor::ints(&[0])), ("six", Tensor::ints(&[6])), ("w", Random::new(1).tensor(&[6, 2], -1.0, 1.0))];
+    let (mut x, y) = (info("x", DataType::Float, &[1, 2, 3]), info("logits", DataType::Float, &[1, 2]));
+    let Some(type_proto::Value::TensorType(t)) = &mut x.r#type.as_mut().unwrap().value else { panic!() };
+    t.shape.as_mut().unwrap().dim[0].value = Some(dimension::Value::DimParam("N".into()));
+    let model = Model::new(model(17, nodes, vec![x], vec![y], &stored)).unwrap();
+    let shapes = Shapes::infer(&model, "x", None).unwrap();
+    let score = head::score(&model, &shapes, None, false).unwrap();
+    let cut = head::cut(&model, &shapes, "r", &score, None).unwrap();
+    let part = again(&head::model(&model, &shapes, &cut).unwrap());
+    assert_eq!(fed(&part), ["r"]);
+    for n in [1, 7] {
+        let x = Random::new(2).tensor(&[n, 2, 3], -1.0, 1.0);
+        let whole = reference::evaluate(&model, HashMap::from([("x".into(), x)]), &["r", "logits"]).unwrap();
+        let made = reference::evaluate(&part, HashMap::from([("r".into(), whole[0].clone())]), &["logits"]).unwrap();
+        assert_near(&made[0], &whole[1], "logits");
+    }
+}
+
+#[test]
+fn what_cannot_be_handed_over_is_refused_by_name() {
+    // The head chooses by indices that the body makes of the image.
+    let mut argmax = node("ArgMax", &["x"], "which");
+    argmax.attribute = vec![hirescam_core::ops::attribute("axis", 2)];
+    let mut sum = node("ReduceSum", &["chosen", "axes"], "logits");
+    sum.attribute = vec![hirescam_core::ops::attribute("keepdims", 0)];
+    let mut gather = node("GatherElements", &["a", "which"], "chosen");
+    gather.attribute = vec![hirescam_core::ops::attribute("axis", 2)];
+    let nodes = vec![node("Relu", &["x"], "a"), argmax, gather, sum];
+    let x = info("x", DataType::Float, &[1, 2, 3]);
+    let y = info("logits", DataType::Float, &[1, 2]);
+    let model = Model::new(model(17, nodes, vec![x], vec![y], &[("axes", Tensor::ints(&[2]))])).unwrap();
+    let shapes = Shapes::infer(&model, "x", None).unwrap();
+    let score = head::score(&model, &shapes, None, false).unwrap();
+    let cut = head::cut(&model, &shapes, "a", &score, None).unwrap();
+    match head::model(&model, &shapes, &cut) {
+        Err(Error::Unsupported { at, .. }) => assert!(at.contains("ArgMax") && at.contains("which"), "{at}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_gradient_of_a_head_makes_the_map_of_the_network() {
+    for (file, layer) in [
+        ("resnet.ts.onnx", "/Relu_1_output_0"),
+        ("bypassed.ts.onnx", "/Relu_1_output_0"),
+        ("squashed.ts.onnx", "/Relu_1_output_0"),
+    ] {
+        let model = zoo(file);
+        let image = head::image_input(&model).unwrap();
+        let shapes = Shapes::infer(&model, image.name(), None).unwrap();
+        let score = head::score(&model, &shapes, None, false).unwrap();
+        let cut = head::cut(&model, &shapes, layer, &score, None).unwrap();
+        let part = Model::new(head::model(&model, &shapes, &cut).unwrap()).unwrap();
+        let made = cam::gradient(&part, layer, &score.logits).unwrap();
+        let shape: Vec<usize> = declared(image).iter().map(|d| d.unwrap_or(2)).collect();
+        let x = Random::new(3).tensor(&shape, -1.0, 1.0);
+        let request = Request { layer: Some(layer.into()), target: Target::Classes(vec![1]), ..Request::default() };
+        let explaining = Model::new(cam::attach(&model, &request).unwrap().model).unwrap();
+        let values = fed(&part);
+        let wanted: Vec<&str> = values.iter().copied().chain(["map", &score.logits]).collect();
+        let known = HashMap::from([(image.name().to_owned(), x)]);
+        let mut whole = reference::evaluate(&explaining, known, &wanted).unwrap();
+        let (logits, map) = (whole.pop().unwrap(), whole.pop().unwrap());
+        let mut seed = logits.clone();
+        seed.data.indexed_iter_mut().for_each(|(i, v)| *v = f64::from(u8::from(i[1] == 1)));
+        let activation = whole[0].clone();
+        let mut given: HashMap<String, Tensor> = values.iter().map(|v| (*v).to_owned()).zip(whole).collect();
+        given.insert(made.seed, seed);
+        let g = reference::evaluate(&Model::new(made.model).unwrap(), given, &[&made.gradient]).unwrap().remove(0);
+        let product = Tensor::float((&g.data * &activation.data).sum_axis(ndarray::Axis(cut.channels)));
+        assert_near(&product, &map, file);
+    }
+}
+
+#[test]
+fn picks_are_what_the_graph_picks() {
+    let model = zoo("resnet.ts.onnx");
+    let image = head::image_input(&model).unwrap();
+    let shapes = Shapes::infer(&model, image.name(), None).unwrap();
+    let score = head::score(&model, &shapes, None, false).unwrap();
+    let shape: Vec<usize> = declared(image).iter().map(|d| d.unwrap_or(1)).collect();
+    let x = Random::new(4).tensor(&shape, -1.0, 1.0);
+    for target in ["top:3", "class:2,0", "all", "contrast:2,1", "weights:0=0.5,1=2", "sum:1:3", "element:1"] {
+        let target: Target = target.parse().unwrap();
+        let request = Request { target: target.clone(), logits: true, ..Request::default() };
+        let made = cam::attach(&model, &request).unwrap();
+        let o = &made.outputs;
+        let known = HashMap::from([(image.name().to_owned(), x.clone())]);
+        let wanted = [o.class.as_str(), &o.score, o.logits.as_deref().unwrap()];
+        let [class, score_of, logits] =
+            <[Tensor; 3]>::try_from(reference::evaluate(&Model::new(made.model).unwrap(), known, &wanted).unwrap())
+                .unwrap();
+        let logits: Vec<f32> = logits.data.iter().map(|&v| v as f32).collect();
+        let picks = target.picks(&score, &logits).unwrap();
+        let classes: Vec<f64> = picks.iter().map(|p| p.class as f64).collect();
+        assert_eq!(classes, class.data.iter().copied().collect::<Vec<_>>(), "{target}");
+        for (pick, expected) in picks.iter().zip(&score_of.data) {
+            assert!((pick.score(&logits) - expected).abs() < 1e-5, "{target}");
+        }
+    }
+    assert!(Target::Seed.picks(&score, &[]).is_err());
+}
+
+#[test]
+fn methods_of_one_run_and_of_several_have_names_of_their_own() {
+    let mut names: Vec<&str> = cam::list::one_run().iter().chain(cam::list::SEVERAL_RUNS).map(|r| r.name).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count, "two methods have one name");
+}
