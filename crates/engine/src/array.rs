@@ -150,6 +150,16 @@ impl Array {
         }
     }
 
+    /// An array of the floating-point kind `kind`, rounded to nearest; none for other kinds.
+    pub fn from_f32(kind: Kind, elements: ArrayD<f32>) -> Option<Self> {
+        match kind {
+            Kind::F16 => Some(Array::F16(elements.mapv(f16::from_f32))),
+            Kind::F32 => Some(Array::F32(elements)),
+            Kind::F64 => Some(Array::F64(elements.mapv(f64::from))),
+            _ => None,
+        }
+    }
+
     /// The elements as `f64`; exact for every kind but 64-bit integers beyond 2^53.
     pub fn to_f64(&self) -> ArrayD<f64> {
         with_array!(self, array => array.mapv(Cast::f64))
@@ -280,6 +290,17 @@ mod tests {
         );
         assert_eq!(Array::from(array![u64::MAX]).to_i64(), array![i64::MAX].into_dyn());
         assert_eq!(Array::from(array![i64::MAX]).to_i64(), array![i64::MAX].into_dyn());
+    }
+
+    #[test]
+    fn floats_of_any_kind_are_made() {
+        for kind in Kind::ALL {
+            let made = Array::from_f32(kind, array![1.5f32, -2.].into_dyn());
+            assert_eq!(made.is_some(), matches!(kind, Kind::F16 | Kind::F32 | Kind::F64));
+            if let Some(made) = made {
+                assert_eq!((made.kind(), made.to_f64()), (kind, array![1.5, -2.].into_dyn()));
+            }
+        }
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! An explainer: a model prepared once, for any number of images.
 
-use crate::explanation::{Explanation, Shared};
+use crate::explanation::{Explanation, Found, Shared};
 use crate::labels::{Labels, LabelsError};
+use crate::methods::{self, Any, Progress, Settings, Setup, Several};
 use crate::model_file::ModelFile;
 use crate::photo::{Photo, PhotoError};
 use crate::preprocess::{ImageInput, Preprocess, PreprocessError, Rect, Resize};
+use hirescam_core::Model;
+use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Explaining, Request, Target};
-use hirescam_core::head;
-use hirescam_core::shape::declared;
-use hirescam_engine::{self as engine, Array, Session};
+use hirescam_core::certify::Certificate;
+use hirescam_core::head::{self, Score};
+use hirescam_core::shape::{Dim, Shapes, declared};
+use hirescam_engine::{self as engine, Array, Engine, Session};
 use ndarray::{ArrayD, Axis, Slice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,8 +80,10 @@ pub struct Options {
     pub layer: Option<String>,
     /// What is explained: the best class of each image when nothing else is said.
     pub target: Target,
-    /// The method: a name in [`cam::METHODS`].
+    /// The method: a name in [`cam::METHODS`] or in [`methods::METHODS`].
     pub method: String,
+    /// How methods of several runs work.
+    pub settings: Settings,
     /// The model's output; the one that looks like class scores when none is named.
     pub output: Option<String>,
     /// Whether the output itself is the score, and not the logits before its final activation.
@@ -104,6 +110,7 @@ impl Default for Options {
             layer: None,
             target: Target::Top(1),
             method: "hirescam".into(),
+            settings: Settings::default(),
             output: None,
             keep_activation: false,
             channels: None,
@@ -129,18 +136,27 @@ pub enum Input {
 
 /// A model prepared to explain images.
 pub struct Explainer {
-    session: Box<dyn Session>,
-    explaining: Explaining,
+    work: Work,
+    image_dims: Vec<Dim>,
+    free_batch: bool,
     preprocess: Option<Preprocess>,
     image: Option<ImageInput>,
     shared: Arc<Shared>,
+}
+
+/// What makes the maps.
+enum Work {
+    /// One run of the explaining model.
+    OneRun(Box<dyn Session>, Box<Explaining>),
+    /// Several runs.
+    SeveralRuns(Box<Several>),
 }
 
 impl Explainer {
     /// Prepares the model in the file `model`.
     ///
     /// # Errors
-    /// One [`Error`] for each thing that can be wrong: the file, the layer, the class, the engine.
+    /// One [`Error`] for each thing that can be wrong: the file, the layer, the class, the method, the engine.
     pub fn new(model: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
         Self::from_file(&ModelFile::open(model)?, options)
     }
@@ -158,43 +174,34 @@ impl Explainer {
             Some(l) => Some(l.clone()),
             None => file.labels()?,
         };
-        let request = Request { logits: true, ..request(file, options, preprocess.as_ref())? };
-        let explaining = cam::attach(&file.model, &request)?;
-        if let Some(input) = &explaining.input {
-            return Err(Error::Argument(format!(
-                "the target {} takes the input {input:?} with each image: compile the model and run it in an engine",
-                request.target
-            )));
-        }
-        if let Some(labels) = labels.as_ref().filter(|_| !explaining.head.score.is_dense()) {
-            labels.check(explaining.head.score.classes)?;
-        }
         let engine = engine::engine(
             &options.engine,
             &engine::Options { threads: options.threads, library: options.library.clone() },
         )?;
-        let session = engine.prepare(&explaining.to_bytes())?;
-        let sizes: Vec<Option<usize>> = explaining.image_dims.iter().map(|d| Some(d.per_image())).collect();
+        let parts = match methods::method(&options.method)? {
+            Any::OneRun(_) => one_run(file, options, preprocess.as_ref(), engine.as_ref())?,
+            Any::SeveralRuns(method) => several_runs(file, options, preprocess.as_ref(), engine.as_ref(), method)?,
+        };
+        let Parts { work, score, row, layer, certificate, image_dims, free_batch } = parts;
+        if let Some(labels) = labels.as_ref().filter(|_| !score.is_dense()) {
+            labels.check(score.classes)?;
+        }
+        let sizes: Vec<Option<usize>> = image_dims.iter().map(|d| Some(d.per_image())).collect();
         let shared = Shared {
-            method: request.method,
-            target: request.target,
-            layer: explaining.head.layer.clone(),
-            output: explaining.head.score.output.clone(),
-            activation: explaining.head.score.activation.clone(),
-            certificate: explaining.certificate.clone(),
+            method: row,
+            target: options.target.clone(),
+            layer,
+            output: score.output,
+            activation: score.activation,
+            certificate,
             labels,
             engine: engine.name().to_owned(),
             engine_version: engine.version(),
             model: file.path.clone(),
             model_sha256: file.sha256.clone(),
         };
-        Ok(Explainer {
-            session,
-            image: ImageInput::from_shape(&sizes).ok(),
-            explaining,
-            preprocess,
-            shared: Arc::new(shared),
-        })
+        let image = ImageInput::from_shape(&sizes).ok();
+        Ok(Explainer { work, image_dims, free_batch, preprocess, image, shared: Arc::new(shared) })
     }
 
     /// The layer that is explained.
@@ -213,7 +220,19 @@ impl Explainer {
     /// [`Error::Preprocess`] when a photo does not fit, [`Error::Argument`] for a tensor of another shape,
     /// [`Error::Engine`] when the engine fails, [`Error::NotFinite`] when the network's numbers do.
     pub fn explain(&self, images: &[Input]) -> Result<Vec<Vec<Explanation>>, Error> {
-        let mut explanations = Vec::new();
+        self.explain_watched(images, &mut |_| {})
+    }
+
+    /// As [`Explainer::explain`]; `watch` is told how far it is, which matters for methods of several runs.
+    ///
+    /// # Errors
+    /// As [`Explainer::explain`].
+    pub fn explain_watched(
+        &self,
+        images: &[Input],
+        watch: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Vec<Explanation>>, Error> {
+        let mut explanations: Vec<Vec<Explanation>> = Vec::new();
         for image in images {
             match image {
                 Input::Photo(photo) => {
@@ -221,12 +240,14 @@ impl Explainer {
                         return Err(self.no_preprocess());
                     };
                     let prepared = preprocess.apply(photo, input)?;
-                    explanations.extend(self.run(prepared.tensor, Some((photo, prepared.view)))?);
+                    let start = explanations.len();
+                    explanations.extend(self.run(prepared.tensor, Some((photo, prepared.view)), start, watch)?);
                 }
                 Input::Tensor(tensor) => {
                     self.check(tensor)?;
                     for part in self.parts(tensor) {
-                        explanations.extend(self.run(part, None)?);
+                        let start = explanations.len();
+                        explanations.extend(self.run(part, None, start, watch)?);
                     }
                 }
             }
@@ -246,60 +267,58 @@ impl Explainer {
     }
 
     fn check(&self, tensor: &ArrayD<f32>) -> Result<(), Error> {
-        let wanted: Vec<usize> = self.explaining.image_dims.iter().skip(1).map(|d| d.per_image()).collect();
+        let wanted: Vec<usize> = self.image_dims.iter().skip(1).map(|d| d.per_image()).collect();
         if tensor.shape().get(1..) == Some(&wanted) && tensor.shape().first().is_some_and(|&n| n > 0) {
             return Ok(());
         }
-        let dims = head::show(&self.explaining.image_dims);
+        let dims = head::show(&self.image_dims);
         Err(Error::Argument(format!("the network takes {dims}, the tensor has the shape {:?}", tensor.shape())))
     }
 
     /// A batch as the network takes it: whole, or image by image where the file fixes the batch.
     fn parts(&self, tensor: &ArrayD<f32>) -> Vec<ArrayD<f32>> {
-        let fixed = self.explaining.image_dims.first().map_or(1, |d| d.per_image()).max(1);
+        let fixed = self.image_dims.first().map_or(1, |d| d.per_image()).max(1);
         let n = tensor.shape().first().copied().unwrap_or(0);
-        if self.explaining.free_batch || n == fixed {
+        if self.free_batch || n == fixed {
             return vec![tensor.clone()];
         }
         let part = |start: usize| tensor.slice_axis(Axis(0), Slice::from(start..(start + fixed).min(n))).to_owned();
         (0..n).step_by(fixed).map(part).collect()
     }
 
-    fn run(&self, tensor: ArrayD<f32>, photo: Option<(&Photo, Rect)>) -> Result<Vec<Vec<Explanation>>, Error> {
+    /// Explains a batch, whose first image is the image number `start`.
+    fn run(
+        &self,
+        tensor: ArrayD<f32>,
+        photo: Option<(&Photo, Rect)>,
+        start: usize,
+        watch: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Vec<Explanation>>, Error> {
         // Some engines lose a NaN on the way, and give a map that looks like any.
         finite("network's input", tensor.iter().copied())?;
-        let names = &self.explaining.outputs;
-        let tensor_array = Array::from(tensor.clone());
-        let made = self.session.run(&[(&self.explaining.image, &tensor_array)])?;
-        let find = |name: &str| {
-            let found = made.iter().find(|(n, _)| n == name).map(|(_, a)| a);
-            found.ok_or_else(|| Error::Argument(format!("the engine gave no output {name:?}")))
-        };
-        let (map, class, score) =
-            (find(&names.map)?.to_f32(), find(&names.class)?.to_i64(), find(&names.score)?.to_f32());
-        let logits = names.logits.as_deref().map(find).transpose()?.map(Array::to_f32);
-        // An infinite score of another class is one; NaN among them makes the choice of the class void.
-        finite("map", map.iter().copied())?;
-        finite("score", score.iter().copied())?;
-        finite("list of class scores", logits.iter().flatten().copied().filter(|v| v.is_nan()))?;
-        let m = self.explaining.maps;
-        let mut all = Vec::new();
-        for (n, image_map) in map.axis_iter(Axis(0)).enumerate() {
-            let mut of_image = Vec::new();
-            for i in 0..m {
-                let map = if m == 1 { image_map.to_owned() } else { image_map.index_axis(Axis(0), i).to_owned() };
-                let at = n * m + i;
-                let class = class.iter().nth(at).and_then(|&c| usize::try_from(c).ok()).unwrap_or(0);
-                let score = score.iter().nth(at).copied().map_or(f64::NAN, f64::from);
-                let row = logits.as_ref().and_then(|l| l.axis_iter(Axis(0)).nth(n));
-                let row = row.map(|r| r.iter().copied().map(f64::from).collect()).unwrap_or_default();
-                let bias = self.explaining.b(class);
-                let photo = photo.map(|(p, view)| (p.clone(), view));
-                of_image.push(Explanation::new(self.shared.clone(), map, class, score, row, bias, photo));
+        let found: Vec<Vec<Found>> = match &self.work {
+            Work::OneRun(session, explaining) => {
+                let found = run_once(session.as_ref(), explaining, tensor)?;
+                (0..found.len()).for_each(|i| watch(Progress { image: start + i, done: 1, of: 1 }));
+                found
             }
-            all.push(of_image);
+            Work::SeveralRuns(several) => {
+                let image = |(i, image): (usize, ndarray::ArrayViewD<f32>)| {
+                    let mut watch = |done, of| watch(Progress { image: start + i, done, of });
+                    several.explain(&image.to_owned(), &mut watch)
+                };
+                tensor.axis_iter(Axis(0)).enumerate().map(image).collect::<Result<_, _>>()?
+            }
+        };
+        for found in found.iter().flatten() {
+            finite("map", found.map.iter().copied())?;
+            finite("score", std::iter::once(found.score as f32))?;
+            // An infinite score of another class is one; NaN among them makes the choice of the class void.
+            finite("list of class scores", found.logits.iter().map(|&l| l as f32).filter(|l| l.is_nan()))?;
         }
-        Ok(all)
+        let photo = || photo.map(|(p, view)| (p.clone(), view));
+        let explanation = |found: Found| Explanation::new(self.shared.clone(), found, photo());
+        Ok(found.into_iter().map(|of_image| of_image.into_iter().map(explanation).collect()).collect())
     }
 }
 
@@ -310,15 +329,109 @@ fn finite(what: &'static str, mut values: impl Iterator<Item = f32>) -> Result<(
     }
 }
 
+/// A method made ready, and what is known of it.
+struct Parts {
+    work: Work,
+    score: Score,
+    row: Row,
+    layer: String,
+    certificate: Certificate,
+    image_dims: Vec<Dim>,
+    free_batch: bool,
+}
+
+/// A method of one run: the explaining model in an engine.
+fn one_run(
+    file: &ModelFile,
+    options: &Options,
+    preprocess: Option<&Preprocess>,
+    engine: &dyn Engine,
+) -> Result<Parts, Error> {
+    let request = Request { logits: true, ..request(file, options, preprocess)? };
+    let explaining = cam::attach(&file.model, &request)?;
+    if let Some(input) = &explaining.input {
+        return Err(Error::Argument(format!(
+            "the target {} takes the input {input:?} with each image: compile the model and run it in an engine",
+            request.target
+        )));
+    }
+    Ok(Parts {
+        score: explaining.head.score.clone(),
+        row: request.method.row(),
+        layer: explaining.head.layer.clone(),
+        certificate: explaining.certificate.clone(),
+        image_dims: explaining.image_dims.clone(),
+        free_batch: explaining.free_batch,
+        work: Work::OneRun(engine.prepare(&explaining.to_bytes())?, Box::new(explaining)),
+    })
+}
+
+/// A method of several runs.
+fn several_runs(
+    file: &ModelFile,
+    options: &Options,
+    preprocess: Option<&Preprocess>,
+    engine: &dyn Engine,
+    method: &'static methods::Method,
+) -> Result<Parts, Error> {
+    file.model.check_weights()?;
+    let bare = cam::strip(file.model.proto())?.map(Model::new).transpose()?;
+    let (model, image_shape) = (bare.as_ref().unwrap_or(&file.model), image_shape(file, options, preprocess)?);
+    let image = head::image_input(model)?.name();
+    let shapes = Shapes::infer(model, image, image_shape.as_deref())?;
+    let score = head::score(model, &shapes, options.output.as_deref(), options.keep_activation)?;
+    let image_shape = image_shape.as_deref();
+    let setup = Setup { model, shapes: &shapes, score: &score, image, image_shape, engine, options };
+    let several = Several::new(method, &setup)?;
+    Ok(Parts {
+        row: method.row.clone(),
+        layer: several.layer().to_owned(),
+        certificate: several.certificate(),
+        image_dims: shapes.dims(image).unwrap_or_default(),
+        free_batch: shapes.free_batch(),
+        work: Work::SeveralRuns(Box::new(several)),
+        score,
+    })
+}
+
+/// Runs the explaining model on a batch.
+fn run_once(session: &dyn Session, explaining: &Explaining, tensor: ArrayD<f32>) -> Result<Vec<Vec<Found>>, Error> {
+    let names = &explaining.outputs;
+    let tensor = Array::from(tensor);
+    let made = session.run(&[(&explaining.image, &tensor)])?;
+    let find = |name: &str| {
+        let found = made.iter().find(|(n, _)| n == name).map(|(_, a)| a);
+        found.ok_or_else(|| Error::Argument(format!("the engine gave no output {name:?}")))
+    };
+    let (map, class, score) = (find(&names.map)?.to_f32(), find(&names.class)?.to_i64(), find(&names.score)?.to_f32());
+    let logits = names.logits.as_deref().map(find).transpose()?.map(Array::to_f32);
+    let m = explaining.maps;
+    let mut all = Vec::new();
+    for (n, image_map) in map.axis_iter(Axis(0)).enumerate() {
+        let mut of_image = Vec::new();
+        for i in 0..m {
+            let map = if m == 1 { image_map.to_owned() } else { image_map.index_axis(Axis(0), i).to_owned() };
+            let at = n * m + i;
+            let class = class.iter().nth(at).and_then(|&c| usize::try_from(c).ok()).unwrap_or(0);
+            let score = score.iter().nth(at).copied().map_or(f64::NAN, f64::from);
+            let row = logits.as_ref().and_then(|l| l.axis_iter(Axis(0)).nth(n));
+            let logits = row.map(|r| r.iter().copied().map(f64::from).collect()).unwrap_or_default();
+            of_image.push(Found { map, class, score, logits, bias: explaining.b(class), notes: Vec::new() });
+        }
+        all.push(of_image);
+    }
+    Ok(all)
+}
+
 /// The request that `options` make of a model, with the shape of its image where the file leaves it open.
 ///
 /// # Errors
-/// [`Error::Core`] for an unknown method.
+/// [`Error::Core`] for an unknown method, [`Error::Argument`] for one of several runs.
 pub fn request(file: &ModelFile, options: &Options, preprocess: Option<&Preprocess>) -> Result<Request, Error> {
     Ok(Request {
         layer: options.layer.clone(),
         target: options.target.clone(),
-        method: cam::method(&options.method)?,
+        method: methods::one_run(&options.method)?,
         output: options.output.clone(),
         keep_activation: options.keep_activation,
         channels: options.channels,
@@ -378,7 +491,7 @@ mod tests {
         tensor.raw_data = Some(raw.into());
         let file = ModelFile { model: Model::new(proto).unwrap(), ..file };
         let explainer = Explainer::from_file(&file, &Options::default())?;
-        let image = explainer.explaining.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
+        let image = explainer.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         explainer.explain(&[Input::Tensor(ArrayD::from_elem(image, 0.5))])
     }
 
@@ -402,7 +515,7 @@ mod tests {
             }
         }
         let explainer = Explainer::new(DIGITS, &Options::default()).unwrap();
-        let image = explainer.explaining.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
+        let image = explainer.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         for value in [f32::NAN, f32::NEG_INFINITY, f32::MAX] {
             let made = explainer.explain(&[Input::Tensor(ArrayD::from_elem(image.clone(), value))]);
             assert!(matches!(made, Err(Error::NotFinite { .. })), "{value}");

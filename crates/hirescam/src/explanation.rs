@@ -6,7 +6,8 @@ use crate::labels::Labels;
 use crate::overlay::{Style, overlay};
 use crate::photo::Photo;
 use crate::preprocess::Rect;
-use hirescam_core::cam::{Method, Target};
+use hirescam_core::cam::Target;
+use hirescam_core::cam::list::Row;
 use hirescam_core::certify::{Certificate, Verdict};
 use image::RgbImage;
 use ndarray::{ArrayD, Ix2};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Shared {
     /// The method.
-    pub method: &'static Method,
+    pub method: Row,
     /// What is explained.
     pub target: Target,
     /// The target layer.
@@ -59,21 +60,27 @@ pub struct Explanation {
     pub bias: Option<f64>,
     /// score − Σ map / scale − bias, with the certificate's scale.
     pub residual: f64,
+    /// What else there is to say of this map, a sentence each: how a method of several runs came to it.
+    pub notes: Vec<String>,
     /// What the explainer's explanations share.
     pub shared: Arc<Shared>,
     photo: Option<(Photo, Rect)>,
 }
 
+/// What was found of an image.
+pub(crate) struct Found {
+    pub(crate) map: ArrayD<f32>,
+    pub(crate) class: usize,
+    pub(crate) score: f64,
+    /// The scores of all classes; empty where they are not one a class.
+    pub(crate) logits: Vec<f64>,
+    pub(crate) bias: Option<f64>,
+    pub(crate) notes: Vec<String>,
+}
+
 impl Explanation {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        map: ArrayD<f32>,
-        class: usize,
-        score: f64,
-        logits: Vec<f64>,
-        bias: Option<f64>,
-        photo: Option<(Photo, Rect)>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, found: Found, photo: Option<(Photo, Rect)>) -> Self {
+        let Found { map, class, score, logits, bias, notes } = found;
         let sum: f64 = map.iter().copied().map(f64::from).sum();
         let total = sum / shared.certificate.scale as f64;
         let bias = match shared.certificate.verdict {
@@ -93,7 +100,7 @@ impl Explanation {
             (logit - max).exp() / logits.iter().map(|l| (l - max).exp()).sum::<f64>()
         };
         let residual = score - total - bias.unwrap_or(0.0);
-        Explanation { map, class, score, probability, sum, bias, residual, shared, photo }
+        Explanation { map, class, score, probability, sum, bias, residual, notes, shared, photo }
     }
 
     /// The photo that was explained; none where the image was given as a tensor.
@@ -170,7 +177,7 @@ impl Explanation {
                 "unproven: the map can show places that the network did not use, and hide some that it did".into()
             }
         });
-        lines.extend(c.but.iter().chain(&c.caution).cloned());
+        lines.extend(c.but.iter().chain(&c.caution).chain(&self.notes).cloned());
         if c.uniform {
             lines.push("the gradient is the same at all places, so HiResCAM and Grad-CAM are the same map here".into());
         }

@@ -19,6 +19,7 @@ pub mod explainer;
 pub mod explanation;
 pub mod heatmap;
 pub mod labels;
+pub mod methods;
 pub mod model_file;
 pub mod overlay;
 pub mod photo;

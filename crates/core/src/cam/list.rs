@@ -1,7 +1,7 @@
 //! The list of methods for people: those of [`METHODS`], and those that take several runs and so live where there is an
 //! engine, in the `hirescam` crate.
 
-use super::METHODS;
+use super::{METHODS, Method};
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -22,17 +22,21 @@ pub struct Row {
     pub source: &'static str,
 }
 
-/// The methods that one run is enough for.
-pub fn one_run() -> Vec<Row> {
-    let row = |m: &super::Method| {
-        let (uniform, other) = ((m.guarantee)(true), (m.guarantee)(false));
+impl Method {
+    /// What there is to say of the method.
+    pub fn row(&self) -> Row {
+        let (uniform, other) = ((self.guarantee)(true), (self.guarantee)(false));
         let proven = match uniform == other {
             true => other.words().into(),
             false => format!("{}; where the gradient is uniform, {}", other.words(), uniform.words()).into(),
         };
-        Row { name: m.name, title: m.title, formula: m.formula, cost: "1", proven, source: m.source }
-    };
-    METHODS.iter().map(row).collect()
+        Row { name: self.name, title: self.title, formula: self.formula, cost: "1", proven, source: self.source }
+    }
+}
+
+/// The methods that one run is enough for.
+pub fn one_run() -> Vec<Row> {
+    METHODS.iter().map(Method::row).collect()
 }
 
 const NOTHING: Cow<'static, str> = Cow::Borrowed("nothing");

@@ -1,0 +1,93 @@
+//! Ablation-CAM.
+
+use super::cut::{Setup, Wanted};
+use super::{Made, Method, Prepared, Site, weigh};
+use crate::Error;
+use hirescam_core::cam::list;
+use ndarray::{Axis, Zip};
+
+/// Σ_c w_c · A_c with w_c = (s − s_c) / s, s_c the score with channel c of A set to 0. Desai & Ramaswamy 2020, WACV,
+/// 10.1109/WACV45572.2020.9093360.
+///
+/// The weights are shares of the score, so that the map is not in units of it. Where s is negative, the division turns
+/// every weight round, as the formula has it: a channel that speaks for the class then counts against it; the map says so.
+///
+/// Where the head is affine, s − s_c = Σ_places A_c ⊙ g_c exactly, and one run of the head with its gradient takes the
+/// place of a run for each channel.
+///
+/// # Differs from the paper
+/// The paper rectifies the map. Here that is a step of its own, on request.
+pub(super) const METHOD: Method = Method {
+    row: &list::ABLATION_CAM,
+    but: "weighs whole channels by what the score loses without them, and lights up places where such a channel is active, used or not",
+    at_image: false,
+    sums: false,
+    gradient: Wanted::WhereAffine,
+    prepare: |_: &Setup| Ok(Box::new(AblationCam)),
+};
+
+struct AblationCam;
+
+impl Prepared for AblationCam {
+    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
+        if site.scores.contains(&0.0) {
+            return Err(Error::Argument("Ablation-CAM divides by the score, and it is 0 for this image".into()));
+        }
+        let (drops, how) = match site.cut.has_gradient() {
+            true => {
+                (from_gradient(site, watch)?, "the head is affine: what a channel is worth follows from the gradient")
+            }
+            false => (from_runs(site, watch)?, "the head ran once for each channel, without it"),
+        };
+        let one = |(drops, &score): (Vec<f64>, &f64)| {
+            let weights: Vec<f64> = drops.iter().map(|d| d / score).collect();
+            let mut notes = vec![how.to_owned()];
+            if score < 0.0 {
+                notes.push("the score is negative, and dividing by it turns the sign of every weight".into());
+            }
+            Made::new(weigh(&site.state.activation, site.cut.channels, &weights), notes)
+        };
+        Ok(drops.into_iter().zip(site.scores).map(one).collect())
+    }
+}
+
+/// s − s_c of each pick and channel: Σ_places A_c ⊙ g_c.
+fn from_gradient(site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Vec<f64>>, Error> {
+    let (activation, channels) = (&site.state.activation, Axis(site.cut.channels));
+    let mut drops = vec![Vec::new(); site.picks.len()];
+    for (i, (pick, drops)) in site.picks.iter().zip(&mut drops).enumerate() {
+        site.cut.gradients(
+            site.state,
+            1,
+            |_, _| {},
+            &pick.weights,
+            |_, gradient| {
+                let both = activation.axis_iter(channels).zip(gradient.axis_iter(channels));
+                let sum = |a: ndarray::ArrayViewD<f32>, g: ndarray::ArrayViewD<f32>| {
+                    Zip::from(a).and(g).fold(0.0, |sum, &a, &g| sum + f64::from(a) * f64::from(g))
+                };
+                *drops = both.map(|(a, g)| sum(a, g)).collect();
+            },
+        )?;
+        watch(i + 2, site.picks.len() + 1);
+    }
+    Ok(drops)
+}
+
+/// The same by running the head without each channel.
+fn from_runs(site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Vec<f64>>, Error> {
+    let channels = site.cut.channels;
+    let n = site.cut.dims.get(channels).copied().unwrap_or(0);
+    let mut drops = vec![vec![0.0; n]; site.picks.len()];
+    site.scores(
+        n,
+        |c, mut a| a.index_axis_mut(Axis(channels), c).fill(0.0),
+        |c, scores| {
+            for (drops, (with, without)) in drops.iter_mut().zip(site.scores.iter().zip(scores)) {
+                drops.iter_mut().skip(c).take(1).for_each(|d| *d = with - without);
+            }
+        },
+        watch,
+    )?;
+    Ok(drops)
+}

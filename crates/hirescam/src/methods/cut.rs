@@ -1,0 +1,291 @@
+//! The network cut at a layer: the body runs once an image, the head as often as a method wants, so many activations at a
+//! time.
+
+use super::Settings;
+use crate::{Error, Options};
+use hirescam_core::cam::{self, Gradient};
+use hirescam_core::certify::{Certificate, Verdict, certify};
+use hirescam_core::head::{self, Score};
+use hirescam_core::shape::{Dim, Shapes};
+use hirescam_core::tensor::DataType;
+use hirescam_core::{Model, onnx};
+use hirescam_engine::{Array, Engine, Kind, Session};
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, IxDyn};
+
+/// What methods are made ready from.
+pub(crate) struct Setup<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) shapes: &'a Shapes,
+    pub(crate) score: &'a Score,
+    /// The input that carries the image.
+    pub(crate) image: &'a str,
+    pub(crate) image_shape: Option<&'a [usize]>,
+    pub(crate) engine: &'a dyn Engine,
+    pub(crate) options: &'a Options,
+}
+
+/// What a method needs to know of gradients.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Nothing,
+    WhereAffine,
+    Always,
+}
+
+/// One changed activation, without a batch axis; it starts as the image's own.
+pub(super) type Changed<'a> = ArrayViewMutD<'a, f32>;
+
+/// The network cut at a layer.
+pub(super) struct Cut {
+    /// The layer.
+    pub(super) layer: String,
+    /// The activation's extents, its channel axis and its axes of space, without the batch.
+    pub(super) dims: Vec<usize>,
+    pub(super) channels: usize,
+    pub(super) space: Vec<usize>,
+    /// What is proven of HiResCAM at the layer, uniformity aside.
+    pub(super) certificate: Certificate,
+    image: String,
+    body: Option<Box<dyn Session>>,
+    head: Box<dyn Session>,
+    gradient: Option<(Box<dyn Session>, Gradient)>,
+    /// What the body hands to the head.
+    values: Vec<Port>,
+    /// The scores.
+    logits: Port,
+    /// How many images a run has: as asked for, or what the file fixes.
+    batch: usize,
+    fixed: bool,
+}
+
+/// A value between sessions.
+struct Port {
+    name: String,
+    kind: Kind,
+    /// The extents for one image, where its first axis is the batch.
+    per_image: Option<Vec<usize>>,
+}
+
+/// What the body makes of an image.
+pub(super) struct State {
+    /// The activation, without a batch axis.
+    pub(super) activation: ArrayD<f32>,
+    /// What goes around the layer: of one image, or as it is where it has no batch axis.
+    carried: Vec<ArrayD<f32>>,
+}
+
+impl Cut {
+    /// Cuts the network at `layer` and makes its parts ready to run.
+    pub(super) fn new(setup: &Setup, layer: &str, wanted: Wanted) -> Result<Self, Error> {
+        let Setup { model, shapes, score, .. } = setup;
+        let cut = head::cut(model, shapes, layer, score, setup.options.channels.filter(|_| layer != setup.image))?;
+        let part = Model::new(head::model(model, shapes, &cut)?)?;
+        let names: Vec<&str> = part.inputs().map(|i| i.name()).collect();
+        let free = shapes.free_batch();
+        let port = |name: &str| -> Result<Port, Error> {
+            let dims = shapes.dims(name).unwrap_or_default();
+            let kind = match shapes.dtype(name) {
+                Some(DataType::Float) => Kind::F32,
+                Some(DataType::Double) => Kind::F64,
+                Some(DataType::Float16) => Kind::F16,
+                other => {
+                    return Err(Error::Argument(format!(
+                        "the network cannot be cut at {layer:?}: {name:?} has the element type {other:?}"
+                    )));
+                }
+            };
+            let follows = !free || dims.first() == Some(&Dim::Batch(1));
+            let rest = dims.iter().skip(1).map(|d| d.per_image()).collect();
+            Ok(Port { name: name.to_owned(), kind, per_image: follows.then_some(rest) })
+        };
+        let values = names.iter().map(|name| port(name)).collect::<Result<Vec<_>, _>>()?;
+        let dims = values.first().and_then(|v| v.per_image.clone());
+        let dims = dims.ok_or_else(|| Error::Argument(format!("the first axis of {layer:?} is not the batch")))?;
+        let prepare = |proto: &onnx::ModelProto| setup.engine.prepare(&onnx::write(proto));
+        let body = match layer == setup.image {
+            true => None,
+            false => Some(prepare(&head::body(model, shapes, &names)?)?),
+        };
+        let certificate = certify(model, &cut, false);
+        let gradient = match wanted {
+            Wanted::Always => true,
+            Wanted::WhereAffine => certificate.verdict == Verdict::Exact,
+            Wanted::Nothing => false,
+        };
+        let gradient = gradient.then(|| cam::gradient(&part, layer, &score.logits)).transpose()?;
+        let gradient = gradient.map(|g| Ok::<_, Error>((prepare(&g.model)?, g))).transpose()?;
+        let fixed = shapes.probes.first().map_or(1, |(batch, _)| *batch).max(1);
+        Ok(Cut {
+            layer: layer.to_owned(),
+            dims,
+            channels: cut.channels.saturating_sub(1),
+            space: cut.space.iter().map(|a| a - 1).collect(),
+            certificate,
+            image: setup.image.to_owned(),
+            body,
+            head: prepare(part.proto())?,
+            gradient,
+            values,
+            logits: port(&score.logits)?,
+            batch: if free { setup.options.settings.batch } else { fixed },
+            fixed: !free,
+        })
+    }
+
+    /// The extents of space.
+    pub(super) fn places(&self) -> Vec<usize> {
+        self.space.iter().filter_map(|&a| self.dims.get(a).copied()).collect()
+    }
+
+    /// Whether gradients were asked for, and the head is such that they are needed.
+    pub(super) fn has_gradient(&self) -> bool {
+        self.gradient.is_some()
+    }
+
+    /// Runs the body on one image, given without a batch axis.
+    pub(super) fn state(&self, image: &ArrayD<f32>) -> Result<State, Error> {
+        let Some(body) = &self.body else {
+            return Ok(State { activation: image.clone(), carried: Vec::new() });
+        };
+        let rows = if self.fixed { self.batch } else { 1 };
+        let made = body.run(&[(&self.image, &Array::from(rows_of(image, rows)))])?;
+        let mut values = self.values.iter().map(|port| {
+            let whole = output(&made, &port.name)?.to_f32();
+            Ok(match &port.per_image {
+                Some(_) if !whole.is_empty() => whole.index_axis(Axis(0), 0).to_owned(),
+                _ => whole,
+            })
+        });
+        let activation = values.next().unwrap_or_else(|| Err(missing(&self.layer)))?;
+        Ok(State { activation, carried: values.collect::<Result<_, Error>>()? })
+    }
+
+    /// The logits of `n` changed activations: `change` makes them one by one, `each` is given the number and the logits.
+    pub(super) fn scores(
+        &self,
+        state: &State,
+        n: usize,
+        mut change: impl FnMut(usize, Changed),
+        mut each: impl FnMut(usize, &[f32]),
+    ) -> Result<(), Error> {
+        self.chunks(state, n, &mut change, &mut |start, count, inputs| {
+            let made = self.head.run(&inputs.list())?;
+            let logits = output(&made, &self.logits.name)?.to_f32();
+            rows(&logits, inputs.rows).take(count).enumerate().for_each(|(i, row)| each(start + i, &row));
+            Ok(())
+        })
+    }
+
+    /// The gradients of Σ weight · logit for `n` changed activations, in the activation's shape.
+    pub(super) fn gradients(
+        &self,
+        state: &State,
+        n: usize,
+        mut change: impl FnMut(usize, Changed),
+        weights: &[(usize, f64)],
+        mut each: impl FnMut(usize, ArrayViewD<f32>),
+    ) -> Result<(), Error> {
+        let Some((session, names)) = &self.gradient else { return Err(missing("gradient")) };
+        self.chunks(state, n, &mut change, &mut |start, count, inputs| {
+            let shape = self.logits.per_image.as_deref().unwrap_or_default();
+            let seed = seed(weights, shape, inputs.rows, self.logits.kind)?;
+            let mut list = inputs.list();
+            list.push((&names.seed, &seed));
+            let made = session.run(&list)?;
+            let gradient = output(&made, &names.gradient)?.to_f32();
+            gradient.axis_iter(Axis(0)).take(count).enumerate().for_each(|(i, row)| each(start + i, row));
+            Ok(())
+        })
+    }
+
+    /// Fills one run after the other with changed activations.
+    fn chunks(
+        &self,
+        state: &State,
+        n: usize,
+        change: &mut dyn FnMut(usize, Changed),
+        run: &mut dyn FnMut(usize, usize, Inputs) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.runs(n, |start, count, rows| {
+            let mut activations = rows_of(&state.activation, rows);
+            for (i, row) in activations.axis_iter_mut(Axis(0)).take(count).enumerate() {
+                change(start + i, row);
+            }
+            let carried = state.carried.iter().zip(self.values.iter().skip(1)).map(|(value, port)| {
+                let value = if port.per_image.is_some() { rows_of(value, rows) } else { value.clone() };
+                (port, value)
+            });
+            let all = self.values.first().map(|port| (port, activations)).into_iter().chain(carried);
+            let array = |(port, value): (&'_ Port, ArrayD<f32>)| {
+                let array = Array::from_f32(port.kind, value).ok_or_else(|| missing(&port.name))?;
+                Ok::<_, Error>((port.name.clone(), array))
+            };
+            run(start, count, Inputs { rows, arrays: all.map(array).collect::<Result<_, _>>()? })
+        })
+    }
+
+    /// Splits `n` changed images into runs: `run` is given the first, how many there are, and how many rows the run needs.
+    pub(super) fn runs(
+        &self,
+        n: usize,
+        mut run: impl FnMut(usize, usize, usize) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for start in (0..n).step_by(self.batch) {
+            let count = self.batch.min(n - start);
+            run(start, count, if self.fixed { self.batch } else { count })?;
+        }
+        Ok(())
+    }
+}
+
+/// What one run is given.
+struct Inputs {
+    rows: usize,
+    arrays: Vec<(String, Array)>,
+}
+
+impl Inputs {
+    fn list(&self) -> Vec<(&str, &Array)> {
+        self.arrays.iter().map(|(name, array)| (name.as_str(), array)).collect()
+    }
+}
+
+/// The same array `rows` times along a new first axis.
+pub(super) fn rows_of(one: &ArrayD<f32>, rows: usize) -> ArrayD<f32> {
+    let mut all = ArrayD::zeros(IxDyn(&[&[rows], one.shape()].concat()));
+    all.axis_iter_mut(Axis(0)).for_each(|mut row| row.assign(one));
+    all
+}
+
+/// Each image's numbers in a row.
+fn rows(values: &ArrayD<f32>, rows: usize) -> impl Iterator<Item = Vec<f32>> {
+    let flat: Vec<f32> = values.iter().copied().collect();
+    let per_row = (flat.len() / rows.max(1)).max(1);
+    flat.chunks(per_row).map(<[f32]>::to_vec).collect::<Vec<_>>().into_iter()
+}
+
+/// What each logit counts for, the same for `rows` images; `shape` is that of one image's logits.
+pub(super) fn seed(weights: &[(usize, f64)], shape: &[usize], rows: usize, kind: Kind) -> Result<Array, Error> {
+    let mut one = vec![0.0f32; shape.iter().product()];
+    for &(entry, weight) in weights {
+        one.iter_mut().skip(entry).take(1).for_each(|w| *w += weight as f32);
+    }
+    let one = ArrayD::from_shape_vec(shape, one).map_err(|_| missing("seed"))?;
+    Array::from_f32(kind, rows_of(&one, rows)).ok_or_else(|| missing("seed"))
+}
+
+/// The output called `name`.
+pub(super) fn output<'a>(made: &'a [(String, Array)], name: &str) -> Result<&'a Array, Error> {
+    made.iter().find(|(n, _)| n == name).map(|(_, array)| array).ok_or_else(|| missing(name))
+}
+
+fn missing(name: &str) -> Error {
+    Error::Argument(format!("the engine gave no output {name:?}"))
+}
+
+impl Setup<'_> {
+    /// How methods of several runs work.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.options.settings
+    }
+}

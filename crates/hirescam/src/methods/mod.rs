@@ -1,0 +1,255 @@
+//! Methods that take several runs of the network, or of its head.
+//!
+//! Those of one run are in [`hirescam_core::cam`], inside the explaining model; these here change images or activations
+//! and look at what becomes of the scores. Each is a file with its formula and source, a row in
+//! [`list`](hirescam_core::cam::list) and a row in [`METHODS`]. An [`Explainer`](crate::Explainer) takes the names of
+//! both kinds.
+
+mod ablationcam;
+mod cut;
+mod integrated_gradients;
+mod occlusion;
+mod random;
+mod reciprocam;
+mod rise;
+mod scorecam;
+mod several;
+mod smoothgrad;
+
+pub(crate) use cut::Setup;
+pub(crate) use several::Several;
+
+use crate::Error;
+use cut::{Changed, Cut, State};
+use hirescam_core::cam::{self, Pick, list};
+use hirescam_core::near;
+use ndarray::ArrayD;
+use serde::Serialize;
+
+/// How methods of several runs work; each reads what concerns it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Settings {
+    /// How many changed images or activations are run at once. The memory goes with it, the result does not, up to the
+    /// engine's rounding. Where the file fixes the batch, that is taken.
+    pub batch: usize,
+    /// The seed of what is random. The same seed gives the same map, whatever other images are explained beside it.
+    pub seed: u64,
+    /// SmoothGrad's noisy images, 50 when not given; RISE's masks, 4000 when not given.
+    pub samples: Option<usize>,
+    /// SmoothGrad: the noise's standard deviation as a share of max x − min x.
+    pub noise: f64,
+    /// SmoothGrad: the method of one run whose maps are averaged.
+    pub base: String,
+    /// Integrated gradients: the number of steps.
+    pub steps: usize,
+    /// Integrated gradients, occlusion: the number that stands for nothing, in the network's own input (0 is the mean
+    /// colour where preprocessing takes the mean off) or in the layer.
+    pub baseline: f32,
+    /// Occlusion: the sides of the grid's cells in pixels; a 14th of the image when not given.
+    pub stride: Option<usize>,
+    /// Occlusion: the sides of the window in pixels; twice the cell's when not given.
+    pub window: Option<usize>,
+    /// RISE: the cells of a mask along each axis.
+    pub cells: usize,
+    /// RISE: the share of cells that a mask keeps.
+    pub keep: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            batch: 16,
+            seed: 0,
+            samples: None,
+            noise: 0.15,
+            base: "saliency".into(),
+            steps: 50,
+            baseline: 0.0,
+            stride: None,
+            window: None,
+            cells: 7,
+            keep: 0.5,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether all are in their ranges.
+    fn check(&self) -> Result<(), Error> {
+        let counts = [
+            ("batch", Some(self.batch)),
+            ("samples", self.samples),
+            ("steps", Some(self.steps)),
+            ("stride", self.stride),
+            ("window", self.window),
+            ("cells", Some(self.cells)),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, n)| *n == Some(0)) {
+            return Err(Error::Argument(format!("{name} must be at least 1")));
+        }
+        if !(self.noise >= 0.0 && self.noise.is_finite()) {
+            return Err(Error::Argument(format!(
+                "noise is {}; it is a share of the image's range, 0 or more",
+                self.noise
+            )));
+        }
+        if !(self.keep > 0.0 && self.keep <= 1.0) {
+            return Err(Error::Argument(format!("keep is {}; it is a share above 0 and up to 1", self.keep)));
+        }
+        match self.baseline.is_finite() {
+            true => Ok(()),
+            false => Err(Error::Argument(format!("the baseline is {}, which is no number", self.baseline))),
+        }
+    }
+}
+
+/// How far a method is with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Which image, counted from 0.
+    pub image: usize,
+    /// How many forward passes are done.
+    pub done: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+/// A method that takes several runs.
+pub struct Method {
+    /// What there is to say of it.
+    pub row: &'static list::Row,
+    /// What it does that costs it the head's certificate: the rest of a sentence that begins with its title.
+    pub but: &'static str,
+    /// Whether it works at the image itself when no layer is named.
+    pub at_image: bool,
+    /// Whether its cells add up to s(x) − b, with a b that it finds.
+    sums: bool,
+    /// What it needs to know of gradients.
+    gradient: cut::Wanted,
+    /// Makes it ready for a network.
+    prepare: fn(&Setup) -> Result<Box<dyn Prepared>, Error>,
+}
+
+/// A method made ready for a network.
+trait Prepared: Send + Sync {
+    /// The layer that is explained, where it is not the one that the network is cut at.
+    fn layer(&self) -> Option<&str> {
+        None
+    }
+
+    /// The maps of one image, one for each of its picks. `watch` is told how many passes of how many are done.
+    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error>;
+}
+
+/// What a method sees of an image.
+struct Site<'a> {
+    /// The network, cut at the layer.
+    cut: &'a Cut,
+    /// The activation there, and what goes around it.
+    state: &'a State,
+    /// The image, without a batch axis.
+    image: &'a ArrayD<f32>,
+    /// What is explained.
+    picks: &'a [Pick],
+    /// The scores of the image, one for each pick.
+    scores: &'a [f64],
+    settings: &'a Settings,
+}
+
+impl Site<'_> {
+    /// The scores of `n` changed activations: `each` is given the number and the score of every pick.
+    fn scores(
+        &self,
+        n: usize,
+        change: impl FnMut(usize, Changed),
+        mut each: impl FnMut(usize, &[f64]),
+        watch: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), Error> {
+        let mut scores = vec![0.0; self.picks.len()];
+        self.cut.scores(self.state, n, change, |i, logits| {
+            scores.iter_mut().zip(self.picks).for_each(|(score, pick)| *score = pick.score(logits));
+            each(i, &scores);
+            watch(i + 2, n + 1);
+        })
+    }
+}
+
+/// What a method makes for one pick.
+struct Made {
+    /// The raw map.
+    map: ArrayD<f32>,
+    /// b, for methods whose cells add up.
+    bias: Option<f64>,
+    /// What there is to say of this map, a sentence each.
+    notes: Vec<String>,
+}
+
+impl Made {
+    fn new(map: ArrayD<f32>, notes: Vec<String>) -> Self {
+        Made { map, bias: None, notes }
+    }
+}
+
+/// All methods that take several runs.
+pub const METHODS: &[Method] = &[
+    ablationcam::METHOD,
+    reciprocam::METHOD,
+    scorecam::METHOD,
+    integrated_gradients::METHOD,
+    smoothgrad::METHOD,
+    occlusion::METHOD,
+    rise::METHOD,
+];
+
+/// A method of either kind.
+pub enum Any {
+    /// It is a part of the explaining model.
+    OneRun(&'static cam::Method),
+    /// It runs the network, or its head, several times.
+    SeveralRuns(&'static Method),
+}
+
+/// What there is to say of all methods, those of one run first.
+pub fn rows() -> Vec<list::Row> {
+    let several = METHODS.iter().map(|m| m.row.clone());
+    list::one_run().into_iter().chain(several).collect()
+}
+
+/// The method called `name`.
+///
+/// # Errors
+/// [`Error::Core`] with near names.
+pub fn method(name: &str) -> Result<Any, Error> {
+    if let Some(method) = METHODS.iter().find(|m| m.row.name == name) {
+        return Ok(Any::SeveralRuns(method));
+    }
+    cam::method(name).map(Any::OneRun).map_err(|_| {
+        let near = near(name, rows().iter().map(|r| r.name));
+        hirescam_core::Error::NotFound { kind: "method", name: name.to_owned(), near }.into()
+    })
+}
+
+/// The method of one run called `name`.
+///
+/// # Errors
+/// [`Error::Argument`] for a method that takes several, [`Error::Core`] for an unknown one.
+pub fn one_run(name: &str) -> Result<&'static cam::Method, Error> {
+    match method(name)? {
+        Any::OneRun(method) => Ok(method),
+        Any::SeveralRuns(method) => Err(Error::Argument(format!(
+            "{} takes several runs of the network; this is for methods that one run is enough for ({})",
+            method.row.title,
+            list::one_run().iter().map(|r| r.name).collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+/// Σ_c w_c · A_c of an activation of one image with its channels on the axis `channels`, summed in f64.
+fn weigh(activation: &ArrayD<f32>, channels: usize, weights: &[f64]) -> ArrayD<f32> {
+    let axis = ndarray::Axis(channels);
+    let mut map = ArrayD::<f64>::zeros(ndarray::RemoveAxis::remove_axis(&activation.raw_dim(), axis));
+    for (channel, weight) in activation.axis_iter(axis).zip(weights) {
+        map.zip_mut_with(&channel, |m, &a| *m += weight * f64::from(a));
+    }
+    map.mapv(|v| v as f32)
+}

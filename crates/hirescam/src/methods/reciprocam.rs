@@ -1,0 +1,63 @@
+//! ReciproCAM.
+
+use super::cut::{Setup, Wanted};
+use super::{Made, Method, Prepared, Site};
+use crate::Error;
+use hirescam_core::cam::list;
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, IxDyn};
+
+/// At each place the score of an activation that is 0 everywhere else. Byun & Lee 2022, arXiv:2209.14074 (with masks of
+/// one place).
+///
+/// Behind global average pooling and a linear layer with bias b, a cell is its place's contribution and b; so the map is
+/// HiResCAM + b, and CAM / places + b.
+///
+/// # Differs from the paper
+/// The score is the logit, not the class's probability, unless the output itself is explained. The map is not brought to
+/// 0…1. The paper's other masks, Gaussian ones of 3×3, are left out.
+pub(super) const METHOD: Method = Method {
+    row: &list::RECIPRO_CAM,
+    but: "asks what the head would say to an activation that is 0 everywhere but at one place, which is none that it was trained for",
+    at_image: false,
+    sums: false,
+    gradient: Wanted::Nothing,
+    prepare: |_: &Setup| Ok(Box::new(ReciproCam)),
+};
+
+struct ReciproCam;
+
+impl Prepared for ReciproCam {
+    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
+        let (space, shape) = (&site.cut.space, site.cut.places());
+        let mut maps = vec![ArrayD::<f32>::zeros(IxDyn(&shape)); site.picks.len()];
+        let places: Vec<IxDyn> = ndarray::indices(IxDyn(&shape)).into_iter().collect();
+        site.scores(
+            places.len(),
+            |i, mut a| {
+                let Some(place) = places.get(i) else { return };
+                a.fill(0.0);
+                at_mut(a, space, place).assign(&at(site.state.activation.view(), space, place));
+            },
+            |i, scores| {
+                let Some(place) = places.get(i) else { return };
+                for (cell, score) in maps.iter_mut().filter_map(|m| m.get_mut(place)).zip(scores) {
+                    *cell = *score as f32;
+                }
+            },
+            watch,
+        )?;
+        Ok(maps.into_iter().map(|map| Made::new(map, Vec::new())).collect())
+    }
+}
+
+/// The channels at one place.
+fn at<'a>(a: ArrayViewD<'a, f32>, space: &[usize], place: &IxDyn) -> ArrayViewD<'a, f32> {
+    // From the last axis on, so that those before keep their numbers.
+    let axes = space.iter().zip(ndarray::Dimension::slice(place)).rev();
+    axes.fold(a, |a, (&axis, &i)| a.index_axis_move(Axis(axis), i))
+}
+
+fn at_mut<'a>(a: ArrayViewMutD<'a, f32>, space: &[usize], place: &IxDyn) -> ArrayViewMutD<'a, f32> {
+    let axes = space.iter().zip(ndarray::Dimension::slice(place)).rev();
+    axes.fold(a, |a, (&axis, &i)| a.index_axis_move(Axis(axis), i))
+}

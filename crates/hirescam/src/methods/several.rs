@@ -1,0 +1,88 @@
+//! A method of several runs, made ready for a network.
+
+use super::cut::{Cut, Setup, State};
+use super::{Made, Method, Prepared, Site};
+use crate::Error;
+use crate::explanation::Found;
+use hirescam_core::cam::{self, Target};
+use hirescam_core::certify::{Certificate, Verdict};
+use hirescam_core::head::Score;
+use ndarray::ArrayD;
+
+/// A method of several runs, made ready for a network.
+pub(crate) struct Several {
+    method: &'static Method,
+    prepared: Box<dyn Prepared>,
+    cut: Cut,
+    score: Score,
+    target: Target,
+    settings: super::Settings,
+}
+
+impl Several {
+    /// Makes `method` ready.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for settings out of range; what cutting the network and preparing its parts gives.
+    pub(crate) fn new(method: &'static Method, setup: &Setup) -> Result<Self, Error> {
+        setup.settings().check()?;
+        setup.options.target.check(setup.score)?;
+        let layer = match &setup.options.layer {
+            Some(layer) => layer.clone(),
+            None if method.at_image => setup.image.to_owned(),
+            None => cam::recommended(setup.model, setup.shapes, setup.score, setup.image)?,
+        };
+        Ok(Several {
+            method,
+            prepared: (method.prepare)(setup)?,
+            cut: Cut::new(setup, &layer, method.gradient)?,
+            score: setup.score.clone(),
+            target: setup.options.target.clone(),
+            settings: setup.settings().clone(),
+        })
+    }
+
+    /// The layer that is explained.
+    pub(crate) fn layer(&self) -> &str {
+        self.prepared.layer().unwrap_or(&self.cut.layer)
+    }
+
+    /// What is proven of the maps.
+    pub(crate) fn certificate(&self) -> Certificate {
+        Certificate {
+            verdict: if self.method.sums { Verdict::SumOnly } else { Verdict::Unproven },
+            reason: None,
+            bypass: self.cut.certificate.bypass.clone(),
+            uniform: false,
+            scale: 1,
+            but: Some(format!("{} {}", self.method.row.title, self.method.but)),
+            caution: None,
+        }
+    }
+
+    /// Explains one image, given without a batch axis.
+    pub(crate) fn explain(
+        &self,
+        image: &ArrayD<f32>,
+        watch: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Found>, Error> {
+        let state: State = self.cut.state(image)?;
+        let mut logits = Vec::new();
+        self.cut.scores(&state, 1, |_, _| {}, |_, row| logits = row.to_vec())?;
+        let picks = self.target.picks(&self.score, &logits)?;
+        let scores: Vec<f64> = picks.iter().map(|p| p.score(&logits)).collect();
+        let site =
+            Site { cut: &self.cut, state: &state, image, picks: &picks, scores: &scores, settings: &self.settings };
+        let made = self.prepared.maps(&site, watch)?;
+        let dense = self.score.is_dense();
+        let found = |(made, (pick, score)): (Made, (&cam::Pick, &f64))| Found {
+            map: made.map,
+            class: pick.class,
+            score: *score,
+            logits: if dense { Vec::new() } else { logits.iter().copied().map(f64::from).collect() },
+            bias: made.bias,
+            notes: made.notes,
+        };
+        Ok(made.into_iter().zip(picks.iter().zip(&scores)).map(found).collect())
+    }
+}

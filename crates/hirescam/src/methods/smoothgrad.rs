@@ -1,0 +1,114 @@
+//! SmoothGrad.
+
+use super::cut::{Setup, Wanted, output, rows_of, seed};
+use super::random::Random;
+use super::{Made, Method, Prepared, Site, one_run};
+use crate::Error;
+use hirescam_core::cam::{self, Explaining, Request, Target, list};
+use hirescam_core::onnx;
+use hirescam_engine::{Array, Kind, Session};
+use ndarray::{ArrayD, Axis, IxDyn};
+
+/// The mean of another method's maps of x + noise, with normal noise of the standard deviation σ · (max x − min x).
+/// Smilkov et al. 2017, arXiv:1706.03825.
+///
+/// Any method of one run can be smoothed, at its layer; without noise the map is that method's own.
+///
+/// # Differs from the paper
+/// The paper averages the gradients of all colours and makes a picture of the mean. Here whole maps are averaged: for
+/// saliency, of which the largest |gradient| of a place is taken, that comes before the mean.
+pub(super) const METHOD: Method = Method {
+    row: &list::SMOOTH_GRAD,
+    but: "shows the mean of maps of other, noisy images",
+    at_image: true,
+    sums: false,
+    gradient: Wanted::Nothing,
+    prepare: |setup| Ok(Box::new(SmoothGrad::new(setup)?)),
+};
+
+/// Noisy images when no other number is asked for; the paper sees little change above it.
+const SAMPLES: usize = 50;
+
+struct SmoothGrad {
+    title: &'static str,
+    session: Box<dyn Session>,
+    explaining: Explaining,
+    input: String,
+    /// The extents of one image's logits, and their kind.
+    logits: Vec<usize>,
+    kind: Kind,
+}
+
+impl SmoothGrad {
+    fn new(setup: &Setup) -> Result<Self, Error> {
+        let options = setup.options;
+        let base = one_run(&options.settings.base)?;
+        let request = Request {
+            layer: options.layer.clone(),
+            target: Target::Seed,
+            method: base,
+            output: options.output.clone(),
+            keep_activation: options.keep_activation,
+            channels: options.channels,
+            image_shape: setup.image_shape.map(<[usize]>::to_vec),
+            logits: false,
+        };
+        let explaining = cam::attach(setup.model, &request)?;
+        let session = setup.engine.prepare(&onnx::write(&explaining.model))?;
+        let logits = &setup.score.logits;
+        use hirescam_core::tensor::DataType;
+        Ok(SmoothGrad {
+            title: base.title,
+            session,
+            input: explaining.input.clone().unwrap_or_default(),
+            explaining,
+            logits: setup.score.dims.clone(),
+            kind: match setup.shapes.dtype(logits) {
+                Some(DataType::Float16) => Kind::F16,
+                Some(DataType::Double) => Kind::F64,
+                _ => Kind::F32,
+            },
+        })
+    }
+}
+
+impl Prepared for SmoothGrad {
+    fn layer(&self) -> Option<&str> {
+        Some(&self.explaining.head.layer)
+    }
+
+    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
+        let settings = site.settings;
+        let n = settings.samples.unwrap_or(SAMPLES);
+        let (low, high) = site.image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+        let deviation = settings.noise * f64::from(high - low);
+        let of = 1 + n * site.picks.len();
+        let mut made = Vec::new();
+        for (p, pick) in site.picks.iter().enumerate() {
+            let mut mean: Option<ArrayD<f64>> = None;
+            site.cut.runs(n, |start, count, rows| {
+                let mut images = rows_of(site.image, rows);
+                for (i, mut image) in images.axis_iter_mut(Axis(0)).take(count).enumerate() {
+                    let mut random = Random::of_sample(settings.seed, start + i);
+                    image.mapv_inplace(|v| (f64::from(v) + deviation * random.normal()) as f32);
+                }
+                let seed = seed(&pick.weights, &self.logits, rows, self.kind)?;
+                let image = Array::from(images);
+                let out = self.session.run(&[(&self.explaining.image, &image), (&self.input, &seed)])?;
+                let maps = output(&out, &self.explaining.outputs.map)?.to_f64();
+                for map in maps.axis_iter(Axis(0)).take(count) {
+                    *mean.get_or_insert_with(|| ArrayD::zeros(map.raw_dim())) += &map;
+                }
+                watch(1 + p * n + start + count, of);
+                Ok(())
+            })?;
+            let mean = mean.unwrap_or_else(|| ArrayD::zeros(IxDyn(&[]))) / n as f64;
+            let note = format!(
+                "the mean of {n} maps by {} with noise of the deviation {deviation:.3}, {} of the image's range (seed {})",
+                self.title, settings.noise, settings.seed
+            );
+            made.push(Made::new(mean.mapv(|v| v as f32), vec![note]));
+        }
+        Ok(made)
+    }
+}
