@@ -153,9 +153,7 @@ const MAX_POOL: Card = Card {
         let numbers = x.graph().constant(Tensor { dtype: DataType::Int64, data: numbers });
         let first = places.arg_max(1).equal(numbers);
         let routed = first.select(planes(dy), dy.scalar(0.0));
-        let one_hot = Tensor::new(x.dtype(), &[&[count, 1], window.kernel.as_slice()].concat(), identity(count))?;
-        let back = routed.conv_transpose(x.graph().constant(one_hot), 1, window.transposed(space, &out));
-        Ok(vec![Some(back.reshape(&x.dims()))])
+        Ok(vec![Some(scattered(routed, &window, space, &out)?.reshape(&x.dims()))])
     }),
     linearity: piecewise,
     cases: || {
@@ -180,6 +178,53 @@ const MAX_POOL: Card = Card {
     ..POOL
 };
 
+/// What the places of the windows, `[P, places of the kernel, outputs…]`, bring to the input's places: `[P, 1, inputs…]`.
+///
+/// A transposed convolution with a kernel of one-hots, written without one: on a grid as coarse as the strides, each
+/// place of the kernel only shifts the windows. There is a grid for each place within a stride; they are interleaved.
+fn scattered<'g>(parts: Value<'g>, window: &Window, space: &[usize], out: &[usize]) -> Result<Value<'g>, Fault> {
+    let (rank, strides) = (space.len(), &window.strides);
+    let grids = strides.iter().fold(1usize, |p, &s| p.saturating_mul(s));
+    if grids > MOST_SLICES {
+        return unsupported(format!("the largest of windows at every {strides:?} places"));
+    }
+    let shifts: Vec<usize> = (0..rank).map(|a| (window.reach(a) - 1) / strides[a]).collect();
+    let mut sums: Vec<Option<Value>> = vec![None; grids];
+    for (k, at) in ndarray::indices(window.kernel.clone()).into_iter().enumerate() {
+        let (mut begin, mut end, mut grid) = (vec![0i64; rank + 2], vec![0i64; rank + 2], 0);
+        for a in 0..rank {
+            let offset = at[a] * window.dilations[a];
+            begin[a + 2] = (offset / strides[a]) as i64;
+            end[a + 2] = (shifts[a] - offset / strides[a]) as i64;
+            grid = grid * strides[a] + offset % strides[a];
+        }
+        let part = parts.slice(1, k as i64, k as i64 + 1, 1).pad(&begin, &end, 0.0);
+        sums[grid] = Some(sums[grid].map_or(part, |sum| sum + part));
+    }
+    // Where strides are wider than the kernel, some places belong to no window.
+    let nothing = sums.iter().flatten().next().map(|sum| sum.zeros_like());
+    let sums: Vec<Value> = sums.into_iter().filter_map(|sum| sum.or(nothing)).collect();
+    // Windows side by side: the parts are the grids.
+    let apart = window.kernel == *strides && window.dilations.iter().all(|&d| d == 1);
+    let stacked = if apart { parts } else { Value::concat(&sums, 1).unwrap_or(parts) };
+    let planes: Vec<Dim> = parts.dims().into_iter().take(1).collect();
+    let fixed = |sizes: Vec<usize>| sizes.into_iter().map(Dim::Fixed).collect::<Vec<_>>();
+    let coarse: Vec<usize> = (0..rank).map(|a| out[a] + shifts[a]).collect();
+    let perm: Vec<usize> = [0].into_iter().chain((0..rank).flat_map(|a| [1 + rank + a, 1 + a])).collect();
+    let fine: Vec<usize> = (0..rank).map(|a| coarse[a] * strides[a]).collect();
+    let split = [planes.as_slice(), &fixed(strides.clone()), &fixed(coarse)].concat();
+    let whole = [planes.as_slice(), &[Dim::Fixed(1)], &fixed(fine.clone())].concat();
+    let woven = stacked.reshape(&split).transpose(&perm).reshape(&whole);
+    let axes: Vec<usize> = (2..rank + 2).collect();
+    let starts: Vec<i64> = window.begin.iter().map(|&b| b as i64).collect();
+    let ends: Vec<i64> = (0..rank).map(|a| fine[a].min(window.begin[a] + space[a]) as i64).collect();
+    let mut rest = vec![0i64; rank + 2];
+    for a in 0..rank {
+        rest[a + 2] = (window.begin[a] + space[a]).saturating_sub(fine[a]) as i64;
+    }
+    Ok(woven.slices(&axes, &starts, &ends, &vec![1; rank]).pad(&vec![0; rank + 2], &rest, 0.0))
+}
+
 /// The flat index with the first axis of space running fastest, from that with the last.
 fn column_major(at: usize, space: &[usize]) -> usize {
     let size: usize = space.iter().product();
@@ -199,10 +244,6 @@ fn lowest(dtype: DataType) -> f64 {
         DataType::Double => f64::MIN,
         _ => -3.0e38,
     }
-}
-
-fn identity(n: usize) -> Vec<f64> {
-    (0..n * n).map(|i| f64::from(u8::from(i / n == i % n))).collect()
 }
 
 /// y = mean over each window; pads count as places with `count_include_pad`.
