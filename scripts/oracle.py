@@ -230,8 +230,9 @@ def chosen(layers: list[dict], args: argparse.Namespace) -> list[dict]:
     last = [layer for layer in usable if layer["recommended"]]
     if args.layers == "last":
         return last
-    if args.quick and len(usable) > 3:
-        usable = [usable[0], usable[len(usable) // 2], *last]
+    if args.most and len(usable) > args.most:
+        places = np.linspace(0, len(usable) - 1, args.most).astype(int)
+        usable = [layer for i, layer in enumerate(usable) if i in places or layer["recommended"]]
     return usable
 
 
@@ -267,8 +268,10 @@ def check_file(row: Row, file: pathlib.Path, image_file: pathlib.Path, exact: Or
     for engine, layer in itertools.product(args.engines, known):
         began = time.monotonic()
         try:
-            record = cli.explain(args.hirescam, file, image_file, file.parent / "out", engine, layer.name, args.method)[0]
-            line = compare(record, layer, exact, args.method)
+            records = cli.explain(args.hirescam, file, image_file, file.parent / "out", engine, layer.name, args.method)
+            if len(records) != 1:
+                raise LookupError(f"{len(records)} explanations of one image and one class")
+            line = compare(records[0], layer, exact, args.method)
         except (cli.Failed, LookupError) as error:
             print(f"{start} {engine:11} FAILED at {layer.name}: {error}", flush=True)
             row.failed.setdefault(engine, str(error)[:120])
@@ -352,7 +355,8 @@ def main() -> int:
     parser.add_argument("--engines", type=lambda text: text.split(","), default=["tract", "onnxruntime"], help="with commas between (default tract,onnxruntime)")
     parser.add_argument("--exporter", choices=["torchscript", "dynamo", "both"], default="both")
     parser.add_argument("--opset", type=int, help=f"the operator set to export to (default {OPSETS})")
-    parser.add_argument("--layers", choices=["all", "last"], help="every layer that hirescam lists (default with --quick, then three of them), or the recommended one (default)")
+    parser.add_argument("--layers", choices=["all", "last"], help="every layer that hirescam lists (default with --quick), or the recommended one (default)")
+    parser.add_argument("--most", type=int, help="no more than so many layers of a network, spread over it (default with --quick: 3)")
     parser.add_argument("--layer", action="append", help="this layer, by its ONNX name; may be given again")
     parser.add_argument("--method", default="hirescam", choices=["hirescam", "gradcam"])
     parser.add_argument("--quick", action="store_true", help="small images where the network takes them, and three layers at most")
@@ -362,6 +366,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the exported files")
     args = parser.parse_intermixed_args()
     args.layers = args.layers or ("all" if args.quick else "last")
+    args.most = args.most or (3 if args.quick else None)
     if unknown := set(args.networks) - set(NETWORKS):
         parser.error(f"unknown: {' '.join(sorted(unknown))}; there are {' '.join(NETWORKS)}")
     warnings.filterwarnings("ignore")
