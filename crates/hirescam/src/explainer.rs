@@ -209,6 +209,11 @@ impl Explainer {
         &self.shared.layer
     }
 
+    /// The method, in prose.
+    pub fn title(&self) -> &'static str {
+        self.shared.method.title
+    }
+
     /// How photos are prepared, where that is known.
     pub fn preprocess(&self) -> Option<&Preprocess> {
         self.preprocess.as_ref()
@@ -384,7 +389,7 @@ fn several_runs(
     let setup = Setup { model, shapes: &shapes, score: &score, image, image_shape, engine, options };
     let several = Several::new(method, &setup)?;
     Ok(Parts {
-        row: method.row.clone(),
+        row: several.row(),
         layer: several.layer().to_owned(),
         certificate: several.certificate(),
         image_dims: shapes.dims(image).unwrap_or_default(),

@@ -24,5 +24,6 @@ pub const METHOD: Method = Method {
         ),
     },
     guarantee: |_| Guarantee::Mean,
+    scored: false,
     ..Method::BASE
 };

@@ -23,6 +23,7 @@ pub const METHOD: Method = Method {
     guarantee: |_| Guarantee::None,
     but: "does not look at the score at all: the map is the same for every class",
     caution: "the sign of Eigen-CAM's map is only a convention",
+    scored: false,
     ..Method::BASE
 };
 

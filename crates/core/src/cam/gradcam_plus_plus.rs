@@ -27,5 +27,6 @@ pub const METHOD: Method = Method {
     guarantee: |_| Guarantee::None,
     but: "weighs whole channels, by positive gradients only, and not in units of the score",
     caution: "Grad-CAM++ divides by 2 + g · Σ A, which a negative channel brings near 0; a few channels can then drown the rest. Take a layer after a ReLU",
+    scored: false,
     ..Method::BASE
 };

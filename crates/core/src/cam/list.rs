@@ -20,6 +20,8 @@ pub struct Row {
     pub proven: Cow<'static, str>,
     /// Author, year, where.
     pub source: &'static str,
+    /// Whether the map is in units of the score, so that it can be compared with others of which that is true.
+    pub scored: bool,
 }
 
 impl Method {
@@ -30,7 +32,15 @@ impl Method {
             true => other.words().into(),
             false => format!("{}; where the gradient is uniform, {}", other.words(), uniform.words()).into(),
         };
-        Row { name: self.name, title: self.title, formula: self.formula, cost: "1", proven, source: self.source }
+        Row {
+            name: self.name,
+            title: self.title,
+            formula: self.formula,
+            cost: "1",
+            proven,
+            source: self.source,
+            scored: self.scored,
+        }
     }
 }
 
@@ -49,6 +59,7 @@ pub const ABLATION_CAM: Row = Row {
     cost: "1, then the head once a channel; once in all where the head is affine",
     proven: NOTHING,
     source: "Desai & Ramaswamy 2020, WACV, 10.1109/WACV45572.2020.9093360",
+    scored: false,
 };
 
 /// ReciproCAM.
@@ -59,6 +70,7 @@ pub const RECIPRO_CAM: Row = Row {
     cost: "1, then the head once a place",
     proven: NOTHING,
     source: "Byun & Lee 2022, arXiv:2209.14074",
+    scored: true,
 };
 
 /// Score-CAM.
@@ -69,6 +81,7 @@ pub const SCORE_CAM: Row = Row {
     cost: "1, then 1 a channel",
     proven: NOTHING,
     source: "Wang et al. 2020, arXiv:1910.01279",
+    scored: false,
 };
 
 /// Integrated gradients.
@@ -79,6 +92,7 @@ pub const INTEGRATED_GRADIENTS: Row = Row {
     cost: "2 + steps, with a backward pass each (50)",
     proven: Cow::Borrowed("the sum: s(x) − s(x₀), up to a delta that is reported"),
     source: "Sundararajan et al. 2017, arXiv:1703.01365, eq. 1 and 3",
+    scored: true,
 };
 
 /// SmoothGrad.
@@ -89,6 +103,7 @@ pub const SMOOTH_GRAD: Row = Row {
     cost: "1 + samples (50)",
     proven: NOTHING,
     source: "Smilkov et al. 2017, arXiv:1706.03825",
+    scored: true,
 };
 
 /// Occlusion.
@@ -99,6 +114,7 @@ pub const OCCLUSION: Row = Row {
     cost: "1 + 1 a cell (196)",
     proven: NOTHING,
     source: "Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2",
+    scored: true,
 };
 
 /// RISE.
@@ -109,6 +125,7 @@ pub const RISE: Row = Row {
     cost: "1 + samples (4000)",
     proven: NOTHING,
     source: "Petsiuk et al. 2018, arXiv:1806.07421, eq. 6",
+    scored: true,
 };
 
 /// The methods that take several runs.

@@ -61,6 +61,8 @@ pub struct Method {
     pub caution: &'static str,
     /// Whether the map is made at the image itself when no layer is named.
     pub at_image: bool,
+    /// Whether the map is in units of the score, so that it can be compared with others of which that is true.
+    pub scored: bool,
 }
 
 impl Method {
@@ -75,6 +77,7 @@ impl Method {
         but: "",
         caution: "",
         at_image: false,
+        scored: true,
     };
 }
 

@@ -23,5 +23,6 @@ pub const METHOD: Method = Method {
     guarantee: |_| Guarantee::Local,
     but: "shows how fast the score changes with a place, not what the place contributes",
     at_image: true,
+    scored: false,
     ..Method::BASE
 };

@@ -137,6 +137,11 @@ trait Prepared: Send + Sync {
         None
     }
 
+    /// The method of one run that it makes use of.
+    fn base(&self) -> Option<&'static cam::Method> {
+        None
+    }
+
     /// The maps of one image, one for each of its picks. `watch` is told how many passes of how many are done.
     fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error>;
 }

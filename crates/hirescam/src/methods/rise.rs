@@ -12,7 +12,8 @@ use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice, Zip};
 ///
 /// A mask is a grid of h cells along each axis, each kept with probability p, resized linearly to h + 1 cells' width
 /// and cut to the image at a random place, as in section 3.2. The map is in units of the score, at the image's own
-/// resolution, and differs from seed to seed: its error goes with 1/√samples.
+/// resolution, and differs from seed to seed: its error goes with 1/√samples. It has no zero of its own: a place that does
+/// not matter gets the mean score of masked images.
 ///
 /// # Differs from the paper
 /// The score is the logit, not the class's probability, unless the output itself is explained. A cell's width is

@@ -42,20 +42,17 @@ impl Prepared for ScoreCam {
                 size.len()
             )));
         }
-        let varied: Vec<usize> = (0..activation.len_of(channels))
-            .filter(|&c| {
-                let channel = activation.index_axis(channels, c);
-                channel.iter().zip(channel.iter().skip(1)).any(|(a, b)| a != b)
-            })
-            .collect();
-        let masks: Vec<Mask> = varied.iter().map(|&c| Mask { channel: c, size: &size }).collect();
+        let mut masks = Vec::new();
+        for channel in 0..activation.len_of(channels) {
+            masks.extend(Mask::new(activation, channels, channel, &size)?);
+        }
         let image = self.whole.state(site.image)?;
         let mut scores = vec![Vec::new(); site.picks.len()];
         let mut fault = None;
         self.whole.scores(
             &image,
             masks.len(),
-            |i, mut x| match masks.get(i).map(|m| m.of(activation, channels)) {
+            |i, mut x| match masks.get(i).map(|m| m.of(activation, channels, &size)) {
                 Some(Ok(mask)) => {
                     x.axis_iter_mut(Axis(self.whole.channels)).for_each(|mut colour| colour *= &mask);
                 }
@@ -71,11 +68,11 @@ impl Prepared for ScoreCam {
             return Err(error);
         }
         let all = activation.len_of(channels);
-        let skipped = all - varied.len();
+        let skipped = all - masks.len();
         let one = |scores: Vec<f64>| {
             let mut weights = vec![0.0; all];
-            for (&c, weight) in varied.iter().zip(softmax(&scores)) {
-                weights.iter_mut().skip(c).take(1).for_each(|w| *w = weight);
+            for (mask, weight) in masks.iter().zip(softmax(&scores)) {
+                weights.iter_mut().skip(mask.channel).take(1).for_each(|w| *w = weight);
             }
             let largest = weights.iter().copied().fold(0.0, f64::max);
             let mut notes = vec![format!("the heaviest of {all} channels has {:.0} % of the weight", 100.0 * largest)];
@@ -89,18 +86,25 @@ impl Prepared for ScoreCam {
 }
 
 /// A channel as a mask of the image.
-struct Mask<'a> {
+struct Mask {
     channel: usize,
-    size: &'a [usize],
+    /// The least and the largest value of the resized channel.
+    low: f32,
+    high: f32,
 }
 
-impl Mask<'_> {
-    fn of(&self, activation: &ArrayD<f32>, channels: Axis) -> Result<ArrayD<f32>, Error> {
-        let channel = activation.index_axis(channels, self.channel).to_owned();
-        let mut mask = resize_linear(&channel, self.size)?;
-        let (low, high) = mask.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
-        // Resizing to fewer places can miss all that varies.
-        mask.mapv_inplace(|v| if high > low { (v - low) / (high - low) } else { 0.0 });
+impl Mask {
+    /// The mask that a channel makes; none where it is constant.
+    fn new(activation: &ArrayD<f32>, channels: Axis, channel: usize, size: &[usize]) -> Result<Option<Self>, Error> {
+        let resized = resize_linear(&activation.index_axis(channels, channel).to_owned(), size)?;
+        let (low, high) = resized.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+        Ok((high > low).then_some(Mask { channel, low, high }))
+    }
+
+    /// Made anew each time: the masks of all channels together could be large.
+    fn of(&self, activation: &ArrayD<f32>, channels: Axis, size: &[usize]) -> Result<ArrayD<f32>, Error> {
+        let mut mask = resize_linear(&activation.index_axis(channels, self.channel).to_owned(), size)?;
+        mask.mapv_inplace(|v| (v - self.low) / (self.high - self.low));
         Ok(mask)
     }
 }

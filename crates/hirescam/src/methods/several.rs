@@ -4,6 +4,7 @@ use super::cut::{Cut, Setup, State};
 use super::{Made, Method, Prepared, Site};
 use crate::Error;
 use crate::explanation::Found;
+use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::{Certificate, Verdict};
 use hirescam_core::head::Score;
@@ -45,6 +46,12 @@ impl Several {
     /// The layer that is explained.
     pub(crate) fn layer(&self) -> &str {
         self.prepared.layer().unwrap_or(&self.cut.layer)
+    }
+
+    /// What there is to say of the method.
+    pub(crate) fn row(&self) -> Row {
+        let row = self.method.row.clone();
+        Row { scored: self.prepared.base().map_or(row.scored, |base| base.scored), ..row }
     }
 
     /// What is proven of the maps.

@@ -30,7 +30,7 @@ pub(super) const METHOD: Method = Method {
 const SAMPLES: usize = 50;
 
 struct SmoothGrad {
-    title: &'static str,
+    base: &'static cam::Method,
     session: Box<dyn Session>,
     explaining: Explaining,
     input: String,
@@ -58,7 +58,7 @@ impl SmoothGrad {
         let logits = &setup.score.logits;
         use hirescam_core::tensor::DataType;
         Ok(SmoothGrad {
-            title: base.title,
+            base,
             session,
             input: explaining.input.clone().unwrap_or_default(),
             explaining,
@@ -75,6 +75,10 @@ impl SmoothGrad {
 impl Prepared for SmoothGrad {
     fn layer(&self) -> Option<&str> {
         Some(&self.explaining.head.layer)
+    }
+
+    fn base(&self) -> Option<&'static cam::Method> {
+        Some(self.base)
     }
 
     fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
@@ -105,7 +109,7 @@ impl Prepared for SmoothGrad {
             let mean = mean.unwrap_or_else(|| ArrayD::zeros(IxDyn(&[]))) / n as f64;
             let note = format!(
                 "the mean of {n} maps by {} with noise of the deviation {deviation:.3}, {} of the image's range (seed {})",
-                self.title, settings.noise, settings.seed
+                self.base.title, settings.noise, settings.seed
             );
             made.push(Made::new(mean.mapv(|v| v as f32), vec![note]));
         }
