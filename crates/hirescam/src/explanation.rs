@@ -108,6 +108,11 @@ impl Explanation {
         self.photo.as_ref().map(|(photo, _)| photo)
     }
 
+    /// The photo that was explained, and the part of it that the network saw.
+    pub(crate) fn seen(&self) -> Option<(&Photo, Rect)> {
+        self.photo.as_ref().map(|(photo, view)| (photo, *view))
+    }
+
     /// The class's label, where labels are known.
     pub fn label(&self) -> Option<&str> {
         self.shared.labels.as_ref().and_then(|l| l.get(self.class))

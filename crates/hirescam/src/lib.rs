@@ -15,6 +15,7 @@
 //! ```
 
 pub mod colormap;
+pub mod comparison;
 pub mod explainer;
 pub mod explanation;
 pub mod heatmap;

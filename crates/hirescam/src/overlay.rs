@@ -1,7 +1,11 @@
 //! The picture that people look at: a heatmap on its photo, with a colour bar that shows the numbers.
 
 mod figure;
+mod side_by_side;
 mod text;
+
+pub(crate) use figure::number;
+pub use side_by_side::{Tile, side_by_side};
 
 use image::{Rgb, RgbImage};
 
@@ -77,11 +81,12 @@ pub fn overlay(photo: &Photo, view: Rect, heatmap: &Heatmap, style: &Style) -> R
     if !(finite && view.width > 0.0 && view.height > 0.0) {
         return Err(OverlayError::Invalid { field: "view", reason: format!("{view:?} is no rectangle") });
     }
-    let panel = panel(photo, view, heatmap, &scale);
+    let panel = panel(photo, view, heatmap, &scale, (LEAST_SIDE, MOST_SIDE));
     figure(&panel, heatmap, &scale, style)
 }
 
 /// From values to colours, the same on the photo and on the bar.
+#[derive(Clone)]
 struct Scale {
     colors: &'static Colormap,
     low: f32,
@@ -142,14 +147,18 @@ impl Scale {
     }
 }
 
-/// The photo, scaled for display, with the colours on it.
-fn panel(photo: &Photo, view: Rect, heatmap: &Heatmap, scale: &Scale) -> RgbImage {
+/// The photo with a longer side between `least` and `most` pixels.
+fn scaled(photo: &Photo, (least, most): (u32, u32)) -> RgbImage {
     let longer = photo.width().max(photo.height());
-    let side =
-        if longer <= PIXEL_ART { LEAST_SIDE.div_ceil(longer) * longer } else { longer.clamp(LEAST_SIDE, MOST_SIDE) };
+    let side = if longer <= PIXEL_ART { least.div_ceil(longer) * longer } else { longer.clamp(least, most) };
     let scaled = |n: u32| ((u64::from(n) * u64::from(side)) / u64::from(longer)).max(1) as u32;
     let filter = if longer <= PIXEL_ART { Filter::Nearest } else { Filter::Bicubic };
-    let mut picture = resample::resize(photo.rgb(), scaled(photo.width()), scaled(photo.height()), filter);
+    resample::resize(photo.rgb(), scaled(photo.width()), scaled(photo.height()), filter)
+}
+
+/// The photo, scaled for display, with the colours on it.
+fn panel(photo: &Photo, view: Rect, heatmap: &Heatmap, scale: &Scale, sides: (u32, u32)) -> RgbImage {
+    let mut picture = scaled(photo, sides);
     let per_x = f64::from(photo.width()) / f64::from(picture.width());
     let per_y = f64::from(photo.height()) / f64::from(picture.height());
     for (x, y, Rgb(pixel)) in picture.enumerate_pixels_mut() {
@@ -199,7 +208,7 @@ mod tests {
         let map = Heatmap::new(Array2::from_shape_fn((9, 9), |at| if at == (4, 4) { 3.0 } else { 0.0 })).unwrap();
         for map in [map.clone(), map.rectify()] {
             let scale = Scale::new(&map, &Style::default()).unwrap();
-            let panel = panel(&photo, whole(&photo), &map, &scale);
+            let panel = panel(&photo, whole(&photo), &map, &scale, (LEAST_SIDE, MOST_SIDE));
             let ground = gray([200, 30, 60]);
             assert_eq!(panel.get_pixel(10, 10).0, ground);
             // The middle cell spans 320..400, its centre is at 360.
@@ -216,7 +225,8 @@ mod tests {
         let photo = photo(1000, 800);
         let view = Rect { x: 200.0, y: 100.0, width: 500.0, height: 500.0 };
         let map = Heatmap::new(array![[1.0]]).unwrap();
-        let panel = panel(&photo, view, &map, &Scale::new(&map, &Style::default()).unwrap());
+        let scale = Scale::new(&map, &Style::default()).unwrap();
+        let panel = panel(&photo, view, &map, &scale, (LEAST_SIDE, MOST_SIDE));
         assert_eq!(panel.dimensions(), (1000, 800));
         for (x, y, pixel) in panel.enumerate_pixels() {
             let inside = (200..700).contains(&x) && (100..600).contains(&y);

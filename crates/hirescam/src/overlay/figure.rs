@@ -8,7 +8,7 @@ use crate::heatmap::Heatmap;
 
 /// Lines of caption at most.
 const CAPTION_LINES: usize = 3;
-const INK: [u8; 3] = [38; 3];
+pub(super) const INK: [u8; 3] = [38; 3];
 
 /// Panel, colour bar and caption on paper.
 pub(super) fn figure(
@@ -19,60 +19,82 @@ pub(super) fn figure(
 ) -> Result<RgbImage, OverlayError> {
     let text = panel.width().max(panel.height()) as f32 / 36.0;
     let pen = Pen::new(text).map_err(|_| OverlayError::Font)?;
-    let px = |texts: f32| (texts * text).round() as u32;
-    let (margin, gap, bar_width) = (px(0.8), px(0.7), px(1.0));
+    let px = |texts: f32| pen.px(texts);
+    let (margin, gap) = (px(0.8), px(0.7));
+    let bar = Bar { scale, ticks: ticks(heatmap, scale), title: &style.title, pen: &pen };
     // A flat picture still gets a bar of some height, a narrow one paper for its caption.
     let bar_height = panel.height().max(px(12.5));
     let room = panel.width().max(px(14.0));
 
-    let ticks = ticks(heatmap, scale);
-    let label_width = ticks.iter().map(|(_, label)| pen.width(label)).fold(0.0, f32::max).ceil() as u32;
-    let title_width = if style.title.is_empty() { 0 } else { px(1.5) };
-    let width = margin + room + gap + bar_width + px(0.45) + label_width + title_width + margin;
+    let width = margin + room + gap + bar.width() + margin;
     let caption = pen.wrap(&style.caption, (width - 2 * margin) as f32, CAPTION_LINES);
     let caption_height = if caption.is_empty() { 0 } else { px(0.5 + 1.25 * caption.len() as f32) };
     let mut paper = RgbImage::from_pixel(width, margin + bar_height + caption_height + margin, Rgb(PAPER));
 
     let (left, top) = (margin + (room - panel.width()) / 2, margin + (bar_height - panel.height()) / 2);
     imageops::replace(&mut paper, panel, i64::from(left), i64::from(top));
-
-    let bar_left = margin + room + gap;
-    for y in 0..bar_height {
-        let place = 1.0 - (y as f32 + 0.5) / bar_height as f32;
-        for x in 0..bar_width {
-            // On a ground from dark to light, as photos have it.
-            let ground = 40.0 + 190.0 * x as f32 / bar_width as f32;
-            let color = if scale.high > scale.low {
-                scale.paint(place, [ground as u8; 3])
-            } else {
-                scale.paint(scale.place(0.0), [ground as u8; 3])
-            };
-            paper.put_pixel(bar_left + x, margin + y, Rgb(color));
-        }
-    }
-    let line = (text / 14.0).round().max(1.0) as u32;
-    frame(&mut paper, bar_left, margin, bar_width, bar_height, line);
-    for (place, label) in &ticks {
-        let y = margin as f32 + (1.0 - place) * (bar_height - line) as f32;
-        for (dx, dy) in (0..px(0.25)).flat_map(|dx| (0..line).map(move |dy| (dx, dy))) {
-            put(&mut paper, bar_left + bar_width + dx, y as u32 + dy);
-        }
-        // Labels at the ends stay within the bar's height.
-        let top = (y - 0.53 * text).clamp(margin as f32 - 0.12 * text, (margin + bar_height) as f32 - 0.92 * text);
-        pen.draw(&mut paper, INK, (bar_left + bar_width + px(0.45)) as f32, top, label);
-    }
-    if !style.title.is_empty() {
-        let title = pen.shorten(&style.title, bar_height as f32);
-        let mut strip = RgbImage::from_pixel(bar_height, px(1.2), Rgb(PAPER));
-        pen.draw(&mut strip, INK, (bar_height as f32 - pen.width(&title)) / 2.0, 0.0, &title);
-        let x = bar_left + bar_width + px(0.45) + label_width + px(0.3);
-        imageops::replace(&mut paper, &imageops::rotate270(&strip), i64::from(x), i64::from(margin));
-    }
-    for (i, row) in caption.iter().enumerate() {
-        let y = (margin + bar_height + px(0.5)) as f32 + 1.25 * text * i as f32;
-        pen.draw(&mut paper, INK, margin as f32, y, row);
-    }
+    bar.draw(&mut paper, margin + room + gap, margin, bar_height);
+    pen.lines(&mut paper, INK, margin, margin + bar_height + px(0.5), &caption);
     Ok(paper)
+}
+
+/// The colour bar with its numbers and its title.
+pub(super) struct Bar<'a> {
+    pub(super) scale: &'a Scale,
+    /// Places from 0 to 1, and what stands there.
+    pub(super) ticks: Vec<(f32, String)>,
+    /// What the numbers are.
+    pub(super) title: &'a str,
+    pub(super) pen: &'a Pen,
+}
+
+impl Bar<'_> {
+    fn label_width(&self) -> u32 {
+        self.ticks.iter().map(|(_, label)| self.pen.width(label)).fold(0.0, f32::max).ceil() as u32
+    }
+
+    /// The room it takes, with all its words.
+    pub(super) fn width(&self) -> u32 {
+        let title = if self.title.is_empty() { 0 } else { self.pen.px(1.5) };
+        self.pen.px(1.0) + self.pen.px(0.45) + self.label_width() + title
+    }
+
+    pub(super) fn draw(&self, paper: &mut RgbImage, bar_left: u32, top: u32, height: u32) {
+        let (scale, pen, text) = (self.scale, self.pen, self.pen.size);
+        let px = |texts: f32| pen.px(texts);
+        let width = px(1.0);
+        for y in 0..height {
+            let place = 1.0 - (y as f32 + 0.5) / height as f32;
+            for x in 0..width {
+                // On a ground from dark to light, as photos have it.
+                let ground = 40.0 + 190.0 * x as f32 / width as f32;
+                let color = if scale.high > scale.low {
+                    scale.paint(place, [ground as u8; 3])
+                } else {
+                    scale.paint(scale.place(0.0), [ground as u8; 3])
+                };
+                paper.put_pixel(bar_left + x, top + y, Rgb(color));
+            }
+        }
+        let line = (text / 14.0).round().max(1.0) as u32;
+        frame(paper, bar_left, top, width, height, line);
+        for (place, label) in &self.ticks {
+            let y = top as f32 + (1.0 - place) * (height - line) as f32;
+            for (dx, dy) in (0..px(0.25)).flat_map(|dx| (0..line).map(move |dy| (dx, dy))) {
+                put(paper, bar_left + width + dx, y as u32 + dy);
+            }
+            // Labels at the ends stay within the bar's height.
+            let at = (y - 0.53 * text).clamp(top as f32 - 0.12 * text, (top + height) as f32 - 0.92 * text);
+            pen.draw(paper, INK, (bar_left + width + px(0.45)) as f32, at, label);
+        }
+        if !self.title.is_empty() {
+            let title = pen.shorten(self.title, height as f32);
+            let mut strip = RgbImage::from_pixel(height, px(1.2), Rgb(PAPER));
+            pen.draw(&mut strip, INK, (height as f32 - pen.width(&title)) / 2.0, 0.0, &title);
+            let x = bar_left + width + px(0.45) + self.label_width() + px(0.3);
+            imageops::replace(paper, &imageops::rotate270(&strip), i64::from(x), i64::from(top));
+        }
+    }
 }
 
 /// Places and labels: both ends, and the zero if it lies between them, else the middle. "≤" and "≥" where values go beyond.
@@ -94,7 +116,7 @@ pub(super) fn ticks(heatmap: &Heatmap, scale: &Scale) -> Vec<(f32, String)> {
 }
 
 /// Three significant digits, with a real minus.
-fn number(value: f32) -> String {
+pub(crate) fn number(value: f32) -> String {
     let size = value.abs();
     let text = if size == 0.0 {
         "0".into()

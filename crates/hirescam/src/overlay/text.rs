@@ -16,6 +16,18 @@ impl Pen {
         Ok(Self { font, size })
     }
 
+    /// So many heights of a line, in whole pixels.
+    pub(super) fn px(&self, texts: f32) -> u32 {
+        (texts * self.size).round() as u32
+    }
+
+    /// Draws lines one below the other.
+    pub(super) fn lines(&self, picture: &mut RgbImage, ink: [u8; 3], left: u32, top: u32, lines: &[String]) {
+        for (i, line) in lines.iter().enumerate() {
+            self.draw(picture, ink, left as f32, top as f32 + 1.25 * self.size * i as f32, line);
+        }
+    }
+
     /// Distance from the top of a line to its baseline.
     pub(super) fn ascent(&self) -> f32 {
         self.font.as_scaled(PxScale::from(self.size)).ascent()

@@ -1,0 +1,228 @@
+//! Several methods on one image, with numbers, and in one picture.
+
+use crate::explainer::{Error, Explainer, Input, Options};
+use crate::explanation::Explanation;
+use crate::methods::{self, Any, Progress};
+use crate::model_file::ModelFile;
+use crate::overlay::{Style, Tile, number, side_by_side};
+use hirescam_core::cam::{self, Guarantee, Target};
+use image::RgbImage;
+use ndarray::{ArrayD, Axis};
+
+/// Several methods on one image.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// HiResCAM's map, which the others are held against.
+    pub hirescam: Explanation,
+    /// The methods, in the order in which they were asked for.
+    pub methods: Vec<Compared>,
+}
+
+/// One method among others.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// Its map.
+    pub explanation: Explanation,
+    /// The share of Σ |map| that lies where HiResCAM is zero or negative; none where the map is 0 everywhere, or has other
+    /// axes of space. Where the two have different cells, a cell counts with the part of it that lies there.
+    pub outside: Option<f64>,
+}
+
+/// Explains one image by each of `methods`, all for the class that HiResCAM explains. Methods at the image are made there,
+/// the others at one layer. `watch` is told the method that runs and how far it is.
+///
+/// # Errors
+/// [`Error::Argument`] for several images or a target of several maps, otherwise as [`Explainer::explain`].
+pub fn compare(
+    file: &ModelFile,
+    options: &Options,
+    methods: &[String],
+    input: &Input,
+    watch: &mut dyn FnMut(&str, Progress),
+) -> Result<Comparison, Error> {
+    let mut explain = |options: &Options| {
+        let explainer = Explainer::from_file(file, options)?;
+        let title = explainer.title();
+        let mut made = explainer.explain_watched(std::slice::from_ref(input), &mut |p| watch(title, p))?;
+        match (made.pop(), made.is_empty()) {
+            (Some(mut of_image), true) if of_image.len() == 1 => Ok(of_image.remove(0)),
+            (Some(of_image), true) => Err(Error::Argument(format!(
+                "methods are compared for one class, and {} are asked for ({})",
+                of_image.len(),
+                options.target
+            ))),
+            _ => Err(Error::Argument("methods are compared on one image, and the tensor holds several".into())),
+        }
+    };
+    let hirescam = explain(&Options { method: "hirescam".into(), ..options.clone() })?;
+    let target = match &options.target {
+        Target::Top(_) => Target::Classes(vec![hirescam.class]),
+        other => other.clone(),
+    };
+    let mut compared = Vec::new();
+    for name in methods {
+        let explanation = if name == "hirescam" {
+            hirescam.clone()
+        } else {
+            let layer = (!at_image(name, options)?).then(|| hirescam.shared.layer.clone());
+            explain(&Options { method: name.clone(), layer, target: target.clone(), ..options.clone() })?
+        };
+        let outside = outside(&explanation.map, &hirescam.map);
+        compared.push(Compared { explanation, outside });
+    }
+    Ok(Comparison { hirescam, methods: compared })
+}
+
+/// Whether a method is made at the image.
+fn at_image(name: &str, options: &Options) -> Result<bool, Error> {
+    Ok(match methods::method(name)? {
+        Any::OneRun(method) => method.at_image,
+        Any::SeveralRuns(method) if method.row.name == "smoothgrad" => {
+            methods::one_run(&options.settings.base)?.at_image
+        }
+        Any::SeveralRuns(method) => method.at_image,
+    })
+}
+
+/// The share of Σ |map| that lies where `reference` is zero or negative.
+fn outside(map: &ArrayD<f32>, reference: &ArrayD<f32>) -> Option<f64> {
+    if map.ndim() != reference.ndim() || reference.is_empty() {
+        return None;
+    }
+    let mut part = reference.mapv(|v| if v <= 0.0 { 1.0 } else { 0.0f64 });
+    for (axis, &n) in map.shape().iter().enumerate() {
+        part = overlaps(&part, Axis(axis), n);
+    }
+    let all: f64 = map.iter().map(|v| f64::from(v.abs())).sum();
+    let there: f64 = map.iter().zip(&part).map(|(v, part)| f64::from(v.abs()) * part).sum();
+    (all > 0.0).then(|| there / all)
+}
+
+/// The means of `values` over each of `n` cells of equal width along an axis.
+fn overlaps(values: &ArrayD<f64>, axis: Axis, n: usize) -> ArrayD<f64> {
+    let m = values.len_of(axis);
+    let mut shape = values.raw_dim();
+    ndarray::Dimension::slice_mut(&mut shape).iter_mut().skip(axis.index()).take(1).for_each(|d| *d = n);
+    let mut means = ArrayD::zeros(shape);
+    for (i, mut mean) in means.axis_iter_mut(axis).enumerate() {
+        for (j, value) in values.axis_iter(axis).enumerate() {
+            // In units of 1 / (n m), cell i spans i m … (i+1) m, and value j spans j n … (j+1) n.
+            let common = ((i + 1) * m).min((j + 1) * n).saturating_sub((i * m).max(j * n));
+            if common > 0 {
+                mean.scaled_add(common as f64 / m as f64, &value);
+            }
+        }
+    }
+    means
+}
+
+impl Comparison {
+    /// Why some of the maps are the same, where that is proven.
+    pub fn why_equal(&self) -> Option<String> {
+        let certificate = &self.hirescam.shared.certificate;
+        let of = |wanted: Guarantee| -> Vec<&str> {
+            let methods = self.methods.iter().map(|m| m.explanation.shared.method.name);
+            let methods = methods.filter_map(|name| cam::METHODS.iter().find(|m| m.name == name));
+            let there = methods.filter(|m| !m.at_image && (m.guarantee)(true) == wanted);
+            there.map(|m| m.title).collect()
+        };
+        let (same, means) = (of(Guarantee::Faithful), of(Guarantee::Mean));
+        if !certificate.uniform || same.len() + means.len() < 2 {
+            return None;
+        }
+        let mut text = format!("The gradient is the same at all places here, so {} must be the same map", list(&same));
+        if !means.is_empty() {
+            text += &format!(", and {} is that map times {} places", list(&means), self.hirescam.map.len());
+        }
+        Some(text)
+    }
+
+    /// Whether a map's values mean something else than HiResCAM's: another unit, or cells of another size.
+    fn is_alone(&self, m: &Compared) -> bool {
+        !m.explanation.shared.method.scored || m.explanation.map.shape() != self.hirescam.map.shape()
+    }
+
+    /// What the picture shows, in sentences.
+    pub fn caption(&self, own_scale: bool) -> String {
+        let e = &self.hirescam;
+        let mut lines = vec![format!(
+            "{} (score {:.2}) · {} at {}",
+            e.name(),
+            e.score,
+            e.shared.certificate.verdict,
+            e.shared.layer
+        )];
+        let others = self.methods.iter().filter(|m| self.is_alone(m));
+        let others: Vec<&str> = others.map(|m| m.explanation.shared.method.title).collect();
+        lines.push(match (own_scale, others.as_slice()) {
+            (true, _) => "Each picture has a scale of its own: colours cannot be compared between pictures.".into(),
+            (false, []) => "One scale for all pictures.".into(),
+            (false, others) => format!(
+                "One scale for all maps in units of the score and with the same cells; on scales of their own: {}.",
+                list(others)
+            ),
+        });
+        lines.extend(self.why_equal().map(|why| why + "."));
+        lines.push("Residual: the score without Σ and without a proven b.".into());
+        lines.join("\n")
+    }
+
+    /// The methods side by side on the photo, with Σ, residual and the share outside HiResCAM below each. Methods share one
+    /// scale, but for those that are not in units of the score or have other cells; with `own_scale` each has its own. Without `signed`,
+    /// negative values are left out of the pictures.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the image was given as a tensor or a map is no picture, [`Error::Overlay`].
+    pub fn picture(&self, signed: bool, own_scale: bool) -> Result<RgbImage, Error> {
+        let (photo, view) =
+            self.hirescam.seen().ok_or_else(|| Error::Argument("a tensor has no photo to draw on".into()))?;
+        let tile = |m: &Compared| {
+            let (e, heatmap) = (&m.explanation, m.explanation.heatmap()?);
+            let place = if e.shared.layer == self.hirescam.shared.layer { "" } else { ", at the image" };
+            let mut lines = vec![format!("Σ {}, residual {}", number(e.sum as f32), number(e.residual as f32))];
+            lines.extend(m.outside.map(|share| format!("{:.0} % where HiResCAM ≤ 0", 100.0 * share)));
+            Ok(Tile {
+                heatmap: if signed { heatmap } else { heatmap.rectify() },
+                title: format!("{}{place}", e.shared.method.title),
+                lines,
+                own_scale: own_scale || self.is_alone(m),
+            })
+        };
+        let tiles = self.methods.iter().map(tile).collect::<Result<Vec<_>, Error>>()?;
+        let style =
+            Style { title: "in units of the score".into(), caption: self.caption(own_scale), ..Style::default() };
+        Ok(side_by_side(photo, view, &tiles, &style)?)
+    }
+}
+
+/// `a, b and c`.
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn what_lies_outside_is_counted_by_area() {
+        let reference = array![[1.0f32, -1.0], [0.0, 2.0]].into_dyn();
+        let outside = |map: ArrayD<f32>| outside(&map, &reference);
+        assert_eq!(outside(reference.clone()), Some(0.25));
+        assert_eq!(outside(array![[0.0f32, 0.0], [5.0, 0.0]].into_dyn()), Some(1.0));
+        // One cell over all: half of it lies where the reference is not positive.
+        assert_eq!(outside(array![[3.0f32]].into_dyn()), Some(0.5));
+        // Three cells across: the middle one lies half here, half there.
+        assert!((outside(array![[1.0f32, 1.0, 1.0]].into_dyn()).unwrap() - 0.5).abs() < 1e-12);
+        let fine = ArrayD::from_shape_fn(ndarray::IxDyn(&[4, 4]), |i| if i[0] < 2 && i[1] >= 2 { -1.0 } else { 0.0 });
+        assert_eq!(outside(fine), Some(1.0));
+        assert_eq!(outside(array![[0.0f32]].into_dyn()), None);
+        assert_eq!(outside(array![1.0f32].into_dyn()), None);
+    }
+}
