@@ -52,5 +52,7 @@ fn operator(r: &Row) -> String {
 
 /// What there is to say of methods, around their table.
 fn methods() -> String {
-    include_str!("methods.md").replace("{table}", &cam::table())
+    include_str!("methods.md")
+        .replace("{table}", &cam::table())
+        .replace("{several}", &cam::list::table(cam::list::SEVERAL_RUNS))
 }

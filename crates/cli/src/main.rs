@@ -7,6 +7,7 @@ mod command;
 mod error;
 mod inputs;
 mod options;
+mod progress;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -25,12 +26,16 @@ const EXIT_CODES: &str =
 enum Command {
     /// Explain images: overlay picture, raw map and record for each.
     Explain(command::explain::Explain),
+    /// Set methods side by side: one picture and a table of numbers.
+    Compare(command::compare::Compare),
     /// List the layers that one can explain at, with what is proven there.
     Layers(command::layers::Layers),
     /// Write the explaining model: the same ONNX file with the map as one more output.
     Compile(command::compile::Compile),
     /// Take the map off an explaining model again.
     Strip(command::strip::Strip),
+    /// List the methods, with their cost and what is proven of their maps.
+    Methods(command::methods::Methods),
     /// List the operators that can stand between a layer and the score.
     Ops(command::ops::Ops),
 }
@@ -38,9 +43,11 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Explain(c) => c.run(),
+        Command::Compare(c) => c.run(),
         Command::Layers(c) => c.run(),
         Command::Compile(c) => c.run(),
         Command::Strip(c) => c.run(),
+        Command::Methods(c) => c.run(),
         Command::Ops(c) => c.run(),
     };
     match done {

@@ -5,6 +5,7 @@ use clap::Args;
 use hirescam::Options;
 use hirescam::core::cam::Target;
 use hirescam::labels::Labels;
+use hirescam::methods::Settings;
 use hirescam::model_file::ModelFile;
 use hirescam::preprocess::{Preprocess, preset};
 use serde::Serialize;
@@ -26,7 +27,7 @@ pub struct What {
     /// docs/targets.md lists them
     #[arg(long, conflicts_with_all = ["classes", "top"])]
     pub target: Option<String>,
-    /// The method: hirescam, gradcam, layercam, …; docs/methods.md lists them
+    /// The method: hirescam, gradcam, scorecam, …; `hirescam methods` lists them
     #[arg(long, default_value = "hirescam")]
     pub method: String,
     /// Which output of the model is explained
@@ -99,6 +100,64 @@ fn preprocess(name: &str) -> Result<Preprocess, Error> {
     let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
     let read = if json { Preprocess::from_hugging_face(&text) } else { Preprocess::from_toml(&text) };
     Ok(read.map_err(hirescam::Error::from)?)
+}
+
+/// How methods of several runs work.
+#[derive(Args, Serialize)]
+#[command(next_help_heading = "Methods of several runs")]
+pub struct Runs {
+    /// How many changed images or activations are run at once; the memory goes with it
+    #[arg(long, value_name = "N", default_value_t = Settings::default().batch)]
+    pub batch: usize,
+    /// The seed of what is random
+    #[arg(long, value_name = "N", default_value_t = Settings::default().seed)]
+    pub seed: u64,
+    /// smoothgrad: noisy images (50); rise: masks (4000)
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
+    /// smoothgrad: the noise's deviation, as a share of the image's range
+    #[arg(long, value_name = "SHARE", default_value_t = Settings::default().noise)]
+    pub noise: f64,
+    /// smoothgrad: the method whose maps are averaged
+    #[arg(long, value_name = "METHOD", default_value_t = Settings::default().base)]
+    pub base: String,
+    /// integrated-gradients: the steps of the integral
+    #[arg(long, value_name = "N", default_value_t = Settings::default().steps)]
+    pub steps: usize,
+    /// integrated-gradients, occlusion: the number that stands for nothing, in the network's own input or in the layer
+    #[arg(long, value_name = "NUMBER", default_value_t = Settings::default().baseline, allow_negative_numbers = true)]
+    pub baseline: f32,
+    /// occlusion: the sides of the grid's cells in pixels (a 14th of the image)
+    #[arg(long, value_name = "PIXELS")]
+    pub stride: Option<usize>,
+    /// occlusion: the sides of the window in pixels (two cells)
+    #[arg(long, value_name = "PIXELS")]
+    pub window: Option<usize>,
+    /// rise: the cells of a mask along each axis
+    #[arg(long, value_name = "N", default_value_t = Settings::default().cells)]
+    pub cells: usize,
+    /// rise: the share of cells that a mask keeps
+    #[arg(long, value_name = "SHARE", default_value_t = Settings::default().keep)]
+    pub keep: f64,
+}
+
+impl Runs {
+    /// The library's settings.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            batch: self.batch,
+            seed: self.seed,
+            samples: self.samples,
+            noise: self.noise,
+            base: self.base.clone(),
+            steps: self.steps,
+            baseline: self.baseline,
+            stride: self.stride,
+            window: self.window,
+            cells: self.cells,
+            keep: self.keep,
+        }
+    }
 }
 
 /// What runs the network.

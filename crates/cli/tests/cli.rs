@@ -212,3 +212,73 @@ fn one_bad_photo_among_several_is_named_and_the_others_are_explained() {
     let made = records(&String::from_utf8(done.stdout).unwrap());
     assert_eq!(made.iter().map(|r| &r["class"]).collect::<Vec<_>>(), [7]);
 }
+
+#[test]
+fn methods_of_one_run_and_of_several_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = records(&ok(folder.path(), &["methods", "--json"]));
+    let row = |name: &str| listed.iter().find(|r| r["method"] == name).unwrap();
+    assert_eq!(row("hirescam")["forward_passes"], "1");
+    assert!(row("rise")["forward_passes"].as_str().unwrap().contains("4000"));
+    assert_eq!(
+        (&row("gradcam")["in_units_of_the_score"], &row("scorecam")["proven"]),
+        (&true.into(), &"nothing".into())
+    );
+    let text = ok(folder.path(), &["methods"]);
+    assert!(listed.iter().all(|r| text.contains(r["formula"].as_str().unwrap())));
+}
+
+#[test]
+fn methods_of_several_runs_explain_as_the_others_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, photo) = (fixture("digits-cnn.onnx"), fixture("photos/seven.png"));
+    for (method, shape) in [("reciprocam", vec![7, 7]), ("rise", vec![28, 28]), ("occlusion", vec![14, 14])] {
+        let explain = |out: &str, seed: &str| {
+            let arguments = ["explain", &model, &photo, "--method", method, "--samples", "20", "--seed", seed];
+            let made = records(&ok(folder.path(), &[&arguments[..], &["--json", "--out", out]].concat()));
+            let map: ArrayD<f32> = read_npy(folder.path().join(made[0]["map"].as_str().unwrap())).unwrap();
+            (made[0].clone(), map)
+        };
+        let ((record, map), (_, again), (_, other)) = (explain("a", "1"), explain("b", "1"), explain("c", "2"));
+        assert_eq!((map.shape(), &record["class"]), (shape.as_slice(), &7.into()));
+        assert_eq!((&record["verdict"], &record["options"]["runs"]["seed"]), (&"unproven".into(), &1.into()));
+        assert!(record["overlay"].is_string());
+        assert_eq!(map, again);
+        assert_eq!(map != other, method == "rise");
+    }
+    let (code, error) = fails(folder.path(), &["explain", &model, &photo, "--method", "scorcam"]);
+    assert!(code == 2 && error.contains("scorecam"), "{error}");
+    let (code, error) = fails(folder.path(), &["compile", &model, "--method", "rise", "-o", "x.onnx"]);
+    assert!(code == 2 && error.contains("several runs"), "{error}");
+}
+
+#[test]
+fn methods_are_compared_in_one_picture_with_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = fixture("efficientnet-lite0.onnx");
+    let arguments = ["compare", &model, &fixture("photos/chelsea.png")];
+    let chosen = ["--methods", "hirescam,gradcam,cam,layercam,eigencam", "--json"];
+    let made = records(&ok(folder.path(), &[&arguments[..], &chosen].concat()));
+    let [record] = made.as_slice() else { panic!("{made:?}") };
+    let methods = record["methods"].as_array().unwrap();
+    let number = |i: usize, key: &str| methods[i][key].as_f64().unwrap();
+    assert_eq!(methods.len(), 5);
+    assert!((number(0, "sum") - number(1, "sum")).abs() < 1e-4 && number(0, "residual").abs() < 1e-3);
+    assert!((number(2, "sum") / 49.0 - number(0, "sum")).abs() < 1e-3);
+    assert!((0..5).all(|i| (0.0..=1.0).contains(&number(i, "share_where_hirescam_is_not_positive"))));
+    let why = record["equal"].as_str().unwrap();
+    assert!(why.contains("HiResCAM and Grad-CAM must be the same map") && why.contains("49"), "{why}");
+    let picture = image::open(folder.path().join(record["picture"].as_str().unwrap())).unwrap();
+    assert!(picture.width() > 1000 && picture.height() > 500);
+    let written: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("out/chelsea-compared.json")).unwrap()).unwrap();
+    assert_eq!(&written, record);
+    // Behind a head that is not affine, nothing must be equal.
+    let (model, photo) = (fixture("digits-cnn.onnx"), fixture("photos/seven.png"));
+    let text = ok(folder.path(), &["compare", &model, &photo, "--own-scale", "--signed"]);
+    assert!(text.contains("xgradcam") && !text.contains("must be the same"), "{text}");
+    let (code, error) = fails(folder.path(), &["compare", &model, &photo, "--top", "2"]);
+    assert!(code == 2 && error.contains("one class"), "{error}");
+    let (code, error) = fails(folder.path(), &["compare", &model, &photo, "--methods", "gradkam"]);
+    assert!(code == 2 && error.contains("gradcam"), "{error}");
+}

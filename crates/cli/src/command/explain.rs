@@ -2,13 +2,15 @@
 
 use crate::error::Error;
 use crate::inputs;
-use crate::options::{Engine, What};
+use crate::options::{Engine, Runs, What};
+use crate::progress;
 use clap::Args;
 use hirescam::core::certify::Verdict;
+use hirescam::methods::{self, Any};
 use hirescam::model_file::ModelFile;
 use hirescam::overlay::Style;
 use hirescam::{Explainer, Explanation, Input, Options};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use ndarray_npy::write_npy;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -36,6 +38,8 @@ pub struct Explain {
     /// Print the records on stdout, one JSON object a line, and nothing else
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    runs: Runs,
 }
 
 impl Explain {
@@ -47,6 +51,7 @@ impl Explain {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
             library: self.engine.onnxruntime.clone(),
+            settings: self.runs.settings(),
             ..self.what.options(&file)?
         };
         // Where neither file nor options say for which size, a ready tensor does.
@@ -59,12 +64,16 @@ impl Explain {
         }
         let explainer = Explainer::from_file(&file, &options)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::File { path: self.out.clone(), what: e.to_string() })?;
-        let bar = self.progress(files.len());
+        let several = matches!(methods::method(&options.method)?, Any::SeveralRuns(_));
+        let bar = if several { progress::passes() } else { progress::images(files.len()) };
         let mut names = HashSet::new();
         let mut failed = 0;
-        for path in &files {
+        for (i, path) in files.iter().enumerate() {
             let stem = unique(path, &mut names);
-            match self.explain(&explainer, path, &stem) {
+            if several && files.len() > 1 {
+                bar.set_message(format!("image {} of {}", i + 1, files.len()));
+            }
+            match self.explain(&explainer, path, &stem, &bar) {
                 Ok(text) => bar.suspend(|| print!("{text}")),
                 Err(error) if files.len() == 1 => return Err(error),
                 Err(error) => {
@@ -72,24 +81,18 @@ impl Explain {
                     bar.suspend(|| eprintln!("error: {}: {error}", path.display()));
                 }
             }
-            bar.inc(1);
+            if !several {
+                bar.inc(1);
+            }
         }
         bar.finish_and_clear();
         Ok(ExitCode::from(u8::from(failed > 0)))
     }
 
-    fn progress(&self, count: usize) -> ProgressBar {
-        if count < 2 {
-            return ProgressBar::hidden();
-        }
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} images, {eta} left");
-        ProgressBar::new(count as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-    }
-
     /// Explains one file and writes what comes of it; returns what to print.
-    fn explain(&self, explainer: &Explainer, path: &Path, stem: &str) -> Result<String, Error> {
+    fn explain(&self, explainer: &Explainer, path: &Path, stem: &str, bar: &ProgressBar) -> Result<String, Error> {
         let (input, hash) = inputs::read(path)?;
-        let of_images = explainer.explain(&[input])?;
+        let of_images = explainer.explain_watched(&[input], &mut |p| progress::watch(bar, p))?;
         let mut text = String::new();
         let several = of_images.len() > 1;
         for (n, explanations) in of_images.iter().enumerate() {
@@ -120,11 +123,11 @@ impl Explain {
         let (map, picture, record_path) = (file("npy"), file("png"), file("json"));
         write_npy(&map, &e.map).map_err(|err| Error::File { path: map.clone(), what: err.to_string() })?;
         let style = Style {
-            title: match e.shared.certificate.verdict {
-                Verdict::Exact | Verdict::LocallyLinear => "contribution to the score".into(),
-                _ => {
-                    format!("{}, in units of the score", e.shared.method.title)
-                }
+            title: match (e.shared.certificate.verdict, e.shared.certificate.scale) {
+                (Verdict::Exact | Verdict::LocallyLinear, 1) => "contribution to the score".into(),
+                (Verdict::Exact | Verdict::LocallyLinear, places) => format!("{places} × contribution to the score"),
+                _ if e.shared.method.scored => format!("{}, in units of the score", e.shared.method.title),
+                _ => e.shared.method.title.into(),
             },
             caption: format!(
                 "{} {:.2} · {} at {} · {}",
@@ -180,7 +183,7 @@ impl Explain {
             "engine_version": e.shared.engine_version,
             "version": env!("CARGO_PKG_VERSION"),
             "preprocess": preprocess,
-            "options": { "what": self.what, "engine": self.engine, "signed": self.signed },
+            "options": { "what": self.what, "engine": self.engine, "runs": self.runs, "signed": self.signed },
         });
         let text = serde_json::to_string_pretty(&record).map_err(|err| Error::Argument(err.to_string()))?;
         std::fs::write(&record_path, text + "\n")

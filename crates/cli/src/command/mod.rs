@@ -1,7 +1,9 @@
 //! The commands, one a file.
 
+pub mod compare;
 pub mod compile;
 pub mod explain;
 pub mod layers;
+pub mod methods;
 pub mod ops;
 pub mod strip;

@@ -1,0 +1,42 @@
+//! `hirescam methods`: how maps can be made.
+
+use crate::error::Error;
+use clap::Args;
+use hirescam::methods;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// List methods.
+#[derive(Args)]
+pub struct Methods {
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Methods {
+    /// Runs the command.
+    pub fn run(&self) -> Result<ExitCode, Error> {
+        for row in methods::rows() {
+            if self.json {
+                let record = json!({
+                    "method": row.name,
+                    "title": row.title,
+                    "formula": row.formula,
+                    "forward_passes": row.cost,
+                    "proven": row.proven,
+                    "in_units_of_the_score": row.scored,
+                    "source": row.source,
+                });
+                println!("{record}");
+                continue;
+            }
+            println!("{:21} {}", row.name, row.title);
+            println!("    map      {}", row.formula);
+            println!("    passes   {}", row.cost);
+            println!("    proven   {}", row.proven);
+            println!("    source   {}", row.source);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
