@@ -64,8 +64,10 @@ pub fn compare(
         let explanation = if name == "hirescam" {
             hirescam.clone()
         } else {
-            let layer = (!at_image(name, options)?).then(|| hirescam.shared.layer.clone());
-            explain(&Options { method: name.clone(), layer, target: target.clone(), ..options.clone() })?
+            let here = !at_image(name, options)?;
+            let layer = here.then(|| hirescam.shared.layer.clone());
+            let channels = options.channels.filter(|_| here);
+            explain(&Options { method: name.clone(), layer, channels, target: target.clone(), ..options.clone() })?
         };
         let outside = outside(&explanation.map, &hirescam.map);
         compared.push(Compared { explanation, outside });

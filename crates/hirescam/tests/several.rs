@@ -284,6 +284,43 @@ fn the_batch_changes_nothing_but_rounding_and_the_seed_everything_that_is_random
 }
 
 #[test]
+fn networks_without_derivative_rules_are_explained_by_methods_that_need_none() {
+    use hirescam::core::ops::attribute;
+    // The image modulo 0.7 before the linear layer.
+    let file = linear(None);
+    let mut proto = file.model.proto().clone();
+    let graph = proto.graph.as_mut().unwrap();
+    graph.node[0].input[0] = "rest".into();
+    graph.node.insert(
+        0,
+        NodeProto {
+            op_type: Some("Mod".into()),
+            input: vec!["x".into(), "m".into()],
+            output: vec!["rest".into()],
+            attribute: vec![attribute("fmod", 1)],
+            ..Default::default()
+        },
+    );
+    graph.initializer.push(Tensor::float(ArrayD::from_elem(IxDyn(&[1]), 0.7)).to_proto("m").unwrap());
+    let file = ModelFile { model: Model::new(proto).unwrap(), ..file };
+    let x = image(&[1, 2, 4, 6]);
+    for m in METHODS {
+        let settings = Settings { samples: Some(4), stride: Some(2), window: Some(2), ..Settings::default() };
+        let made = Explainer::from_file(&file, &options(m.row.name, Some("x"), &settings));
+        if matches!(m.row.name, "integrated-gradients" | "smoothgrad") {
+            let error = made.err().unwrap().to_string();
+            assert!(error.contains("Mod"), "{}: {error}", m.row.name);
+            continue;
+        }
+        let map = made.unwrap().explain(&[Input::Tensor(x.clone())]).unwrap().remove(0).remove(0).map;
+        if m.row.name == "occlusion" {
+            let rest = x.mapv(|v| v % 0.7);
+            assert!(apart(&map, &wide(&explain_linear(None, "occlusion", &settings, &rest).map)) < 1e-5);
+        }
+    }
+}
+
+#[test]
 fn files_with_a_fixed_batch_give_the_same_maps() {
     let x = image(&[1, 2, 4, 6]);
     for m in METHODS.iter().filter(|m| m.row.name != "scorecam" && m.row.name != "ablationcam") {
@@ -328,9 +365,14 @@ fn settings_out_of_range_and_unknown_methods_are_refused() {
     };
     assert!(refused(Settings { batch: 0, ..Settings::default() }));
     assert!(refused(Settings { samples: Some(0), ..Settings::default() }));
+    assert!(refused(Settings { samples: Some(usize::MAX), ..Settings::default() }));
     assert!(refused(Settings { noise: f64::NAN, ..Settings::default() }));
     assert!(refused(Settings { keep: 0.0, ..Settings::default() }));
     assert!(refused(Settings { baseline: f32::INFINITY, ..Settings::default() }));
+    let fine = Settings { cells: 1 << 20, samples: Some(1), ..Settings::default() };
+    let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options("rise", None, &fine)).unwrap();
+    let made = explainer.explain(&[Input::Tensor(image(&[1, 3, 32, 32]))]);
+    assert!(matches!(made, Err(Error::Argument(_))));
     let says = |name: &str| methods::method(name).err().unwrap().to_string();
     assert!(says("scorcam").contains("scorecam"));
     assert!(says("grad-cam").contains("gradcam"));

@@ -75,10 +75,11 @@ pub(super) struct State {
 }
 
 impl Cut {
-    /// Cuts the network at `layer` and makes its parts ready to run.
-    pub(super) fn new(setup: &Setup, layer: &str, wanted: Wanted) -> Result<Self, Error> {
+    /// Cuts the network at `layer` and makes its parts ready to run. `channels` names the layer's channel axis where the
+    /// graph does not tell it.
+    pub(super) fn new(setup: &Setup, layer: &str, channels: Option<i64>, wanted: Wanted) -> Result<Self, Error> {
         let Setup { model, shapes, score, .. } = setup;
-        let cut = head::cut(model, shapes, layer, score, setup.options.channels.filter(|_| layer != setup.image))?;
+        let cut = head::cut(model, shapes, layer, score, channels)?;
         let part = Model::new(head::model(model, shapes, &cut)?)?;
         let names: Vec<&str> = part.inputs().map(|i| i.name()).collect();
         let free = shapes.free_batch();

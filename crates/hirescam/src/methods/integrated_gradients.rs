@@ -25,6 +25,9 @@ pub(super) const METHOD: Method = Method {
     prepare: |_| Ok(Box::new(IntegratedGradients)),
 };
 
+/// A delta of more than this share of what is to be added up is worth more steps: a hundredth, as good as the eye can tell.
+const MUCH: f64 = 0.01;
+
 struct IntegratedGradients;
 
 impl Prepared for IntegratedGradients {
@@ -56,11 +59,14 @@ impl Prepared for IntegratedGradients {
             Zip::from(&mut mean).and(x).for_each(|m, &x| *m *= f64::from(x) - f64::from(baseline));
             let map = mean.sum_axis(Axis(cut.channels));
             let delta = map.sum() - (score - b);
-            let note = format!(
-                "completeness: the cells add up to s(x) − s(baseline) = {:.4}, but for a delta of {delta:.1e} ({steps} steps, midpoint rule, baseline {baseline} everywhere); b is s(baseline)",
-                score - b
-            );
-            made.push(Made { map: map.mapv(|v| v as f32), bias: Some(b), notes: vec![note] });
+            let difference = score - b;
+            let mut notes = vec![format!(
+                "completeness: the cells add up to s(x) − s(baseline) = {difference:.4}, but for a delta of {delta:.1e} ({steps} steps, midpoint rule, baseline {baseline} everywhere); b is s(baseline)"
+            )];
+            if delta.abs() > MUCH * difference.abs() {
+                notes.push("the delta is large: more steps make it smaller".into());
+            }
+            made.push(Made { map: map.mapv(|v| v as f32), bias: Some(b), notes });
         }
         Ok(made)
     }

@@ -73,6 +73,9 @@ impl Default for Settings {
     }
 }
 
+/// No setting that counts something is larger.
+const MOST: usize = 1 << 24;
+
 impl Settings {
     /// Whether all are in their ranges.
     fn check(&self) -> Result<(), Error> {
@@ -84,8 +87,8 @@ impl Settings {
             ("window", self.window),
             ("cells", Some(self.cells)),
         ];
-        if let Some((name, _)) = counts.iter().find(|(_, n)| *n == Some(0)) {
-            return Err(Error::Argument(format!("{name} must be at least 1")));
+        if let Some((name, _)) = counts.iter().find(|(_, n)| n.is_some_and(|n| !(1..=MOST).contains(&n))) {
+            return Err(Error::Argument(format!("{name} must be from 1 to {MOST}")));
         }
         if !(self.noise >= 0.0 && self.noise.is_finite()) {
             return Err(Error::Argument(format!(

@@ -30,6 +30,9 @@ pub(super) const METHOD: Method = Method {
 /// Masks when no other number is asked for: what the paper takes for VGG16.
 const SAMPLES: usize = 4000;
 
+/// The most cells of a mask: more than pixels of most images.
+const MOST_CELLS: usize = 1 << 20;
+
 struct Rise;
 
 impl Prepared for Rise {
@@ -66,6 +69,10 @@ impl Prepared for Rise {
 /// The mask number `i` for an image of the extents `shape`.
 fn mask(settings: &super::Settings, shape: &[usize], i: usize) -> Result<ArrayD<f32>, Error> {
     let (h, mut random) = (settings.cells, Random::of_sample(settings.seed, i));
+    if h.checked_pow(shape.len() as u32).is_none_or(|cells| cells > MOST_CELLS) {
+        let axes = shape.len();
+        return Err(Error::Argument(format!("masks of {h} cells along each of {axes} axes are too fine")));
+    }
     let grid = ArrayD::from_shape_simple_fn(IxDyn(&vec![h; shape.len()]), || {
         if random.unit() < settings.keep { 1.0 } else { 0.0 }
     });

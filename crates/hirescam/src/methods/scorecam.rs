@@ -22,7 +22,7 @@ pub(super) const METHOD: Method = Method {
     at_image: false,
     sums: false,
     gradient: Wanted::Nothing,
-    prepare: |setup| Ok(Box::new(ScoreCam { whole: Cut::new(setup, setup.image, Wanted::Nothing)? })),
+    prepare: |setup| Ok(Box::new(ScoreCam { whole: Cut::new(setup, setup.image, None, Wanted::Nothing)? })),
 };
 
 struct ScoreCam {

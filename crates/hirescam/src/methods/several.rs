@@ -36,7 +36,7 @@ impl Several {
         Ok(Several {
             method,
             prepared: (method.prepare)(setup)?,
-            cut: Cut::new(setup, &layer, method.gradient)?,
+            cut: Cut::new(setup, &layer, setup.options.channels, method.gradient)?,
             score: setup.score.clone(),
             target: setup.options.target.clone(),
             settings: setup.settings().clone(),
