@@ -1,14 +1,16 @@
 //! A preprocessing file, and a small photo through what it says.
 #![no_main]
 
-#[path = "../../crates/hirescam/src/photo.rs"]
-#[allow(dead_code)]
-mod photo;
-#[path = "../../crates/hirescam/src/preprocess.rs"]
+#[path = "../../crates/hirescam/src"]
 #[allow(dead_code, unused_imports)]
-mod preprocess;
+mod source {
+    pub mod photo;
+    pub mod preprocess;
+}
 
 use libfuzzer_sys::fuzz_target;
+use source::{photo, preprocess};
+
 use photo::Photo;
 use preprocess::{ImageInput, Layout, Preprocess};
 

@@ -68,7 +68,9 @@ const SINCE: &[(&str, i64)] = &[("Erf", 9), ("Expand", 8), ("Where", 9)];
 
 /// The most nodes that are emitted, and the most numbers in all constants among them together.
 const MOST_NODES: usize = 1 << 20;
-const MOST_NUMBERS: usize = 1 << 27;
+const MOST_NUMBERS: usize = 1 << 26;
+/// The most numbers of one list of indices.
+const LONGEST_LIST: usize = 1 << 24;
 
 /// Nodes to be appended to a model.
 #[derive(Debug)]

@@ -7,8 +7,11 @@ mod mutate;
 #[path = "common/pipeline.rs"]
 mod pipeline;
 
-use hirescam_core::onnx;
+use hirescam_core::cam::{self, Request};
+use hirescam_core::shape::declared;
+use hirescam_core::{Model, head, onnx};
 use proptest::prelude::*;
+use prost::encoding::{WireType, encode_key, encode_varint};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -43,6 +46,11 @@ fn random(mut state: u64) -> impl FnMut(usize) -> usize {
     }
 }
 
+/// The image's shape with 32 where the file leaves extents open.
+fn image_shape(model: &Model) -> Option<Vec<usize>> {
+    Some(declared(head::image_input(model).ok()?).iter().map(|n| n.unwrap_or(32)).collect())
+}
+
 #[test]
 fn every_file_goes_through() {
     assert!(FILES.len() > 40);
@@ -73,6 +81,28 @@ proptest! {
         let mut bytes = bytes.clone();
         flips.iter().for_each(|(at, byte)| *at.get_mut(&mut bytes) = *byte);
         run(&bytes, || format!("{name} with {flips:?}"));
+    }
+
+    #[test]
+    fn unknown_fields_outlive_explaining(file: prop::sample::Index, payload in prop::collection::vec(any::<u8>(), 24..64), tag in 100u32..1000) {
+        let (name, bytes) = file.get(&FILES);
+        let Ok(model) = Model::from_bytes(bytes.clone()) else { return Ok(()) };
+        let mut unknown = Vec::new();
+        encode_key(tag, WireType::LengthDelimited, &mut unknown);
+        encode_varint(payload.len() as u64, &mut unknown);
+        unknown.extend(&payload);
+        // In the graph, by a second graph that is merged into the first; and in the model.
+        let mut graph = Vec::new();
+        encode_key(7, WireType::LengthDelimited, &mut graph);
+        encode_varint(unknown.len() as u64, &mut graph);
+        let longer = [bytes.as_slice(), &graph, &unknown, &unknown].concat();
+        let request = Request { image_shape: image_shape(&model), ..Request::default() };
+        let Ok(plain) = cam::attach(&model, &request) else { return Ok(()) };
+        let made = cam::attach(&Model::from_bytes(longer.clone()).unwrap(), &request).unwrap();
+        let written = made.to_bytes();
+        prop_assert_eq!(written.windows(unknown.len()).filter(|w| *w == unknown).count(), 2, "{}", name);
+        prop_assert!(written.starts_with(bytes.as_slice()));
+        prop_assert!(onnx::read(written).unwrap() == plain.model);
     }
 
     #[test]

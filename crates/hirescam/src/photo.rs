@@ -78,6 +78,12 @@ impl Photo {
     /// [`PhotoError::TooLarge`] over `limits`, [`PhotoError::Unsupported`] for other kinds of file,
     /// [`PhotoError::Invalid`] for damaged or truncated ones.
     pub fn decode(bytes: &[u8], limits: Limits) -> Result<Self, PhotoError> {
+        // A decoder that panics on damaged data has nothing that others could see half-made.
+        let made = std::panic::catch_unwind(|| Self::decode_unguarded(bytes, limits));
+        made.unwrap_or_else(|_| Err(PhotoError::Invalid("the decoder broke off".into())))
+    }
+
+    fn decode_unguarded(bytes: &[u8], limits: Limits) -> Result<Self, PhotoError> {
         if bytes.is_empty() {
             return Err(PhotoError::Invalid("the file is empty".into()));
         }
@@ -94,6 +100,10 @@ impl Photo {
             // The JPEG decoder fills what is missing with grey and says nothing.
             Some(ImageFormat::Jpeg) if !jpeg_has_end(bytes) => {
                 return Err(PhotoError::Invalid("the JPEG data ends too early".into()));
+            }
+            // The PNG decoder panics on these.
+            Some(ImageFormat::Png) if !png_palette_is_whole(bytes) => {
+                return Err(PhotoError::Invalid("the palette of the PNG ends within a colour".into()));
             }
             Some(_) => {}
         }
@@ -150,6 +160,19 @@ impl Photo {
         }
         gray
     }
+}
+
+/// Whether the palettes of a PNG file, if it has any, are lists of colours of three bytes.
+fn png_palette_is_whole(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some((length, [k, i, n, d, ..])) = rest.split_first_chunk().map(|(l, r)| (u32::from_be_bytes(*l), r)) {
+        if [*k, *i, *n, *d] == *b"PLTE" && length % 3 != 0 {
+            return false;
+        }
+        // Length, kind and checksum are four bytes each.
+        rest = usize::try_from(length).ok().and_then(|n| rest.get(n.checked_add(12)?..)).unwrap_or_default();
+    }
+    true
 }
 
 /// Whether an end-of-image marker follows the first start of scan: within coded data a 0xFF byte is never followed by 0xD9.
@@ -240,6 +263,44 @@ mod tests {
                 let result = Photo::decode(&bytes[..end], Limits::default());
                 // A GIF's first frame may be whole before the file is.
                 assert!(result.is_err() || name.ends_with("gif"), "{name} cut to {end} bytes");
+            }
+        }
+    }
+
+    /// A PNG chunk with its checksum (CRC-32).
+    fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        let both = [&kind[..], body].concat();
+        let step = |c: u32, _| if c & 1 == 1 { (c >> 1) ^ 0xEDB8_8320 } else { c >> 1 };
+        let crc = !both.iter().fold(!0, |c, b| (0..8).fold(c ^ u32::from(*b), step));
+        [&(body.len() as u32).to_be_bytes()[..], &both, &crc.to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn a_palette_that_ends_within_a_colour_is_damage() {
+        let bytes = std::fs::read(format!("{IMAGES}/palette.png")).unwrap();
+        let at = bytes.windows(4).position(|w| w == b"PLTE").unwrap();
+        let length = u32::from_be_bytes(bytes[at - 4..at].try_into().unwrap()) as usize;
+        let palette = |n: usize| {
+            let body = &bytes[at + 4..at + 4 + n];
+            [&bytes[..at - 4], &chunk(b"PLTE", body), &bytes[at + 8 + length..]].concat()
+        };
+        assert_eq!(palette(length), bytes);
+        for cut in [1, 2] {
+            let result = Photo::decode(&palette(length - cut), Limits::default());
+            assert!(matches!(result, Err(PhotoError::Invalid(_))), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn thin_images_are_images() {
+        for (width, height) in [(1, 1), (1, 500), (500, 1)] {
+            let pixels = RgbImage::from_fn(width, height, |x, y| image::Rgb([(x + y) as u8, 7, 9]));
+            for kind in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP, ImageFormat::Gif] {
+                let mut bytes = Cursor::new(Vec::new());
+                pixels.write_to(&mut bytes, kind).unwrap();
+                let photo = Photo::decode(bytes.get_ref(), Limits::default()).unwrap();
+                assert_eq!((photo.width(), photo.height()), (width, height), "{kind:?}");
+                assert!(kind == ImageFormat::Gif || *photo.rgb() == pixels, "{kind:?}");
             }
         }
     }

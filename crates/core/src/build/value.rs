@@ -1,6 +1,6 @@
 //! The methods of a [`Value`]: one for each operator that may be emitted.
 
-use super::{Entry, Graph, MOST_NUMBERS, Value, too_large, unknown_shape};
+use super::{Entry, Graph, LONGEST_LIST, Value, too_large, unknown_shape};
 use crate::Error;
 use crate::error::Fault;
 use crate::graph::axis;
@@ -402,7 +402,7 @@ impl<'g> Value<'g> {
         let bounds = vec![attribute("starts", of(starts)), attribute("ends", of(ends)), attribute("axes", along)];
         let sliced = if plain.is_empty() { self } else { self.graph.one("Slice", &[self], bounds) };
         stepped.into_iter().fold(sliced, |v, i| {
-            let Some(Dim::Fixed(n)) = v.dims().get(axes[i]).copied().filter(|d| d.per_image() <= MOST_NUMBERS) else {
+            let Some(Dim::Fixed(n)) = v.dims().get(axes[i]).copied().filter(|d| d.per_image() <= LONGEST_LIST) else {
                 self.graph.inner.borrow_mut().fault.get_or_insert_with(too_large);
                 return v;
             };
@@ -497,7 +497,7 @@ impl<'g> Value<'g> {
 
     /// 0, 1, 2 … n−1 as int64.
     pub fn iota(self, n: usize) -> Value<'g> {
-        if n > MOST_NUMBERS {
+        if n > LONGEST_LIST {
             self.graph.inner.borrow_mut().fault.get_or_insert_with(too_large);
             return self.graph.ints(&[]);
         }
