@@ -5,7 +5,7 @@
 
 mod value;
 
-use crate::error::Fault;
+use crate::error::{Fault, short};
 use crate::graph::Attributes;
 use crate::onnx::{AttributeProto, NodeProto};
 use crate::ops::{self, Setting, attribute};
@@ -384,7 +384,7 @@ fn too_large() -> Error {
 
 fn unknown_shape(name: &str) -> Error {
     Error::Unsupported {
-        at: format!("the value {name:?}"),
+        at: format!("the value {:?}", short(name)),
         what: "its shape cannot be found out".into(),
         remedy:
             "Export the network with shape information (onnx.shape_inference.infer_shapes), or explain a later layer"

@@ -106,7 +106,7 @@ pub fn near<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<Str
         .filter(|(likeness, _)| *likeness > 0.7)
         .collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    ranked.into_iter().take(3).map(|(_, n)| n.to_owned()).collect()
+    ranked.into_iter().take(3).map(|(_, n)| short(n).to_owned()).collect()
 }
 
 fn did_you_mean(near: &[String]) -> String {

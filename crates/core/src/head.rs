@@ -1,6 +1,6 @@
 //! Cutting a model at a layer and a score: which output is explained, and what lies between the two.
 
-use crate::error::{Fault, near};
+use crate::error::{Fault, near, short};
 use crate::graph::{Attributes, reads, standard};
 use crate::onnx::{NodeProto, ValueInfoProto};
 use crate::ops::{self, Dependence, Layout};
@@ -100,10 +100,10 @@ pub fn score(model: &Model, shapes: &Shapes, output: Option<&str>, keep: bool) -
     // does not, as a detector's boxes.
     let best = scores.into_iter().min_by_key(|s| (s.is_dense(), s.activation.is_none()));
     best.ok_or_else(|| {
-        let shown = |name: &&str| format!("{name:?} {}", shapes.dims(name).map_or("of unknown shape".into(), |d| show(&d)));
+        let shown = |name: &&str| format!("{:?} {}", short(name), shapes.dims(name).map_or("of unknown shape".into(), |d| show(&d)));
         Error::Argument(format!(
             "no output holds scores, that is, floating-point numbers for each image ([N, classes], [N, classes, height, width] …): {}",
-            candidates.iter().map(shown).collect::<Vec<_>>().join(", ")
+            candidates.iter().take(8).map(shown).collect::<Vec<_>>().join(", ")
         ))
     })
 }
@@ -210,6 +210,7 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
         return Err(Error::NotFound { kind: "layer", name: layer.to_owned(), near: near(layer, model.values()) });
     }
     let refuse = |what: String| {
+        let layer = short(layer);
         Err(Error::Argument(format!("the layer {layer:?} {what}; `hirescam layers` lists those that can be explained")))
     };
     let Some(dims) = shapes.dims(layer) else {

@@ -2,6 +2,7 @@
 
 use crate::build::{Graph, Value};
 use crate::certify::{self, Certificate, Judgement, Verdict, certify, ignores_scale};
+use crate::error::short;
 use crate::grad;
 use crate::graph::reads;
 use crate::head::{self, Score, shape_only};
@@ -277,7 +278,7 @@ fn distinct(mut names: Vec<&str>) -> Vec<&str> {
 /// Where a value sits, in words: what makes it, and whether branches come together just before.
 fn place(model: &Model, gates: &HashSet<&str>, value: &str) -> String {
     let Some(node) = model.maker(value) else { return "input".into() };
-    let made = format!("after {}", node.op_type());
+    let made = format!("after {}", short(node.op_type()));
     let is_gate = |v: &str| gates.contains(v);
     if !is_gate(value) {
         return format!("{made}, inside a branch");
@@ -287,7 +288,7 @@ fn place(model: &Model, gates: &HashSet<&str>, value: &str) -> String {
     for _ in 0..4 {
         let live: Vec<&String> = at.input.iter().filter(|i| model.maker(i).is_some()).collect();
         if live.len() > 1 && live.iter().any(|i| !is_gate(i)) {
-            let join = at.op_type();
+            let join = short(at.op_type());
             return if at.output == node.output {
                 format!("block end, {made}")
             } else {

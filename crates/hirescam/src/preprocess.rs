@@ -16,6 +16,8 @@ pub use presets::{PRESETS, Preset, preset};
 
 /// The largest side a photo may be resized to.
 const MAX_SIDE: u32 = 16_384;
+/// The most pixels of a resized photo: more than a photo may have.
+const MOST_PIXELS: u64 = 1 << 28;
 
 /// Why a photo cannot be preprocessed as described.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

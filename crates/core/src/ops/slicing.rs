@@ -102,6 +102,9 @@ const SLICE: Card = Card {
             if matches!(x.dims().get(r.axis), Some(Dim::Batch(_))) {
                 return unsupported("a Slice of the batch axis");
             }
+            if r.count == 0 {
+                return Ok(vec![Some(x.zeros_like())]);
+            }
             d = unsliced(d, &r, sizes[r.axis]);
         }
         Ok(vec![Some(d)])

@@ -95,6 +95,11 @@ impl Preprocess {
         }
         let (photo_h, photo_w) = (photo.height(), photo.width());
         let [resized_h, resized_w] = self.resized(photo_h, photo_w)?;
+        if u64::from(resized_h) * u64::from(resized_w) > super::MOST_PIXELS {
+            return Err(PreprocessError::Mismatch(format!(
+                "the photo would be {resized_h}x{resized_w} pixels large: set `resize = {{ exact = … }}`, or resize to less"
+            )));
+        }
         let [h, w] = self.crop.unwrap_or([resized_h, resized_w]);
         if h > resized_h || w > resized_w {
             return Err(PreprocessError::Mismatch(format!(
@@ -273,6 +278,8 @@ mod tests {
         assert!(matches!(crop.apply(&flat(29, 40), ANY), Err(PreprocessError::Mismatch(_))));
         let shorter = super::super::preset("imagenet").unwrap();
         assert!(matches!(shorter.apply(&flat(1, 60_000), ANY), Err(PreprocessError::Mismatch(_))));
+        let vast = Preprocess { resize: Some(Resize::Shorter(16_384)), ..Preprocess::default() };
+        assert!(matches!(vast.apply(&flat(1, 4), ANY), Err(PreprocessError::Mismatch(_))));
         assert!(shorter.apply(&flat(1, 1), fixed).is_ok());
     }
 
