@@ -235,7 +235,7 @@ impl Graph {
     }
 
     /// The facts of the node's outputs at each batch size.
-    fn infer(&self, node: &NodeProto, inputs: &[Option<Value>]) -> Result<Vec<Vec<Fact>>, Error> {
+    pub(crate) fn infer(&self, node: &NodeProto, inputs: &[Option<Value>]) -> Result<Vec<Vec<Fact>>, Error> {
         let inner = self.inner.borrow();
         let attributes = Attributes { node, opset: self.opset };
         if let Some((op, since)) = SINCE.iter().find(|(op, since)| *op == node.op_type() && self.opset < *since) {

@@ -3,8 +3,10 @@
 use crate::build::{Graph, Value};
 use crate::error::describe;
 use crate::graph::{Attributes, reads};
+use crate::head::show;
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Site};
+use crate::shape::Dim;
 use crate::{Error, Model};
 use std::collections::HashMap;
 
@@ -76,7 +78,10 @@ pub fn sweep<'m, 'g>(
         };
         for (i, input) in node.input.iter().enumerate().filter(|(_, name)| smooth(name)) {
             let d = match &dx {
-                Ok(dx) => dx.get(i).copied().flatten().ok_or_else(|| sweep.fail(no_rule(node, Some(i)))),
+                Ok(dx) => {
+                    let d = dx.get(i).copied().flatten().ok_or_else(|| no_rule(node, Some(i)));
+                    d.and_then(|d| fitting(node, d, graph.value(input)?)).map_err(|fault| sweep.fail(fault))
+                }
                 Err(fault) => Err(*fault),
             };
             sweep.add(input, d);
@@ -130,6 +135,20 @@ fn through<'g>(
         }
         _ => rule(&site).map_err(|fault| fault.at(node)),
     }
+}
+
+/// A cotangent `d`, if it broadcasts to the shape of the input `x`.
+fn fitting<'g>(node: &NodeProto, d: Value<'g>, x: Value<'g>) -> Result<Value<'g>, Error> {
+    let (own, wanted) = (d.dims(), x.dims());
+    let ends = own.iter().rev().zip(wanted.iter().rev());
+    if own.len() <= wanted.len() && ends.into_iter().all(|(d, x)| d == x || *d == Dim::Fixed(1)) {
+        return Ok(d);
+    }
+    Err(Error::Unsupported {
+        at: describe(node),
+        what: format!("its derivative by a value of the shape {} came out as {}", show(&wanted), show(&own)),
+        remedy: "Choose a layer after this node, and report it with the file".into(),
+    })
 }
 
 impl<'m, 'g> Sweep<'m, 'g> {

@@ -452,6 +452,31 @@ fn windows_of_any_size_end() {
 }
 
 #[test]
+fn slices_of_nothing_and_by_any_step_are_differentiated() {
+    let list = |v: i64| Tensor::ints(&[v]);
+    for step in [1, 2, -1, -3, i64::MAX, i64::MIN] {
+        for (start, end) in [(0, i64::MAX), (3, 3), (7, 0), (-1, i64::MIN), (i64::MIN, i64::MAX), (i64::MAX, i64::MIN)]
+        {
+            let slice = node("Slice", &["r", "s", "e", "l", "t"], &["p"]);
+            let sum = set(node("ReduceSum", &["p", "l"], &["q"]), "keepdims", 1);
+            let nodes = vec![node("Relu", &["x"], &["r"]), slice, sum, node("Add", &["r", "q"], &["a"])];
+            let stored = [("s", list(start)), ("e", list(end)), ("l", list(3)), ("t", list(step))];
+            attach(classifier(nodes, 3, &stored), Some("r")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_node_that_is_wrong_is_not_saved_by_what_the_file_says_of_its_shape() {
+    let pad = node("Pad", &["r", "l"], &["a"]);
+    let pads = Tensor::ints(&[0, 0, i64::MIN, 0, 0, 0, 0, 0]);
+    let mut proto = classifier(vec![node("Relu", &["x"], &["r"]), pad], 3, &[("l", pads)]);
+    graph(&mut proto).value_info.push(info("a", DataType::Float, &[1, 3, 8, 8]));
+    let error = attach(proto, Some("r")).unwrap_err();
+    assert!(matches!(&error, Error::Invalid { at, .. } if at.starts_with("Pad")), "{error}");
+}
+
+#[test]
 fn constants_are_folded_within_bounds() {
     let list = |v: &[i64]| Tensor::ints(v);
     let huge = 1 << 40;
