@@ -103,7 +103,7 @@ impl Entry {
     fn constant(&self) -> Option<&Tensor> {
         let (first, others) = self.facts.as_ref()?.split_first()?;
         let value = first.value.as_deref()?;
-        others.iter().all(|f| f.value.as_deref() == Some(value)).then_some(value)
+        others.iter().all(|f| f.value.as_deref().is_some_and(|v| v.same(value))).then_some(value)
     }
 }
 

@@ -25,6 +25,12 @@ pub fn is_float(dtype: DataType) -> bool {
 }
 
 impl Tensor {
+    /// Whether both hold the same, NaN counted as the same as NaN.
+    pub fn same(&self, other: &Tensor) -> bool {
+        let alike = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
+        self.dtype == other.dtype && self.shape() == other.shape() && self.data.iter().zip(&other.data).all(alike)
+    }
+
     /// A tensor of `shape`; `values` must have as many elements.
     ///
     /// # Errors
