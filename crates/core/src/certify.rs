@@ -8,12 +8,13 @@
 
 use crate::error::describe;
 use crate::graph::{Attributes, reads, standard};
-use crate::head::{Head, shape_only};
+use crate::head::{self, Head, shape_only};
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Linearity};
 use crate::reference;
-use crate::shape::{Shapes, elements};
-use crate::{Error, Model, Tensor};
+use crate::shape::{Dim, Shapes, elements};
+use crate::{Error, Model, Tensor, cam};
+use ndarray::IxDyn;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -167,7 +168,7 @@ pub fn can_be_negative(model: &Model, shapes: &Shapes, value: &str) -> bool {
 /// # Errors
 /// [`Error::Unsupported`] when a node of the head cannot be evaluated, [`Error::Argument`] when the layer is too large.
 pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Error> {
-    let zeros = layer_tensor(shapes, head, |_| 0.0)?;
+    let zeros = filled(shapes, &head.layer, |_| 0.0)?;
     let logits = scores(model, shapes, head, zeros)?;
     Ok(logits.into_iter().take(head.score.entries()).collect())
 }
@@ -188,24 +189,55 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
     if !head.path.iter().any(|i| ratio(i) == Some(true)) {
         return Ok(false);
     }
-    let once = scores(model, shapes, head, made_up(shapes, head, 1.0)?)?;
-    let twice = scores(model, shapes, head, made_up(shapes, head, 2.0)?)?;
+    let once = scores(model, shapes, head, made_up(shapes, &head.layer, 1.0)?)?;
+    let twice = scores(model, shapes, head, made_up(shapes, &head.layer, 2.0)?)?;
     let largest = once.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let change = once.iter().zip(&twice).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
     Ok(change <= 1e-3 * largest)
 }
 
-/// A made-up activation, `times` a fixed, irregular sequence in (0, 1): multiples of the golden ratio, modulo 1.
-pub(crate) fn made_up(shapes: &Shapes, head: &Head, times: f64) -> Result<Tensor, Error> {
-    layer_tensor(shapes, head, |i| times * (i as f64 * 0.618_033_988_749_895).fract())
+/// Whether a single place of the layer decides the scores: behind the last attention of a transformer, the class token
+/// that alone is classified. Then a map has one cell.
+///
+/// Only heads that take one of several entries are tried, by the gradient at one pseudo-random activation.
+///
+/// # Errors
+/// As [`bias`], and those of [`head::model`] and [`cam::gradient`].
+pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool, Error> {
+    let count = |value: &str| Some(shapes.dims(value)?.iter().skip(1).map(|d| d.per_image()).product::<usize>());
+    let takes_one = |node: &NodeProto| {
+        let taking = matches!(standard(node), "Gather" | "GatherND" | "Slice" | "Split");
+        let (from, to) = (node.input.first()?, node.output.first()?);
+        let (extents, before, after) = (shapes.dims(from)?, count(from)?, count(to)?);
+        let one_of = |d: &Dim| d.per_image() > 1 && after.checked_mul(d.per_image()) == Some(before);
+        Some(taking && extents.iter().skip(1).any(one_of))
+    };
+    if !head.path.iter().filter_map(|&i| model.graph().node.get(i)).any(|node| takes_one(node) == Some(true)) {
+        return Ok(false);
+    }
+    let part = Model::new(head::model(model, shapes, head)?)?;
+    let sweep = cam::gradient(&part, &head.layer, &head.score.logits)?;
+    let activation = made_up(shapes, &head.layer, 1.0)?;
+    let seed = made_up(shapes, &head.score.logits, 1.0)?;
+    let known = HashMap::from([(head.layer.clone(), activation), (sweep.seed, seed)]);
+    let gradient = reference::evaluate(&Model::new(sweep.model)?, known, &[&sweep.gradient])?;
+    let Some(gradient) = gradient.first() else { return Ok(false) };
+    let place = |at: &IxDyn| head.space.iter().map(|&axis| at[axis]).collect::<Vec<_>>();
+    let read = gradient.data.indexed_iter().filter(|(_, g)| **g != 0.0).map(|(at, _)| place(&at));
+    Ok(read.collect::<HashSet<_>>().len() == 1)
 }
 
-fn layer_tensor(shapes: &Shapes, head: &Head, value: impl Fn(usize) -> f64) -> Result<Tensor, Error> {
-    let fact = shapes.probes.first().and_then(|(_, f)| f.get(&head.layer));
-    let fact = fact.ok_or_else(|| Error::Argument(format!("the shape of {:?} is unknown", head.layer)))?;
+/// A made-up value, `times` a fixed, irregular sequence in (0, 1): multiples of the golden ratio, modulo 1.
+pub(crate) fn made_up(shapes: &Shapes, value: &str, times: f64) -> Result<Tensor, Error> {
+    filled(shapes, value, |i| times * (i as f64 * 0.618_033_988_749_895).fract())
+}
+
+fn filled(shapes: &Shapes, name: &str, value: impl Fn(usize) -> f64) -> Result<Tensor, Error> {
+    let fact = shapes.probes.first().and_then(|(_, f)| f.get(name));
+    let fact = fact.ok_or_else(|| Error::Argument(format!("the shape of {name:?} is unknown")))?;
     let count = elements(&fact.shape)?;
     if count > reference::MOST_NUMBERS {
-        return Err(Error::Argument(format!("the layer {:?} is too large to be evaluated here", head.layer)));
+        return Err(Error::Argument(format!("{name:?} is too large to be evaluated here")));
     }
     let values = (0..count).map(value).collect();
     Ok(Tensor::new(fact.dtype, &fact.shape, values)?)

@@ -1,7 +1,7 @@
 //! Which layers can be picked, and which is best.
 
 use crate::build::{Graph, Value};
-use crate::certify::{self, Certificate, Judgement, Verdict, certify, ignores_scale};
+use crate::certify::{self, Certificate, Judgement, Verdict, certify, ignores_scale, reads_one_place};
 use crate::error::short;
 use crate::grad;
 use crate::graph::reads;
@@ -25,8 +25,10 @@ pub struct Layer {
     pub certificate: Result<Certificate, String>,
     /// Whether every path from the image to the score passes through it.
     pub on_every_path: bool,
-    /// Whether the scores stay the same when the activation is scaled.
+    /// Whether the scores stay the same when the activation is scaled; found out for those that come into question.
     pub ignores_scale: bool,
+    /// Whether a single place decides the scores, as that of a class token; found out for those that come into question.
+    pub reads_one_place: bool,
     /// Whether this is the layer taken when none is named.
     pub recommended: bool,
 }
@@ -34,7 +36,8 @@ pub struct Layer {
 /// Lists the layers of a model: those on every path from the image to the score, or with `all` every one.
 ///
 /// The recommended layer is the finest on every path whose head is affine, the last of equals; where there is none,
-/// the last on every path that does not come out of a pooling. Never one whose head ignores its scale.
+/// the last on every path that does not come out of a pooling. Never one whose head ignores its scale or reads one
+/// place of it, and never the scores themselves before they are moved or enlarged.
 ///
 /// # Errors
 /// [`Error::Argument`] when no tensor has places.
@@ -65,6 +68,7 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
             certificate,
             on_every_path: on_every_path.contains(value),
             ignores_scale: false,
+            reads_one_place: false,
             recommended: false,
         });
     }
@@ -96,17 +100,17 @@ fn places(axes: &HashMap<&str, usize>, name: &str, dims: &[Dim]) -> usize {
     space(axes, name, dims.len()).filter_map(|a| dims.get(a)).map(|d| d.per_image()).product()
 }
 
-/// How many layers are tried for whether their head ignores its scale: each try may evaluate much of the network.
+/// How many layers are tried for what their head ignores: each try may evaluate much of the network.
 const MOST_TRIES: usize = 6;
 
 /// Marks the layer to take when none is named.
 fn recommend(model: &Model, shapes: &Shapes, score: &Score, axes: &HashMap<&str, usize>, layers: &mut [Layer]) {
     let kind = |l: &Layer| model.maker(&l.name).and_then(ops::find).map_or(Kind::Compute, |c| c.kind);
-    let usable: Vec<usize> = (0..layers.len())
-        .filter(|&i| {
-            layers.get(i).is_some_and(|l| l.on_every_path && l.certificate.is_ok() && kind(l) != Kind::Movement)
-        })
-        .collect();
+    let scores = scores_themselves(model, &score.logits);
+    let comes_into_question = |l: &Layer| {
+        l.on_every_path && l.certificate.is_ok() && kind(l) != Kind::Movement && !scores.contains(l.name.as_str())
+    };
+    let usable: Vec<usize> = (0..layers.len()).filter(|&i| layers.get(i).is_some_and(comes_into_question)).collect();
     let verdict = |i: usize| layers.get(i).and_then(|l| l.certificate.as_ref().ok()).map(|c| c.verdict);
     let exact = usable.iter().copied().filter(|&i| verdict(i) == Some(Verdict::Exact));
     let finest = exact.max_by_key(|&i| (layers.get(i).map_or(0, |l| places(axes, &l.name, &l.dims)), i));
@@ -117,13 +121,24 @@ fn recommend(model: &Model, shapes: &Shapes, score: &Score, axes: &HashMap<&str,
     }
     for i in finest.into_iter().chain(fallback.into_iter().rev()).take(MOST_TRIES) {
         let Some(layer) = layers.get_mut(i) else { continue };
-        let blind = head::cut(model, shapes, &layer.name, score, None).and_then(|h| ignores_scale(model, shapes, &h));
-        layer.ignores_scale = blind.unwrap_or(false);
-        if !layer.ignores_scale {
+        let Ok(head) = head::cut(model, shapes, &layer.name, score, None) else { continue };
+        layer.ignores_scale = ignores_scale(model, shapes, &head).unwrap_or(false);
+        let everywhere = layer.ignores_scale || layer.certificate.as_ref().is_ok_and(|c| c.uniform);
+        layer.reads_one_place = !everywhere && reads_one_place(model, shapes, &head).unwrap_or(false);
+        if !layer.ignores_scale && !layer.reads_one_place {
             layer.recommended = true;
             return;
         }
     }
+}
+
+/// The values that are only moved or enlarged to become the logits, one after the other.
+fn scores_themselves<'m>(model: &'m Model, logits: &'m str) -> HashSet<&'m str> {
+    let moved = |value: &&'m str| {
+        let node = model.maker(value).filter(|n| ops::find(n).is_some_and(|c| c.kind == Kind::Movement))?;
+        node.input.first().map(String::as_str)
+    };
+    std::iter::successors(Some(logits), moved).collect()
 }
 
 /// How many nodes may be gone through to judge layers that lie in branches.

@@ -55,6 +55,7 @@ impl Layers {
                     "uniform": certificate.ok().map(|c| c.uniform),
                     "on_every_path": layer.on_every_path,
                     "ignores_scale": layer.ignores_scale,
+                    "reads_one_place": layer.reads_one_place,
                     "recommended": layer.recommended,
                     "error": certificate.err(),
                 });
@@ -71,6 +72,7 @@ impl Layers {
                 Err(error) => notes.push(format!("cannot be explained: {error}")),
             }
             notes.extend(layer.ignores_scale.then(|| "its head ignores its scale: the map sums to 0".into()));
+            notes.extend(layer.reads_one_place.then(|| "its head reads one place: the map has one cell".into()));
             if layer.recommended {
                 let exact = certificate.is_ok_and(|c| c.verdict == hirescam::core::certify::Verdict::Exact);
                 notes.push(format!(

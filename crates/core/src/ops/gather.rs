@@ -1,7 +1,7 @@
 //! Gathering values by indices and scattering them; each is the other's transpose.
 
 use super::along::{LARGEST, ungather};
-use super::{Card, Layout, affine, case, fact, tensor};
+use super::{Card, Kind, Layout, affine, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -115,6 +115,7 @@ const GATHER: Card = Card {
     }),
     layout: Layout::Other,
     linearity: affine,
+    kind: Kind::Movement,
     cases: || {
         vec![
             case().x(&[4, 3]).list(&[2, 0]),
@@ -165,6 +166,7 @@ const GATHER_ELEMENTS: Card = Card {
         Ok(vec![Some(scatter_add(s.full_dy()?, places, at, x, s.attributes.opset)?), None])
     }),
     linearity: affine,
+    kind: Kind::Movement,
     layout: Layout::Other,
     cases: || {
         vec![
@@ -276,6 +278,7 @@ const GATHER_ND: Card = Card {
         Ok(vec![Some(sum.reshape(&x.dims())), None])
     }),
     linearity: affine,
+    kind: Kind::Movement,
     layout: Layout::Other,
     cases: || {
         vec![

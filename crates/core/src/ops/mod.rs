@@ -267,7 +267,7 @@ pub enum Layout {
 pub enum Kind {
     /// It computes.
     Compute,
-    /// It only moves or renames values.
+    /// It only moves, renames, repeats, takes out or interpolates values.
     Movement,
     /// It pools over space.
     Pooling,

@@ -310,6 +310,7 @@ const SPLIT: Card = Card {
         Ok(vec![Value::concat(&pieces, at), None])
     }),
     linearity: affine,
+    kind: Kind::Movement,
     cases: || {
         vec![
             case().x(&[2, 6]).set("axis", 1).outputs(2),
@@ -383,6 +384,7 @@ const TILE: Card = Card {
         Ok(vec![Some(d), None])
     }),
     linearity: affine,
+    kind: Kind::Movement,
     cases: || {
         vec![
             case().x(&[2, 3]).list(&[1, 2]),

@@ -2,7 +2,7 @@
 
 use super::along::{LARGEST, ungather};
 use super::movement::checked;
-use super::{Card, affine, case, fact, ints_in, ints_of, tensor};
+use super::{Card, Kind, affine, case, fact, ints_in, ints_of, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::axis;
 use crate::shape::{Dim, Fact};
@@ -125,6 +125,7 @@ const PAD: Card = Card {
         Ok(vec![Some(d)])
     }),
     linearity: affine,
+    kind: Kind::Movement,
     cases: || {
         let moded = |mode: &str| case().x(&[2, 3, 4]).set("mode", mode);
         vec![

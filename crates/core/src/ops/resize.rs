@@ -1,7 +1,7 @@
 //! Resizing: along each axis a matrix R, y = (R₁ ⊗ R₂ ⊗ …)·x, and its transpose back.
 
 use super::along::{self, LARGEST, Row};
-use super::{Card, Dependence, Linearity, case, fact, tensor};
+use super::{Card, Dependence, Kind, Linearity, case, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
 use crate::shape::{Dim, Fact};
@@ -269,6 +269,7 @@ const RESIZE: Card = Card {
         [_, rest @ ..] if rest.iter().any(|&d| d != Dependence::None) => Linearity::Smooth,
         _ => Linearity::Affine,
     },
+    kind: Kind::Movement,
     cases,
     ..Card::BASE
 };

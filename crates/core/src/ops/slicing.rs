@@ -1,6 +1,6 @@
 //! Cutting values out.
 
-use super::{Card, affine, case, fact, ints_in, ints_of, tensor};
+use super::{Card, Kind, affine, case, fact, ints_in, ints_of, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::axis;
@@ -110,6 +110,7 @@ const SLICE: Card = Card {
         Ok(vec![Some(d)])
     }),
     linearity: affine,
+    kind: Kind::Movement,
     cases: || {
         vec![
             case().x(&[2, 6, 5]).list(&[1]).list(&[4]).list(&[1]),
