@@ -56,7 +56,12 @@ fn body_and_head_together_are_the_network() {
         for layer in names.step_by(3) {
             let context = format!("{layer} of {file}");
             let cut = head::cut(&model, &shapes, &layer, &score, None).unwrap();
-            let part = again(&head::model(&model, &shapes, &cut).unwrap());
+            let part = match head::model(&model, &shapes, &cut) {
+                Ok(part) => again(&part),
+                // Attention in windows: what goes around the layer counts windows, not images.
+                Err(Error::Unsupported { what, .. }) if what.contains("way around the layer") => continue,
+                Err(why) => panic!("{context}: {why}"),
+            };
             let values = fed(&part);
             assert_eq!(values[0], layer, "{context}");
             let mut wanted = values.clone();

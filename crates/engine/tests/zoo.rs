@@ -1,23 +1,28 @@
-//! The miniature networks of `fixtures/zoo` on every engine, against maps that PyTorch's autograd gave in f64.
+//! The miniature networks of `fixtures/zoo` on every engine: against maps that PyTorch's autograd gave in f64, and what
+//! has no such golden against the f64 reference.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod common;
 
-use hirescam_core::cam::{self, METHODS, Request, Target};
-use hirescam_core::{Model, onnx};
+use hirescam_core::cam::{self, Explaining, Guarantee, METHODS, Request, Target, method};
+use hirescam_core::{Model, Tensor, reference};
+use hirescam_core::{head, layers, onnx, shape::Shapes};
 use hirescam_engine::{Array, Engine};
-use ndarray::{ArrayD, OwnedRepr};
+use ndarray::{ArrayD, Axis, OwnedRepr};
 use ndarray_npy::NpzReader;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fs::File;
 
 const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/zoo");
+/// How far a map may be from the golden, as a share of its largest cell.
+const TOLERANCE: f64 = 1e-4;
 
 struct Golden(NpzReader<File>);
 
 impl Golden {
-    fn open(name: &str) -> Self {
-        Golden(NpzReader::new(File::open(format!("{ZOO}/{name}")).unwrap()).unwrap())
+    fn open(file: &Value) -> Self {
+        Golden(NpzReader::new(File::open(format!("{ZOO}/{}", text(&file["golden"]))).unwrap()).unwrap())
     }
     fn f32(&mut self, name: &str) -> ArrayD<f32> {
         self.0.by_name::<OwnedRepr<f32>, _>(name).unwrap()
@@ -30,101 +35,322 @@ impl Golden {
     }
 }
 
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+fn golden() -> Value {
+    serde_json::from_slice(&std::fs::read(format!("{ZOO}/golden.json")).unwrap()).unwrap()
+}
+
+fn model(file: &Value) -> Model {
+    Model::from_bytes(std::fs::read(format!("{ZOO}/{}", text(&file["file"]))).unwrap()).unwrap()
+}
+
+/// The name of a layer's arrays.
+fn array_key(layer: &Value) -> String {
+    text(&layer["key"]).replace('@', "_at_")
+}
+
 fn largest(values: &ArrayD<f64>) -> f64 {
     values.iter().fold(0.0, |m, v| m.max(v.abs()))
 }
 
-/// One layer, one choice of class, one method, on one engine.
+/// Whether two arrays are alike, to `tolerance` times `scale`.
+fn alike(what: &str, got: &ArrayD<f64>, expected: &ArrayD<f64>, tolerance: f64, scale: f64) -> Result<(), String> {
+    if got.shape() != expected.shape() {
+        return Err(format!("{what} has the shape {:?} and not {:?}", got.shape(), expected.shape()));
+    }
+    match largest(&(got - expected)) / scale {
+        apart if apart <= tolerance => Ok(()),
+        apart => Err(format!("{what} is {apart:.1e} from what it should be")),
+    }
+}
+
+/// Runs an explaining model.
+fn run(engine: &dyn Engine, made: &Explaining, image: &Array) -> Result<HashMap<String, ArrayD<f64>>, String> {
+    let session = engine.prepare(&onnx::write(&made.model)).map_err(|e| e.to_string())?;
+    let outputs = session.run(&[(&made.image, image)]).map_err(|e| e.to_string())?;
+    Ok(outputs.into_iter().map(|(name, array)| (name, array.to_f64())).collect())
+}
+
+/// One layer, one choice of what is explained, by the two methods that have goldens.
 fn check(
     engine: &dyn Engine,
     model: &Model,
-    file: &Value,
     layer: &Value,
     choice: &str,
-    fixed: usize,
+    target: &Target,
     golden: &mut Golden,
 ) -> Result<(), String> {
-    let key = format!("{}_{choice}", layer["key"].as_str().unwrap().replace('@', "_at_"));
+    let key = format!("{}_{choice}", array_key(layer));
     let image: Array = golden.f32("x").into();
-    for method in METHODS.iter().filter(|m| ["hirescam", "gradcam"].contains(&m.name)) {
+    for name in ["hirescam", "gradcam"] {
         let request = Request {
-            layer: Some(layer["tensor"].as_str().unwrap().to_owned()),
-            target: if choice == "top1" { Target::Top(1) } else { Target::Classes(vec![fixed]) },
-            method,
-            output: Some(layer["output"].as_str().unwrap().to_owned()),
+            layer: Some(text(&layer["tensor"]).to_owned()),
+            target: target.clone(),
+            method: method(name).unwrap(),
+            output: Some(text(&layer["output"]).to_owned()),
             ..Request::default()
         };
-        let explaining = cam::attach(model, &request).map_err(|e| e.to_string())?;
-        if method.name == "hirescam" {
-            let c = &explaining.certificate;
-            let claims = [
-                ("verdict", layer["verdict"].clone(), c.verdict.to_string().into()),
-                ("bypass", layer["bypass"].clone(), c.bypass.is_some().into()),
-                ("uniform", layer["uniform"].clone(), c.uniform.into()),
-                ("logits", layer["logits"].clone(), explaining.head.score.logits.clone().into()),
-                ("channel axis", layer["channel_axis"].clone(), explaining.head.channels.into()),
+        let made = cam::attach(model, &request).map_err(|e| e.to_string())?;
+        if name == "hirescam" {
+            let c = &made.certificate;
+            let claims: [(&str, Value); 5] = [
+                ("verdict", c.verdict.to_string().into()),
+                ("bypass", c.bypass.is_some().into()),
+                ("uniform", c.uniform.into()),
+                ("logits", made.head.score.logits.clone().into()),
+                ("channel_axis", made.head.channels.into()),
             ];
-            for (what, expected, got) in claims {
-                let got: Value = got;
-                if got != expected {
-                    return Err(format!("{what} is {got} and not {expected}"));
+            for (what, got) in claims {
+                if got != layer[what] {
+                    return Err(format!("{what} is {got} and not {}", layer[what]));
                 }
             }
         }
-        let session = engine.prepare(&onnx::write(&explaining.model)).map_err(|e| e.to_string())?;
-        let made = session.run(&[(file["input"].as_str().unwrap(), &image)]).map_err(|e| e.to_string())?;
-        let get = |name: &str| made.iter().find(|(n, _)| n == name).unwrap().1.to_f64();
-        let expected = golden.f64(&format!("{key}_{}", method.name));
-        let map = get(&explaining.outputs.map);
-        if map.shape() != expected.shape() {
-            return Err(format!("the map has the shape {:?} and not {:?}", map.shape(), expected.shape()));
-        }
-        let scale =
-            if layer["vanishing"] == true { layer["terms"][choice].as_f64().unwrap() } else { largest(&expected) };
-        let apart = largest(&(&map - &expected)) / scale;
-        if apart.is_nan() || apart > 1e-4 {
-            return Err(format!("{} is {apart:.1e} of its largest cell from PyTorch's", method.name));
-        }
-        let (class, score) = (get(&explaining.outputs.class), get(&explaining.outputs.score));
+        let got = run(engine, &made, &image)?;
+        let expected = golden.f64(&format!("{key}_{name}"));
+        let terms = layer["terms"][choice].as_f64().unwrap();
+        let scale = if layer["vanishing"] == true { terms } else { largest(&expected) };
+        alike(name, &got[&made.outputs.map], &expected, TOLERANCE, scale)?;
+        let class = &got[&made.outputs.class];
         if class.mapv(|c| c as i64) != golden.i64(&format!("{key}_class")) {
             return Err(format!("the class is {class}"));
         }
-        let expected_score = golden.f64(&format!("{key}_score"));
-        if largest(&(&score - &expected_score)) > 1e-4 * largest(&expected_score).max(1.0) {
-            return Err(format!("the score is {score} and not {expected_score}"));
-        }
-        if method.name == "hirescam" && layer["verdict"] != "gradient-only" {
-            let (b, expected_b) = (get(&explaining.outputs.b), golden.f64(&format!("{key}_bias")));
-            if largest(&(&b - &expected_b)) > 1e-3 * largest(&expected_b).max(1.0) {
-                return Err(format!("b is {b} and not {expected_b}"));
-            }
+        let score = golden.f64(&format!("{key}_score"));
+        alike("the score", &got[&made.outputs.score], &score, TOLERANCE, largest(&score).max(1.0))?;
+        if name == "hirescam" && layer["verdict"] != "gradient-only" {
+            let b = golden.f64(&format!("{key}_bias"));
+            alike("b", &got[&made.outputs.b], &b, 1e-3, largest(&b).max(1.0))?;
         }
     }
     Ok(())
 }
 
+/// Runs `check` on every engine, one beside the other. It gives how much it tried, and what was wrong.
+fn on_every_engine(check: impl Fn(&dyn Engine) -> (usize, Vec<String>) + Sync) {
+    let engines = common::engines(1);
+    std::thread::scope(|scope| {
+        let check = &check;
+        let running: Vec<_> = engines.iter().map(|engine| scope.spawn(move || check(engine.as_ref()))).collect();
+        for (engine, running) in engines.iter().zip(running) {
+            let (tried, wrong) = running.join().unwrap();
+            assert!(tried > 0);
+            assert!(wrong.is_empty(), "{}: {} of {tried}:\n{}", engine.name(), wrong.len(), wrong.join("\n"));
+        }
+    });
+}
+
 #[test]
-fn the_zoo_agrees_with_pytorch_on_every_engine() {
-    let golden: Value = serde_json::from_slice(&std::fs::read(format!("{ZOO}/golden.json")).unwrap()).unwrap();
+fn maps_agree_with_pytorch() {
+    let golden = golden();
     let fixed = golden["fixed_class"].as_u64().unwrap() as usize;
-    let (mut wrong, mut checked) = (Vec::new(), 0);
-    for engine in common::engines(1) {
-        for file in golden["files"].as_array().unwrap() {
-            let name = file["file"].as_str().unwrap();
-            let bytes = std::fs::read(format!("{ZOO}/{name}")).unwrap();
-            let model = Model::new(onnx::read(bytes).unwrap()).unwrap();
-            let mut npz = Golden::open(file["golden"].as_str().unwrap());
-            for layer in file["layers"].as_array().unwrap() {
-                for choice in layer["classes"].as_array().unwrap() {
-                    let choice = choice.as_str().unwrap();
-                    checked += 1;
-                    if let Err(why) = check(engine.as_ref(), &model, file, layer, choice, fixed, &mut npz) {
-                        wrong.push(format!("{} {name} {} {choice}: {why}", engine.name(), layer["key"]));
+    on_every_engine(|engine| {
+        let (mut tried, mut wrong) = (0, Vec::new());
+        for file in list(&golden["files"]) {
+            let (model, mut arrays) = (model(file), Golden::open(file));
+            for layer in list(&file["layers"]) {
+                for choice in list(&layer["classes"]) {
+                    let target = match text(choice) {
+                        "top1" => Target::Top(1),
+                        "fixed" => Target::Classes(vec![fixed]),
+                        _ => text(&layer["target"]).parse().unwrap(),
+                    };
+                    tried += 1;
+                    if let Err(why) = check(engine, &model, layer, text(choice), &target, &mut arrays) {
+                        wrong.push(format!("{} {} {choice}: {why}", text(&file["file"]), layer["key"]));
                     }
                 }
             }
         }
+        (tried, wrong)
+    });
+}
+
+/// A file's entry in golden.json, and that of one of its layers.
+fn entry<'g>(golden: &'g Value, file: &str, key: &str) -> (&'g Value, &'g Value) {
+    let file = list(&golden["files"]).iter().find(|f| f["file"] == file).unwrap();
+    (file, list(&file["layers"]).iter().find(|l| l["key"] == key).unwrap())
+}
+
+#[test]
+fn among_the_maps_of_all_classes_is_that_of_each() {
+    let golden = golden();
+    // Where the gradient is one constant for all classes, and where each class takes a sweep of its own.
+    let layers = [
+        ("resnet.ts.onnx", "layer2"),
+        ("resnet.ts.onnx", "layer1"),
+        ("flatten_fc.dynamo.onnx", "relu2"),
+        ("keras_mean.onnx", "relu2_last"),
+        ("resnet3d.dynamo.onnx", "layer2"),
+        ("vit.dynamo.onnx", "block1"),
+        ("quantised.onnx", "relu3"),
+    ];
+    on_every_engine(|engine| {
+        let mut wrong = Vec::new();
+        for (file, key) in layers {
+            let (file, layer) = entry(&golden, file, key);
+            let mut arrays = Golden::open(file);
+            let request =
+                Request { layer: Some(text(&layer["tensor"]).to_owned()), target: Target::All, ..Request::default() };
+            let made = cam::attach(&model(file), &request).unwrap();
+            let all = match run(engine, &made, &arrays.f32("x").into()) {
+                Ok(mut got) => got.remove(&made.outputs.map).unwrap(),
+                Err(why) => {
+                    wrong.push(format!("{} {key}: {why}", file["file"]));
+                    continue;
+                }
+            };
+            for choice in list(&layer["classes"]) {
+                let name = format!("{}_{}", array_key(layer), text(choice));
+                let expected = arrays.f64(&format!("{name}_hirescam"));
+                for (image, class) in arrays.i64(&format!("{name}_class")).iter().enumerate() {
+                    let got = all.index_axis(Axis(0), image).index_axis_move(Axis(0), *class as usize).to_owned();
+                    let expected = expected.index_axis(Axis(0), image).to_owned();
+                    let same = alike("the map", &got, &expected, TOLERANCE, largest(&expected));
+                    wrong.extend(same.err().map(|why| format!("{} {key}, class {class}: {why}", file["file"])));
+                }
+            }
+        }
+        (layers.len(), wrong)
+    });
+}
+
+#[test]
+fn every_method_agrees_with_the_reference() {
+    let golden = golden();
+    let layers = [
+        ("flatten_fc.ts.onnx", "relu2"),
+        ("resnet.dynamo.onnx", "layer2_add"),
+        ("keras_mean.onnx", "relu2_last"),
+        ("cnn1d.ts.onnx", "relu2"),
+        ("resnet3d.ts.onnx", "layer1"),
+        ("unet.ts.onnx", "last@box"),
+        ("vit.ts.onnx", "block1"),
+        ("quantised.onnx", "relu2"),
+    ];
+    let cases: Vec<_> = layers
+        .iter()
+        .flat_map(|(file, key)| {
+            let (file, layer) = entry(&golden, file, key);
+            let (model, image) = (model(file), Golden::open(file).f32("x"));
+            METHODS.iter().filter_map(move |method| {
+                let request = Request {
+                    layer: (!method.at_image).then(|| text(&layer["tensor"]).to_owned()),
+                    target: layer["target"].as_str().map_or(Target::Top(1), |t| t.parse().unwrap()),
+                    method,
+                    ..Request::default()
+                };
+                let made = match cam::attach(&model, &request) {
+                    Ok(made) => made,
+                    Err(_) if (method.guarantee)(false) == Guarantee::Mean => return None,
+                    Err(why) => panic!("{} at {key} of {}: {why}", method.name, file["file"]),
+                };
+                let known = HashMap::from([(made.image.clone(), Tensor::float(image.mapv(f64::from)))]);
+                let names = [&made.outputs.map, &made.outputs.class, &made.outputs.score, &made.outputs.b];
+                let explaining = Model::new(made.model.clone()).unwrap();
+                let expected = reference::evaluate(&explaining, known, &names.map(String::as_str)).unwrap();
+                let names = names.map(Clone::clone);
+                Some((format!("{} at {key} of {}", method.name, file["file"]), made, image.clone(), names, expected))
+            })
+        })
+        .collect();
+    on_every_engine(|engine| {
+        let mut wrong = Vec::new();
+        for (case, made, image, names, expected) in &cases {
+            match run(engine, made, &image.clone().into()) {
+                Ok(got) => {
+                    // What can be negative and stands in denominators loses digits where it cancels.
+                    let tolerance = if made.certificate.caution.is_some() { 1e-3 } else { TOLERANCE };
+                    let same = names.iter().zip(expected).try_for_each(|(name, expected)| {
+                        let largest = largest(&expected.data);
+                        let scale = if *name == made.outputs.map { largest } else { largest.max(1.0) };
+                        alike(name, &got[name], &expected.data, tolerance, scale)
+                    });
+                    wrong.extend(same.err().map(|why| format!("{case}: {why}")));
+                }
+                Err(why) => wrong.push(format!("{case}: {why}")),
+            }
+        }
+        (cases.len(), wrong)
+    });
+}
+
+/// The layer that is taken when none is named, by the golden's key; empty where the goldens do not have it.
+const RECOMMENDED: &[(&str, &str)] = &[
+    ("resnet", "layer2"),
+    ("vgg", "conv3"),
+    ("flatten_fc", "relu2"),
+    ("affine_tail", "relu"),
+    ("densenet", "features"),
+    ("inception", "mixed3"),
+    ("mobilenet_v2", "features"),
+    ("mobilenet_v3", "features"),
+    ("efficientnet", "features"),
+    // The mean and the LayerNorm behind the last stage hide its scale.
+    ("convnext", "down"),
+    // What comes out of the LayerNorm, before it is transposed.
+    ("layernorm_gap", ""),
+    ("shufflenet", "conv5"),
+    ("prelu_softmax", "prelu3"),
+    ("leaky", "classes"),
+    ("binary", "relu2"),
+    ("adaptive22", "relu2"),
+    ("logsoftmax", "relu2"),
+    // The sum behind the attention, of tokens.
+    ("attention", ""),
+    ("cnn1d", "relu3"),
+    ("cnn3d", "relu3"),
+    ("twohead", "own"),
+    ("bypassed", "sum"),
+    ("conv_mix", "relu"),
+    ("global_max", "relu2"),
+    // The norm behind the last ReLU hides its scale.
+    ("gem", "relu1"),
+    // The values that go into the mean.
+    ("squashed", ""),
+    ("alexnet", "relu5"),
+    ("squeezenet", "classes"),
+    ("regnet", "stage2"),
+    ("resnet3d", "layer2"),
+    ("groupnorm", "block2"),
+    ("spatial_transformer", "features"),
+    // The last values that reach the class token by attention.
+    ("vit", "block1"),
+    ("swin", "normed"),
+    ("unet", "last"),
+    ("fcn", "fused"),
+    ("deeplab", "last"),
+    // The last values that all levels are made of.
+    ("fpn", "c3"),
+    ("yolo", "fine"),
+    ("quantised", "relu3"),
+    ("keras_flatten", "relu2"),
+    ("keras_mean", "relu2"),
+];
+
+#[test]
+fn the_recommended_layers_make_sense() {
+    let golden = golden();
+    let mut wrong = Vec::new();
+    for file in list(&golden["files"]) {
+        let model = model(file);
+        let image = head::image_input(&model).unwrap().name().to_owned();
+        let shapes = Shapes::infer(&model, &image, None).unwrap();
+        let score = head::score(&model, &shapes, None, false).unwrap();
+        let found = layers::layers(&model, &shapes, &score, &image, false).unwrap();
+        let best = found.iter().find(|l| l.recommended).map(|l| l.name.as_str());
+        let known = list(&file["layers"]).iter().find(|l| l["tensor"].as_str() == best);
+        let key = known.map_or("", |l| text(&l["key"]).split('@').next().unwrap());
+        let expected = RECOMMENDED.iter().find(|(network, _)| file["network"] == *network).map(|(_, key)| *key);
+        if expected != Some(key) {
+            wrong.push(format!("{}: {best:?} ({key}) and not {expected:?}", file["file"]));
+        }
     }
-    assert!(checked > 100);
-    assert!(wrong.is_empty(), "{} of {checked}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
