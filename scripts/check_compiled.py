@@ -54,24 +54,30 @@ def distance(a: np.ndarray, b: np.ndarray, scale: float = 0.0) -> float:
 
 
 def golden_layers(file: pathlib.Path) -> list[dict]:
-    """What golden.json knows of a file of the zoo, for the first output only: that is what hirescam explains unless told otherwise."""
+    """What golden.json knows of a file of the zoo, for the output that hirescam explains unless told otherwise: the first probability, else the first."""
     if file.parent.resolve() != ZOO.resolve():
         return []
     entry = next(e for e in json.loads((ZOO / "golden.json").read_text())["files"] if e["file"] == file.name)
-    first = next(iter(entry["outputs"]))
+    first = min(entry["outputs"], key=lambda output: entry["outputs"][output]["final_op"] is None)
     return [layer | {"golden": entry["golden"]} for layer in entry["layers"] if layer["output"] == first]
 
 
-def check(binary: str, file: pathlib.Path, layer: str | None, image: np.ndarray, engines: list[str], work: pathlib.Path) -> list[str]:
+def check(binary: str, file: pathlib.Path, layer: str | None, wanted: str | None, image: np.ndarray, engines: list[str], work: pathlib.Path) -> list[str]:
     """The problems found, none if all is right."""
     problems = []
+    known = {g["tensor"]: g for g in golden_layers(file) if g.get("target") == wanted}
+    choice = "target" if wanted else "top1"
+
+    def scale_of(golden):
+        """What a map is judged against, where that is more than its largest cell."""
+        return golden["terms"][choice] * (1.0 if golden["vanishing"] else VANISHED) if golden else 0.0
 
     def must(right, what):
         if not right:
             problems.append(what)
 
     original, target = onnx.load(file), work / "explaining.onnx"
-    cli.call(binary, "compile", file, "-o", target, *(["--layer", layer] if layer else []))
+    cli.call(binary, "compile", file, "-o", target, *cli.asked(layer, wanted))
     compiled = onnx.load(target)
     try:
         onnx.checker.check_model(compiled, full_check=True)
@@ -95,18 +101,16 @@ def check(binary: str, file: pathlib.Path, layer: str | None, image: np.ndarray,
     one = {cli.image_input(original).name: image[:1]}
     alone = dict(zip(made, after.run(made, one)))
     if len(image) > 1:
-        must(distance(got["map"][:1], alone["map"]) <= BATCH_TOLERANCE, f"the map of a batch's first image is off by {distance(got['map'][:1], alone['map']):.1e}")
         last = after.run(["map"], {cli.image_input(original).name: image[-1:]})[0]
-        must(distance(got["map"][-1:], last) <= BATCH_TOLERANCE, f"the map of a batch's last image is off by {distance(got['map'][-1:], last):.1e}")
+        for which, in_batch, by_itself in (("first", got["map"][:1], alone["map"]), ("last", got["map"][-1:], last)):
+            off = distance(in_batch, by_itself, scale_of(known.get(layer)))
+            must(off <= BATCH_TOLERANCE, f"the map of a batch's {which} image is off by {off:.1e}")
 
     np.save(work / "image.npy", image[:1])
-    known = {g["tensor"]: g for g in golden_layers(file)}
     for engine in engines:
-        record = cli.explain(binary, file, work / "image.npy", work / engine, engine, layer)[0]
+        record = cli.explain(binary, file, work / "image.npy", work / engine, engine, layer, target=wanted)[0]
         golden = known.get(record["layer"])
-        scale = VANISHED * golden["terms"]["top1"] if golden else 0.0
-        if golden and golden["vanishing"]:
-            scale = golden["terms"]["top1"]
+        scale = scale_of(golden)
         array = record["array"]
         off = distance(alone["map"], array, scale)
         must(off <= MAP_TOLERANCE, f"map and {engine}'s map differ by {off:.1e}")
@@ -118,9 +122,9 @@ def check(binary: str, file: pathlib.Path, layer: str | None, image: np.ndarray,
         if golden:
             arrays = np.load(ZOO / golden["golden"])
             key = golden["key"].replace("@", "_at_")
-            must(record["class"] == int(arrays[f"{key}_top1_class"][0]), f"class {record['class']}")
-            must(abs(record["score"] - arrays[f"{key}_top1_score"][0]) <= 1e-4 * max(1.0, abs(record["score"])), f"score {record['score']}")
-            off = distance(array, arrays[f"{key}_top1_hirescam"][0], scale)
+            must(record["class"] == int(arrays[f"{key}_{choice}_class"][0]), f"class {record['class']}")
+            must(abs(record["score"] - arrays[f"{key}_{choice}_score"][0]) <= 1e-4 * max(1.0, abs(record["score"])), f"score {record['score']}")
+            off = distance(array, arrays[f"{key}_{choice}_hirescam"][0], scale)
             must(off <= MAP_TOLERANCE, f"{engine}'s map is {off:.1e} from PyTorch's")
             for fact in ("verdict", "bypass", "uniform"):
                 said = bool(record[fact]) if fact != "verdict" else record[fact]
@@ -141,8 +145,10 @@ def main() -> int:
     checked = wrong = 0
     for file in args.files or sorted(ZOO.glob("*.onnx")):
         model, goldens = onnx.load(file), golden_layers(file)
-        layers = [args.layer] + ([g["tensor"] for g in goldens] if args.every_layer else [])
-        for layer in dict.fromkeys(layers):
+        # Dense outputs are asked for what the first golden is about.
+        first = goldens[0].get("target") if goldens and all("target" in g for g in goldens) else None
+        layers = [(args.layer, first)] + ([(g["tensor"], g.get("target")) for g in goldens] if args.every_layer else [])
+        for layer, wanted in dict.fromkeys(layers):
             with tempfile.TemporaryDirectory() as work:
                 try:
                     if args.image:
@@ -150,12 +156,12 @@ def main() -> int:
                     else:
                         image = np.load(ZOO / goldens[0]["golden"])["x"] if goldens else some_image(model)
                     image = image if batch_is_free(model) else image[:1]
-                    problems = check(args.hirescam, file, layer, image, args.engines, pathlib.Path(work))
+                    problems = check(args.hirescam, file, layer, wanted, image, args.engines, pathlib.Path(work))
                 except cli.Failed as error:
                     problems = [str(error)]
             checked += 1
             wrong += bool(problems)
-            print(f"{'WRONG' if problems else 'right'}  {file.name:28} {layer or '(its own layer)'}", flush=True)
+            print(f"{'WRONG' if problems else 'right'}  {file.name:28} {layer or '(its own layer)'} {wanted or ''}", flush=True)
             for problem in problems:
                 print(f"       {problem}")
     print(f"{checked - wrong} of {checked} right")

@@ -26,10 +26,15 @@ def call(binary: str, *arguments) -> str:
     return done.stdout
 
 
-def explain(binary: str, model, image, out, engine: str, layer: str | None = None, method: str = "hirescam") -> list[dict]:
+def asked(layer: str | None, target: str | None) -> list[str]:
+    """The options for a layer and a target, where they are named."""
+    return [word for option, value in (("--layer", layer), ("--target", target)) if value for word in (option, value)]
+
+
+def explain(binary: str, model, image, out, engine: str, layer: str | None = None, method: str = "hirescam", target: str | None = None) -> list[dict]:
     """`hirescam explain … --json`: one record for each image and class, the map already loaded (key "array")."""
     pathlib.Path(out).mkdir(parents=True, exist_ok=True)
-    wanted = ["--layer", layer] if layer else []
+    wanted = asked(layer, target)
     text = call(binary, "explain", model, image, *wanted, "--method", method, "--engine", engine, "--json", "--out", out)
     records = [json.loads(line) for line in text.splitlines() if line.strip()]
     if not records:
