@@ -176,6 +176,12 @@ impl<'g> Value<'g> {
 
     /// α · A(ᵀ) · B(ᵀ) for matrices.
     pub fn gemm(self, other: Value<'g>, trans_a: bool, trans_b: bool, alpha: f64) -> Value<'g> {
+        // The third input can be left out only since operator set 11, and engines take one in float32 only.
+        if self.graph.opset < 11 {
+            let turned = |v: Value<'g>, on: bool| if on { v.swap_last() } else { v };
+            let product = turned(self, trans_a).matmul(turned(other, trans_b));
+            return if alpha == 1.0 { product } else { product * alpha };
+        }
         let mut attributes = Vec::new();
         for (name, on) in [("transA", trans_a), ("transB", trans_b)] {
             if on {
@@ -185,15 +191,7 @@ impl<'g> Value<'g> {
         if alpha != 1.0 {
             attributes.push(attribute("alpha", alpha as f32));
         }
-        // The third input could be left out only since operator set 11.
-        let mut inputs = vec![Some(self), Some(other)];
-        if self.graph.opset < 11 {
-            inputs.push(Some(self.scalar(0.0)));
-        }
-        match self.graph.emit("Gemm", &inputs, attributes, 1).first() {
-            Some(&v) => v,
-            None => self,
-        }
+        self.graph.one("Gemm", &[self, other], attributes)
     }
 
     /// The convolution of `self [N,C,…]` with `weight [M,C/group,…]`.
