@@ -12,9 +12,9 @@ use crate::head::{self, Head, shape_only};
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Linearity};
 use crate::reference;
-use crate::shape::{Dim, Shapes, elements};
+use crate::shape::{Shapes, elements};
 use crate::{Error, Model, Tensor, cam};
-use ndarray::IxDyn;
+use ndarray::{Axis, Dimension, IxDyn, Slice};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -199,30 +199,39 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
 /// Whether a single place of the layer decides the scores: behind the last attention of a transformer, the class token
 /// that alone is classified. Then a map has one cell.
 ///
-/// Only heads that take one of several entries are tried, by the gradient at one pseudo-random activation.
+/// Only heads that take one entry of as many as the layer has along an axis of space are tried, by the gradient at one
+/// pseudo-random activation.
 ///
 /// # Errors
 /// As [`bias`], and those of [`head::model`] and [`cam::gradient`].
 pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool, Error> {
-    let count = |value: &str| Some(shapes.dims(value)?.iter().skip(1).map(|d| d.per_image()).product::<usize>());
+    let extents = |value: &str| -> Option<Vec<usize>> {
+        Some(shapes.dims(value)?.iter().skip(1).map(|d| d.per_image()).collect())
+    };
+    let layer = extents(&head.layer).unwrap_or_default();
+    let space: Vec<usize> = head.space.iter().filter_map(|&axis| layer.get(axis.checked_sub(1)?).copied()).collect();
     let takes_one = |node: &NodeProto| {
-        let taking = matches!(standard(node), "Gather" | "GatherND" | "Slice" | "Split");
-        let (from, to) = (node.input.first()?, node.output.first()?);
-        let (extents, before, after) = (shapes.dims(from)?, count(from)?, count(to)?);
-        let one_of = |d: &Dim| d.per_image() > 1 && after.checked_mul(d.per_image()) == Some(before);
-        Some(taking && extents.iter().skip(1).any(one_of))
+        let (from, to) = (extents(node.input.first()?)?, extents(node.output.first()?)?);
+        let (before, after): (usize, usize) = (from.iter().product(), to.iter().product());
+        let one_of = |n: &usize| *n > 1 && space.contains(n) && after.checked_mul(*n) == Some(before);
+        Some(matches!(standard(node), "Gather" | "GatherND" | "Slice" | "Split") && from.iter().any(one_of))
     };
     if !head.path.iter().filter_map(|&i| model.graph().node.get(i)).any(|node| takes_one(node) == Some(true)) {
         return Ok(false);
     }
     let part = Model::new(head::model(model, shapes, head)?)?;
     let sweep = cam::gradient(&part, &head.layer, &head.score.logits)?;
-    let activation = made_up(shapes, &head.layer, 1.0)?;
-    let seed = made_up(shapes, &head.score.logits, 1.0)?;
+    let (mut activation, mut seed) = (made_up(shapes, &head.layer, 1.0)?, made_up(shapes, &head.score.logits, 1.0)?);
+    // One image is enough.
+    for tensor in [&mut activation, &mut seed] {
+        if shapes.free_batch() && tensor.shape().first().is_some_and(|&n| n > 1) {
+            tensor.data.slice_axis_inplace(Axis(0), Slice::from(..1));
+        }
+    }
     let known = HashMap::from([(head.layer.clone(), activation), (sweep.seed, seed)]);
     let gradient = reference::evaluate(&Model::new(sweep.model)?, known, &[&sweep.gradient])?;
     let Some(gradient) = gradient.first() else { return Ok(false) };
-    let place = |at: &IxDyn| head.space.iter().map(|&axis| at[axis]).collect::<Vec<_>>();
+    let place = |at: &IxDyn| head.space.iter().map(|&axis| at.as_array_view().get(axis).copied()).collect::<Vec<_>>();
     let read = gradient.data.indexed_iter().filter(|(_, g)| **g != 0.0).map(|(at, _)| place(&at));
     Ok(read.collect::<HashSet<_>>().len() == 1)
 }
