@@ -2,10 +2,11 @@
 
 use crate::error::Error;
 use hirescam::Input;
+use hirescam::engine::Array;
 use hirescam::model_file::sha256;
 use hirescam::photo::{Limits, Photo};
 use ndarray::ArrayD;
-use ndarray_npy::ReadNpyExt;
+use ndarray_npy::{ReadNpyExt, ReadableElement};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -58,19 +59,61 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// An image file's content and hash.
-pub fn read(path: &Path) -> Result<(Input, String), Error> {
+/// The bytes of an image or a tensor.
+fn content(path: &Path) -> Result<Vec<u8>, Error> {
     let fail = |what: String| Error::File { path: path.to_owned(), what };
     let mut bytes = Vec::new();
     File::open(path).and_then(|f| f.take(MOST_BYTES + 1).read_to_end(&mut bytes)).map_err(|e| fail(e.to_string()))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(fail(format!("it has more than {MOST_BYTES} bytes")));
     }
+    if bytes.starts_with(NUMPY) && !holds_its_shape(&bytes) {
+        return Err(fail("not a .npy tensor that holds what its header says".into()));
+    }
+    Ok(bytes)
+}
+
+/// What an input beside the image is fed: `NAME=FILE.npy` or `NAME=NUMBER`.
+pub fn beside(text: &str) -> Result<(String, Array), Error> {
+    let Some((name, value)) = text.rsplit_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty())
+    else {
+        return Err(Error::Argument(format!("--input {text}: it takes NAME=FILE.npy or NAME=NUMBER")));
+    };
+    if let Ok(number) = value.parse::<f64>() {
+        return Ok((name.to_owned(), Array::from(ndarray::arr0(number))));
+    }
+    let path = Path::new(value);
+    let bytes = content(path)?;
+    fn array<T: ReadableElement>(bytes: &[u8]) -> Option<Array>
+    where
+        Array: From<ArrayD<T>>,
+    {
+        ArrayD::<T>::read_npy(bytes).ok().map(Array::from)
+    }
+    let kinds = [
+        array::<f32>,
+        array::<f64>,
+        array::<i64>,
+        array::<i32>,
+        array::<i16>,
+        array::<i8>,
+        array::<u8>,
+        array::<u16>,
+        array::<u32>,
+        array::<u64>,
+        array::<bool>,
+    ];
+    let found = kinds.iter().find_map(|read| read(&bytes));
+    let fail = || Error::File { path: path.to_owned(), what: "not a .npy tensor of numbers".into() };
+    Ok((name.to_owned(), found.ok_or_else(fail)?))
+}
+
+/// An image file's content and hash.
+pub fn read(path: &Path) -> Result<(Input, String), Error> {
+    let fail = |what: String| Error::File { path: path.to_owned(), what };
+    let bytes = content(path)?;
     let hash = sha256(&bytes);
     if bytes.starts_with(NUMPY) {
-        if !holds_its_shape(&bytes) {
-            return Err(fail("not a .npy tensor that holds what its header says".into()));
-        }
         let tensor = ArrayD::<f32>::read_npy(bytes.as_slice());
         return Ok((Input::Tensor(tensor.map_err(|e| fail(format!("not a float32 .npy tensor: {e}")))?), hash));
     }
@@ -89,7 +132,7 @@ fn holds_its_shape(bytes: &[u8]) -> bool {
     let extents = shape.map(|(list, _)| list.split(',').map(str::trim).filter(|n| !n.is_empty()));
     let count = extents.and_then(|mut e| e.try_fold(1usize, |p, n| p.checked_mul(n.parse().ok()?)));
     let flat = text.matches(['(', '[', '{']).count() < 8;
-    flat && header.len() < longest.len() && count.and_then(|n| n.checked_mul(4)).is_some_and(|n| n <= bytes.len())
+    flat && header.len() < longest.len() && count.is_some_and(|n| n <= bytes.len())
 }
 
 #[cfg(test)]

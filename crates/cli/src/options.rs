@@ -1,6 +1,7 @@
 //! The options that several commands share.
 
 use crate::error::Error;
+use crate::inputs;
 use clap::Args;
 use hirescam::Options;
 use hirescam::core::cam::Target;
@@ -39,6 +40,13 @@ pub struct What {
     /// The axis of the layer that counts channels, where the graph does not tell it (-1 for channels last)
     #[arg(long, value_name = "AXIS", allow_negative_numbers = true)]
     pub channel_axis: Option<i64>,
+    /// The input that carries the image, where it is not the first that could
+    #[arg(long, value_name = "NAME")]
+    pub image_input: Option<String>,
+    /// What an input beside the image is fed: a .npy file with one row for all images or a row for each, or a number; may
+    /// be given several times
+    #[arg(long = "input", value_name = "NAME=FILE|NUMBER")]
+    pub inputs: Vec<String>,
     /// The network's input shape where the file leaves it open, for example 1,3,224,224
     #[arg(long, value_name = "N,C,H,W", value_delimiter = ',')]
     pub shape: Option<Vec<usize>>,
@@ -75,7 +83,9 @@ impl What {
             channels: self.channel_axis,
             preprocess: self.preprocess.as_deref().map(preprocess).transpose()?,
             labels,
+            image: self.image_input.clone(),
             image_shape: self.shape.clone(),
+            inputs: self.inputs.iter().map(|text| inputs::beside(text)).collect::<Result<_, _>>()?,
             ..Options::default()
         })
     }

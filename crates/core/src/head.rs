@@ -66,11 +66,19 @@ const MOST_RENAMINGS: usize = 100;
 /// An output of more numbers an image than this is not explained.
 const MOST_SCORES: usize = 1 << 24;
 
-/// The input that carries the image: the first of rank 3 or more, else the first.
+/// The input that carries the image: the one called `name`; without a name the first of rank 3 or more, else the first.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a model without inputs.
-pub fn image_input(model: &Model) -> Result<&ValueInfoProto, Error> {
+/// [`Error::NotFound`] for an unknown name, [`Error::Invalid`] for a model without inputs.
+pub fn image_input<'m>(model: &'m Model, name: Option<&str>) -> Result<&'m ValueInfoProto, Error> {
+    if let Some(name) = name {
+        let missing = || Error::NotFound {
+            kind: "input",
+            name: name.to_owned(),
+            near: near(name, model.inputs().map(|i| i.name())),
+        };
+        return model.inputs().find(|i| i.name() == name).ok_or_else(missing);
+    }
     let wide = model.inputs().find(|i| declared(i).len() >= 3);
     wide.or_else(|| model.inputs().next())
         .ok_or_else(|| Error::Invalid { at: "the file".into(), what: "the network has no input".into() })
@@ -100,10 +108,16 @@ pub fn score(model: &Model, shapes: &Shapes, output: Option<&str>, keep: bool) -
     // does not, as a detector's boxes.
     let best = scores.into_iter().min_by_key(|s| (s.is_dense(), s.activation.is_none()));
     best.ok_or_else(|| {
-        let shown = |name: &&str| format!("{:?} {}", short(name), shapes.dims(name).map_or("of unknown shape".into(), |d| show(&d)));
+        let shown = |name: &&str| {
+            let shape = shapes.dims(name).map_or("of unknown shape".into(), |dims| show(&dims));
+            format!("{:?} {shape}", short(name))
+        };
+        let unknown = candidates.iter().any(|name| shapes.dims(name).is_none());
+        let why = shapes.fault.as_ref().filter(|_| unknown);
         Error::Argument(format!(
-            "no output holds scores, that is, floating-point numbers for each image ([N, classes], [N, classes, height, width] …): {}",
-            candidates.iter().take(8).map(shown).collect::<Vec<_>>().join(", ")
+            "no output holds scores, that is, floating-point numbers for each image ([N, classes], [N, classes, height, width] …): {}{}",
+            candidates.iter().take(8).map(shown).collect::<Vec<_>>().join(", "),
+            why.map_or(String::new(), |fault| format!(", because of {fault}"))
         ))
     })
 }

@@ -104,6 +104,20 @@ impl Shapes {
     /// # Errors
     /// [`Error::Argument`] when the file leaves extents open and `shape` does not give them, or contradicts the file.
     pub fn infer(model: &Model, image: &str, shape: Option<&[usize]>) -> Result<Self, Error> {
+        Self::infer_beside(model, image, shape, &[])
+    }
+
+    /// As [`Shapes::infer`] for a model that takes more than an image: `others` gives the shapes of other inputs, where the
+    /// file leaves extents open. An open first extent is the batch.
+    ///
+    /// # Errors
+    /// As [`Shapes::infer`].
+    pub fn infer_beside(
+        model: &Model,
+        image: &str,
+        shape: Option<&[usize]>,
+        others: &[(String, Vec<usize>)],
+    ) -> Result<Self, Error> {
         let info = model.inputs().find(|i| i.name() == image);
         let info = info.ok_or_else(|| Error::Argument(format!("the model has no input {image:?}")))?;
         let batch = declared(info).first().copied().flatten();
@@ -111,7 +125,7 @@ impl Shapes {
         let at = |batch: usize| -> Result<(Facts, Option<Error>), Error> {
             let image_shape = image_shape(info, shape, batch)?;
             elements(&image_shape)?;
-            Ok(facts(model, stored.clone(), image, &image_shape, batch))
+            Ok(facts(model, stored.clone(), (image, &image_shape), others, batch))
         };
         if let Some(batch) = batch {
             let (facts, fault) = at(batch)?;
@@ -229,6 +243,16 @@ fn image_shape(info: &ValueInfoProto, given: Option<&[usize]>, batch: usize) -> 
     declared.iter().enumerate().map(extent).collect()
 }
 
+/// What is wrong with an input beside the image whose extents nobody gives.
+fn open_input(info: &ValueInfoProto) -> Error {
+    Error::Argument(format!(
+        "the input {:?} beside the image, which has the open shape {}: feed it (--input {}=FILE.npy)",
+        info.name(),
+        show(&declared(info)),
+        info.name()
+    ))
+}
+
 /// `[?, 3, 224, 224]`.
 pub fn show(declared: &[Option<usize>]) -> String {
     let parts: Vec<String> = declared.iter().map(|d| d.map_or("?".into(), |n| n.to_string())).collect();
@@ -257,22 +281,37 @@ fn stored(model: &Model) -> Facts {
     facts
 }
 
-/// The facts of all values, from those of the `stored` tensors and the image's shape; and the first fault.
-fn facts(model: &Model, stored: Facts, image: &str, image_shape: &[usize], batch: usize) -> (Facts, Option<Error>) {
+/// The facts of all values, from those of the `stored` tensors and the inputs' shapes; and the first fault.
+fn facts(
+    model: &Model,
+    stored: Facts,
+    (image, image_shape): (&str, &[usize]),
+    others: &[(String, Vec<usize>)],
+    batch: usize,
+) -> (Facts, Option<Error>) {
     let mut facts = stored;
     let left = Cell::new(FOLD_ALL);
-    let mut named: HashMap<String, usize> = HashMap::new();
-    for info in model.inputs() {
+    let (mut named, mut fault): (HashMap<String, usize>, Option<Error>) = (HashMap::new(), None);
+    // The image comes first: it gives the names of extents their sizes.
+    let is_image = |info: &&ValueInfoProto| info.name() == image;
+    for info in model.inputs().filter(is_image).chain(model.inputs().filter(|i| !is_image(i))) {
+        let given = others.iter().find(|(name, _)| name == info.name()).map(|(_, shape)| shape.as_slice());
         let sizes: Option<Vec<usize>> = if info.name() == image {
             Some(image_shape.to_vec())
         } else {
-            let each = dimensions(info).enumerate().map(|(axis, d)| match d {
-                Some(Ok(n)) => Some(n),
-                Some(Err(name)) => named.get(&name).copied().or((axis == 0).then_some(batch)),
-                None => (axis == 0).then_some(batch),
+            let each = dimensions(info).enumerate().map(|(axis, d)| {
+                let open = || if axis == 0 { Some(batch) } else { given.and_then(|g| g.get(axis)).copied() };
+                match d {
+                    Some(Ok(n)) => Some(n),
+                    Some(Err(name)) => named.get(&name).copied().or_else(open),
+                    None => open(),
+                }
             });
             each.collect()
         };
+        if sizes.is_none() {
+            fault.get_or_insert_with(|| open_input(info));
+        }
         if let (Some(sizes), Some(dtype)) = (sizes.filter(|s| elements(s).is_ok()), element_type(info)) {
             for (d, &size) in dimensions(info).zip(&sizes) {
                 if let Some(Err(name)) = d {
@@ -284,7 +323,6 @@ fn facts(model: &Model, stored: Facts, image: &str, image_shape: &[usize], batch
     }
     let declared: HashMap<&str, &ValueInfoProto> =
         model.graph().value_info.iter().chain(&model.graph().output).map(|v| (v.name(), v)).collect();
-    let mut fault = None;
     for (_, node) in model.order() {
         let known: Option<Vec<Option<&Fact>>> =
             node.input.iter().map(|n| if n.is_empty() { Some(None) } else { facts.get(n).map(Some) }).collect();

@@ -52,7 +52,7 @@ fn free(model: &Model, follow: &[usize]) -> Model {
 
 /// The derivative of ⟨`y`, `dy`⟩ by `x`, with nodes emitted for `model`; none where its shapes do not follow the batch.
 fn derivative(model: &Model, values: &HashMap<String, Tensor>, x: &str, y: &str, dy: &Tensor) -> Option<Tensor> {
-    let shapes = Shapes::infer(model, head::image_input(model).unwrap().name(), None).unwrap();
+    let shapes = Shapes::infer(model, head::image_input(model, None).unwrap().name(), None).unwrap();
     if shapes.fault.is_some() || [x, y].iter().any(|v| shapes.dims(v).is_none()) {
         return None;
     }

@@ -81,7 +81,7 @@ fn corners_and_ties_are_as_in_pytorch() {
         let proto = model(opset, vec![node], infos, vec![], &stored);
         let model = Model::new(proto).unwrap();
         let values: HashMap<String, Tensor> = names.iter().cloned().zip(inputs).collect();
-        let image = head::image_input(&model).unwrap().name().to_owned();
+        let image = head::image_input(&model, None).unwrap().name().to_owned();
         let shapes = Shapes::infer(&model, &image, None).unwrap();
         for i in varied {
             let graph = Graph::new(&model, &shapes);

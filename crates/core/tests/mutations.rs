@@ -48,7 +48,7 @@ fn random(mut state: u64) -> impl FnMut(usize) -> usize {
 
 /// The image's shape with 32 where the file leaves extents open.
 fn image_shape(model: &Model) -> Option<Vec<usize>> {
-    Some(declared(head::image_input(model).ok()?).iter().map(|n| n.unwrap_or(32)).collect())
+    Some(declared(head::image_input(model, None).ok()?).iter().map(|n| n.unwrap_or(32)).collect())
 }
 
 #[test]

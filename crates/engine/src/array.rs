@@ -1,7 +1,7 @@
 //! The arrays that go into an engine and come out of it.
 
 use half::f16;
-use ndarray::{ArrayD, Dimension};
+use ndarray::{ArrayD, Axis, Dimension};
 
 /// An owned array of any shape, of one of the element kinds that engines take and give.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,6 +160,51 @@ impl Array {
         }
     }
 
+    /// The same numbers as elements of `kind`: floating-point ones rounded to nearest; none where an integer would come out
+    /// as another number.
+    pub fn to_kind(&self, kind: Kind) -> Option<Self> {
+        if self.kind() == kind {
+            return Some(self.clone());
+        }
+        let (wide, whole) = (self.to_f64(), self.to_i64());
+        let exact = || wide.iter().zip(&whole).all(|(&f, &i)| i as f64 == f);
+        macro_rules! integers {
+            ($type:ty) => {{
+                let narrow = |&i: &i64| <$type>::try_from(i).ok();
+                let all: Option<Vec<$type>> = whole.iter().map(narrow).collect();
+                Some(ArrayD::from_shape_vec(whole.raw_dim(), all.filter(|_| exact())?).ok()?.into())
+            }};
+        }
+        match kind {
+            Kind::F16 => Some(Array::F16(wide.mapv(f16::from_f64))),
+            Kind::F32 => Some(Array::F32(self.to_f32())),
+            Kind::F64 => Some(Array::F64(wide)),
+            Kind::I8 => integers!(i8),
+            Kind::I16 => integers!(i16),
+            Kind::I32 => integers!(i32),
+            Kind::I64 => integers!(i64),
+            Kind::U8 => integers!(u8),
+            Kind::U16 => integers!(u16),
+            Kind::U32 => integers!(u32),
+            Kind::U64 => integers!(u64),
+            Kind::Bool => wide.iter().all(|v| *v == 0.0 || *v == 1.0).then(|| Array::Bool(wide.mapv(|v| v == 1.0))),
+        }
+    }
+
+    /// The array repeated to `shape` as NumPy broadcasts; none where it does not fit.
+    pub fn broadcast(&self, shape: &[usize]) -> Option<Self> {
+        with_array!(self, array => array.broadcast(shape).map(|wide| wide.to_owned().into()))
+    }
+
+    /// These entries of the first axis, in this order; none where one is missing.
+    pub fn rows(&self, which: &[usize]) -> Option<Self> {
+        let n = self.shape().first().copied()?;
+        if which.iter().any(|&i| i >= n) {
+            return None;
+        }
+        Some(with_array!(self, array => array.select(Axis(0), which).into()))
+    }
+
     /// The elements as `f64`; exact for every kind but 64-bit integers beyond 2^53.
     pub fn to_f64(&self) -> ArrayD<f64> {
         with_array!(self, array => array.mapv(Cast::f64))
@@ -301,6 +346,30 @@ mod tests {
                 assert_eq!((made.kind(), made.to_f64()), (kind, array![1.5, -2.].into_dyn()));
             }
         }
+    }
+
+    #[test]
+    fn numbers_keep_their_values_in_another_kind() {
+        let whole = array![0f64, 1., 1.].into_dyn();
+        for kind in Kind::ALL {
+            let made = Array::F64(whole.clone()).to_kind(kind).map(|a| (a.kind(), a.to_f64()));
+            assert_eq!(made, Some((kind, whole.clone())));
+        }
+        assert_eq!(Array::from(array![1.5f64]).to_kind(Kind::I32), None);
+        assert_eq!(Array::from(array![300i64]).to_kind(Kind::U8), None);
+        assert_eq!(Array::from(array![-1i64]).to_kind(Kind::U64), None);
+        assert_eq!(Array::from(array![2u8]).to_kind(Kind::Bool), None);
+        let large = Array::from(array![i64::MAX]);
+        assert_eq!(large.to_kind(Kind::I64), Some(large.clone()));
+    }
+
+    #[test]
+    fn rows_are_chosen_and_repeated() {
+        let table = Array::from(array![[1i32, 2], [3, 4]]);
+        assert_eq!(table.rows(&[1, 0, 1]), Some(Array::from(array![[3i32, 4], [1, 2], [3, 4]])));
+        assert_eq!(table.rows(&[2]), None);
+        assert_eq!(Array::from(arr0(7u8)).broadcast(&[1, 2]), Some(Array::from(array![[7u8, 7]])));
+        assert_eq!(table.broadcast(&[3]), None);
     }
 
     #[test]

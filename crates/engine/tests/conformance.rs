@@ -76,7 +76,7 @@ fn forward(card: &Card, case: &Case) -> (Model, Values) {
 fn backward(card: &Card, case: &Case) -> (Model, Values) {
     let (model, values) = forward(card, case);
     let mut random = Random::new(11);
-    let image = head::image_input(&model).unwrap().name().to_owned();
+    let image = head::image_input(&model, None).unwrap().name().to_owned();
     let shapes = Shapes::infer(&model, &image, None).unwrap();
     let graph = Graph::new(&model, &shapes);
     let mut made: Vec<(Value, String)> = Vec::new();

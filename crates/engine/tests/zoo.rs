@@ -340,7 +340,7 @@ fn the_recommended_layers_make_sense() {
     let mut wrong = Vec::new();
     for file in list(&golden["files"]) {
         let model = model(file);
-        let image = head::image_input(&model).unwrap().name().to_owned();
+        let image = head::image_input(&model, None).unwrap().name().to_owned();
         let shapes = Shapes::infer(&model, &image, None).unwrap();
         let score = head::score(&model, &shapes, None, false).unwrap();
         let found = layers::layers(&model, &shapes, &score, &image, false).unwrap();

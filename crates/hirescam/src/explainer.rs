@@ -4,6 +4,7 @@ use crate::explanation::{Explanation, Found, Shared};
 use crate::labels::{Labels, LabelsError};
 use crate::methods::{self, Any, Progress, Settings, Setup, Several};
 use crate::model_file::ModelFile;
+use crate::others::{Beside, Others};
 use crate::photo::{Photo, PhotoError};
 use crate::preprocess::{ImageInput, Preprocess, PreprocessError, Rect, Resize};
 use hirescam_core::Model;
@@ -100,8 +101,12 @@ pub struct Options {
     pub preprocess: Option<Preprocess>,
     /// Class labels; what goes with the model when none are given.
     pub labels: Option<Labels>,
+    /// The input that carries the image; the one that looks like one when none is named.
+    pub image: Option<String>,
     /// The network's input shape, where the file leaves extents open.
     pub image_shape: Option<Vec<usize>>,
+    /// What inputs beside the image are fed: one row for all images or a row for each; a scalar fills an input.
+    pub inputs: Vec<(String, Array)>,
 }
 
 impl Default for Options {
@@ -119,7 +124,9 @@ impl Default for Options {
             library: None,
             preprocess: None,
             labels: None,
+            image: None,
             image_shape: None,
+            inputs: Vec::new(),
         }
     }
 }
@@ -141,6 +148,7 @@ pub struct Explainer {
     free_batch: bool,
     preprocess: Option<Preprocess>,
     image: Option<ImageInput>,
+    others: Others,
     shared: Arc<Shared>,
 }
 
@@ -178,9 +186,18 @@ impl Explainer {
             &options.engine,
             &engine::Options { threads: options.threads, library: options.library.clone() },
         )?;
-        let parts = match methods::method(&options.method)? {
-            Any::OneRun(_) => one_run(file, options, preprocess.as_ref(), engine.as_ref())?,
-            Any::SeveralRuns(method) => several_runs(file, options, preprocess.as_ref(), engine.as_ref(), method)?,
+        let bare = cam::strip(file.model.proto())?.map(Model::new).transpose()?;
+        let model = bare.as_ref().unwrap_or(&file.model);
+        let request = request(file, options, preprocess.as_ref())?;
+        let (parts, others) = match methods::method(&options.method)? {
+            Any::OneRun(method) => {
+                let parts = one_run(file, Request { method, logits: true, ..request.clone() }, engine.as_ref())?;
+                (parts, others(model, &request, options)?)
+            }
+            Any::SeveralRuns(method) => {
+                let others = others(model, &request, options)?;
+                (several_runs(model, options, &request, engine.as_ref(), method)?, others)
+            }
         };
         let Parts { work, score, row, layer, certificate, image_dims, free_batch } = parts;
         if let Some(labels) = labels.as_ref().filter(|_| !score.is_dense()) {
@@ -201,7 +218,7 @@ impl Explainer {
             model_sha256: file.sha256.clone(),
         };
         let image = ImageInput::from_shape(&sizes).ok();
-        Ok(Explainer { work, image_dims, free_batch, preprocess, image, shared: Arc::new(shared) })
+        Ok(Explainer { work, image_dims, free_batch, preprocess, image, others, shared: Arc::new(shared) })
     }
 
     /// The layer that is explained.
@@ -237,6 +254,20 @@ impl Explainer {
         images: &[Input],
         watch: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Vec<Explanation>>, Error> {
+        self.explain_from(0, images, watch)
+    }
+
+    /// As [`Explainer::explain_watched`] for a part of many images: the first is the image number `first`, and inputs
+    /// beside the image give it the row of that number.
+    ///
+    /// # Errors
+    /// As [`Explainer::explain`].
+    pub fn explain_from(
+        &self,
+        first: usize,
+        images: &[Input],
+        watch: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Vec<Explanation>>, Error> {
         let mut explanations: Vec<Vec<Explanation>> = Vec::new();
         for image in images {
             match image {
@@ -245,19 +276,27 @@ impl Explainer {
                         return Err(self.no_preprocess());
                     };
                     let prepared = preprocess.apply(photo, input)?;
-                    let start = explanations.len();
+                    let start = first + explanations.len();
                     explanations.extend(self.run(prepared.tensor, Some((photo, prepared.view)), start, watch)?);
                 }
                 Input::Tensor(tensor) => {
                     self.check(tensor)?;
                     for part in self.parts(tensor) {
-                        let start = explanations.len();
+                        let start = first + explanations.len();
                         explanations.extend(self.run(part, None, start, watch)?);
                     }
                 }
             }
         }
         Ok(explanations)
+    }
+
+    /// Whether inputs beside the image have a row for each of so many images, or one for all.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an input that has another number of rows.
+    pub fn check_rows(&self, images: usize) -> Result<(), Error> {
+        self.others.check_rows(images)
     }
 
     fn no_preprocess(&self) -> Error {
@@ -303,14 +342,15 @@ impl Explainer {
         finite("network's input", tensor.iter().copied())?;
         let found: Vec<Vec<Found>> = match &self.work {
             Work::OneRun(session, explaining) => {
-                let found = run_once(session.as_ref(), explaining, tensor)?;
+                let numbers: Vec<usize> = (start..start + tensor.len_of(Axis(0))).collect();
+                let found = run_once(session.as_ref(), explaining, tensor, &self.others.of(&numbers)?)?;
                 (0..found.len()).for_each(|i| watch(Progress { image: start + i, done: 1, of: 1 }));
                 found
             }
             Work::SeveralRuns(several) => {
                 let image = |(i, image): (usize, ndarray::ArrayViewD<f32>)| {
                     let mut watch = |done, of| watch(Progress { image: start + i, done, of });
-                    several.explain(&image.to_owned(), &mut watch)
+                    several.explain(&image.to_owned(), Beside { others: &self.others, image: start + i }, &mut watch)
                 };
                 tensor.axis_iter(Axis(0)).enumerate().map(image).collect::<Result<_, _>>()?
             }
@@ -345,14 +385,16 @@ struct Parts {
     free_batch: bool,
 }
 
+/// What is fed beside the image.
+fn others(model: &Model, request: &Request, options: &Options) -> Result<Others, Error> {
+    let image = head::image_input(model, request.image.as_deref())?.name();
+    let shape = request.image_shape.as_deref();
+    let shapes = Shapes::infer_beside(model, image, shape, &request.other_shapes)?;
+    Others::new(model, &shapes, image, &options.inputs)
+}
+
 /// A method of one run: the explaining model in an engine.
-fn one_run(
-    file: &ModelFile,
-    options: &Options,
-    preprocess: Option<&Preprocess>,
-    engine: &dyn Engine,
-) -> Result<Parts, Error> {
-    let request = Request { logits: true, ..request(file, options, preprocess)? };
+fn one_run(file: &ModelFile, request: Request, engine: &dyn Engine) -> Result<Parts, Error> {
     let explaining = cam::attach(&file.model, &request)?;
     if let Some(input) = &explaining.input {
         return Err(Error::Argument(format!(
@@ -373,20 +415,17 @@ fn one_run(
 
 /// A method of several runs.
 fn several_runs(
-    file: &ModelFile,
+    model: &Model,
     options: &Options,
-    preprocess: Option<&Preprocess>,
+    request: &Request,
     engine: &dyn Engine,
     method: &'static methods::Method,
 ) -> Result<Parts, Error> {
-    file.model.check_weights()?;
-    let bare = cam::strip(file.model.proto())?.map(Model::new).transpose()?;
-    let (model, image_shape) = (bare.as_ref().unwrap_or(&file.model), image_shape(file, options, preprocess)?);
-    let image = head::image_input(model)?.name();
-    let shapes = Shapes::infer(model, image, image_shape.as_deref())?;
+    model.check_weights()?;
+    let image = head::image_input(model, request.image.as_deref())?.name();
+    let shapes = Shapes::infer_beside(model, image, request.image_shape.as_deref(), &request.other_shapes)?;
     let score = head::score(model, &shapes, options.output.as_deref(), options.keep_activation)?;
-    let image_shape = image_shape.as_deref();
-    let setup = Setup { model, shapes: &shapes, score: &score, image, image_shape, engine, options };
+    let setup = Setup { model, shapes: &shapes, score: &score, image, request, engine, options };
     let several = Several::new(method, &setup)?;
     Ok(Parts {
         row: several.row(),
@@ -400,10 +439,16 @@ fn several_runs(
 }
 
 /// Runs the explaining model on a batch.
-fn run_once(session: &dyn Session, explaining: &Explaining, tensor: ArrayD<f32>) -> Result<Vec<Vec<Found>>, Error> {
+fn run_once(
+    session: &dyn Session,
+    explaining: &Explaining,
+    tensor: ArrayD<f32>,
+    others: &[(&str, Array)],
+) -> Result<Vec<Vec<Found>>, Error> {
     let names = &explaining.outputs;
     let tensor = Array::from(tensor);
-    let made = session.run(&[(&explaining.image, &tensor)])?;
+    let others = others.iter().map(|(name, array)| (*name, array));
+    let made = session.run(&[(explaining.image.as_str(), &tensor)].into_iter().chain(others).collect::<Vec<_>>())?;
     let find = |name: &str| {
         let found = made.iter().find(|(n, _)| n == name).map(|(_, a)| a);
         found.ok_or_else(|| Error::Argument(format!("the engine gave no output {name:?}")))
@@ -428,27 +473,29 @@ fn run_once(session: &dyn Session, explaining: &Explaining, tensor: ArrayD<f32>)
     Ok(all)
 }
 
-/// The request that `options` make of a model, with the shape of its image where the file leaves it open.
+/// The request that `options` make of a model, but for the method, with the shape of its image where the file leaves it
+/// open.
 ///
 /// # Errors
-/// [`Error::Core`] for an unknown method, [`Error::Argument`] for one of several runs.
+/// As [`image_shape`].
 pub fn request(file: &ModelFile, options: &Options, preprocess: Option<&Preprocess>) -> Result<Request, Error> {
     Ok(Request {
         layer: options.layer.clone(),
         target: options.target.clone(),
-        method: methods::one_run(&options.method)?,
         output: options.output.clone(),
         keep_activation: options.keep_activation,
         channels: options.channels,
+        image: options.image.clone(),
         image_shape: image_shape(file, options, preprocess)?,
-        logits: false,
+        other_shapes: options.inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect(),
+        ..Request::default()
     })
 }
 
 /// The input's shape: as given, else with the size that the preprocessing makes.
 ///
 /// # Errors
-/// [`Error::Core`] for a model without inputs.
+/// [`Error::Core`] for a model without inputs, or without the one that is named.
 pub fn image_shape(
     file: &ModelFile,
     options: &Options,
@@ -457,7 +504,7 @@ pub fn image_shape(
     if options.image_shape.is_some() {
         return Ok(options.image_shape.clone());
     }
-    let declared = declared(head::image_input(&file.model)?);
+    let declared = declared(head::image_input(&file.model, options.image.as_deref())?);
     let size = preprocess.and_then(|p| match (p.crop, &p.resize) {
         (Some(crop), _) => Some(crop),
         (None, Some(Resize::Exact(size))) => Some(*size),

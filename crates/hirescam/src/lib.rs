@@ -22,6 +22,7 @@ pub mod heatmap;
 pub mod labels;
 pub mod methods;
 pub mod model_file;
+mod others;
 pub mod overlay;
 pub mod photo;
 pub mod preprocess;

@@ -3,8 +3,9 @@
 use crate::error::Error;
 use crate::options::What;
 use clap::Args;
-use hirescam::core::cam;
+use hirescam::core::cam::{self, Request};
 use hirescam::explainer::request;
+use hirescam::methods;
 use hirescam::model_file::ModelFile;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +31,9 @@ impl Compile {
             Some(p) => Some(p.clone()),
             None => file.preprocess()?.map(|(p, _)| p),
         };
-        let made = cam::attach(&file.model, &request(&file, &options, preprocess.as_ref())?)?;
+        let method = methods::one_run(&options.method)?;
+        let request = Request { method, ..request(&file, &options, preprocess.as_ref())? };
+        let made = cam::attach(&file.model, &request)?;
         std::fs::write(&self.output_file, made.to_bytes())
             .map_err(|e| Error::File { path: self.output_file.clone(), what: e.to_string() })?;
         let o = &made.outputs;

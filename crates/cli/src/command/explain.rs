@@ -57,7 +57,8 @@ impl Explain {
         // Where neither file nor options say for which size, a ready tensor does.
         if let (None, Some(Ok((Input::Tensor(t), _)))) = (&options.image_shape, files.first().map(|f| inputs::read(f)))
         {
-            let declared = hirescam::core::shape::declared(hirescam::core::head::image_input(&file.model)?);
+            let image = hirescam::core::head::image_input(&file.model, options.image.as_deref())?;
+            let declared = hirescam::core::shape::declared(image);
             if declared.iter().skip(1).any(Option::is_none) {
                 options.image_shape = Some(t.shape().to_vec());
             }
@@ -67,16 +68,21 @@ impl Explain {
         let several = matches!(methods::method(&options.method)?, Any::SeveralRuns(_));
         let bar = if several { progress::passes() } else { progress::images(files.len()) };
         let mut names = HashSet::new();
-        let mut failed = 0;
+        let (mut failed, mut seen) = (0, 0);
         for (i, path) in files.iter().enumerate() {
             let stem = unique(path, &mut names);
             if several && files.len() > 1 {
                 bar.set_message(format!("image {} of {}", i + 1, files.len()));
             }
-            match self.explain(&explainer, path, &stem, &bar) {
-                Ok(text) => bar.suspend(|| print!("{text}")),
+            match self.explain(&explainer, seen, path, &stem, &bar) {
+                Ok((text, images)) => {
+                    seen += images;
+                    bar.suspend(|| print!("{text}"));
+                }
                 Err(error) if files.len() == 1 => return Err(error),
                 Err(error) => {
+                    // Its row counts all the same.
+                    seen += 1;
                     failed += 1;
                     bar.suspend(|| eprintln!("error: {}: {error}", path.display()));
                 }
@@ -86,13 +92,22 @@ impl Explain {
             }
         }
         bar.finish_and_clear();
+        explainer.check_rows(seen)?;
         Ok(ExitCode::from(u8::from(failed > 0)))
     }
 
-    /// Explains one file and writes what comes of it; returns what to print.
-    fn explain(&self, explainer: &Explainer, path: &Path, stem: &str, bar: &ProgressBar) -> Result<String, Error> {
+    /// Explains one file, whose first image is the image number `first`, and writes what comes of it; returns what to
+    /// print, and how many images there were.
+    fn explain(
+        &self,
+        explainer: &Explainer,
+        first: usize,
+        path: &Path,
+        stem: &str,
+        bar: &ProgressBar,
+    ) -> Result<(String, usize), Error> {
         let (input, hash) = inputs::read(path)?;
-        let of_images = explainer.explain_watched(&[input], &mut |p| progress::watch(bar, p))?;
+        let of_images = explainer.explain_from(first, &[input], &mut |p| progress::watch(bar, p))?;
         let mut text = String::new();
         let several = of_images.len() > 1;
         for (n, explanations) in of_images.iter().enumerate() {
@@ -108,7 +123,7 @@ impl Explain {
                 }
             }
         }
-        Ok(text)
+        Ok((text, of_images.len()))
     }
 
     fn write(

@@ -5,7 +5,7 @@ use crate::options::What;
 use clap::Args;
 use hirescam::core::shape::{Dim, Shapes};
 use hirescam::core::{head, layers};
-use hirescam::explainer::image_shape;
+use hirescam::explainer::request;
 use hirescam::model_file::ModelFile;
 use serde_json::json;
 use std::path::PathBuf;
@@ -35,8 +35,10 @@ impl Layers {
             Some(p) => Some(p.clone()),
             None => file.preprocess()?.map(|(p, _)| p),
         };
-        let image = head::image_input(&file.model)?.name().to_owned();
-        let shapes = Shapes::infer(&file.model, &image, image_shape(&file, &options, preprocess.as_ref())?.as_deref())?;
+        let request = request(&file, &options, preprocess.as_ref())?;
+        let image = head::image_input(&file.model, request.image.as_deref())?.name().to_owned();
+        let shape = request.image_shape.as_deref();
+        let shapes = Shapes::infer_beside(&file.model, &image, shape, &request.other_shapes)?;
         let score = head::score(&file.model, &shapes, options.output.as_deref(), options.keep_activation)?;
         let found = layers::layers(&file.model, &shapes, &score, &image, self.all)?;
         let width = found.iter().map(|l| l.name.len()).max().unwrap_or(0);

@@ -31,8 +31,12 @@ pub struct Request {
     pub keep_activation: bool,
     /// The layer's channel axis, where the graph does not tell it.
     pub channels: Option<i64>,
+    /// The input that carries the image; the one that looks like one when none is named.
+    pub image: Option<String>,
     /// The image's whole shape, where the file leaves extents open.
     pub image_shape: Option<Vec<usize>>,
+    /// The shapes of inputs beside the image, where the file leaves extents open.
+    pub other_shapes: Vec<(String, Vec<usize>)>,
     /// Whether the logits become an output too, where they are one a class.
     pub logits: bool,
 }
@@ -46,7 +50,9 @@ impl Default for Request {
             output: None,
             keep_activation: false,
             channels: None,
+            image: None,
             image_shape: None,
+            other_shapes: Vec::new(),
             logits: false,
         }
     }
@@ -126,8 +132,8 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     model.check_weights()?;
     let bare = strip::strip(model.proto())?.map(Model::new).transpose()?;
     let model = bare.as_ref().unwrap_or(model);
-    let image = head::image_input(model)?;
-    let shapes = Shapes::infer(model, image.name(), request.image_shape.as_deref())?;
+    let image = head::image_input(model, request.image.as_deref())?;
+    let shapes = Shapes::infer_beside(model, image.name(), request.image_shape.as_deref(), &request.other_shapes)?;
     let score = head::score(model, &shapes, request.output.as_deref(), request.keep_activation)?;
     request.target.check(&score)?;
     let layer = match &request.layer {

@@ -7,7 +7,6 @@ use crate::error::describe;
 use crate::graph::reads;
 use crate::onnx::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::shape::{Shapes, batch_name};
-use crate::tensor::is_float;
 use crate::{Error, Model, Tensor};
 use std::collections::HashSet;
 
@@ -158,9 +157,6 @@ fn hand_over(model: &Model, shapes: &Shapes, value: &str, head: &Head) -> Result
         Err(Error::Unsupported { at, what, remedy })
     };
     let dims = shapes.dims(value).unwrap_or_default();
-    if !shapes.dtype(value).is_some_and(is_float) {
-        return refuse("it does not hold floating-point numbers".into());
-    }
     let follows = dims.iter().filter(|d| matches!(d, Dim::Batch(_))).count();
     if shapes.free_batch() && follows > 0 && !(follows == 1 && dims.first() == Some(&Dim::Batch(1))) {
         return refuse(format!("its shape {} follows the batch elsewhere than along its first axis", show(&dims)));

@@ -10,7 +10,7 @@ pub fn run(bytes: &[u8]) {
     let Ok(model) = Model::from_bytes(bytes.to_vec()) else { return };
     let written = onnx::write(model.proto());
     assert!(onnx::read(written.clone()).is_ok_and(|again| onnx::write(&again) == written), "writing loses something");
-    let Ok(image) = head::image_input(&model) else { return };
+    let Ok(image) = head::image_input(&model, None) else { return };
     let given: Vec<usize> = shape::declared(image).iter().map(|n| n.unwrap_or(16)).collect();
     let Ok(shapes) = Shapes::infer(&model, image.name(), Some(&given)) else { return };
     let Ok(score) = head::score(&model, &shapes, None, false) else { return };

@@ -2,12 +2,12 @@
 //! time.
 
 use super::Settings;
+use crate::others::{Beside, kind};
 use crate::{Error, Options};
-use hirescam_core::cam::{self, Gradient};
+use hirescam_core::cam::{self, Gradient, Request};
 use hirescam_core::certify::{Certificate, Verdict, certify};
 use hirescam_core::head::{self, Score};
 use hirescam_core::shape::{Dim, Shapes};
-use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, onnx};
 use hirescam_engine::{Array, Engine, Kind, Session};
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, IxDyn};
@@ -19,7 +19,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) score: &'a Score,
     /// The input that carries the image.
     pub(crate) image: &'a str,
-    pub(crate) image_shape: Option<&'a [usize]>,
+    /// What an explaining model is asked for.
+    pub(crate) request: &'a Request,
     pub(crate) engine: &'a dyn Engine,
     pub(crate) options: &'a Options,
 }
@@ -46,7 +47,8 @@ pub(super) struct Cut {
     /// What is proven of HiResCAM at the layer, uniformity aside.
     pub(super) certificate: Certificate,
     image: String,
-    body: Option<Box<dyn Session>>,
+    /// What makes the activation of an image, with the inputs that it takes; none at the image itself.
+    body: Option<(Box<dyn Session>, Vec<String>)>,
     head: Box<dyn Session>,
     gradient: Option<(Box<dyn Session>, Gradient)>,
     /// What the body hands to the head.
@@ -67,11 +69,13 @@ struct Port {
 }
 
 /// What the body makes of an image.
-pub(super) struct State {
+pub(super) struct State<'a> {
     /// The activation, without a batch axis.
     pub(super) activation: ArrayD<f32>,
-    /// What goes around the layer: of one image, or as it is where it has no batch axis.
-    carried: Vec<ArrayD<f32>>,
+    /// What goes around the layer: a row for the image, or as it is where it has no batch axis.
+    carried: Vec<Array>,
+    /// What the network takes beside the image.
+    pub(super) beside: Beside<'a>,
 }
 
 impl Cut {
@@ -85,16 +89,12 @@ impl Cut {
         let free = shapes.free_batch();
         let port = |name: &str| -> Result<Port, Error> {
             let dims = shapes.dims(name).unwrap_or_default();
-            let kind = match shapes.dtype(name) {
-                Some(DataType::Float) => Kind::F32,
-                Some(DataType::Double) => Kind::F64,
-                Some(DataType::Float16) => Kind::F16,
-                other => {
-                    return Err(Error::Argument(format!(
-                        "the network cannot be cut at {layer:?}: {name:?} has the element type {other:?}"
-                    )));
-                }
-            };
+            let dtype = shapes.dtype(name);
+            let kind = dtype.and_then(kind).ok_or_else(|| {
+                Error::Argument(format!(
+                    "the network cannot be cut at {layer:?}: {name:?} has the element type {dtype:?}"
+                ))
+            })?;
             let follows = !free || dims.first() == Some(&Dim::Batch(1));
             let rest = dims.iter().skip(1).map(|d| d.per_image()).collect();
             Ok(Port { name: name.to_owned(), kind, per_image: follows.then_some(rest) })
@@ -103,9 +103,16 @@ impl Cut {
         let dims = values.first().and_then(|v| v.per_image.clone());
         let dims = dims.ok_or_else(|| Error::Argument(format!("the first axis of {layer:?} is not the batch")))?;
         let prepare = |proto: &onnx::ModelProto| setup.engine.prepare(&onnx::write(proto));
-        let body = match layer == setup.image {
-            true => None,
-            false => Some(prepare(&head::body(model, shapes, &names)?)?),
+        // What is an input already takes no body.
+        let inputs: Vec<&str> = model.inputs().map(|i| i.name()).collect();
+        let made: Vec<&str> = names.iter().copied().filter(|name| !inputs.contains(name)).collect();
+        let body = match made.as_slice() {
+            [] => None,
+            made => {
+                let body = head::body(model, shapes, made)?;
+                let takes = body.graph.iter().flat_map(|g| &g.input).map(|i| i.name().to_owned()).collect();
+                Some((prepare(&body)?, takes))
+            }
         };
         let certificate = certify(model, &cut, false);
         let gradient = match wanted {
@@ -144,21 +151,28 @@ impl Cut {
     }
 
     /// Runs the body on one image, given without a batch axis.
-    pub(super) fn state(&self, image: &ArrayD<f32>) -> Result<State, Error> {
-        let Some(body) = &self.body else {
-            return Ok(State { activation: image.clone(), carried: Vec::new() });
-        };
+    pub(super) fn state<'a>(&self, image: &ArrayD<f32>, beside: Beside<'a>) -> Result<State<'a>, Error> {
         let rows = if self.fixed { self.batch } else { 1 };
-        let made = body.run(&[(&self.image, &Array::from(rows_of(image, rows)))])?;
-        let mut values = self.values.iter().map(|port| {
-            let whole = output(&made, &port.name)?.to_f32();
-            Ok(match &port.per_image {
-                Some(_) if !whole.is_empty() => whole.index_axis(Axis(0), 0).to_owned(),
-                _ => whole,
-            })
-        });
-        let activation = values.next().unwrap_or_else(|| Err(missing(&self.layer)))?;
-        Ok(State { activation, carried: values.collect::<Result<_, Error>>()? })
+        let mut known = beside.rows(rows)?;
+        known.push((&self.image, Array::from(rows_of(image, rows))));
+        let made = match &self.body {
+            Some((body, takes)) => {
+                let inputs = known.iter().filter(|(name, _)| takes.iter().any(|t| t == name));
+                body.run(&inputs.map(|(name, array)| (*name, array)).collect::<Vec<_>>())?
+            }
+            None => Vec::new(),
+        };
+        let value = |port: &Port| {
+            let given = known.iter().find(|(name, _)| *name == port.name).map(|(_, array)| array);
+            let whole = given.map_or_else(|| output(&made, &port.name), Ok)?;
+            let first = port.per_image.as_ref().and_then(|_| whole.rows(&[0]));
+            Ok(first.unwrap_or_else(|| whole.clone()))
+        };
+        let mut values = self.values.iter().map(value);
+        let activation = values.next().unwrap_or_else(|| Err(missing(&self.layer)))?.into_f32();
+        let activation = activation.axis_iter(Axis(0)).next().map(|a| a.to_owned());
+        let activation = activation.ok_or_else(|| missing(&self.layer))?;
+        Ok(State { activation, carried: values.collect::<Result<_, Error>>()?, beside })
     }
 
     /// The logits of `n` changed activations: `change` makes them one by one, `each` is given the number and the logits.
@@ -212,16 +226,16 @@ impl Cut {
             for (i, row) in activations.axis_iter_mut(Axis(0)).take(count).enumerate() {
                 change(start + i, row);
             }
-            let carried = state.carried.iter().zip(self.values.iter().skip(1)).map(|(value, port)| {
-                let value = if port.per_image.is_some() { rows_of(value, rows) } else { value.clone() };
-                (port, value)
-            });
-            let all = self.values.first().map(|port| (port, activations)).into_iter().chain(carried);
-            let array = |(port, value): (&'_ Port, ArrayD<f32>)| {
-                let array = Array::from_f32(port.kind, value).ok_or_else(|| missing(&port.name))?;
-                Ok::<_, Error>((port.name.clone(), array))
-            };
-            run(start, count, Inputs { rows, arrays: all.map(array).collect::<Result<_, _>>()? })
+            let mut arrays = Vec::new();
+            for (port, value) in self.values.iter().skip(1).zip(&state.carried) {
+                let repeated = port.per_image.as_ref().and_then(|_| value.rows(&vec![0; rows]));
+                arrays.push((port.name.clone(), repeated.unwrap_or_else(|| value.clone())));
+            }
+            if let Some(port) = self.values.first() {
+                let array = Array::from_f32(port.kind, activations).ok_or_else(|| missing(&port.name))?;
+                arrays.push((port.name.clone(), array));
+            }
+            run(start, count, Inputs { rows, arrays })
         })
     }
 

@@ -154,7 +154,7 @@ struct Site<'a> {
     /// The network, cut at the layer.
     cut: &'a Cut,
     /// The activation there, and what goes around it.
-    state: &'a State,
+    state: &'a State<'a>,
     /// The image, without a batch axis.
     image: &'a ArrayD<f32>,
     /// What is explained.

@@ -46,7 +46,7 @@ impl Prepared for ScoreCam {
         for channel in 0..activation.len_of(channels) {
             masks.extend(Mask::new(activation, channels, channel, &size)?);
         }
-        let image = self.whole.state(site.image)?;
+        let image = self.whole.state(site.image, site.state.beside)?;
         let mut scores = vec![Vec::new(); site.picks.len()];
         let mut fault = None;
         self.whole.scores(

@@ -4,6 +4,7 @@ use super::cut::{Cut, Setup, State};
 use super::{Made, Method, Prepared, Site};
 use crate::Error;
 use crate::explanation::Found;
+use crate::others::Beside;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::{Certificate, Verdict};
@@ -71,9 +72,10 @@ impl Several {
     pub(crate) fn explain(
         &self,
         image: &ArrayD<f32>,
+        beside: Beside,
         watch: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Found>, Error> {
-        let state: State = self.cut.state(image)?;
+        let state: State = self.cut.state(image, beside)?;
         let mut logits = Vec::new();
         self.cut.scores(&state, 1, |_, _| {}, |_, row| logits = row.to_vec())?;
         let picks = self.target.picks(&self.score, &logits)?;

@@ -4,6 +4,7 @@ use super::cut::{Setup, Wanted, output, rows_of, seed};
 use super::random::Random;
 use super::{Made, Method, Prepared, Site, one_run};
 use crate::Error;
+use crate::others::kind;
 use hirescam_core::cam::{self, Explaining, Request, Target, list};
 use hirescam_core::onnx;
 use hirescam_engine::{Array, Kind, Session};
@@ -43,31 +44,16 @@ impl SmoothGrad {
     fn new(setup: &Setup) -> Result<Self, Error> {
         let options = setup.options;
         let base = one_run(&options.settings.base)?;
-        let request = Request {
-            layer: options.layer.clone(),
-            target: Target::Seed,
-            method: base,
-            output: options.output.clone(),
-            keep_activation: options.keep_activation,
-            channels: options.channels,
-            image_shape: setup.image_shape.map(<[usize]>::to_vec),
-            logits: false,
-        };
+        let request = Request { target: Target::Seed, method: base, ..setup.request.clone() };
         let explaining = cam::attach(setup.model, &request)?;
         let session = setup.engine.prepare(&onnx::write(&explaining.model))?;
-        let logits = &setup.score.logits;
-        use hirescam_core::tensor::DataType;
         Ok(SmoothGrad {
             base,
             session,
             input: explaining.input.clone().unwrap_or_default(),
             explaining,
             logits: setup.score.dims.clone(),
-            kind: match setup.shapes.dtype(logits) {
-                Some(DataType::Float16) => Kind::F16,
-                Some(DataType::Double) => Kind::F64,
-                _ => Kind::F32,
-            },
+            kind: setup.shapes.dtype(&setup.score.logits).and_then(kind).unwrap_or(Kind::F32),
         })
     }
 }
@@ -97,8 +83,10 @@ impl Prepared for SmoothGrad {
                     image.mapv_inplace(|v| (f64::from(v) + deviation * random.normal()) as f32);
                 }
                 let seed = seed(&pick.weights, &self.logits, rows, self.kind)?;
-                let image = Array::from(images);
-                let out = self.session.run(&[(&self.explaining.image, &image), (&self.input, &seed)])?;
+                let mut inputs = site.state.beside.rows(rows)?;
+                inputs.push((&self.explaining.image, Array::from(images)));
+                inputs.push((&self.input, seed));
+                let out = self.session.run(&inputs.iter().map(|(name, array)| (*name, array)).collect::<Vec<_>>())?;
                 let maps = output(&out, &self.explaining.outputs.map)?.to_f64();
                 for map in maps.axis_iter(Axis(0)).take(count) {
                     *mean.get_or_insert_with(|| ArrayD::zeros(map.raw_dim())) += &map;
