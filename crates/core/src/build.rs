@@ -12,6 +12,7 @@ use crate::ops::{self, Setting, attribute};
 use crate::shape::{self, Dim, Fact, Shapes};
 use crate::tensor::{DataType, Tensor, is_float};
 use crate::{Error, Model};
+use prost::Message;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
@@ -69,6 +70,8 @@ const SINCE: &[(&str, i64)] = &[("Erf", 9), ("Expand", 8), ("Where", 9)];
 /// The most nodes that are emitted, and the most numbers in all constants among them together.
 const MOST_NODES: usize = 1 << 20;
 const MOST_NUMBERS: usize = 1 << 26;
+/// Constants of up to so many numbers are looked for among those that are there.
+const SMALL: usize = 1024;
 /// The most numbers of one list of indices.
 const LONGEST_LIST: usize = 1 << 24;
 
@@ -87,6 +90,10 @@ struct Inner {
     values: Vec<Entry>,
     known: HashMap<String, usize>,
     nodes: Vec<Emitted>,
+    /// The outputs of each node by what it is: the same is never emitted twice.
+    made: HashMap<Same, Vec<usize>>,
+    /// Small constants by what they are.
+    constants: HashMap<(DataType, Vec<usize>, Vec<u64>), usize>,
     numbers: usize,
     fault: Option<Error>,
 }
@@ -106,6 +113,9 @@ impl Entry {
         others.iter().all(|f| f.value.as_deref().is_some_and(|v| v.same(value))).then_some(value)
     }
 }
+
+/// What makes two nodes one: operator, inputs, attributes as they are written, the number of outputs.
+type Same = (&'static str, Vec<Option<usize>>, Vec<Vec<u8>>, usize);
 
 #[derive(Debug)]
 struct Emitted {
@@ -160,12 +170,19 @@ impl Graph {
     /// A constant.
     pub fn constant(&self, tensor: Tensor) -> Value<'_> {
         let mut inner = self.inner.borrow_mut();
+        let bits = |t: &Tensor| (t.dtype, t.shape().to_vec(), t.data.iter().map(|v| v.to_bits()).collect());
+        let same = (tensor.data.len() <= SMALL).then(|| bits(&tensor));
+        if let Some(&id) = same.as_ref().and_then(|same| inner.constants.get(same)) {
+            return Value { graph: self, id };
+        }
         inner.numbers = inner.numbers.saturating_add(tensor.data.len());
         if inner.numbers > MOST_NUMBERS {
             inner.fault.get_or_insert_with(too_large);
         }
         inner.values.push(Entry { facts: Some(vec![Fact::constant(tensor); self.batches.len()]), name: None });
-        Value { graph: self, id: inner.values.len() - 1 }
+        let id = inner.values.len() - 1;
+        inner.constants.extend(same.map(|same| (same, id)));
+        Value { graph: self, id }
     }
 
     /// An input that is added to the model.
@@ -195,12 +212,19 @@ impl Graph {
         attributes: Vec<AttributeProto>,
         outputs: usize,
     ) -> Vec<Value<'g>> {
+        let ids: Vec<Option<usize>> = inputs.iter().map(|v| v.map(|v| v.id)).collect();
+        let same = (op, ids.clone(), attributes.iter().map(Message::encode_to_vec).collect(), outputs);
+        let handles = |ids: &[usize]| ids.iter().map(|&id| Value { graph: self, id }).collect();
+        if let Some(made) = self.inner.borrow().made.get(&same) {
+            return handles(made);
+        }
         let node = NodeProto { op_type: Some(op.into()), attribute: attributes, ..Default::default() };
         let facts = self.infer(&node, inputs);
         let mut inner = self.inner.borrow_mut();
         let made: Vec<usize> = (0..outputs).map(|i| inner.values.len() + i).collect();
         match facts {
             Ok(mut facts) => {
+                inner.made.insert(same, made.clone());
                 for i in 0..outputs {
                     let one: Option<Vec<Fact>> = facts.iter_mut().map(|f| f.get(i).cloned()).collect();
                     inner.values.push(Entry { facts: one, name: None });
@@ -213,13 +237,12 @@ impl Graph {
                 inner.values.extend((0..outputs).map(|_| Entry { facts: like.clone(), name: None }));
             }
         }
-        let inputs = inputs.iter().map(|v| v.map(|v| v.id)).collect();
         if inner.nodes.len() >= MOST_NODES {
             inner.fault.get_or_insert_with(too_large);
-            return made.into_iter().map(|id| Value { graph: self, id }).collect();
+            return handles(&made);
         }
-        inner.nodes.push(Emitted { op, inputs, outputs: made.clone(), attributes: node.attribute });
-        made.into_iter().map(|id| Value { graph: self, id }).collect()
+        inner.nodes.push(Emitted { op, inputs: ids, outputs: made.clone(), attributes: node.attribute });
+        handles(&made)
     }
 
     /// Checks the inputs of a node by its card's shape rule, as derivative rules rely on it. A shape that the rule cannot

@@ -156,7 +156,7 @@ fn fields_of_later_versions_stay_in_the_file() {
     let explaining = cam::attach(&Model::from_bytes(bytes.clone()).unwrap(), &Request::default()).unwrap();
     let written = explaining.to_bytes();
     assert_eq!(count(&written), nodes + 3);
-    assert!(onnx::read(written.clone()).unwrap() == explaining.model);
+    assert!(onnx::read(written.clone()).unwrap() == *explaining.model);
     // Explaining it again replaces the map that is there.
     let again = cam::attach(&Model::from_bytes(written).unwrap(), &Request::default()).unwrap();
     assert!(again.model == explaining.model);

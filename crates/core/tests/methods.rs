@@ -84,7 +84,7 @@ fn layers_and_images_of_networks_agree_with_torch_and_captum() {
                 };
                 let made = cam::attach(&model, &request).unwrap();
                 let known = HashMap::from([(made.image.clone(), Tensor::float(image.clone()))]);
-                let explaining = Model::new(made.model).unwrap();
+                let explaining = Model::new(made.model.as_ref().clone()).unwrap();
                 let out = reference::evaluate(&explaining, known, &["map", "score", "b"]).unwrap();
                 // Constants of the graph are float32, which alone rounds to 6·10⁻⁸.
                 let apart = apart(&out[0].data, &array(expected));

@@ -106,7 +106,7 @@ proptest! {
         let written = made.to_bytes();
         prop_assert_eq!(written.windows(unknown.len()).filter(|w| *w == unknown).count(), 2, "{}", name);
         prop_assert!(written.starts_with(bytes.as_slice()));
-        prop_assert!(onnx::read(written).unwrap() == plain.model);
+        prop_assert!(onnx::read(written).unwrap() == *plain.model);
     }
 
     #[test]

@@ -191,7 +191,7 @@ fn the_gradient_of_a_head_makes_the_map_of_the_network() {
         let shape: Vec<usize> = declared(image).iter().map(|d| d.unwrap_or(2)).collect();
         let x = Random::new(3).tensor(&shape, -1.0, 1.0);
         let request = Request { layer: Some(layer.into()), target: Target::Classes(vec![1]), ..Request::default() };
-        let explaining = Model::new(cam::attach(&model, &request).unwrap().model).unwrap();
+        let explaining = Model::new(cam::attach(&model, &request).unwrap().model.as_ref().clone()).unwrap();
         let values = fed(&part);
         let wanted: Vec<&str> = values.iter().copied().chain(["map", &score.logits]).collect();
         let known = HashMap::from([(image.name().to_owned(), x)]);
@@ -223,9 +223,10 @@ fn picks_are_what_the_graph_picks() {
         let o = &made.outputs;
         let known = HashMap::from([(image.name().to_owned(), x.clone())]);
         let wanted = [o.class.as_str(), &o.score, o.logits.as_deref().unwrap()];
-        let [class, score_of, logits] =
-            <[Tensor; 3]>::try_from(reference::evaluate(&Model::new(made.model).unwrap(), known, &wanted).unwrap())
-                .unwrap();
+        let [class, score_of, logits] = <[Tensor; 3]>::try_from(
+            reference::evaluate(&Model::new(made.model.as_ref().clone()).unwrap(), known, &wanted).unwrap(),
+        )
+        .unwrap();
         let logits: Vec<f32> = logits.data.iter().map(|&v| v as f32).collect();
         let picks = target.picks(&score, &logits).unwrap();
         let classes: Vec<f64> = picks.iter().map(|p| p.class as f64).collect();

@@ -253,7 +253,7 @@ fn every_method_agrees_with_the_reference() {
                 };
                 let known = HashMap::from([(made.image.clone(), Tensor::float(image.mapv(f64::from)))]);
                 let names = [&made.outputs.map, &made.outputs.class, &made.outputs.score, &made.outputs.b];
-                let explaining = Model::new(made.model.clone()).unwrap();
+                let explaining = Model::new(made.model.as_ref().clone()).unwrap();
                 let expected = reference::evaluate(&explaining, known, &names.map(String::as_str)).unwrap();
                 let names = names.map(Clone::clone);
                 Some((format!("{} at {key} of {}", method.name, file["file"]), made, image.clone(), names, expected))

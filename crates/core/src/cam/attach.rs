@@ -15,6 +15,7 @@ use crate::tensor::DataType;
 use crate::{Error, Model, grad};
 use bytes::Bytes;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What to attach.
 #[derive(Clone, Debug)]
@@ -74,12 +75,13 @@ pub struct Outputs {
     pub logits: Option<String>,
 }
 
-/// A model with the map as one more output.
+/// A model with the map as one more output. Where it has the maps of several layers, [`attach_all`] gives one of these
+/// for each layer, all of the same model.
 #[derive(Debug)]
 pub struct Explaining {
-    /// The model: the original outputs first, then map, class, score, b.
-    pub model: ModelProto,
-    added: ModelProto,
+    /// The model: the original outputs first, then map, class, score, b, and map and b of further layers.
+    pub model: Arc<ModelProto>,
+    added: Arc<ModelProto>,
     file: Option<Bytes>,
     /// The names of the added outputs.
     pub outputs: Outputs,
@@ -122,6 +124,17 @@ impl Explaining {
 /// Those of [`Model::check_weights`], [`Shapes::infer`], [`head::score`], [`Target::check`], [`head::cut`] and [`grad::vjp`]; [`Error::Argument`]
 /// for too many maps.
 pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
+    let mut all = attach_all(model, request, &[])?;
+    Ok(all.swap_remove(0))
+}
+
+/// Attaches the maps of the request's layer and of `further` ones to `model`: one run makes them all, and what their
+/// derivatives have in common is computed once. Class and score are outputs once; gives one [`Explaining`] a layer, the
+/// request's first.
+///
+/// # Errors
+/// As [`attach`]; [`Error::Argument`] for a layer that is asked for twice.
+pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Result<Vec<Explaining>, Error> {
     if model.opset() < OLDEST_OPSET {
         return Err(Error::Unsupported {
             at: format!("operator set {}", model.opset()),
@@ -141,10 +154,15 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
         None if request.method.at_image => image.name().to_owned(),
         None => recommended(model, &shapes, &score, image.name())?,
     };
-    let head = head::cut(model, &shapes, &layer, &score, request.channels)?;
+    let layers: Vec<&String> = [&layer].into_iter().chain(further).collect();
+    if let Some(twice) = layers.iter().enumerate().find_map(|(i, l)| layers.iter().take(i).find(|other| other == &l)) {
+        return Err(Error::Argument(format!("the layer {twice:?} is asked for twice")));
+    }
+    let cut = |layer: &&String| head::cut(model, &shapes, layer, &score, request.channels);
+    let heads = layers.iter().map(cut).collect::<Result<Vec<Head>, _>>()?;
     let graph = Graph::new(model, &shapes);
-    let raw = graph.value(&head.score.logits)?;
-    let batch = graph.value(&head.layer)?.dims().first().copied().unwrap_or(Dim::Fixed(1));
+    let raw = graph.value(&score.logits)?;
+    let batch = graph.value(&layer)?.dims().first().copied().unwrap_or(Dim::Fixed(1));
     // Names that neither the model nor what is added to it uses yet.
     let (taken, mut added) = (model.names(), HashSet::new());
     let mut free = |name: &str| {
@@ -159,55 +177,66 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     let input = match &request.target {
         Target::Given(1) => Some((free("class"), DataType::Int64, vec![batch])),
         Target::Given(m) => Some((free("class"), DataType::Int64, after_batch(&[*m]))),
-        Target::Seed => Some((free("seed"), raw.dtype(), after_batch(&head.score.dims))),
+        Target::Seed => Some((free("seed"), raw.dtype(), after_batch(&score.dims))),
         _ => None,
     };
-    let outputs = Outputs {
-        map: free("map"),
-        class: free("class"),
-        score: free("score"),
-        b: free("b"),
-        logits: (request.logits && !head.score.is_dense()).then(|| free("hirescam_logits")),
-    };
+    let logits_name = (request.logits && !score.is_dense()).then(|| free("hirescam_logits"));
+    let shared =
+        Outputs { map: free("map"), class: free("class"), score: free("score"), b: free("b"), logits: logits_name };
     let given = input.as_ref().map(|(name, dtype, dims)| graph.input(name, *dtype, dims));
-    let logits = Logits::new(raw, batch, &head.score, given);
-    let emitted = emit(model, &shapes, &head, request, &logits)?;
-    let certificate = emitted.certificate;
-    let mut wanted: Vec<(Value, &str)> = vec![
-        (emitted.map, &outputs.map),
-        (emitted.class, &outputs.class),
-        (emitted.score, &outputs.score),
-        (emitted.b, &outputs.b),
-    ];
-    if let Some(name) = &outputs.logits {
-        wanted.push((logits.flat, name));
+    let logits = Logits::new(raw, batch, &score, given);
+    let mut made: Vec<(Emitted, Outputs)> = Vec::new();
+    let mut wanted: Vec<(Value, String)> = Vec::new();
+    for (i, head) in heads.iter().enumerate() {
+        let emitted = emit(model, &shapes, head, request, &logits)?;
+        let mut outputs = shared.clone();
+        if i == 0 {
+            wanted.push((emitted.map, outputs.map.clone()));
+            wanted.push((emitted.class, outputs.class.clone()));
+            wanted.push((emitted.score, outputs.score.clone()));
+            wanted.push((emitted.b, outputs.b.clone()));
+            wanted.extend(outputs.logits.iter().map(|name| (logits.flat, name.clone())));
+        } else {
+            (outputs.map, outputs.b) = (free(&format!("map_{}", i + 1)), free(&format!("b_{}", i + 1)));
+            wanted.push((emitted.map, outputs.map.clone()));
+            wanted.push((emitted.b, outputs.b.clone()));
+        }
+        made.push((emitted, outputs));
     }
+    let wanted: Vec<(Value, &str)> = wanted.iter().map(|(v, name)| (*v, name.as_str())).collect();
     let batch = batch_name(image);
     let infos: Vec<ValueInfoProto> =
         wanted.iter().map(|(v, name)| value_info(name, v.dtype(), &v.dims(), batch.as_deref())).collect();
     let given = input.as_ref().map(|(name, dtype, dims)| value_info(name, *dtype, dims, batch.as_deref()));
     let nodes = graph.finish(&wanted, &taken)?;
-    let counts = strip::added([nodes.len(), usize::from(given.is_some()), infos.len()]);
-    let metadata = [
-        ("hirescam.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("hirescam.method", request.method.name.to_owned()),
-        ("hirescam.target", request.target.to_string()),
-        ("hirescam.layer", head.layer.clone()),
-        ("hirescam.score", head.score.logits.clone()),
-        ("hirescam.verdict", certificate.verdict.to_string()),
-        ("hirescam.reason", certificate.reason.clone().unwrap_or_default()),
-        ("hirescam.bypass", certificate.bypass.clone().unwrap_or_default()),
-        ("hirescam.uniform", certificate.uniform.to_string()),
-        ("hirescam.scale", certificate.scale.to_string()),
-        ("hirescam.but", certificate.but.clone().unwrap_or_default()),
-        ("hirescam.caution", certificate.caution.clone().unwrap_or_default()),
-        counts,
+    let mut metadata = vec![
+        ("hirescam.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("hirescam.method".to_owned(), request.method.name.to_owned()),
+        ("hirescam.target".to_owned(), request.target.to_string()),
+        ("hirescam.score".to_owned(), score.logits.clone()),
+        strip::added([nodes.len(), usize::from(given.is_some()), infos.len()]),
     ];
-    let entry = |(key, value): (&str, String)| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) };
+    for (i, ((emitted, _), head)) in made.iter().zip(&heads).enumerate() {
+        let (c, key) = (&emitted.certificate, |what: &str| match i {
+            0 => format!("hirescam.{what}"),
+            _ => format!("hirescam.{what}_{}", i + 1),
+        });
+        metadata.extend([
+            (key("layer"), head.layer.clone()),
+            (key("verdict"), c.verdict.to_string()),
+            (key("reason"), c.reason.clone().unwrap_or_default()),
+            (key("bypass"), c.bypass.clone().unwrap_or_default()),
+            (key("uniform"), c.uniform.to_string()),
+            (key("scale"), c.scale.to_string()),
+            (key("but"), c.but.clone().unwrap_or_default()),
+            (key("caution"), c.caution.clone().unwrap_or_default()),
+        ]);
+    }
+    let entry = |(key, value): (String, String)| StringStringEntryProto { key: Some(key), value: Some(value) };
     let input_infos = given.into_iter().collect();
     let added = ModelProto {
         graph: Some(GraphProto { node: nodes, input: input_infos, output: infos, ..Default::default() }),
-        metadata_props: metadata.map(entry).to_vec(),
+        metadata_props: metadata.into_iter().map(entry).collect(),
         ..Default::default()
     };
     let mut proto = model.proto().clone();
@@ -218,21 +247,23 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     }
     proto.metadata_props.retain(|e| added.metadata_props.iter().all(|new| new.key() != e.key()));
     proto.metadata_props.extend_from_slice(&added.metadata_props);
-    Ok(Explaining {
-        model: proto,
-        added,
+    let (proto, added) = (Arc::new(proto), Arc::new(added));
+    let of_layer = |((emitted, outputs), head): ((Emitted, Outputs), Head)| Explaining {
+        model: proto.clone(),
+        added: added.clone(),
         file: model.file().cloned(),
         outputs,
-        certificate,
+        certificate: emitted.certificate,
         image: image.name().to_owned(),
         image_dims: shapes.dims(image.name()).unwrap_or_default(),
         free_batch: shapes.free_batch(),
-        maps: request.target.maps(&head.score),
+        maps: request.target.maps(&score),
         target: request.target.clone(),
-        input: input.map(|(name, ..)| name),
+        input: input.as_ref().map(|(name, ..)| name.clone()),
         bias: emitted.bias,
         head,
-    })
+    };
+    Ok(made.into_iter().zip(heads).map(of_layer).collect())
 }
 
 /// The layer to take when none is named.

@@ -27,7 +27,7 @@ mod xgradcam;
 
 pub use arrays::on_arrays;
 pub(crate) use attach::value_info;
-pub use attach::{Explaining, Outputs, Request, attach, recommended};
+pub use attach::{Explaining, Outputs, Request, attach, attach_all, recommended};
 pub use gradient::{Gradient, gradient};
 pub use site::Site;
 pub use strip::strip;

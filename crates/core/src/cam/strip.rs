@@ -7,8 +7,8 @@ use crate::onnx::{ModelProto, StringStringEntryProto};
 const ADDED: &str = "hirescam.added";
 
 /// The entry for so many added nodes, inputs and outputs.
-pub(super) fn added(counts: [usize; 3]) -> (&'static str, String) {
-    (ADDED, counts.map(|n| n.to_string()).join(" "))
+pub(super) fn added(counts: [usize; 3]) -> (String, String) {
+    (ADDED.to_owned(), counts.map(|n| n.to_string()).join(" "))
 }
 
 /// The model without map, class, score and b, as it was before; `None` for a model that has none of ours.
@@ -62,7 +62,7 @@ mod tests {
     fn attaching_again_replaces_what_was_attached() {
         let model = Model::new(onnx::read(DIGITS.to_vec()).unwrap()).unwrap();
         let once = attach(&model, &Request::default()).unwrap();
-        let again = attach(&Model::new(once.model.clone()).unwrap(), &Request::default()).unwrap();
+        let again = attach(&Model::new(ModelProto::clone(&once.model)).unwrap(), &Request::default()).unwrap();
         assert_eq!(again.model, once.model);
     }
 
