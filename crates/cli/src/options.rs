@@ -15,9 +15,10 @@ use std::path::PathBuf;
 /// What to explain.
 #[derive(Args, Serialize)]
 pub struct What {
-    /// The target layer, by the name of its tensor; see `hirescam layers`
-    #[arg(long)]
-    pub layer: Option<String>,
+    /// The target layer, by the name of its tensor; see `hirescam layers`. Given several times: the maps of all of them
+    /// from one run
+    #[arg(long = "layer", value_name = "LAYER")]
+    pub layers: Vec<String>,
     /// A class, by number (from 0) or label; may be given several times
     #[arg(long = "class", value_name = "CLASS")]
     pub classes: Vec<String>,
@@ -75,7 +76,8 @@ impl What {
             }
         };
         Ok(Options {
-            layer: self.layer.clone(),
+            layer: self.layers.first().cloned(),
+            further_layers: self.layers.iter().skip(1).cloned().collect(),
             target,
             method: self.method.clone(),
             output: self.output.clone(),

@@ -37,6 +37,26 @@ fn records(stdout: &str) -> Vec<Value> {
 }
 
 #[test]
+fn several_layers_give_files_each_and_one_fused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = fixture("efficientnet-lite0.onnx");
+    let layers = ["--layer", "/_swish_1/Clip_output_0", "--layer", "/_blocks.10/Add_output_0"];
+    let photo = fixture("photos/coffee.png");
+    let all = [&["explain", &model, &photo, "--json", "--fuse", "max", "--top", "2"], &layers[..]].concat();
+    let made = records(&ok(folder.path(), &all));
+    let shapes: Vec<String> = made.iter().map(|r| r["map_shape"].to_string()).collect();
+    assert_eq!(shapes, ["[7,7]", "[14,14]", "[14,14]", "[7,7]", "[14,14]", "[14,14]"]);
+    assert!(made[2]["certificate"][0].as_str().unwrap().contains("nothing adds up"));
+    for name in ["coffee-1-layer1", "coffee-1-layer2", "coffee-1-fused", "coffee-2-layer2"] {
+        for suffix in ["png", "npy", "json"] {
+            assert!(folder.path().join(format!("out/{name}.{suffix}")).is_file(), "{name}.{suffix}");
+        }
+    }
+    let (code, says) = fails(folder.path(), &["explain", &model, &photo, "--fuse", "max"]);
+    assert!(code == 2 && says.contains("--layer"), "{says}");
+}
+
+#[test]
 fn a_photo_of_a_cat_is_explained_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let model = fixture("efficientnet-lite0.onnx");

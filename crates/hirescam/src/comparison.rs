@@ -32,7 +32,7 @@ pub struct Compared {
 /// the others at one layer. `watch` is told the method that runs and how far it is.
 ///
 /// # Errors
-/// [`Error::Argument`] for several images or a target of several maps, otherwise as [`Explainer::explain`].
+/// [`Error::Argument`] for several images, several layers or a target of several maps, otherwise as [`Explainer::explain`].
 pub fn compare(
     file: &ModelFile,
     options: &Options,
@@ -40,6 +40,9 @@ pub fn compare(
     input: &Input,
     watch: &mut dyn FnMut(&str, Progress),
 ) -> Result<Comparison, Error> {
+    if !options.further_layers.is_empty() {
+        return Err(Error::Argument("methods are compared at one layer".into()));
+    }
     let mut explain = |options: &Options| {
         let explainer = Explainer::from_file(file, options)?;
         let title = explainer.title();

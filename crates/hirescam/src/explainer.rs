@@ -79,6 +79,8 @@ pub enum Error {
 pub struct Options {
     /// The target layer; the recommended one when none is named.
     pub layer: Option<String>,
+    /// More layers, whose maps come from the same run.
+    pub further_layers: Vec<String>,
     /// What is explained: the best class of each image when nothing else is said.
     pub target: Target,
     /// The method: a name in [`cam::METHODS`] or in [`methods::METHODS`].
@@ -113,6 +115,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             layer: None,
+            further_layers: Vec::new(),
             target: Target::Top(1),
             method: "hirescam".into(),
             settings: Settings::default(),
@@ -149,15 +152,16 @@ pub struct Explainer {
     preprocess: Option<Preprocess>,
     image: Option<ImageInput>,
     others: Others,
-    shared: Arc<Shared>,
+    /// One for each layer.
+    shared: Vec<Arc<Shared>>,
 }
 
 /// What makes the maps.
 enum Work {
-    /// One run of the explaining model.
-    OneRun(Box<dyn Session>, Box<Explaining>),
-    /// Several runs.
-    SeveralRuns(Box<Several>),
+    /// One run of the explaining model, as each layer sees it.
+    OneRun(Box<dyn Session>, Vec<Explaining>),
+    /// Several runs, for each layer.
+    SeveralRuns(Vec<Several>),
 }
 
 impl Explainer {
@@ -191,7 +195,8 @@ impl Explainer {
         let request = request(file, options, preprocess.as_ref())?;
         let (parts, others) = match methods::method(&options.method)? {
             Any::OneRun(method) => {
-                let parts = one_run(file, Request { method, logits: true, ..request.clone() }, engine.as_ref())?;
+                let request = Request { method, logits: true, ..request.clone() };
+                let parts = one_run(file, &request, &options.further_layers, engine.as_ref())?;
                 (parts, others(model, &request, options)?)
             }
             Any::SeveralRuns(method) => {
@@ -199,36 +204,37 @@ impl Explainer {
                 (several_runs(model, options, &request, engine.as_ref(), method)?, others)
             }
         };
-        let Parts { work, score, row, layer, certificate, image_dims, free_batch } = parts;
+        let Parts { work, score, row, layers, image_dims, free_batch } = parts;
         if let Some(labels) = labels.as_ref().filter(|_| !score.is_dense()) {
             labels.check(score.classes)?;
         }
         let sizes: Vec<Option<usize>> = image_dims.iter().map(|d| Some(d.per_image())).collect();
-        let shared = Shared {
-            method: row,
+        let shared = |(layer, certificate): (String, Certificate)| Shared {
+            method: row.clone(),
             target: options.target.clone(),
             layer,
-            output: score.output,
-            activation: score.activation,
+            output: score.output.clone(),
+            activation: score.activation.clone(),
             certificate,
-            labels,
+            labels: labels.clone(),
             engine: engine.name().to_owned(),
             engine_version: engine.version(),
             model: file.path.clone(),
             model_sha256: file.sha256.clone(),
         };
+        let shared = layers.into_iter().map(|layer| Arc::new(shared(layer))).collect();
         let image = ImageInput::from_shape(&sizes).ok();
-        Ok(Explainer { work, image_dims, free_batch, preprocess, image, others, shared: Arc::new(shared) })
+        Ok(Explainer { work, image_dims, free_batch, preprocess, image, others, shared })
     }
 
-    /// The layer that is explained.
-    pub fn layer(&self) -> &str {
-        &self.shared.layer
+    /// The layers that are explained.
+    pub fn layers(&self) -> impl Iterator<Item = &str> {
+        self.shared.iter().map(|s| s.layer.as_str())
     }
 
     /// The method, in prose.
     pub fn title(&self) -> &'static str {
-        self.shared.method.title
+        self.shared.first().map_or("", |s| s.method.title)
     }
 
     /// How photos are prepared, where that is known.
@@ -236,7 +242,8 @@ impl Explainer {
         self.preprocess.as_ref()
     }
 
-    /// Explains images: for each, one explanation a class. A tensor that holds several images counts as several.
+    /// Explains images: for each, one explanation a class, or one a class and layer, classes first. A tensor that holds
+    /// several images counts as several.
     ///
     /// # Errors
     /// [`Error::Preprocess`] when a photo does not fit, [`Error::Argument`] for a tensor of another shape,
@@ -305,7 +312,7 @@ impl Explainer {
         } else {
             format!(
                 "how are photos prepared for this network? Nothing goes with {}: name a preset (--preprocess imagenet), give a TOML file, or a ready tensor (.npy)",
-                self.shared.model.display()
+                self.shared.first().map_or(Path::new(""), |s| &s.model).display()
             )
         })
     }
@@ -340,30 +347,50 @@ impl Explainer {
     ) -> Result<Vec<Vec<Explanation>>, Error> {
         // Some engines lose a NaN on the way, and give a map that looks like any.
         finite("network's input", tensor.iter().copied())?;
-        let found: Vec<Vec<Found>> = match &self.work {
+        // For each layer the images, for each of these the classes.
+        let found: Vec<Vec<Vec<Found>>> = match &self.work {
             Work::OneRun(session, explaining) => {
                 let numbers: Vec<usize> = (start..start + tensor.len_of(Axis(0))).collect();
                 let found = run_once(session.as_ref(), explaining, tensor, &self.others.of(&numbers)?)?;
-                (0..found.len()).for_each(|i| watch(Progress { image: start + i, done: 1, of: 1 }));
+                numbers.iter().for_each(|&image| watch(Progress { image, done: 1, of: 1 }));
                 found
             }
-            Work::SeveralRuns(several) => {
-                let image = |(i, image): (usize, ndarray::ArrayViewD<f32>)| {
-                    let mut watch = |done, of| watch(Progress { image: start + i, done, of });
-                    several.explain(&image.to_owned(), Beside { others: &self.others, image: start + i }, &mut watch)
+            Work::SeveralRuns(layers) => {
+                let of_layer = |(l, several): (usize, &Several)| {
+                    let image = |(i, image): (usize, ndarray::ArrayViewD<f32>)| {
+                        let image_number = start + i;
+                        let mut watch = |done, of| {
+                            watch(Progress { image: image_number, done: l * of + done, of: layers.len() * of });
+                        };
+                        let beside = Beside { others: &self.others, image: image_number };
+                        several.explain(&image.to_owned(), beside, &mut watch)
+                    };
+                    tensor.axis_iter(Axis(0)).enumerate().map(image).collect::<Result<_, Error>>()
                 };
-                tensor.axis_iter(Axis(0)).enumerate().map(image).collect::<Result<_, _>>()?
+                layers.iter().enumerate().map(of_layer).collect::<Result<_, _>>()?
             }
         };
-        for found in found.iter().flatten() {
+        for found in found.iter().flatten().flatten() {
             finite("map", found.map.iter().copied())?;
             finite("score", std::iter::once(found.score as f32))?;
             // An infinite score of another class is one; NaN among them makes the choice of the class void.
             finite("list of class scores", found.logits.iter().map(|&l| l as f32).filter(|l| l.is_nan()))?;
         }
-        let photo = || photo.map(|(p, view)| (p.clone(), view));
-        let explanation = |found: Found| Explanation::new(self.shared.clone(), found, photo());
-        Ok(found.into_iter().map(|of_image| of_image.into_iter().map(explanation).collect()).collect())
+        let images = found.first().map_or(0, Vec::len);
+        let mut all: Vec<Vec<(usize, Explanation)>> = (0..images).map(|_| Vec::new()).collect();
+        for (of_layer, shared) in found.into_iter().zip(&self.shared) {
+            for (all, of_image) in all.iter_mut().zip(of_layer) {
+                for (rank, found) in of_image.into_iter().enumerate() {
+                    let photo = photo.map(|(p, view)| (p.clone(), view));
+                    all.push((rank, Explanation::new(shared.clone(), found, photo)));
+                }
+            }
+        }
+        let classes_first = |mut of_image: Vec<(usize, Explanation)>| {
+            of_image.sort_by_key(|(rank, _)| *rank);
+            of_image.into_iter().map(|(_, e)| e).collect()
+        };
+        Ok(all.into_iter().map(classes_first).collect())
     }
 }
 
@@ -379,8 +406,7 @@ struct Parts {
     work: Work,
     score: Score,
     row: Row,
-    layer: String,
-    certificate: Certificate,
+    layers: Vec<(String, Certificate)>,
     image_dims: Vec<Dim>,
     free_batch: bool,
 }
@@ -394,22 +420,22 @@ fn others(model: &Model, request: &Request, options: &Options) -> Result<Others,
 }
 
 /// A method of one run: the explaining model in an engine.
-fn one_run(file: &ModelFile, request: Request, engine: &dyn Engine) -> Result<Parts, Error> {
-    let explaining = cam::attach(&file.model, &request)?;
-    if let Some(input) = &explaining.input {
+fn one_run(file: &ModelFile, request: &Request, further: &[String], engine: &dyn Engine) -> Result<Parts, Error> {
+    let explaining = cam::attach_all(&file.model, request, further)?;
+    let Some(first) = explaining.first() else { return Err(Error::Argument("no layer is asked for".into())) };
+    if let Some(input) = &first.input {
         return Err(Error::Argument(format!(
             "the target {} takes the input {input:?} with each image: compile the model and run it in an engine",
             request.target
         )));
     }
     Ok(Parts {
-        score: explaining.head.score.clone(),
+        score: first.head.score.clone(),
         row: request.method.row(),
-        layer: explaining.head.layer.clone(),
-        certificate: explaining.certificate.clone(),
-        image_dims: explaining.image_dims.clone(),
-        free_batch: explaining.free_batch,
-        work: Work::OneRun(engine.prepare(&explaining.to_bytes())?, Box::new(explaining)),
+        layers: explaining.iter().map(|e| (e.head.layer.clone(), e.certificate.clone())).collect(),
+        image_dims: first.image_dims.clone(),
+        free_batch: first.free_batch,
+        work: Work::OneRun(engine.prepare(&first.to_bytes())?, explaining),
     })
 }
 
@@ -426,29 +452,40 @@ fn several_runs(
     let shapes = Shapes::infer_beside(model, image, request.image_shape.as_deref(), &request.other_shapes)?;
     let score = head::score(model, &shapes, options.output.as_deref(), options.keep_activation)?;
     let setup = Setup { model, shapes: &shapes, score: &score, image, request, engine, options };
-    let several = Several::new(method, &setup)?;
+    let first = Several::new(method, &setup)?;
+    let row = first.row();
+    let mut layers = vec![first];
+    for layer in &options.further_layers {
+        let request = &Request { layer: Some(layer.clone()), ..request.clone() };
+        layers.push(Several::new(method, &Setup { request, ..setup })?);
+    }
     Ok(Parts {
-        row: several.row(),
-        layer: several.layer().to_owned(),
-        certificate: several.certificate(),
+        row,
+        layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
         image_dims: shapes.dims(image).unwrap_or_default(),
         free_batch: shapes.free_batch(),
-        work: Work::SeveralRuns(Box::new(several)),
+        work: Work::SeveralRuns(layers),
         score,
     })
 }
 
-/// Runs the explaining model on a batch.
+/// Runs the explaining model on a batch: what each layer makes of each image and class.
 fn run_once(
     session: &dyn Session,
-    explaining: &Explaining,
+    explaining: &[Explaining],
     tensor: ArrayD<f32>,
     others: &[(&str, Array)],
-) -> Result<Vec<Vec<Found>>, Error> {
-    let names = &explaining.outputs;
+) -> Result<Vec<Vec<Vec<Found>>>, Error> {
+    let image = explaining.first().map_or("", |e| &e.image);
     let tensor = Array::from(tensor);
     let others = others.iter().map(|(name, array)| (*name, array));
-    let made = session.run(&[(explaining.image.as_str(), &tensor)].into_iter().chain(others).collect::<Vec<_>>())?;
+    let made = session.run(&[(image, &tensor)].into_iter().chain(others).collect::<Vec<_>>())?;
+    explaining.iter().map(|e| of_layer(e, &made)).collect()
+}
+
+/// What one layer makes of each image and class.
+fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec<Found>>, Error> {
+    let names = &explaining.outputs;
     let find = |name: &str| {
         let found = made.iter().find(|(n, _)| n == name).map(|(_, a)| a);
         found.ok_or_else(|| Error::Argument(format!("the engine gave no output {name:?}")))

@@ -18,6 +18,7 @@ pub mod colormap;
 pub mod comparison;
 pub mod explainer;
 pub mod explanation;
+pub mod fusion;
 pub mod heatmap;
 pub mod labels;
 pub mod methods;

@@ -33,18 +33,15 @@ impl Compile {
         };
         let method = methods::one_run(&options.method)?;
         let request = Request { method, ..request(&file, &options, preprocess.as_ref())? };
-        let made = cam::attach(&file.model, &request)?;
+        let all = cam::attach_all(&file.model, &request, &options.further_layers)?;
+        let Some(made) = all.first() else { return Err(Error::Argument("no layer is asked for".into())) };
         std::fs::write(&self.output_file, made.to_bytes())
             .map_err(|e| Error::File { path: self.output_file.clone(), what: e.to_string() })?;
-        let o = &made.outputs;
-        println!(
-            "{}: {} at {}, {}",
-            self.output_file.display(),
-            options.method,
-            made.head.layer,
-            made.certificate.verdict
-        );
-        println!("  added outputs: {}, {}, {}, {}", o.map, o.class, o.score, o.b);
+        println!("{}: {}", self.output_file.display(), options.method);
+        for e in &all {
+            println!("  {} and {}: at {}, {}", e.outputs.map, e.outputs.b, e.head.layer, e.certificate.verdict);
+        }
+        println!("  {} and {}: of the same", made.outputs.class, made.outputs.score);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -6,11 +6,14 @@ use crate::options::{Engine, Runs, What};
 use crate::progress;
 use clap::Args;
 use hirescam::core::certify::Verdict;
+use hirescam::fusion::{Fuse, fuse};
 use hirescam::methods::{self, Any};
 use hirescam::model_file::ModelFile;
 use hirescam::overlay::Style;
 use hirescam::{Explainer, Explanation, Input, Options};
+use image::RgbImage;
 use indicatif::ProgressBar;
+use ndarray::ArrayD;
 use ndarray_npy::write_npy;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -35,6 +38,10 @@ pub struct Explain {
     /// Show negative evidence too, in diverging colours
     #[arg(long)]
     signed: bool,
+    /// With several layers, put their maps into one more picture: the mean or the max of the maps, each rectified and
+    /// divided by its maximum. It is for the eye: nothing that is proven of the maps holds for it
+    #[arg(long, value_name = "mean|max")]
+    fuse: Option<Fuse>,
     /// Print the records on stdout, one JSON object a line, and nothing else
     #[arg(long)]
     json: bool,
@@ -45,6 +52,9 @@ pub struct Explain {
 impl Explain {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
+        if self.fuse.is_some() && self.what.layers.len() < 2 {
+            return Err(Error::Argument("--fuse takes the maps of several layers: give --layer more than once".into()));
+        }
         let files = inputs::files(&self.images)?;
         let file = ModelFile::open(&self.model)?;
         let mut options = Options {
@@ -111,15 +121,20 @@ impl Explain {
         let mut text = String::new();
         let several = of_images.len() > 1;
         for (n, explanations) in of_images.iter().enumerate() {
-            for (rank, explanation) in explanations.iter().enumerate() {
-                let image = if several { format!("-{n}") } else { String::new() };
-                let class = if explanations.len() > 1 { format!("-{}", rank + 1) } else { String::new() };
-                let base = self.out.join(format!("{stem}{image}{class}"));
-                let record = self.write(explanation, explainer, (path, &hash, n), &base)?;
-                if self.json {
-                    text += &format!("{record}\n");
-                } else {
-                    text += &summary(explanation, path, &record);
+            let image = if several { format!("-{n}") } else { String::new() };
+            let layers = explainer.layers().count();
+            for (rank, of_class) in explanations.chunks(layers).enumerate() {
+                let class = if explanations.len() > layers { format!("-{}", rank + 1) } else { String::new() };
+                for (i, explanation) in of_class.iter().enumerate() {
+                    let layer = if layers > 1 { format!("-layer{}", i + 1) } else { String::new() };
+                    let base = self.out.join(format!("{stem}{image}{class}{layer}"));
+                    let record = self.write(explanation, explainer, (path, &hash, n), &base)?;
+                    text += &if self.json { format!("{record}\n") } else { summary(explanation, path, &record) };
+                }
+                if let Some(how) = self.fuse {
+                    let base = self.out.join(format!("{stem}{image}{class}-fused"));
+                    let record = self.write_fused(of_class, how, (path, &hash, n), &base)?;
+                    text += &if self.json { format!("{record}\n") } else { of_fused(&record) };
                 }
             }
         }
@@ -134,9 +149,7 @@ impl Explain {
         base: &Path,
     ) -> Result<Value, Error> {
         let ((image, hash, index), preprocess) = (image, explainer.preprocess().filter(|_| e.photo().is_some()));
-        let file = |suffix: &str| PathBuf::from(format!("{}.{suffix}", base.display()));
-        let (map, picture, record_path) = (file("npy"), file("png"), file("json"));
-        write_npy(&map, &e.map).map_err(|err| Error::File { path: map.clone(), what: err.to_string() })?;
+        let map = write_map(&e.map, base)?;
         let style = Style {
             title: match (e.shared.certificate.verdict, e.shared.certificate.scale) {
                 (Verdict::Exact | Verdict::LocallyLinear, 1) => "contribution to the score".into(),
@@ -154,15 +167,7 @@ impl Explain {
             ),
             ..Style::default()
         };
-        let overlay = match e.overlay(self.signed, &style) {
-            Ok(drawn) => {
-                drawn.save(&picture).map_err(|err| Error::File { path: picture.clone(), what: err.to_string() })?;
-                Some(picture)
-            }
-            // Tensors and maps of other than two axes have no picture; the map is written all the same.
-            Err(hirescam::Error::Argument(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let overlay = write_picture(e.overlay(self.signed, &style), base)?;
         let c = &e.shared.certificate;
         let record = json!({
             "model": self.model,
@@ -200,11 +205,76 @@ impl Explain {
             "preprocess": preprocess,
             "options": { "what": self.what, "engine": self.engine, "runs": self.runs, "signed": self.signed },
         });
-        let text = serde_json::to_string_pretty(&record).map_err(|err| Error::Argument(err.to_string()))?;
-        std::fs::write(&record_path, text + "\n")
-            .map_err(|err| Error::File { path: record_path, what: err.to_string() })?;
+        write_record(&record, base)?;
         Ok(record)
     }
+
+    /// Writes the maps of one class at several layers as one.
+    fn write_fused(
+        &self,
+        explanations: &[Explanation],
+        how: Fuse,
+        (image, hash, index): (&Path, &str, usize),
+        base: &Path,
+    ) -> Result<Value, Error> {
+        let fused = fuse(&explanations.iter().collect::<Vec<_>>(), how)?;
+        let map = write_map(&fused.map, base)?;
+        let name = explanations.first().map_or(String::new(), Explanation::name);
+        let method = explanations.first().map_or("", |e| e.shared.method.title);
+        let style = Style {
+            title: "for the eye, without a unit".into(),
+            caption: format!("{name} · {method} · {how} of {} layers, each divided by its maximum", fused.layers.len()),
+            range: Some((0.0, 1.0)),
+            ..Style::default()
+        };
+        let overlay = write_picture(fused.overlay(&style), base)?;
+        let record = json!({
+            "model": self.model,
+            "image": image,
+            "image_sha256": hash,
+            "image_index": index,
+            "fused": how.to_string(),
+            "layers": fused.layers,
+            "name": name,
+            "certificate": [fused.in_words()],
+            "map": map,
+            "map_shape": fused.map.shape(),
+            "overlay": overlay,
+            "version": env!("CARGO_PKG_VERSION"),
+            "options": { "what": self.what, "engine": self.engine, "runs": self.runs, "signed": self.signed },
+        });
+        write_record(&record, base)?;
+        Ok(record)
+    }
+}
+
+fn of_base(base: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}.{suffix}", base.display()))
+}
+
+fn write_map(map: &ArrayD<f32>, base: &Path) -> Result<PathBuf, Error> {
+    let path = of_base(base, "npy");
+    write_npy(&path, map).map_err(|error| Error::File { path: path.clone(), what: error.to_string() })?;
+    Ok(path)
+}
+
+/// Writes a picture where there is one: tensors and maps of other than two axes have none; the map is written all the same.
+fn write_picture(drawn: Result<RgbImage, hirescam::Error>, base: &Path) -> Result<Option<PathBuf>, Error> {
+    let path = of_base(base, "png");
+    match drawn {
+        Ok(drawn) => {
+            drawn.save(&path).map_err(|error| Error::File { path: path.clone(), what: error.to_string() })?;
+            Ok(Some(path))
+        }
+        Err(hirescam::Error::Argument(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn write_record(record: &Value, base: &Path) -> Result<(), Error> {
+    let path = of_base(base, "json");
+    let text = serde_json::to_string_pretty(record).map_err(|error| Error::Argument(error.to_string()))?;
+    std::fs::write(&path, text + "\n").map_err(|error| Error::File { path, what: error.to_string() })
 }
 
 /// A name for an image's files that no other image of this run has.
@@ -230,10 +300,17 @@ fn summary(e: &Explanation, path: &Path, record: &Value) -> String {
     for line in e.in_words() {
         text += &format!("  {line}\n");
     }
-    for key in ["overlay", "map"] {
-        if let Some(path) = record.get(key).and_then(Value::as_str) {
-            text += &format!("  {key}: {path}\n");
-        }
-    }
+    text += &files(record);
     text
+}
+
+fn of_fused(record: &Value) -> String {
+    let words = record.pointer("/certificate/0").and_then(Value::as_str).unwrap_or("");
+    format!("  {words}\n{}", files(record))
+}
+
+/// The files that were written.
+fn files(record: &Value) -> String {
+    let path = |key: &&str| Some(format!("  {key}: {}\n", record.get(key)?.as_str()?));
+    ["overlay", "map"].iter().filter_map(path).collect()
 }

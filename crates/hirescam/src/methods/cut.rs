@@ -13,6 +13,7 @@ use hirescam_engine::{Array, Engine, Kind, Session};
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, IxDyn};
 
 /// What methods are made ready from.
+#[derive(Clone, Copy)]
 pub(crate) struct Setup<'a> {
     pub(crate) model: &'a Model,
     pub(crate) shapes: &'a Shapes,

@@ -29,7 +29,7 @@ impl Several {
     pub(crate) fn new(method: &'static Method, setup: &Setup) -> Result<Self, Error> {
         setup.settings().check()?;
         setup.options.target.check(setup.score)?;
-        let layer = match &setup.options.layer {
+        let layer = match &setup.request.layer {
             Some(layer) => layer.clone(),
             None if method.at_image => setup.image.to_owned(),
             None => cam::recommended(setup.model, setup.shapes, setup.score, setup.image)?,

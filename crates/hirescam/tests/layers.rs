@@ -1,0 +1,67 @@
+//! Several layers in one run, and their maps in one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use hirescam::core::cam::Target;
+use hirescam::fusion::{Fuse, fuse};
+use hirescam::heatmap::resize_linear;
+use hirescam::photo::Photo;
+use hirescam::{Error, Explainer, Explanation, Input, Options};
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+const LAYERS: [&str; 3] = ["/_swish_1/Clip_output_0", "/_blocks.10/Add_output_0", "/_blocks.4/Add_output_0"];
+
+fn explain(layers: &[&str], options: &Options) -> Result<Vec<Explanation>, Error> {
+    let mut layers = layers.iter().map(|l| (*l).to_owned());
+    let options = Options { layer: layers.next(), further_layers: layers.collect(), ..options.clone() };
+    let photo = Photo::open(format!("{FIXTURES}/photos/coffee.png"))?;
+    let explainer = Explainer::new(format!("{FIXTURES}/efficientnet-lite0.onnx"), &options)?;
+    Ok(explainer.explain(&[Input::Photo(photo)])?.remove(0))
+}
+
+#[test]
+fn layers_of_one_run_give_what_each_gives_alone() {
+    let options = Options { target: Target::Top(2), ..Options::default() };
+    let all = explain(&LAYERS, &options).unwrap();
+    assert_eq!(all.len(), 6);
+    for (i, layer) in LAYERS.into_iter().enumerate() {
+        let alone = explain(&[layer], &options).unwrap();
+        for (rank, alone) in alone.iter().enumerate() {
+            let of_all = &all[rank * LAYERS.len() + i];
+            assert_eq!((of_all.class, &*of_all.shared.layer), (alone.class, layer));
+            assert_eq!(of_all.shared.certificate, alone.shared.certificate);
+            let largest = alone.map.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            let apart = (&of_all.map - &alone.map).iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            assert!(apart <= 1e-5 * largest && (of_all.score - alone.score).abs() < 1e-4, "{layer}: {apart}");
+        }
+    }
+}
+
+#[test]
+fn methods_of_several_runs_take_several_layers_too() {
+    let options = Options { method: "ablationcam".into(), target: Target::Classes(vec![967]), ..Options::default() };
+    let all = explain(&LAYERS[..1], &options).unwrap();
+    let two = explain(&["/_conv_head/Conv_output_0", LAYERS[0]], &options).unwrap();
+    assert_eq!(two.len(), 2);
+    assert_eq!((&two[1].map, &*two[1].shared.layer), (&all[0].map, LAYERS[0]));
+}
+
+#[test]
+fn a_fused_map_is_the_mean_or_the_max_of_heatmaps() {
+    let made = explain(&LAYERS, &Options::default()).unwrap();
+    let maps: Vec<&Explanation> = made.iter().collect();
+    let finest = [28, 28];
+    let heat = |e: &&Explanation| {
+        let heatmap = e.heatmap().unwrap().rectify().normalize(hirescam::heatmap::Normalize::Max).unwrap();
+        resize_linear(heatmap.values(), &finest).unwrap()
+    };
+    let heat: Vec<_> = maps.iter().map(heat).collect();
+    let mean = fuse(&maps, Fuse::Mean).unwrap();
+    let wanted = (&heat[0] + &heat[1] + &heat[2]) / 3.0;
+    assert!((&mean.map - &wanted.into_dyn()).iter().all(|d| d.abs() < 1e-6));
+    let max = fuse(&maps, Fuse::Max).unwrap();
+    assert_eq!(max.map.shape(), finest);
+    assert!(max.map.indexed_iter().all(|(at, &v)| v == heat.iter().fold(0.0f32, |m, h| m.max(h[[at[0], at[1]]]))));
+    assert!(mean.in_words().contains("nothing adds up") && mean.overlay(&Default::default()).is_ok());
+    assert!(matches!(fuse(&[], Fuse::Max), Err(Error::Argument(_))));
+    assert!("median".parse::<Fuse>().is_err());
+}
