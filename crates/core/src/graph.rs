@@ -1,6 +1,7 @@
 //! A model over the protobuf messages, with an index of who makes and who uses a value.
 
 use crate::error::{Fault, describe, invalid, short};
+use crate::onnx::functions::Inlined;
 use crate::onnx::{self, AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::{Error, Tensor, tensor};
 use bytes::Bytes;
@@ -14,7 +15,7 @@ pub struct Model {
     maker: HashMap<String, usize>,
     initializers: HashMap<String, usize>,
     opset: i64,
-    inlined: bool,
+    inlined: Inlined,
     file: Option<Bytes>,
 }
 
@@ -79,12 +80,17 @@ impl Model {
     /// Keeps the file that the model was read from, to which explaining models then add instead of writing all anew: what
     /// the file holds beyond the ONNX of today stays in it. Only for messages that were not changed since.
     pub fn with_file(self, file: Bytes) -> Self {
-        Model { file: Some(file).filter(|_| !self.inlined), ..self }
+        Model { file: Some(file), ..self }
     }
 
-    /// The file, where it is known and holds just these messages.
+    /// The file, where it is known and holds just these messages, but for calls of the model's own functions.
     pub fn file(&self) -> Option<&Bytes> {
         self.file.as_ref()
+    }
+
+    /// What replaced those calls.
+    pub(crate) fn inlined(&self) -> &Inlined {
+        &self.inlined
     }
 
     /// The messages: as read, but for calls of the model's own functions.

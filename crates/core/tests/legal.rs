@@ -108,9 +108,11 @@ fn only_what_the_operator_set_has_is_emitted() {
         for layer in LAYERS {
             let proto = network(opset, DataType::Float);
             let count = proto.graph.as_ref().unwrap().node.len();
-            let request = Request { layer: Some((*layer).into()), ..Request::default() };
+            let request =
+                Request { layer: Some((*layer).into()), heatmap: Some(cam::Size::Image), ..Request::default() };
             let made = cam::attach(&Model::new(proto).unwrap(), &request).unwrap();
             for new in &made.model.graph.as_ref().unwrap().node[count..] {
+                assert!(new.domain().is_empty(), "{new:?}");
                 let op = new.op_type();
                 assert!(EMITTED.contains(&op), "{op}");
                 assert!(since.get(op).is_none_or(|&since| since <= opset), "{op} at operator set {opset}");
@@ -264,8 +266,16 @@ fn local_functions_are_seen_through() {
     graph.node[3] = own(node("Leaky", &["p"], &["l"], vec![attribute("slope", 0.125f32)]));
     graph.node[1] = node("Relu", &["same"], &["spare"], vec![]);
     same(&proto, "functions");
-    let made = cam::attach(&Model::new(proto.clone()).unwrap(), &Request::default()).unwrap();
+    // The file keeps its functions, and the calls come back.
+    let bytes = onnx::write(&proto);
+    let model = Model::from_bytes(bytes.clone()).unwrap();
+    let made = cam::attach(&model, &Request { layer: Some("c".into()), ..Request::default() }).unwrap();
     assert_eq!(made.model.functions, proto.functions);
+    assert!(onnx::read(made.to_bytes()).unwrap() == *made.model);
+    assert!(cam::strip(&made.to_bytes()).unwrap().unwrap() == bytes);
+    let explaining = Model::from_bytes(made.to_bytes()).unwrap();
+    let again = cam::attach(&explaining, &Request { layer: Some("c".into()), ..Request::default() }).unwrap();
+    assert!(again.to_bytes() == made.to_bytes());
 
     // A body for another operator set cannot be put in; off the path it does not matter.
     proto.functions[0].opset_import[0].version = Some(12);

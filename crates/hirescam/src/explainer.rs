@@ -190,7 +190,7 @@ impl Explainer {
             &options.engine,
             &engine::Options { threads: options.threads, library: options.library.clone() },
         )?;
-        let bare = cam::strip(file.model.proto())?.map(Model::new).transpose()?;
+        let bare = cam::bare(&file.model)?;
         let model = bare.as_ref().unwrap_or(&file.model);
         let request = request(file, options, preprocess.as_ref())?;
         let (parts, others) = match methods::method(&options.method)? {

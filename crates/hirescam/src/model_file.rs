@@ -6,6 +6,7 @@ use crate::preprocess::Preprocess;
 use bytes::Bytes;
 use hirescam_core::{Model, onnx};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -26,6 +27,10 @@ pub struct ModelFile {
     pub sha256: String,
     /// The path as given.
     pub path: PathBuf,
+    /// The file itself.
+    pub bytes: Bytes,
+    /// The files with external weights, as the model names them: relative to its folder.
+    pub weights: Vec<String>,
 }
 
 impl ModelFile {
@@ -37,9 +42,39 @@ impl ModelFile {
         let path = path.as_ref();
         let bytes: Bytes = read(path, MOST_BYTES)?.into();
         let sha256 = sha256(&bytes);
-        let model = model(bytes, path.parent().unwrap_or(Path::new("")));
-        let model = model.map_err(|error| Error::Model { path: path.to_owned(), error })?;
-        Ok(ModelFile { model, sha256, path: path.to_owned() })
+        let read = model(bytes.clone(), path.parent().unwrap_or(Path::new("")));
+        let (model, weights) = read.map_err(|error| Error::Model { path: path.to_owned(), error })?;
+        Ok(ModelFile { model, sha256, path: path.to_owned(), bytes, weights })
+    }
+
+    /// Writes `bytes`, which were made of the model's own, as a file that can be used where it lies: weights that lie
+    /// beside the model are copied to the same places beside `to`, unless they are there already.
+    ///
+    /// # Errors
+    /// [`Error::File`] when a file cannot be written, [`Error::Argument`] when another file is in the weights' place.
+    pub fn save(&self, to: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let folder = |path: &Path| path.parent().unwrap_or(Path::new("")).to_owned();
+        for location in &self.weights {
+            let (from, to_weights) = (folder(&self.path).join(location), folder(to).join(location));
+            let fail = |error| Error::File { path: to_weights.clone(), error };
+            if canonical(to).is_some_and(|path| Some(path) == canonical(&from)) {
+                return Err(Error::Argument(format!(
+                    "{} holds the network's weights: choose another name",
+                    to.display()
+                )));
+            }
+            if !to_weights.exists() {
+                std::fs::create_dir_all(folder(&to_weights)).map_err(fail)?;
+                std::fs::copy(&from, &to_weights).map_err(fail)?;
+            } else if canonical(&from) != canonical(&to_weights) && !same(&from, &to_weights).map_err(fail)? {
+                return Err(Error::Argument(format!(
+                    "the network's weights have to lie beside {}, and {} is another file: choose another folder",
+                    to.display(),
+                    to_weights.display()
+                )));
+            }
+        }
+        std::fs::write(to, bytes).map_err(|error| Error::File { path: to.to_owned(), error })
     }
 
     /// The preprocessing that goes with the model: from its metadata (`hirescam.preprocess`, TOML), from `NAME.toml`
@@ -103,14 +138,38 @@ fn text(path: &Path) -> Result<String, Error> {
     String::from_utf8(read(path, MOST_TEXT)?).map_err(|e| fail(io::Error::new(ErrorKind::InvalidData, e)))
 }
 
-fn model(bytes: Bytes, folder: &Path) -> Result<Model, hirescam_core::Error> {
+fn canonical(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok()
+}
+
+/// Whether two files hold the same.
+fn same(a: &Path, b: &Path) -> io::Result<bool> {
+    let (mut a, mut b) = (File::open(a)?, File::open(b)?);
+    if a.metadata()?.len() != b.metadata()?.len() {
+        return Ok(false);
+    }
+    loop {
+        let [mut left, mut right] = [Vec::new(), Vec::new()];
+        a.by_ref().take(1 << 20).read_to_end(&mut left)?;
+        b.by_ref().take(1 << 20).read_to_end(&mut right)?;
+        match (left == right, left.is_empty()) {
+            (true, false) => {}
+            (same, _) => return Ok(same),
+        }
+    }
+}
+
+/// The model, and where its external weights lie.
+fn model(bytes: Bytes, folder: &Path) -> Result<(Model, Vec<String>), hirescam_core::Error> {
     let mut proto = onnx::read(bytes.clone())?;
-    let mut left = MOST_WEIGHTS;
-    let embedded = onnx::embed_external(&mut proto, |location, offset, length| {
+    let (mut left, mut weights) = (MOST_WEIGHTS, BTreeSet::new());
+    onnx::embed_external(&mut proto, |location, offset, length| {
+        weights.insert(location.to_owned());
         external(folder, location, offset, length, &mut left)
     })?;
     let model = Model::new(proto)?;
-    Ok(if embedded { model } else { model.with_file(bytes) })
+    let model = if weights.is_empty() { model.with_file(bytes) } else { model };
+    Ok((model, weights.into_iter().collect()))
 }
 
 /// A part of a file of weights in the model's folder. Paths that lead out of it are refused. `left` is how many bytes the

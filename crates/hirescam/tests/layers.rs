@@ -28,7 +28,8 @@ fn layers_of_one_run_give_what_each_gives_alone() {
         for (rank, alone) in alone.iter().enumerate() {
             let of_all = &all[rank * LAYERS.len() + i];
             assert_eq!((of_all.class, &*of_all.shared.layer), (alone.class, layer));
-            assert_eq!(of_all.shared.certificate, alone.shared.certificate);
+            let [one, other] = [of_all, alone].map(|e| format!("{:?}", e.shared.certificate));
+            assert_eq!(one, other);
             let largest = alone.map.iter().fold(0.0f32, |m, v| m.max(v.abs()));
             let apart = (&of_all.map - &alone.map).iter().fold(0.0f32, |m, v| m.max(v.abs()));
             assert!(apart <= 1e-5 * largest && (of_all.score - alone.score).abs() < 1e-4, "{layer}: {apart}");

@@ -218,7 +218,13 @@ fn linear(batch: Option<i64>) -> ModelFile {
         graph: Some(graph),
         ..Default::default()
     };
-    ModelFile { model: Model::new(proto).unwrap(), sha256: String::new(), path: "linear.onnx".into() }
+    ModelFile {
+        model: Model::new(proto).unwrap(),
+        sha256: String::new(),
+        path: "linear.onnx".into(),
+        bytes: Default::default(),
+        weights: Vec::new(),
+    }
 }
 
 fn explain_linear(batch: Option<i64>, method: &str, settings: &Settings, x: &ArrayD<f32>) -> Explanation {

@@ -2,17 +2,17 @@
 
 use crate::error::Error;
 use clap::Args;
-use hirescam::core::{cam, onnx};
+use hirescam::core::cam;
 use hirescam::model_file::ModelFile;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Take map, class, score and b off an explaining model again.
+/// Take all that was added off an explaining model again: the network's own file, byte for byte.
 #[derive(Args)]
 pub struct Strip {
     /// The explaining model, an ONNX file
     model: PathBuf,
-    /// Where the network goes
+    /// Where the network goes; weights in files of their own are copied beside it
     #[arg(short, long, value_name = "OUT.onnx")]
     output_file: PathBuf,
 }
@@ -21,14 +21,13 @@ impl Strip {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
         let file = ModelFile::open(&self.model)?;
-        let Some(bare) = cam::strip(file.model.proto())? else {
+        let Some(bare) = cam::strip(&file.bytes)? else {
             return Err(Error::Argument(format!(
                 "{} is no explaining model: nothing can be taken off",
                 self.model.display()
             )));
         };
-        std::fs::write(&self.output_file, onnx::write(&bare))
-            .map_err(|e| Error::File { path: self.output_file.clone(), what: e.to_string() })?;
+        file.save(&self.output_file, &bare)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,11 +1,13 @@
 //! Attaching a map to a model.
 
+use super::heatmap::{self, Size};
 use super::pick::Logits;
 use super::{Method, Site, Target, constant, hirescam, judge, strip};
 use crate::build::{Graph, OLDEST_OPSET, Value};
 use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
 use crate::head::{self, Head, Score};
 use crate::layers::layers;
+use crate::onnx::functions::Inlined;
 use crate::onnx::{
     self, GraphProto, ModelProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto,
     tensor_shape_proto, type_proto,
@@ -40,6 +42,8 @@ pub struct Request {
     pub other_shapes: Vec<(String, Vec<usize>)>,
     /// Whether the logits become an output too, where they are one a class.
     pub logits: bool,
+    /// Whether the map made for display becomes an output too, and of what size.
+    pub heatmap: Option<Size>,
 }
 
 impl Default for Request {
@@ -55,6 +59,7 @@ impl Default for Request {
             image_shape: None,
             other_shapes: Vec::new(),
             logits: false,
+            heatmap: None,
         }
     }
 }
@@ -73,15 +78,19 @@ pub struct Outputs {
     pub b: String,
     /// The logits `[N, K]`, where they were asked for and are one a class.
     pub logits: Option<String>,
+    /// The heatmap, 0…1, where it was asked for: `[N, …]` or `[N, M, …]`, with its own number of cells.
+    pub heatmap: Option<String>,
 }
 
 /// A model with the map as one more output. Where it has the maps of several layers, [`attach_all`] gives one of these
 /// for each layer, all of the same model.
 #[derive(Debug)]
 pub struct Explaining {
-    /// The model: the original outputs first, then map, class, score, b, and map and b of further layers.
+    /// The model: the original outputs first, then map, class, score, b, what else was asked for, and the same of further
+    /// layers.
     pub model: Arc<ModelProto>,
     added: Arc<ModelProto>,
+    inlined: Inlined,
     file: Option<Bytes>,
     /// The names of the added outputs.
     pub outputs: Outputs,
@@ -108,8 +117,22 @@ pub struct Explaining {
 impl Explaining {
     /// The bytes of the explaining model's file. Where the original file is known, it is added to: all else stays as it is.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let added = self.file.as_ref().and_then(|file| onnx::wire::append(file, &self.added));
+        let added = self.file.as_ref().and_then(|file| self.append(file));
         added.unwrap_or_else(|| onnx::write(&self.model))
+    }
+
+    /// The bytes of the network's own `file` with what is added: weights that lie beside the file stay there. An explaining
+    /// model's addition is replaced.
+    ///
+    /// # Errors
+    /// Those of [`strip`](super::strip()).
+    pub fn added_to(&self, file: &[u8]) -> Result<Vec<u8>, Error> {
+        let bare = strip::strip(file)?;
+        Ok(self.append(bare.as_deref().unwrap_or(file)).unwrap_or_else(|| onnx::write(&self.model)))
+    }
+
+    fn append(&self, file: &[u8]) -> Option<Vec<u8>> {
+        onnx::wire::append(file, &self.added, &self.model, &self.inlined)
     }
 
     /// b of a map of the class `class`, where it is the same for every image and could be evaluated beforehand.
@@ -143,7 +166,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         });
     }
     model.check_weights()?;
-    let bare = strip::strip(model.proto())?.map(Model::new).transpose()?;
+    let bare = strip::bare(model)?;
     let model = bare.as_ref().unwrap_or(model);
     let image = head::image_input(model, request.image.as_deref())?;
     let shapes = Shapes::infer_beside(model, image.name(), request.image_shape.as_deref(), &request.other_shapes)?;
@@ -180,26 +203,42 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         Target::Seed => Some((free("seed"), raw.dtype(), after_batch(&score.dims))),
         _ => None,
     };
-    let logits_name = (request.logits && !score.is_dense()).then(|| free("hirescam_logits"));
-    let shared =
-        Outputs { map: free("map"), class: free("class"), score: free("score"), b: free("b"), logits: logits_name };
+    let shared = Outputs {
+        map: free("map"),
+        class: free("class"),
+        score: free("score"),
+        b: free("b"),
+        logits: (request.logits && !score.is_dense()).then(|| free("hirescam_logits")),
+        heatmap: request.heatmap.as_ref().map(|_| free("heatmap")),
+    };
     let given = input.as_ref().map(|(name, dtype, dims)| graph.input(name, *dtype, dims));
     let logits = Logits::new(raw, batch, &score, given);
     let mut made: Vec<(Emitted, Outputs)> = Vec::new();
     let mut wanted: Vec<(Value, String)> = Vec::new();
+    let image_dims = shapes.dims(image.name()).unwrap_or_default();
+    let channels = head::image_channels(&image_dims);
+    let pixels = image_dims.iter().enumerate().filter(|(axis, _)| *axis != 0 && *axis != channels);
+    let pixels: Vec<usize> = pixels.map(|(_, d)| d.per_image()).collect();
+    let mut cells = Vec::new();
     for (i, head) in heads.iter().enumerate() {
         let emitted = emit(model, &shapes, head, request, &logits)?;
         let mut outputs = shared.clone();
+        if i > 0 {
+            (outputs.map, outputs.b) = (free(&format!("map_{}", i + 1)), free(&format!("b_{}", i + 1)));
+            outputs.heatmap = outputs.heatmap.map(|_| free(&format!("heatmap_{}", i + 1)));
+        }
+        wanted.push((emitted.map, outputs.map.clone()));
         if i == 0 {
-            wanted.push((emitted.map, outputs.map.clone()));
             wanted.push((emitted.class, outputs.class.clone()));
             wanted.push((emitted.score, outputs.score.clone()));
-            wanted.push((emitted.b, outputs.b.clone()));
+        }
+        wanted.push((emitted.b, outputs.b.clone()));
+        if i == 0 {
             wanted.extend(outputs.logits.iter().map(|name| (logits.flat, name.clone())));
-        } else {
-            (outputs.map, outputs.b) = (free(&format!("map_{}", i + 1)), free(&format!("b_{}", i + 1)));
-            wanted.push((emitted.map, outputs.map.clone()));
-            wanted.push((emitted.b, outputs.b.clone()));
+        }
+        if let (Some(size), Some(name)) = (&request.heatmap, &outputs.heatmap) {
+            cells = size.cells(head.space.len(), &pixels)?;
+            wanted.push((heatmap::heatmap(emitted.map, &cells), name.clone()));
         }
         made.push((emitted, outputs));
     }
@@ -209,13 +248,16 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         wanted.iter().map(|(v, name)| value_info(name, v.dtype(), &v.dims(), batch.as_deref())).collect();
     let given = input.as_ref().map(|(name, dtype, dims)| value_info(name, *dtype, dims, batch.as_deref()));
     let nodes = graph.finish(&wanted, &taken)?;
+    let [counts, calls] = strip::added([nodes.len(), usize::from(given.is_some()), infos.len()], model.inlined());
     let mut metadata = vec![
         ("hirescam.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("hirescam.method".to_owned(), request.method.name.to_owned()),
         ("hirescam.target".to_owned(), request.target.to_string()),
         ("hirescam.score".to_owned(), score.logits.clone()),
-        strip::added([nodes.len(), usize::from(given.is_some()), infos.len()]),
+        ("hirescam.heatmap".to_owned(), heatmap::shown(&cells)),
+        counts,
     ];
+    metadata.extend(Some(calls).filter(|(_, calls)| !calls.is_empty()));
     for (i, ((emitted, _), head)) in made.iter().zip(&heads).enumerate() {
         let (c, key) = (&emitted.certificate, |what: &str| match i {
             0 => format!("hirescam.{what}"),
@@ -251,11 +293,12 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let of_layer = |((emitted, outputs), head): ((Emitted, Outputs), Head)| Explaining {
         model: proto.clone(),
         added: added.clone(),
+        inlined: model.inlined().clone(),
         file: model.file().cloned(),
         outputs,
         certificate: emitted.certificate,
         image: image.name().to_owned(),
-        image_dims: shapes.dims(image.name()).unwrap_or_default(),
+        image_dims: image_dims.clone(),
         free_batch: shapes.free_batch(),
         maps: request.target.maps(&score),
         target: request.target.clone(),

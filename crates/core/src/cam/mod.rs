@@ -14,6 +14,7 @@ mod gradcam;
 mod gradcam_plus_plus;
 mod gradient;
 mod gradient_x_input;
+mod heatmap;
 mod hirescam;
 mod layercam;
 pub mod list;
@@ -29,8 +30,9 @@ pub use arrays::on_arrays;
 pub(crate) use attach::value_info;
 pub use attach::{Explaining, Outputs, Request, attach, attach_all, recommended};
 pub use gradient::{Gradient, gradient};
+pub use heatmap::Size;
 pub use site::Site;
-pub use strip::strip;
+pub use strip::{bare, strip};
 pub use target::{Span, Target};
 pub use weights::Pick;
 

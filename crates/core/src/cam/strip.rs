@@ -1,77 +1,141 @@
 //! Taking off again what [`attach`](super::attach()) added.
 
-use crate::Error;
-use crate::onnx::{ModelProto, StringStringEntryProto};
+use crate::error::short;
+use crate::onnx::functions::{Call, Inlined};
+use crate::onnx::wire::{self, Added};
+use crate::onnx::{self, NodeProto};
+use crate::{Error, Model};
+use prost::Message;
 
 /// The metadata entry that says how many nodes, inputs and outputs were added, each at the end of its list.
 const ADDED: &str = "hirescam.added";
+/// The one that says how many declarations and imports, and which calls of local functions were replaced: for each the
+/// first node in its place, how many there are, and the call as hexadecimal bytes.
+const CALLS: &str = "hirescam.calls";
 
-/// The entry for so many added nodes, inputs and outputs.
-pub(super) fn added(counts: [usize; 3]) -> (String, String) {
-    (ADDED.to_owned(), counts.map(|n| n.to_string()).join(" "))
+/// The entries for so many added nodes, inputs and outputs, and for replaced calls.
+pub(super) fn added(counts: [usize; 3], inlined: &Inlined) -> [(String, String); 2] {
+    let mut calls = String::new();
+    if !inlined.calls.is_empty() {
+        calls = format!("{} {}", inlined.infos, inlined.imports);
+    }
+    for call in &inlined.calls {
+        let hex: String = call.node.encode_to_vec().iter().map(|b| format!("{b:02x}")).collect();
+        calls += &format!(" {} {} {hex}", call.at, call.count);
+    }
+    [(ADDED.to_owned(), counts.map(|n| n.to_string()).join(" ")), (CALLS.to_owned(), calls)]
 }
 
-/// The model without map, class, score and b, as it was before; `None` for a model that has none of ours.
+/// The bytes of the explaining model `file` without what was added, as they were before; `None` for a file to which nothing
+/// was.
 ///
-/// Its own metadata stays, and so does `hirescam.preprocess`, which belongs to the network.
+/// The file's own metadata stay, and so does `hirescam.preprocess`, which belongs to the network.
 ///
 /// # Errors
-/// [`Error::Invalid`] when the model's metadata promise more than there is.
-pub fn strip(model: &ModelProto) -> Result<Option<ModelProto>, Error> {
-    let Some(text) = model.metadata_props.iter().find(|e| e.key() == ADDED).map(StringStringEntryProto::value) else {
+/// [`Error::Invalid`] when the metadata promise more than there is.
+pub fn strip(file: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    let find = |key: &str| wire::metadata(file).find(|e| e.key() == key).map(|e| e.value().to_owned());
+    let Some(counts) = find(ADDED) else { return Ok(None) };
+    let calls = find(CALLS).unwrap_or_default();
+    let ours = |key: &str| key.starts_with("hirescam.") && key != "hirescam.preprocess";
+    let bare = parse(&counts, &calls).and_then(|added| wire::remove(file, &added, ours));
+    bare.map(Some).ok_or_else(|| Error::Invalid {
+        at: format!("metadata {ADDED:?}"),
+        what: format!("{:?} does not fit the graph", short(&counts)),
+    })
+}
+
+/// The model without what was added, as [`strip`]; `None` for one to which nothing was.
+///
+/// # Errors
+/// As [`strip`].
+pub fn bare(model: &Model) -> Result<Option<Model>, Error> {
+    let strip = |file: &[u8]| strip(file).map(Option::unwrap_or_default);
+    if model.metadata(ADDED).is_none() {
         return Ok(None);
-    };
-    let wrong =
-        || Error::Invalid { at: format!("metadata {ADDED:?}"), what: format!("{text:?} does not fit the graph") };
-    let counts: Option<Vec<usize>> = text.split(' ').map(|n| n.parse().ok()).collect();
-    let (Some([nodes, inputs, outputs]), Some(graph)) = (counts.as_deref(), &model.graph) else { return Err(wrong()) };
-    let left = |have: usize, added: &usize| have.checked_sub(*added).ok_or_else(wrong);
-    let (nodes, inputs, outputs) =
-        (left(graph.node.len(), nodes)?, left(graph.input.len(), inputs)?, left(graph.output.len(), outputs)?);
-    let mut bare = model.clone();
-    if let Some(graph) = &mut bare.graph {
-        graph.node.truncate(nodes);
-        graph.input.truncate(inputs);
-        graph.output.truncate(outputs);
     }
-    bare.metadata_props.retain(|e| !e.key().starts_with("hirescam.") || e.key() == "hirescam.preprocess");
-    Ok(Some(bare))
+    // The file may lack weights that the messages have.
+    let bare = Model::new(onnx::read(strip(&onnx::write(model.proto()))?)?)?;
+    Ok(Some(match model.file() {
+        Some(file) => bare.with_file(strip(file)?.into()),
+        None => bare,
+    }))
+}
+
+fn parse(counts: &str, calls: &str) -> Option<Added> {
+    let counts: Option<Vec<usize>> = counts.split(' ').map(|n| n.parse().ok()).collect();
+    let &[nodes, inputs, outputs] = counts?.as_slice() else { return None };
+    let mut inlined = Inlined::default();
+    let mut words = calls.split(' ').filter(|w| !w.is_empty());
+    if let Some(infos) = words.next() {
+        (inlined.infos, inlined.imports) = (infos.parse().ok()?, words.next()?.parse().ok()?);
+    }
+    while let Some(at) = words.next() {
+        let (at, count, hex) = (at.parse().ok()?, words.next()?.parse().ok()?, words.next()?);
+        let byte = |i: usize| u8::from_str_radix(hex.get(2 * i..2 * i + 2)?, 16).ok();
+        let bytes: Option<Vec<u8>> = (0..hex.len().div_ceil(2)).map(byte).collect();
+        inlined.calls.push(Call { node: NodeProto::decode(bytes?.as_slice()).ok()?, at, count });
+    }
+    Some(Added { nodes, inputs, outputs, inlined })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::cam::{Request, Target, attach};
-    use crate::{Model, onnx};
+    use crate::cam::{Request, Size, Target, attach};
+    use crate::onnx::StringStringEntryProto;
 
     const DIGITS: &[u8] = include_bytes!("../../../../fixtures/digits-cnn.onnx");
 
     #[test]
     fn stripping_gives_the_file_back_byte_for_byte() {
-        let model = Model::new(onnx::read(DIGITS.to_vec()).unwrap()).unwrap();
+        let model = Model::from_bytes(DIGITS).unwrap();
         for target in [Target::Top(3), Target::Given(1), Target::Seed] {
-            let made = attach(&model, &Request { target, ..Request::default() }).unwrap();
-            let bare = strip(&made.model).unwrap().unwrap();
-            assert_eq!(onnx::write(&bare), onnx::write(model.proto()));
+            let made = attach(&model, &Request { target, heatmap: Some(Size::Image), ..Request::default() }).unwrap();
+            let bare = strip(&made.to_bytes()).unwrap().unwrap();
+            assert!(bare == DIGITS);
             assert!(strip(&bare).unwrap().is_none());
         }
     }
 
     #[test]
     fn attaching_again_replaces_what_was_attached() {
-        let model = Model::new(onnx::read(DIGITS.to_vec()).unwrap()).unwrap();
-        let once = attach(&model, &Request::default()).unwrap();
-        let again = attach(&Model::new(ModelProto::clone(&once.model)).unwrap(), &Request::default()).unwrap();
-        assert_eq!(again.model, once.model);
+        let once = attach(&Model::from_bytes(DIGITS).unwrap(), &Request::default()).unwrap();
+        for heatmap in [Some(Size::Cells(vec![3, 5])), None] {
+            let explaining = Model::from_bytes(once.to_bytes()).unwrap();
+            let other = attach(&explaining, &Request { heatmap, ..Request::default() }).unwrap();
+            let again = attach(&Model::from_bytes(other.to_bytes()).unwrap(), &Request::default()).unwrap();
+            assert_eq!(again.model, once.model);
+            assert!(again.to_bytes() == once.to_bytes());
+        }
     }
 
     #[test]
     fn promises_that_do_not_hold_are_errors() {
+        let entry =
+            |key: &str, value: &str| StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) };
+        let with = |entries: &[(&str, &str)]| {
+            let mut model = onnx::read(DIGITS).unwrap();
+            model.metadata_props.extend(entries.iter().map(|(key, value)| entry(key, value)));
+            strip(&onnx::write(&model))
+        };
         for text in ["", "1 2", "x 0 0", "1000000 0 4", "-1 0 0"] {
-            let mut model = onnx::read(DIGITS.to_vec()).unwrap();
-            model.metadata_props.push(StringStringEntryProto { key: Some(ADDED.into()), value: Some(text.into()) });
-            assert!(matches!(strip(&model), Err(Error::Invalid { .. })), "{text:?}");
+            assert!(matches!(with(&[(ADDED, text)]), Err(Error::Invalid { .. })), "{text:?}");
+        }
+        assert!(with(&[(ADDED, "1 0 0"), (CALLS, "")]).is_ok());
+        for text in [
+            "0",
+            "0 9",
+            "0 0 0 1",
+            "0 0 0 1 0",
+            "0 0 0 1 xx",
+            "0 0 0 99 ",
+            "0 0 0 99 2200",
+            "0 0 99 1 2200",
+            "0 0 0 18446744073709551615 2200",
+        ] {
+            assert!(matches!(with(&[(ADDED, "1 0 0"), (CALLS, text)]), Err(Error::Invalid { .. })), "{text:?}");
         }
     }
 }

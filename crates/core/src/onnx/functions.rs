@@ -16,17 +16,35 @@ const MOST_CALLS: usize = 64;
 
 type Id<'a> = (&'a str, &'a str, &'a str);
 
-/// Replaces each call in the main graph, and says whether there was any. The functions stay in the model, for calls inside of subgraphs and for those
-/// whose body is written for other operator sets than the model's.
+/// What replaced a model's calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inlined {
+    pub calls: Vec<Call>,
+    /// How many declarations of values and imports of operator sets were put after the model's own.
+    pub infos: usize,
+    pub imports: usize,
+}
+
+/// A call, and the nodes in its place: `count` from the node `at` on.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub node: NodeProto,
+    pub at: usize,
+    pub count: usize,
+}
+
+/// Replaces each call in the main graph, and says what by. The functions stay in the model, for calls inside of subgraphs
+/// and for those whose body is written for other operator sets than the model's.
 ///
 /// # Errors
 /// [`Error::Invalid`] when a function calls itself, [`Error::Unsupported`] when the bodies come to more than any network.
-pub(crate) fn inline(model: &mut ModelProto) -> Result<bool, Error> {
+pub(crate) fn inline(model: &mut ModelProto) -> Result<Inlined, Error> {
     let functions: HashMap<Id, &FunctionProto> =
         model.functions.iter().map(|f| ((plain(f.domain()), f.name(), f.overload()), f)).collect();
-    let Some(graph) = &mut model.graph else { return Ok(false) };
+    let mut inlined = Inlined::default();
+    let Some(graph) = &mut model.graph else { return Ok(inlined) };
     if !graph.node.iter().any(|n| functions.contains_key(&called(n))) {
-        return Ok(false);
+        return Ok(inlined);
     }
     let mut versions: HashMap<String, i64> =
         model.opset_import.iter().map(|o| (plain(o.domain()).to_owned(), o.version())).collect();
@@ -46,9 +64,12 @@ pub(crate) fn inline(model: &mut ModelProto) -> Result<bool, Error> {
         infos: Vec::new(),
     };
     for node in std::mem::take(&mut graph.node) {
+        let (at, call) = (inliner.made.len(), inliner.functions.contains_key(&called(&node)).then(|| node.clone()));
         inliner.add(node, 0)?;
+        inlined.calls.extend(call.map(|node| Call { node, at, count: inliner.made.len() - at }));
     }
     let (made, infos) = (inliner.made, inliner.infos);
+    inlined.infos = infos.len();
     graph.node = made;
     graph.value_info.extend(infos);
     // Domains that only the functions used so far.
@@ -56,12 +77,13 @@ pub(crate) fn inline(model: &mut ModelProto) -> Result<bool, Error> {
         let known: HashSet<String> = model.opset_import.iter().map(|o| plain(o.domain()).to_owned()).collect();
         let mut new: Vec<_> = versions.into_iter().filter(|(domain, _)| !known.contains(domain)).collect();
         new.sort_unstable();
+        inlined.imports = new.len();
         model.opset_import.extend(
             new.into_iter()
                 .map(|(domain, version)| super::OperatorSetIdProto { domain: Some(domain), version: Some(version) }),
         );
     }
-    Ok(true)
+    Ok(inlined)
 }
 
 fn plain(domain: &str) -> &str {

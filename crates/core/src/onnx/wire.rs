@@ -1,9 +1,11 @@
-//! The bytes of an ONNX file, without decoding it: how much memory it takes, and adding to it without touching the rest.
+//! The bytes of an ONNX file, without decoding it: how much memory it takes, adding to it without touching the rest, and
+//! taking that off again.
 
+use super::functions::Inlined;
 use super::*;
 use crate::Error;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// What the messages of a file may take once decoded, weights aside. (A message of two bytes can take a thousand; a
@@ -157,31 +159,141 @@ fn fields(message: &[u8]) -> impl Iterator<Item = Field> {
     })
 }
 
-/// The file with what `added` holds put after what is there: nodes and outputs of its graph, and metadata. Entries of the
-/// same key are replaced. Everything else stays byte for byte, fields included that came after this crate was written.
+/// The numbers of fields of a model, and of its graph.
+const GRAPH: u32 = 7;
+const IMPORT: u32 = 8;
+const METADATA: u32 = 14;
+const NODE: u32 = 1;
+const INPUT: u32 = 11;
+const OUTPUT: u32 = 12;
+const INFO: u32 = 13;
+
+/// The file with what `added` holds put after what is there: nodes, inputs and outputs of its graph, and metadata. Entries
+/// of the same key are replaced, and calls by the nodes of `model` that `inlined` tells of. Everything else stays byte for
+/// byte, fields included that came after this crate was written.
 ///
 /// Nothing where the file is not laid out as a list of fields.
-pub(crate) fn append(file: &[u8], added: &ModelProto) -> Option<Vec<u8>> {
-    let graph = added.graph.as_ref()?.encode_to_vec();
+pub(crate) fn append(file: &[u8], added: &ModelProto, model: &ModelProto, inlined: &Inlined) -> Option<Vec<u8>> {
     let keys: HashSet<&str> = added.metadata_props.iter().map(|e| e.key()).collect();
+    let (whole, mut new) = (model.graph.as_ref()?, added.graph.clone()?);
+    new.value_info = whole.value_info.get(whole.value_info.len().checked_sub(inlined.infos)?..)?.to_vec();
+    let imports = model.opset_import.len().checked_sub(inlined.imports)?;
+    let (mut calls, mut at) = (inlined.calls.iter().peekable(), 0);
+    let graph = |payload: &[u8], last: bool| {
+        let mut graph = Vec::with_capacity(payload.len());
+        for field in fields(payload) {
+            match calls.next_if(|call| field.tag == NODE && call.at == at) {
+                Some(call) => {
+                    let node = whole.node.get(at..at + call.count)?.to_vec();
+                    graph.extend(GraphProto { node, ..Default::default() }.encode_to_vec());
+                    at += call.count;
+                }
+                None => {
+                    at += usize::from(field.tag == NODE);
+                    graph.extend_from_slice(payload.get(field.whole)?);
+                }
+            }
+        }
+        if last {
+            graph.extend(new.encode_to_vec());
+        }
+        Some(graph)
+    };
+    let keep = |tag: u32, payload: &[u8]| tag != METADATA || entry(payload).is_some_and(|e| !keys.contains(e.key()));
+    let mut out = rewrite(file, graph, keep)?;
+    let rest = ModelProto {
+        opset_import: model.opset_import.get(imports..)?.to_vec(),
+        metadata_props: added.metadata_props.clone(),
+        ..Default::default()
+    };
+    out.extend(rest.encode_to_vec());
+    Some(out)
+}
+
+/// What [`append`] put into a file: how many of each, and the calls that were there.
+pub(crate) struct Added {
+    pub nodes: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub inlined: Inlined,
+}
+
+/// The file as it was before [`append`], without the metadata that `drop` names. Nothing where it holds less than what was
+/// added.
+pub(crate) fn remove(file: &[u8], added: &Added, drop: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
+    let mut imports = fields(file).filter(|f| f.tag == IMPORT).count().checked_sub(added.inlined.imports)?;
+    // Nodes of the last call lie before the node `resume`.
+    let (mut calls, mut at, mut resume) = (added.inlined.calls.iter().peekable(), 0, 0);
+    let graph = |payload: &[u8], last: bool| {
+        let mut left: HashMap<u32, usize> = HashMap::new();
+        fields(payload).for_each(|f| *left.entry(f.tag).or_default() += 1);
+        let infos = added.inlined.infos;
+        let taken = [(NODE, added.nodes), (INPUT, added.inputs), (OUTPUT, added.outputs), (INFO, infos)];
+        for (tag, n) in taken.into_iter().filter(|_| last) {
+            let have = left.entry(tag).or_default();
+            *have = have.checked_sub(n)?;
+        }
+        let mut graph = Vec::with_capacity(payload.len());
+        for field in fields(payload) {
+            match left.get_mut(&field.tag) {
+                None | Some(0) => continue,
+                Some(left) => *left -= 1,
+            }
+            if field.tag == NODE {
+                while let Some(call) = calls.next_if(|call| call.at == at) {
+                    put(NODE, &call.node.encode_to_vec(), &mut graph);
+                    resume = at.checked_add(call.count)?;
+                }
+                at += 1;
+            }
+            if field.tag != NODE || at > resume {
+                graph.extend_from_slice(payload.get(field.whole)?);
+            }
+        }
+        Some(graph)
+    };
+    let keep = |tag: u32, payload: &[u8]| match tag {
+        METADATA => entry(payload).is_none_or(|e| !drop(e.key())),
+        IMPORT => imports.checked_sub(1).map(|left| imports = left).is_some(),
+        _ => true,
+    };
+    let out = rewrite(file, graph, keep)?;
+    (calls.next().is_none() && resume <= at).then_some(out)
+}
+
+/// The file with each graph replaced by what `graph` makes of it (a message may come in pieces; told is whether it is the
+/// last), and without the fields that `keep` refuses. Nothing where the file is no list of fields.
+fn rewrite(
+    file: &[u8],
+    mut graph: impl FnMut(&[u8], bool) -> Option<Vec<u8>>,
+    mut keep: impl FnMut(u32, &[u8]) -> bool,
+) -> Option<Vec<u8>> {
     if fields(file).last()?.whole.end != file.len() {
         return None;
     }
-    let last = fields(file).filter(|f| f.tag == 7 && f.payload.is_some()).last()?.whole;
-    let mut out = Vec::with_capacity(file.len() + 2 * graph.len());
+    let last = fields(file).filter(|f| f.tag == GRAPH && f.payload.is_some()).last()?.whole;
+    let mut out = Vec::with_capacity(file.len());
     for field in fields(file) {
-        let payload = field.payload.and_then(|p| file.get(p));
-        match payload {
-            Some(payload) if field.whole == last => {
-                encode_key(7, WireType::LengthDelimited, &mut out);
-                encode_varint((payload.len() + graph.len()) as u64, &mut out);
-                out.extend_from_slice(payload);
-                out.extend_from_slice(&graph);
-            }
-            Some(payload) if field.tag == 14 && keys.contains(StringStringEntryProto::decode(payload).ok()?.key()) => {}
+        match field.payload.and_then(|p| file.get(p)) {
+            Some(payload) if field.tag == GRAPH => put(GRAPH, &graph(payload, field.whole == last)?, &mut out),
+            Some(payload) if !keep(field.tag, payload) => {}
             _ => out.extend_from_slice(file.get(field.whole)?),
         }
     }
-    out.extend(ModelProto { metadata_props: added.metadata_props.clone(), ..Default::default() }.encode_to_vec());
     Some(out)
+}
+
+fn put(tag: u32, payload: &[u8], out: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, out);
+    encode_varint(payload.len() as u64, out);
+    out.extend_from_slice(payload);
+}
+
+fn entry(payload: &[u8]) -> Option<StringStringEntryProto> {
+    StringStringEntryProto::decode(payload).ok()
+}
+
+/// The entries of a file's metadata.
+pub(crate) fn metadata(file: &[u8]) -> impl Iterator<Item = StringStringEntryProto> {
+    fields(file).filter(|f| f.tag == METADATA).filter_map(|f| entry(file.get(f.payload?)?))
 }

@@ -1,0 +1,108 @@
+//! The heatmap as one more output: a map made for display inside of the graph, for programs that only want to show it.
+
+use super::site::rectify;
+use crate::Error;
+use crate::build::Value;
+use crate::error::short;
+use crate::shape::Dim;
+use ndarray::Array2;
+
+/// How many cells a heatmap has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// As many as the image has pixels.
+    Image,
+    /// So many along each axis of space.
+    Cells(Vec<usize>),
+}
+
+impl std::str::FromStr for Size {
+    type Err = Error;
+
+    /// `image`, or a number for each axis: `224x224`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if text == "image" {
+            return Ok(Size::Image);
+        }
+        let cells: Result<_, _> = text.split('x').map(str::parse).collect();
+        cells.map(Size::Cells).map_err(|_| {
+            Error::Argument(format!("{:?} is no size of a heatmap: HEIGHTxWIDTH, as 224x224, or image", short(text)))
+        })
+    }
+}
+
+/// More cells than this are nothing to look at.
+const MOST_CELLS: usize = 1 << 26;
+
+impl Size {
+    /// The extents for a map with `axes` axes of space, of an image of so many pixels along each of its own.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where the numbers of axes differ, and for a size of 0 or beyond reason.
+    pub(super) fn cells(&self, axes: usize, image: &[usize]) -> Result<Vec<usize>, Error> {
+        let cells = match self {
+            Size::Image => image,
+            Size::Cells(cells) => cells,
+        };
+        let shown = shown(cells);
+        if cells.len() != axes {
+            let whose = if *self == Size::Image { "the image" } else { "the size asked for" };
+            return Err(Error::Argument(format!(
+                "the map has {axes} axes of space, {whose} {} ({shown}): a heatmap needs one number for each axis of the map, as 224x224",
+                cells.len()
+            )));
+        }
+        match cells.iter().try_fold(1usize, |n, &c| n.checked_mul(c)) {
+            Some(1..=MOST_CELLS) => Ok(cells.to_vec()),
+            _ => Err(Error::Argument(format!("a heatmap of {shown} cells cannot be made"))),
+        }
+    }
+}
+
+/// A size as people write it: `224x224`.
+pub(super) fn shown(cells: &[usize]) -> String {
+    cells.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
+
+/// The heatmap of maps `[…, places]`, whose last axes are resized to `cells`: rectified, divided by the map's largest value,
+/// resized.
+///
+/// The values lie in 0…1. They are divided before they are resized, as in an overlay: 1 is the strongest cell's centre,
+/// which no pixel need lie on. A map with nothing positive gives 0 everywhere.
+///
+/// Cell centres lie at half-integers: along each axis, pixel i takes the value at (i + ½) · from / to − ½, clamped to the
+/// first and last centre. Every pixel is a weighted sum of cells, so each axis takes one product with a constant matrix.
+pub(super) fn heatmap<'g>(map: Value<'g>, cells: &[usize]) -> Value<'g> {
+    let (dims, sizes) = (map.dims(), map.sizes());
+    let first = dims.len().saturating_sub(cells.len());
+    let (lead, places) = (dims.get(..first).unwrap_or(&[]), sizes.get(first..).unwrap_or(&[]));
+    let positive = rectify(map);
+    let (largest, _) = positive.reshape(&[lead, &[Dim::Fixed(places.iter().product())]].concat()).top_k(1);
+    // Nothing positive stays 0 when it is divided by 1.
+    let divisor = largest.gt(largest.scalar(0.0)).select(largest, largest.scalar(1.0));
+    let mut heat = positive / divisor.reshape(&[lead, vec![Dim::Fixed(1); cells.len()].as_slice()].concat());
+    // Each turn brings the next axis of space to the end; after as many turns as there are axes, all are in place again.
+    let turn: Vec<usize> = (0..first).chain(first + 1..dims.len()).chain([first]).collect();
+    for (&from, &to) in places.iter().zip(cells) {
+        heat = heat.transpose(&turn);
+        if from != to {
+            heat = heat.matmul(map.tensor(interpolation(from, to).into_dyn()));
+        }
+    }
+    heat
+}
+
+/// The weights `[from, to]` of cells in pixels.
+fn interpolation(from: usize, to: usize) -> Array2<f64> {
+    let mut weights = Array2::zeros((from, to));
+    let last = from.saturating_sub(1);
+    for (i, mut column) in weights.columns_mut().into_iter().enumerate() {
+        let at = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, last as f64);
+        let low = at as usize;
+        let share = at - low as f64;
+        for (cell, weight) in [(low, 1.0 - share), ((low + 1).min(last), share)] {
+            column.iter_mut().skip(cell).take(1).for_each(|w| *w += weight);
+        }
+    }
+    weights
+}
