@@ -8,6 +8,7 @@ mod error;
 mod inputs;
 mod options;
 mod progress;
+mod triton;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,7 +31,11 @@ enum Command {
     Compare(command::compare::Compare),
     /// List the layers that one can explain at, with what is proven there.
     Layers(command::layers::Layers),
-    /// Write the explaining model: the same ONNX file with the map as one more output.
+    /// Write the explaining model: the same ONNX file with map, class, score and b as more outputs.
+    ///
+    /// They come after the network's own outputs, and nothing of the network changes. Weights in files of their own are
+    /// copied beside the explaining model. Compiling an explaining model replaces what was added before; `hirescam strip`
+    /// takes it off.
     Compile(command::compile::Compile),
     /// Take the map off an explaining model again.
     Strip(command::strip::Strip),

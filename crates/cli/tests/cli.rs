@@ -1,36 +1,13 @@
 //! The program as a user meets it: files in, files and words out, exit codes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod common;
+
+use common::{fails, fixture, hirescam, ok};
 use ndarray::ArrayD;
 use ndarray_npy::{read_npy, write_npy};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Output};
-
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
-
-fn fixture(name: &str) -> String {
-    format!("{FIXTURES}/{name}")
-}
-
-fn hirescam(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hirescam")).current_dir(folder).args(arguments).output().unwrap()
-}
-
-/// Runs a command that must succeed: its stdout.
-fn ok(folder: &Path, arguments: &[&str]) -> String {
-    let done = hirescam(folder, arguments);
-    let stderr = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{arguments:?}: {stderr}");
-    String::from_utf8(done.stdout).unwrap()
-}
-
-/// Runs a command that must fail: its exit code and what it says.
-fn fails(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let done = hirescam(folder, arguments);
-    assert_eq!(String::from_utf8_lossy(&done.stdout), "", "{arguments:?}");
-    (done.status.code().unwrap(), String::from_utf8(done.stderr).unwrap())
-}
 
 fn records(stdout: &str) -> Vec<Value> {
     stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::options::What;
+use crate::triton;
 use clap::Args;
 use hirescam::core::cam::{self, Request};
 use hirescam::explainer::request;
@@ -16,8 +17,16 @@ pub struct Compile {
     /// The network, an ONNX file
     model: PathBuf,
     /// Where the explaining model goes
-    #[arg(short, long, value_name = "OUT.onnx")]
-    output_file: PathBuf,
+    #[arg(short, long, value_name = "OUT.onnx", required_unless_present = "triton")]
+    output_file: Option<PathBuf>,
+    /// One more output, `heatmap`, for display: the map rectified, divided by its largest value and resized bilinearly, to
+    /// the image's own size or to the one given; 0 to 1
+    #[arg(long, value_name = "HEIGHTxWIDTH", num_args = 0..=1, default_missing_value = "image")]
+    heatmap: Option<String>,
+    /// Write an entry of a model repository of Triton Inference Server: DIR/NAME/config.pbtxt and DIR/NAME/1/model.onnx,
+    /// NAME being the network's file name
+    #[arg(long, value_name = "DIR")]
+    triton: Option<PathBuf>,
     #[command(flatten)]
     what: What,
 }
@@ -31,17 +40,30 @@ impl Compile {
             Some(p) => Some(p.clone()),
             None => file.preprocess()?.map(|(p, _)| p),
         };
-        let method = methods::one_run(&options.method)?;
-        let request = Request { method, ..request(&file, &options, preprocess.as_ref())? };
-        let all = cam::attach_all(&file.model, &request, &options.further_layers)?;
-        let Some(made) = all.first() else { return Err(Error::Argument("no layer is asked for".into())) };
-        std::fs::write(&self.output_file, made.to_bytes())
-            .map_err(|e| Error::File { path: self.output_file.clone(), what: e.to_string() })?;
-        println!("{}: {}", self.output_file.display(), options.method);
-        for e in &all {
-            println!("  {} and {}: at {}, {}", e.outputs.map, e.outputs.b, e.head.layer, e.certificate.verdict);
+        let (method, heatmap) =
+            (methods::one_run(&options.method)?, self.heatmap.as_deref().map(str::parse).transpose()?);
+        let request = Request { method, heatmap, ..request(&file, &options, preprocess.as_ref())? };
+        let layers = cam::attach_all(&file.model, &request, &options.further_layers)?;
+        let Some(made) = layers.first() else { return Err(Error::Argument("no layer is asked for".into())) };
+        let bytes = made.added_to(&file.bytes)?;
+        if let Some(path) = &self.output_file {
+            file.save(path, &bytes)?;
+            println!("{}: {}", path.display(), method.name);
         }
-        println!("  {} and {}: of the same", made.outputs.class, made.outputs.score);
+        if let Some(folder) = &self.triton {
+            let path = triton::write(folder, &file, made, &bytes, options.labels.as_ref())?;
+            println!("{}: {}", path.display(), method.name);
+        }
+        for e in &layers {
+            let (o, at, verdict) = (&e.outputs, &e.head.layer, e.certificate.verdict);
+            let own: Vec<&str> =
+                [Some(&o.map), Some(&o.b), o.heatmap.as_ref()].into_iter().flatten().map(String::as_str).collect();
+            println!("  added at {at}, {verdict}: {}", own.join(", "));
+        }
+        println!("  added outputs: {}, {}", made.outputs.class, made.outputs.score);
+        if let Some(input) = &made.input {
+            println!("  added input: {input}");
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,0 +1,30 @@
+//! Running the program in a folder.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+pub const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+
+pub fn fixture(name: &str) -> String {
+    format!("{FIXTURES}/{name}")
+}
+
+pub fn hirescam(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hirescam")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+/// Runs a command that must succeed: its stdout.
+pub fn ok(folder: &Path, arguments: &[&str]) -> String {
+    let done = hirescam(folder, arguments);
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{arguments:?}: {stderr}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// Runs a command that must fail: its exit code and what it says.
+pub fn fails(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let done = hirescam(folder, arguments);
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "", "{arguments:?}");
+    (done.status.code().unwrap(), String::from_utf8(done.stderr).unwrap())
+}
