@@ -82,30 +82,24 @@ pub fn beside(text: &str) -> Result<(String, Array), Error> {
     if let Ok(number) = value.parse::<f64>() {
         return Ok((name.to_owned(), Array::from(ndarray::arr0(number))));
     }
-    let path = Path::new(value);
-    let bytes = content(path)?;
-    fn array<T: ReadableElement>(bytes: &[u8]) -> Option<Array>
+    Ok((name.to_owned(), array(Path::new(value))?))
+}
+
+/// A .npy file of numbers of any kind.
+pub fn array(path: &Path) -> Result<Array, Error> {
+    fn of<T: ReadableElement>(bytes: &[u8]) -> Option<Array>
     where
         Array: From<ArrayD<T>>,
     {
         ArrayD::<T>::read_npy(bytes).ok().map(Array::from)
     }
     let kinds = [
-        array::<f32>,
-        array::<f64>,
-        array::<i64>,
-        array::<i32>,
-        array::<i16>,
-        array::<i8>,
-        array::<u8>,
-        array::<u16>,
-        array::<u32>,
-        array::<u64>,
-        array::<bool>,
+        of::<f32>, of::<f64>, of::<i64>, of::<i32>, of::<i16>, of::<i8>, of::<u8>, of::<u16>, of::<u32>, of::<u64>,
+        of::<bool>,
     ];
-    let found = kinds.iter().find_map(|read| read(&bytes));
+    let bytes = content(path)?;
     let fail = || Error::File { path: path.to_owned(), what: "not a .npy tensor of numbers".into() };
-    Ok((name.to_owned(), found.ok_or_else(fail)?))
+    kinds.iter().find_map(|read| read(&bytes)).ok_or_else(fail)
 }
 
 /// An image file's content and hash.

@@ -10,7 +10,7 @@ use hirescam::methods::Settings;
 use hirescam::model_file::ModelFile;
 use hirescam::preprocess::{Preprocess, preset};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What to explain.
 #[derive(Args, Serialize)]
@@ -68,7 +68,9 @@ impl What {
         };
         let target = match (&self.target, &self.classes[..], self.top) {
             (Some(text), ..) => {
-                Target::parse(text, |name| class(name, labels.as_ref()).map_err(|error| error.to_string()))?
+                let class = |name: &str| class(name, labels.as_ref()).map_err(|error| error.to_string());
+                let numbers = |file: &str| inputs::array(Path::new(file)).map_err(|error| error.to_string());
+                Target::parse(text, class, |file| Ok(numbers(file)?.to_f64().iter().copied().collect()))?
             }
             (None, [], top) => Target::Top(top.unwrap_or(1)),
             (None, classes, _) => {

@@ -153,6 +153,42 @@ fn several_layers_in_one_run_give_the_maps_of_each() {
 }
 
 #[test]
+fn a_scalar_product_is_a_weighted_sum_and_a_cosine_its_direction() {
+    for (file, layer, _) in [LAYERS[0], LAYERS[6]] {
+        let model = zoo(file);
+        let images = images(&model, 3);
+        let r = [0.5, -1.0, 2.0, 0.25, 1.5, -0.75, 1.25, -2.0, 0.1, 0.9];
+        let k = made(&model, &request(layer, "all"), &images).explaining.head.score.classes;
+        let list = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
+        let dot = made(&model, &request(layer, &format!("dot:{}", list(&r[..k]))), &images);
+        let weights: Vec<String> = r[..k].iter().enumerate().map(|(c, w)| format!("{c}={w}")).collect();
+        let weighted = made(&model, &request(layer, &format!("weights:{}", weights.join(","))), &images);
+        assert_near(&dot.map, &weighted.map, file);
+        assert_near(&dot.score, &weighted.score, file);
+        assert_near(&dot.b, &weighted.b, file);
+        // ∂(r·e / |r||e|) = (r/|r| − cos · e/|e|) / |e|: one more weighted sum, with weights that belong to the image.
+        let cosine = made(&model, &request(layer, &format!("cosine:{}", list(&r[..k]))), &images);
+        assert_eq!(cosine.explaining.certificate.verdict, Verdict::GradientOnly);
+        let scores = made(&model, &request(layer, "all"), &images).score;
+        let length = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
+        for (n, e) in scores.axis_iter(Axis(0)).enumerate() {
+            let e: Vec<f64> = e.iter().copied().collect();
+            let cos = e.iter().zip(&r).map(|(e, r)| e * r).sum::<f64>() / length(&e) / length(&r[..k]);
+            assert!((cosine.score[[n]] - cos).abs() < 1e-6, "{file}");
+            let (of_r, of_e) = (length(&r[..k]), length(&e));
+            let seed: Vec<f64> = e.iter().zip(&r).map(|(e, r)| (r / of_r - cos * e / of_e) / of_e).collect();
+            let one = made(&model, &request(layer, &format!("dot:{}", list(&seed))), &images);
+            let [a, b] = [&cosine.map, &one.map].map(|m| m.index_axis(Axis(0), n).to_owned());
+            assert_near(&a, &b, file);
+        }
+        let wrong = cam::attach(&model, &request(layer, "dot:1"));
+        assert!(matches!(wrong, Err(Error::Argument(why)) if why.contains("1 numbers")));
+        let zeros = cam::attach(&model, &request(layer, &format!("cosine:{}", list(&vec![0.0; k]))));
+        assert!(matches!(zeros, Err(Error::Argument(why)) if why.contains("length 0")));
+    }
+}
+
+#[test]
 fn a_thousand_classes_take_one_product_or_are_refused() {
     // GlobalAveragePool and Gemm over 1000 classes, with or without a Sigmoid between; a batch of 1 is baked into the
     // file.

@@ -351,7 +351,11 @@ fn emit<'g>(
     let (target, method) = (&request.target, request.method);
     let m = target.maps(&head.score);
     let picked = logits.pick(target);
-    let proven = certify(model, head, false);
+    let mut proven = certify(model, head, false);
+    if matches!(target, Target::Cosine(_)) {
+        proven.verdict = Verdict::GradientOnly;
+        proven.reason = Some("cosine, which is not linear in the output".into());
+    }
     let affine = proven.verdict == Verdict::Exact;
     let classes: Option<Vec<usize>> = match target {
         Target::Classes(list) => Some(list.clone()),

@@ -33,7 +33,7 @@ pub use gradient::{Gradient, gradient};
 pub use heatmap::Size;
 pub use site::Site;
 pub use strip::{bare, strip};
-pub use target::{Span, Target};
+pub use target::{Span, Target, Vector};
 pub use weights::Pick;
 
 use crate::Error;

@@ -1,6 +1,6 @@
 //! A target in the graph: which scores it picks, which classes these are, and the seeds of the reverse sweeps.
 
-use super::target::{Span, Target};
+use super::target::{Span, Target, Vector};
 use crate::Tensor;
 use crate::build::Value;
 use crate::head::Score;
@@ -50,6 +50,21 @@ impl<'g> Logits<'g, '_> {
         self.flat.gather(self.flat.graph().ints(&list), 1)
     }
 
+    /// The reference over `by`, `[1, K]`.
+    fn reference(&self, r: &Vector, by: f64) -> Value<'g> {
+        self.flat.tensor(r.values.iter().map(|v| v / by).collect::<ndarray::Array1<f64>>().into_dyn()).with_rank(2)
+    }
+
+    /// Σ r · e / `by` of each image, `[N, 1]`.
+    fn along(&self, r: &Vector, by: f64) -> Value<'g> {
+        self.flat.matmul(self.reference(r, by).swap_last())
+    }
+
+    /// |e| of each image, `[N, 1]`.
+    fn length(&self) -> Value<'g> {
+        (self.flat * self.flat).reduce_sum(&[1], true).sqrt()
+    }
+
     /// The scores and classes that `target` picks.
     pub fn pick(&self, target: &Target) -> Picked<'g> {
         let (flat, n, k) = (self.flat, self.batch(), self.score.classes);
@@ -79,6 +94,8 @@ impl<'g> Logits<'g, '_> {
                 let class = spans.get(self.score.class_axis).map_or(0, |s| s.start);
                 Picked { scores, classes: self.row(&[class]) }
             }
+            Target::Dot(r) => Picked { scores: self.along(r, 1.0), classes: self.row(&[0]) },
+            Target::Cosine(r) => Picked { scores: self.along(r, r.length()) / self.length(), classes: self.row(&[0]) },
             Target::Given(count) => {
                 let input = self.input.unwrap_or(flat);
                 // Looking the class up in a list of all makes engines refuse one that does not exist.
@@ -127,6 +144,12 @@ impl<'g> Logits<'g, '_> {
                 let along = spans.iter().zip(&self.score.dims).enumerate().filter_map(along);
                 along.reduce(|a, b| a * b).unwrap_or(one)
             }
+            Target::Dot(r) => self.reference(r, 1.0),
+            Target::Cosine(r) => {
+                // ∂/∂e of r̂·e / |e|, with the cosine for the product.
+                let length = self.length();
+                (self.reference(r, r.length()) - picked.scores * self.flat / length) / length
+            }
             Target::Seed => self.input.unwrap_or(self.flat),
             _ => {
                 let class = picked.classes.slice(1, i as i64, i as i64 + 1, 1);
@@ -148,7 +171,7 @@ impl<'g> Logits<'g, '_> {
         };
         let all = || constant(&[bias.len()], bias.to_vec());
         Ok(match target {
-            Target::Weighted(_) | Target::Part(_) => {
+            Target::Weighted(_) | Target::Part(_) | Target::Dot(_) => {
                 let b = target.bias(bias, self.score, 0).unwrap_or(0.0);
                 constant(&[1, 1], vec![b])?.expand_as(picked.scores)
             }

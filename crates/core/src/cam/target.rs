@@ -6,8 +6,8 @@ use crate::head::Score;
 use std::fmt;
 use std::str::FromStr;
 
-/// What is explained: a function of the logits, always a linear one. So the map of a sum is the sum of the maps, and
-/// so it is with b.
+/// What is explained: a function of the logits. But for [`Target::Cosine`] it is a linear one, so that the map of a sum is
+/// the sum of the maps, and so it is with b.
 ///
 /// In writing, a target is a kind and what belongs to it: `top:3`, `class:3,5`, `contrast:3,5`, `sum:1,10:20,:`. The
 /// page `docs/targets.md` lists them all. [`Target::parse`] reads it, [`Display`](fmt::Display) writes it.
@@ -34,8 +34,22 @@ pub enum Target {
     /// So many classes that come with each image, as the int64 input `class`, `[N]`, or `[N, M]` for M of them; a map
     /// each.
     Given(usize),
+    /// The scalar product of an embedding with a reference: Σ r · e, in one map.
+    Dot(Vector),
+    /// The cosine of the angle between an embedding and a reference: Σ r · e / (|r| |e|), in one map. Where e is scaled with
+    /// the activation, as behind linear layers without bias, it stays the same, and Σ map is 0.
+    Cosine(Vector),
     /// Σ weight · logit with weights that come with each image, as the float input `seed` in the logits' shape; one map.
     Seed,
+}
+
+/// A reference that an embedding is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vector {
+    /// How it was written: numbers, or the name of a file.
+    pub name: String,
+    /// One number for each entry of the output.
+    pub values: Vec<f64>,
 }
 
 /// Some consecutive entries along an axis.
@@ -45,6 +59,13 @@ pub struct Span {
     pub start: usize,
     /// The one after the last; the axis's end when absent.
     pub end: Option<usize>,
+}
+
+impl Vector {
+    /// √Σ r².
+    pub(super) fn length(&self) -> f64 {
+        self.values.iter().map(|r| r * r).sum::<f64>().sqrt()
+    }
 }
 
 impl Span {
@@ -65,7 +86,8 @@ impl Span {
 }
 
 /// The kinds of targets, as they are written.
-const KINDS: &[&str] = &["top", "class", "all", "contrast", "weights", "element", "sum", "class-input", "seed-input"];
+const KINDS: &[&str] =
+    &["top", "class", "all", "contrast", "weights", "element", "sum", "dot", "cosine", "class-input", "seed-input"];
 
 impl Target {
     /// How many maps each image gets.
@@ -74,7 +96,7 @@ impl Target {
             Target::Top(n) | Target::Given(n) => *n,
             Target::Classes(classes) => classes.len(),
             Target::All => score.classes,
-            Target::Weighted(_) | Target::Part(_) | Target::Seed => 1,
+            Target::Weighted(_) | Target::Part(_) | Target::Dot(_) | Target::Cosine(_) | Target::Seed => 1,
         }
     }
 
@@ -95,6 +117,7 @@ impl Target {
             },
             Target::Part(_) => format!("{} ({self})", name(class)),
             Target::Seed => "weighted scores".into(),
+            Target::Dot(_) | Target::Cosine(_) => self.to_string(),
             _ => name(class),
         }
     }
@@ -140,7 +163,17 @@ impl Target {
                     )),
                 }
             }
-            Target::Top(_) | Target::All | Target::Given(_) | Target::Seed => Ok(()),
+            Target::Dot(r) | Target::Cosine(r) if r.values.len() != score.entries() => refuse(format!(
+                "the reference {:?} has {} numbers, the output {:?} {}",
+                r.name,
+                r.values.len(),
+                score.output,
+                score.entries()
+            )),
+            Target::Dot(r) | Target::Cosine(r) if !r.length().is_normal() => {
+                refuse(format!("the reference {:?} has the length {}", r.name, r.length()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -156,16 +189,21 @@ impl Target {
                 }
                 flat.iter().map(|&i| logits.get(i)).sum()
             }
-            Target::Seed => None,
+            Target::Dot(r) => Some(r.values.iter().zip(logits).map(|(r, b)| r * b).sum()),
+            Target::Cosine(_) | Target::Seed => None,
             _ => logits.get(class).copied(),
         }
     }
 
-    /// Reads a target. `class` finds a class by its label.
+    /// Reads a target. `class` finds a class by its label, `file` reads the numbers in a file.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an unknown kind, [`Error::Argument`] with what is expected, or what `class` says.
-    pub fn parse(text: &str, class: impl Fn(&str) -> Result<usize, String>) -> Result<Target, Error> {
+    /// [`Error::NotFound`] for an unknown kind, [`Error::Argument`] with what is expected, or what `class` or `file` says.
+    pub fn parse(
+        text: &str,
+        class: impl Fn(&str) -> Result<usize, String>,
+        file: impl Fn(&str) -> Result<Vec<f64>, String>,
+    ) -> Result<Target, Error> {
         let (kind, rest) = text.split_once(':').map_or((text, ""), |(kind, rest)| (kind, rest.trim()));
         let kind = kind.trim();
         let wrong = |what: String| Error::Argument(format!("the target {text:?}: {what}"));
@@ -193,7 +231,18 @@ impl Target {
                 false => Ok(Span { start, end }),
             }
         };
+        let vector = || -> Result<Vector, Error> {
+            let numbers: Result<Vec<f64>, _> = rest.split(',').map(|n| n.trim().parse()).collect();
+            let values = match numbers {
+                Ok(numbers) => numbers,
+                Err(_) if rest.is_empty() => return Err(wrong(format!("{kind}: takes numbers or a file"))),
+                Err(_) => file(rest).map_err(&wrong)?,
+            };
+            Ok(Vector { name: rest.to_owned(), values })
+        };
         match kind {
+            "dot" => Ok(Target::Dot(vector()?)),
+            "cosine" => Ok(Target::Cosine(vector()?)),
             "all" | "seed-input" if !rest.is_empty() => Err(wrong(format!("{kind} takes nothing more"))),
             "all" => Ok(Target::All),
             "seed-input" => Ok(Target::Seed),
@@ -267,7 +316,8 @@ impl FromStr for Target {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Target::parse(text, |name| Err(format!("{name:?} is no number, and no labels are known")))
+        let unknown = |name: &str| Err(format!("{name:?} is no number, and no labels are known"));
+        Target::parse(text, unknown, |name| Err(format!("{name:?} are no numbers, and files are not read here")))
     }
 }
 
@@ -286,6 +336,8 @@ impl fmt::Display for Target {
                 write!(f, "element:{}", list(spans.iter().map(|s| s.start.to_string()).collect()))
             }
             Target::Part(spans) => write!(f, "sum:{}", list(spans.iter().map(Span::to_string).collect())),
+            Target::Dot(r) => write!(f, "dot:{}", r.name),
+            Target::Cosine(r) => write!(f, "cosine:{}", r.name),
             Target::Given(1) => f.write_str("class-input"),
             Target::Given(n) => write!(f, "class-input:{n}"),
             Target::Seed => f.write_str("seed-input"),
@@ -312,8 +364,11 @@ mod tests {
     const LABELS: &[&str] = &["cat", "tench, Tinca tinca", "traffic light: red", "t-shirt"];
 
     fn parse(text: &str) -> Result<Target, Error> {
-        Target::parse(text, |name| {
-            LABELS.iter().position(|l| *l == name).ok_or_else(|| format!("there is no class {name:?}"))
+        let class =
+            |name: &str| LABELS.iter().position(|l| *l == name).ok_or_else(|| format!("there is no class {name:?}"));
+        Target::parse(text, class, |name| match name {
+            "face.npy" => Ok(vec![1.0, 2.0]),
+            _ => Err(format!("there is no file {name:?}")),
         })
     }
 
@@ -330,6 +385,8 @@ mod tests {
             "element:0,3,17",
             "sum:1,10:20,:",
             "sum:0,5:,0:7",
+            "dot:1,0.5,-2",
+            "cosine:0,1",
             "class-input",
             "class-input:3",
             "seed-input",
@@ -358,6 +415,13 @@ mod tests {
     }
 
     #[test]
+    fn references_are_numbers_or_files() {
+        let vector = |name: &str, values: &[f64]| Vector { name: name.into(), values: values.to_vec() };
+        assert_eq!(parse("dot: 1, -2").unwrap(), Target::Dot(vector("1, -2", &[1.0, -2.0])));
+        assert_eq!(parse("cosine:face.npy").unwrap(), Target::Cosine(vector("face.npy", &[1.0, 2.0])));
+    }
+
+    #[test]
     fn what_cannot_be_read_says_what_would_help() {
         for (text, hint) in [
             ("3", "class:3"),
@@ -374,6 +438,8 @@ mod tests {
             ("weights:3=inf", "3=0.5"),
             ("sum:20:10", "empty"),
             ("sum:-1", "no class \"-1\""),
+            ("dot:", "numbers or a file"),
+            ("cosine:foe.npy", "no file"),
             ("", "kind of target"),
         ] {
             let error = parse(text).unwrap_err().to_string();

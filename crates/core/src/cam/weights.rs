@@ -25,7 +25,7 @@ impl Target {
     /// chooses: of equal scores the first is the better one.
     ///
     /// # Errors
-    /// As [`Target::check`]; [`Error::Argument`] for targets that come with each image.
+    /// As [`Target::check`]; [`Error::Argument`] for targets that come with each image, and for [`Target::Cosine`].
     pub fn picks(&self, score: &Score, scores: &[f32]) -> Result<Vec<Pick>, Error> {
         self.check(score)?;
         let one = |class: usize| Pick { class, weights: vec![(class, 1.0)] };
@@ -50,6 +50,12 @@ impl Target {
                 }
                 let class = spans.get(score.class_axis).map_or(0, |s| s.start);
                 vec![Pick { class, weights: entries.into_iter().map(|i| (i, 1.0)).collect() }]
+            }
+            Target::Dot(r) => vec![Pick { class: 0, weights: r.values.iter().copied().enumerate().collect() }],
+            Target::Cosine(_) => {
+                return Err(Error::Argument(format!(
+                    "the target {self} is no weighted sum of the scores: methods of several runs take dot in its place"
+                )));
             }
             Target::Given(_) | Target::Seed => {
                 return Err(Error::Argument(format!(
