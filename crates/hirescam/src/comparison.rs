@@ -26,6 +26,16 @@ pub struct Compared {
     /// The share of Σ |map| that lies where HiResCAM is zero or negative; none where the map is 0 everywhere, or has other
     /// axes of space. Where the two have different cells, a cell counts with the part of it that lies there.
     pub outside: Option<f64>,
+    /// The share that lies where HiResCAM is 0, counted in the same way: at places that the network did not use.
+    pub unused: Option<f64>,
+}
+
+impl Compared {
+    pub(crate) fn new(explanation: Explanation, hirescam: &ArrayD<f32>) -> Self {
+        let outside = share(&explanation.map, hirescam, |v| v <= 0.0);
+        let unused = share(&explanation.map, hirescam, |v| v == 0.0);
+        Compared { explanation, outside, unused }
+    }
 }
 
 /// Explains one image by each of `methods`, all for the class that HiResCAM explains. Methods at the image are made there,
@@ -72,8 +82,7 @@ pub fn compare(
             let channels = options.channels.filter(|_| here);
             explain(&Options { method: name.clone(), layer, channels, target: target.clone(), ..options.clone() })?
         };
-        let outside = outside(&explanation.map, &hirescam.map);
-        compared.push(Compared { explanation, outside });
+        compared.push(Compared::new(explanation, &hirescam.map));
     }
     Ok(Comparison { hirescam, methods: compared })
 }
@@ -89,12 +98,12 @@ fn at_image(name: &str, options: &Options) -> Result<bool, Error> {
     })
 }
 
-/// The share of Σ |map| that lies where `reference` is zero or negative.
-fn outside(map: &ArrayD<f32>, reference: &ArrayD<f32>) -> Option<f64> {
+/// The share of Σ |map| that lies where `counts` is true of `reference`.
+fn share(map: &ArrayD<f32>, reference: &ArrayD<f32>, counts: fn(f32) -> bool) -> Option<f64> {
     if map.ndim() != reference.ndim() || reference.is_empty() {
         return None;
     }
-    let mut part = reference.mapv(|v| if v <= 0.0 { 1.0 } else { 0.0f64 });
+    let mut part = reference.mapv(|v| if counts(v) { 1.0 } else { 0.0f64 });
     for (axis, &n) in map.shape().iter().enumerate() {
         part = overlaps(&part, Axis(axis), n);
     }
@@ -218,8 +227,9 @@ mod tests {
     #[test]
     fn what_lies_outside_is_counted_by_area() {
         let reference = array![[1.0f32, -1.0], [0.0, 2.0]].into_dyn();
-        let outside = |map: ArrayD<f32>| outside(&map, &reference);
+        let outside = |map: ArrayD<f32>| share(&map, &reference, |v| v <= 0.0);
         assert_eq!(outside(reference.clone()), Some(0.25));
+        assert_eq!(share(&array![[1.0f32, 1.0], [2.0, 0.0]].into_dyn(), &reference, |v| v == 0.0), Some(0.5));
         assert_eq!(outside(array![[0.0f32, 0.0], [5.0, 0.0]].into_dyn()), Some(1.0));
         // One cell over all: half of it lies where the reference is not positive.
         assert_eq!(outside(array![[3.0f32]].into_dyn()), Some(0.5));

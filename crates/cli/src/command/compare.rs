@@ -111,6 +111,7 @@ impl Compare {
                 "bias": of.bias,
                 "residual": of.residual,
                 "in_units_of_the_score": of.shared.method.scored,
+                "share_where_hirescam_is_zero": m.unused,
                 "share_where_hirescam_is_not_positive": m.outside,
                 "verdict": of.shared.certificate.verdict.to_string(),
                 "certificate": of.in_words(),
