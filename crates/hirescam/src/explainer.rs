@@ -2,9 +2,10 @@
 
 use crate::explanation::{Explanation, Found, Shared};
 use crate::labels::{Labels, LabelsError};
-use crate::methods::{self, Any, Progress, Settings, Setup, Several};
+use crate::methods::cut::Setup;
+use crate::methods::{self, Any, Progress, Settings, Several};
 use crate::model_file::ModelFile;
-use crate::others::{Beside, Others};
+use crate::others::Others;
 use crate::photo::{Photo, PhotoError};
 use crate::preprocess::{ImageInput, Preprocess, PreprocessError, Rect, Resize};
 use hirescam_core::Model;
@@ -190,21 +191,12 @@ impl Explainer {
             &options.engine,
             &engine::Options { threads: options.threads, library: options.library.clone() },
         )?;
-        let bare = cam::bare(&file.model)?;
-        let model = bare.as_ref().unwrap_or(&file.model);
         let request = request(file, options, preprocess.as_ref())?;
-        let (parts, others) = match methods::method(&options.method)? {
-            Any::OneRun(method) => {
-                let request = Request { method, logits: true, ..request.clone() };
-                let parts = one_run(file, &request, &options.further_layers, engine.as_ref())?;
-                (parts, others(model, &request, options)?)
-            }
-            Any::SeveralRuns(method) => {
-                let others = others(model, &request, options)?;
-                (several_runs(model, options, &request, engine.as_ref(), method)?, others)
-            }
+        let parts = match methods::method(&options.method)? {
+            Any::OneRun(method) => one_run(&file.model, options, &Request { method, ..request }, engine.as_ref())?,
+            Any::SeveralRuns(method) => several_runs(&file.model, options, &request, engine.as_ref(), method)?,
         };
-        let Parts { work, score, row, layers, image_dims, free_batch } = parts;
+        let Parts { work, score, row, layers, image_dims, free_batch, others } = parts;
         if let Some(labels) = labels.as_ref().filter(|_| !score.is_dense()) {
             labels.check(score.classes)?;
         }
@@ -317,6 +309,15 @@ impl Explainer {
         })
     }
 
+    /// An image as the network takes it.
+    pub(crate) fn prepared(&self, input: &Input) -> Result<ArrayD<f32>, Error> {
+        match (input, &self.preprocess, self.image) {
+            (Input::Photo(photo), Some(preprocess), Some(image)) => Ok(preprocess.apply(photo, image)?.tensor),
+            (Input::Photo(_), ..) => Err(self.no_preprocess()),
+            (Input::Tensor(tensor), ..) => self.check(tensor).map(|()| tensor.clone()),
+        }
+    }
+
     fn check(&self, tensor: &ArrayD<f32>) -> Result<(), Error> {
         let wanted: Vec<usize> = self.image_dims.iter().skip(1).map(|d| d.per_image()).collect();
         if tensor.shape().get(1..) == Some(&wanted) && tensor.shape().first().is_some_and(|&n| n > 0) {
@@ -362,8 +363,7 @@ impl Explainer {
                         let mut watch = |done, of| {
                             watch(Progress { image: image_number, done: l * of + done, of: layers.len() * of });
                         };
-                        let beside = Beside { others: &self.others, image: image_number };
-                        several.explain(&image.to_owned(), beside, &mut watch)
+                        several.explain(&image.to_owned(), self.others.beside(image_number), &mut watch)
                     };
                     tensor.axis_iter(Axis(0)).enumerate().map(image).collect::<Result<_, Error>>()
                 };
@@ -409,19 +409,13 @@ struct Parts {
     layers: Vec<(String, Certificate)>,
     image_dims: Vec<Dim>,
     free_batch: bool,
-}
-
-/// What is fed beside the image.
-fn others(model: &Model, request: &Request, options: &Options) -> Result<Others, Error> {
-    let image = head::image_input(model, request.image.as_deref())?.name();
-    let shape = request.image_shape.as_deref();
-    let shapes = Shapes::infer_beside(model, image, shape, &request.other_shapes)?;
-    Others::new(model, &shapes, image, &options.inputs)
+    others: Others,
 }
 
 /// A method of one run: the explaining model in an engine.
-fn one_run(file: &ModelFile, request: &Request, further: &[String], engine: &dyn Engine) -> Result<Parts, Error> {
-    let explaining = cam::attach_all(&file.model, request, further)?;
+fn one_run(model: &Model, options: &Options, request: &Request, engine: &dyn Engine) -> Result<Parts, Error> {
+    let request = &Request { logits: true, ..request.clone() };
+    let explaining = cam::attach_all(model, request, &options.further_layers)?;
     let Some(first) = explaining.first() else { return Err(Error::Argument("no layer is asked for".into())) };
     if let Some(input) = &first.input {
         return Err(Error::Argument(format!(
@@ -429,7 +423,10 @@ fn one_run(file: &ModelFile, request: &Request, further: &[String], engine: &dyn
             request.target
         )));
     }
+    let alone = model.inputs().nth(1).is_none() && options.inputs.is_empty();
+    let others = || with_setup(model, options, request, engine, |setup| Ok(setup.others.clone()));
     Ok(Parts {
+        others: if alone { Others::default() } else { others()? },
         score: first.head.score.clone(),
         row: request.method.row(),
         layers: explaining.iter().map(|e| (e.head.layer.clone(), e.certificate.clone())).collect(),
@@ -447,26 +444,42 @@ fn several_runs(
     engine: &dyn Engine,
     method: &'static methods::Method,
 ) -> Result<Parts, Error> {
-    model.check_weights()?;
-    let image = head::image_input(model, request.image.as_deref())?.name();
-    let shapes = Shapes::infer_beside(model, image, request.image_shape.as_deref(), &request.other_shapes)?;
-    let score = head::score(model, &shapes, options.output.as_deref(), options.keep_activation)?;
-    let setup = Setup { model, shapes: &shapes, score: &score, image, request, engine, options };
-    let first = Several::new(method, &setup)?;
-    let row = first.row();
-    let mut layers = vec![first];
-    for layer in &options.further_layers {
-        let request = &Request { layer: Some(layer.clone()), ..request.clone() };
-        layers.push(Several::new(method, &Setup { request, ..setup })?);
-    }
-    Ok(Parts {
-        row,
-        layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
-        image_dims: shapes.dims(image).unwrap_or_default(),
-        free_batch: shapes.free_batch(),
-        work: Work::SeveralRuns(layers),
-        score,
+    with_setup(model, options, request, engine, |setup| {
+        let first = Several::new(method, setup)?;
+        let row = first.row();
+        let mut layers = vec![first];
+        for layer in &options.further_layers {
+            let request = &Request { layer: Some(layer.clone()), ..setup.request.clone() };
+            layers.push(Several::new(method, &Setup { request, ..*setup })?);
+        }
+        Ok(Parts {
+            row,
+            layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
+            image_dims: setup.shapes.dims(setup.image).unwrap_or_default(),
+            free_batch: setup.shapes.free_batch(),
+            work: Work::SeveralRuns(layers),
+            score: setup.score.clone(),
+            others: setup.others.clone(),
+        })
     })
+}
+
+/// Hands over what a network is cut from: the model without a map that may be attached, its shapes and its score.
+pub(crate) fn with_setup<T>(
+    model: &Model,
+    options: &Options,
+    request: &Request,
+    engine: &dyn Engine,
+    then: impl FnOnce(&Setup) -> Result<T, Error>,
+) -> Result<T, Error> {
+    model.check_weights()?;
+    let bare = cam::bare(model)?;
+    let model = bare.as_ref().unwrap_or(model);
+    let image = head::image_input(model, request.image.as_deref())?.name();
+    let shapes = &Shapes::infer_beside(model, image, request.image_shape.as_deref(), &request.other_shapes)?;
+    let score = &head::score(model, shapes, options.output.as_deref(), options.keep_activation)?;
+    let others = &Others::new(model, shapes, image, &options.inputs)?;
+    then(&Setup { model, shapes, score, image, request, others, engine, options })
 }
 
 /// Runs the explaining model on a batch: what each layer makes of each image and class.

@@ -11,14 +11,14 @@ use hirescam_engine::{Array, Kind};
 ///
 /// An input whose first axis follows the batch is fed one row, for all images, or a row for each image; any other input
 /// the same array always. A scalar fills an input of any shape.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Others {
     ports: Vec<Port>,
     arrays: Vec<Array>,
 }
 
 /// An input beside the image.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Port {
     name: String,
     kind: Kind,
@@ -148,12 +148,18 @@ pub(crate) fn kind(dtype: DataType) -> Option<Kind> {
     })
 }
 
+impl Others {
+    /// What goes with the image number `image`.
+    pub(crate) fn beside(&self, image: usize) -> Beside<'_> {
+        Beside { others: self, image }
+    }
+}
+
 /// What goes with one image.
 #[derive(Clone, Copy)]
 pub(crate) struct Beside<'a> {
-    pub(crate) others: &'a Others,
-    /// The image's number.
-    pub(crate) image: usize,
+    others: &'a Others,
+    image: usize,
 }
 
 impl<'a> Beside<'a> {

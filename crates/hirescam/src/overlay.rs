@@ -85,6 +85,14 @@ pub fn overlay(photo: &Photo, view: Rect, heatmap: &Heatmap, style: &Style) -> R
     figure(&panel, heatmap, &scale, style)
 }
 
+/// The same without colour bar and words, its longer side `side` pixels: for pages that bring their own.
+///
+/// # Errors
+/// As [`overlay`].
+pub fn bare(photo: &Photo, view: Rect, heatmap: &Heatmap, style: &Style, side: u32) -> Result<RgbImage, OverlayError> {
+    Ok(panel(photo, view, heatmap, &Scale::new(heatmap, style)?, (side, side)))
+}
+
 /// From values to colours, the same on the photo and on the bar.
 #[derive(Clone)]
 struct Scale {
@@ -148,7 +156,7 @@ impl Scale {
 }
 
 /// The photo with a longer side between `least` and `most` pixels.
-fn scaled(photo: &Photo, (least, most): (u32, u32)) -> RgbImage {
+pub(crate) fn scaled(photo: &Photo, (least, most): (u32, u32)) -> RgbImage {
     let longer = photo.width().max(photo.height());
     let side = if longer <= PIXEL_ART { least.div_ceil(longer) * longer } else { longer.clamp(least, most) };
     let scaled = |n: u32| ((u64::from(n) * u64::from(side)) / u64::from(longer)).max(1) as u32;

@@ -2,7 +2,7 @@
 //! time.
 
 use super::Settings;
-use crate::others::{Beside, kind};
+use crate::others::{Beside, Others, kind};
 use crate::{Error, Options};
 use hirescam_core::cam::{self, Gradient, Request};
 use hirescam_core::certify::{Certificate, Verdict, certify};
@@ -22,31 +22,33 @@ pub(crate) struct Setup<'a> {
     pub(crate) image: &'a str,
     /// What an explaining model is asked for.
     pub(crate) request: &'a Request,
+    /// What comes beside the image.
+    pub(crate) others: &'a Others,
     pub(crate) engine: &'a dyn Engine,
     pub(crate) options: &'a Options,
 }
 
 /// What a method needs to know of gradients.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     Nothing,
     WhereAffine,
     Always,
 }
 
 /// One changed activation, without a batch axis; it starts as the image's own.
-pub(super) type Changed<'a> = ArrayViewMutD<'a, f32>;
+pub(crate) type Changed<'a> = ArrayViewMutD<'a, f32>;
 
 /// The network cut at a layer.
-pub(super) struct Cut {
+pub(crate) struct Cut {
     /// The layer.
-    pub(super) layer: String,
+    pub(crate) layer: String,
     /// The activation's extents, its channel axis and its axes of space, without the batch.
-    pub(super) dims: Vec<usize>,
-    pub(super) channels: usize,
-    pub(super) space: Vec<usize>,
+    pub(crate) dims: Vec<usize>,
+    pub(crate) channels: usize,
+    pub(crate) space: Vec<usize>,
     /// What is proven of HiResCAM at the layer, uniformity aside.
-    pub(super) certificate: Certificate,
+    pub(crate) certificate: Certificate,
     image: String,
     /// What makes the activation of an image, with the inputs that it takes; none at the image itself.
     body: Option<(Box<dyn Session>, Vec<String>)>,
@@ -70,9 +72,9 @@ struct Port {
 }
 
 /// What the body makes of an image.
-pub(super) struct State<'a> {
+pub(crate) struct State<'a> {
     /// The activation, without a batch axis.
-    pub(super) activation: ArrayD<f32>,
+    pub(crate) activation: ArrayD<f32>,
     /// What goes around the layer: a row for the image, or as it is where it has no batch axis.
     carried: Vec<Array>,
     /// What the network takes beside the image.
@@ -82,7 +84,7 @@ pub(super) struct State<'a> {
 impl Cut {
     /// Cuts the network at `layer` and makes its parts ready to run. `channels` names the layer's channel axis where the
     /// graph does not tell it.
-    pub(super) fn new(setup: &Setup, layer: &str, channels: Option<i64>, wanted: Wanted) -> Result<Self, Error> {
+    pub(crate) fn new(setup: &Setup, layer: &str, channels: Option<i64>, wanted: Wanted) -> Result<Self, Error> {
         let Setup { model, shapes, score, .. } = setup;
         let cut = head::cut(model, shapes, layer, score, channels)?;
         let part = Model::new(head::model(model, shapes, &cut)?)?;
@@ -142,17 +144,17 @@ impl Cut {
     }
 
     /// The extents of space.
-    pub(super) fn places(&self) -> Vec<usize> {
+    pub(crate) fn places(&self) -> Vec<usize> {
         self.space.iter().filter_map(|&a| self.dims.get(a).copied()).collect()
     }
 
     /// Whether gradients were asked for, and the head is such that they are needed.
-    pub(super) fn has_gradient(&self) -> bool {
+    pub(crate) fn has_gradient(&self) -> bool {
         self.gradient.is_some()
     }
 
     /// Runs the body on one image, given without a batch axis.
-    pub(super) fn state<'a>(&self, image: &ArrayD<f32>, beside: Beside<'a>) -> Result<State<'a>, Error> {
+    pub(crate) fn state<'a>(&self, image: &ArrayD<f32>, beside: Beside<'a>) -> Result<State<'a>, Error> {
         let rows = if self.fixed { self.batch } else { 1 };
         let mut known = beside.rows(rows)?;
         known.push((&self.image, Array::from(rows_of(image, rows))));
@@ -177,7 +179,7 @@ impl Cut {
     }
 
     /// The logits of `n` changed activations: `change` makes them one by one, `each` is given the number and the logits.
-    pub(super) fn scores(
+    pub(crate) fn scores(
         &self,
         state: &State,
         n: usize,
@@ -193,7 +195,7 @@ impl Cut {
     }
 
     /// The gradients of Σ weight · logit for `n` changed activations, in the activation's shape.
-    pub(super) fn gradients(
+    pub(crate) fn gradients(
         &self,
         state: &State,
         n: usize,
@@ -241,7 +243,7 @@ impl Cut {
     }
 
     /// Splits `n` changed images into runs: `run` is given the first, how many there are, and how many rows the run needs.
-    pub(super) fn runs(
+    pub(crate) fn runs(
         &self,
         n: usize,
         mut run: impl FnMut(usize, usize, usize) -> Result<(), Error>,
@@ -267,10 +269,17 @@ impl Inputs {
 }
 
 /// The same array `rows` times along a new first axis.
-pub(super) fn rows_of(one: &ArrayD<f32>, rows: usize) -> ArrayD<f32> {
+pub(crate) fn rows_of(one: &ArrayD<f32>, rows: usize) -> ArrayD<f32> {
     let mut all = ArrayD::zeros(IxDyn(&[&[rows], one.shape()].concat()));
     all.axis_iter_mut(Axis(0)).for_each(|mut row| row.assign(one));
     all
+}
+
+/// The channels at one place of an activation whose axes of space are `space`.
+pub(crate) fn at_mut<'a>(a: Changed<'a>, space: &[usize], place: &IxDyn) -> Changed<'a> {
+    // From the last axis on, so that those before keep their numbers.
+    let axes = space.iter().zip(ndarray::Dimension::slice(place)).rev();
+    axes.fold(a, |a, (&axis, &i)| a.index_axis_move(Axis(axis), i))
 }
 
 /// Each image's numbers in a row.
@@ -281,7 +290,7 @@ fn rows(values: &ArrayD<f32>, rows: usize) -> impl Iterator<Item = Vec<f32>> {
 }
 
 /// What each logit counts for, the same for `rows` images; `shape` is that of one image's logits.
-pub(super) fn seed(weights: &[(usize, f64)], shape: &[usize], rows: usize, kind: Kind) -> Result<Array, Error> {
+pub(crate) fn seed(weights: &[(usize, f64)], shape: &[usize], rows: usize, kind: Kind) -> Result<Array, Error> {
     let mut one = vec![0.0f32; shape.iter().product()];
     for &(entry, weight) in weights {
         one.iter_mut().skip(entry).take(1).for_each(|w| *w += weight as f32);
@@ -291,7 +300,7 @@ pub(super) fn seed(weights: &[(usize, f64)], shape: &[usize], rows: usize, kind:
 }
 
 /// The output called `name`.
-pub(super) fn output<'a>(made: &'a [(String, Array)], name: &str) -> Result<&'a Array, Error> {
+pub(crate) fn output<'a>(made: &'a [(String, Array)], name: &str) -> Result<&'a Array, Error> {
     made.iter().find(|(n, _)| n == name).map(|(_, array)| array).ok_or_else(|| missing(name))
 }
 
@@ -301,7 +310,7 @@ fn missing(name: &str) -> Error {
 
 impl Setup<'_> {
     /// How methods of several runs work.
-    pub(super) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.options.settings
     }
 }

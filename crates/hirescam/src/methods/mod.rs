@@ -6,21 +6,20 @@
 //! both kinds.
 
 mod ablationcam;
-mod cut;
+pub(crate) mod cut;
 mod integrated_gradients;
 mod occlusion;
-mod random;
+pub(crate) mod random;
 mod reciprocam;
 mod rise;
 mod scorecam;
 mod several;
 mod smoothgrad;
 
-pub(crate) use cut::Setup;
 pub(crate) use several::Several;
 
 use crate::Error;
-use cut::{Changed, Cut, State};
+use cut::{Changed, Cut, Setup, State};
 use hirescam_core::cam::{self, Pick, list};
 use hirescam_core::near;
 use ndarray::ArrayD;
@@ -78,7 +77,7 @@ const MOST: usize = 1 << 24;
 
 impl Settings {
     /// Whether all are in their ranges.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let counts = [
             ("batch", Some(self.batch)),
             ("samples", self.samples),

@@ -1,10 +1,10 @@
 //! ReciproCAM.
 
-use super::cut::{Setup, Wanted};
+use super::cut::{Setup, Wanted, at_mut};
 use super::{Made, Method, Prepared, Site};
 use crate::Error;
 use hirescam_core::cam::list;
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 
 /// At each place the score of an activation that is 0 everywhere else. Byun & Lee 2022, arXiv:2209.14074 (with masks of
 /// one place).
@@ -53,11 +53,6 @@ impl Prepared for ReciproCam {
 /// The channels at one place.
 fn at<'a>(a: ArrayViewD<'a, f32>, space: &[usize], place: &IxDyn) -> ArrayViewD<'a, f32> {
     // From the last axis on, so that those before keep their numbers.
-    let axes = space.iter().zip(ndarray::Dimension::slice(place)).rev();
-    axes.fold(a, |a, (&axis, &i)| a.index_axis_move(Axis(axis), i))
-}
-
-fn at_mut<'a>(a: ArrayViewMutD<'a, f32>, space: &[usize], place: &IxDyn) -> ArrayViewMutD<'a, f32> {
     let axes = space.iter().zip(ndarray::Dimension::slice(place)).rev();
     axes.fold(a, |a, (&axis, &i)| a.index_axis_move(Axis(axis), i))
 }

@@ -1,0 +1,339 @@
+//! The faithfulness report: what is proven of maps on a network, and how they fare on images of one's own.
+//!
+//! [`check`] makes a [`Report`]. What its numbers mean is said in `docs/check.md`; they are the same as text
+//! ([`Report::text`]), as a page ([`Report::html`]) and as JSON (by serde).
+
+mod ablation;
+mod html;
+mod layer;
+mod randomisation;
+mod rank;
+mod report;
+mod text;
+mod words;
+
+pub use report::{Ablation, Correlation, Image, Layer, Method, Numbers, Picture, Randomisation, Report, Spread, Stage};
+
+use crate::explainer::{request, with_setup};
+use crate::methods;
+use crate::methods::cut::Setup;
+use crate::model_file::ModelFile;
+use crate::overlay::scaled;
+use crate::photo::Photo;
+use crate::{Error, Explainer, Input, Options};
+use hirescam_core::cam::{self, Target};
+use hirescam_core::{head, layers};
+use hirescam_engine as engine;
+use image::{ImageFormat, RgbImage};
+use ndarray::{ArrayD, Axis};
+use std::collections::HashMap;
+use std::io::Cursor;
+
+/// What is checked.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which layers.
+    pub layers: Layers,
+    /// The methods of one run that HiResCAM is held against.
+    pub methods: Vec<String>,
+    /// How many images are taken for what needs many runs: taking places out, and randomised weights.
+    pub sample: usize,
+    /// How many places are taken out of each; 0 for none.
+    pub places: usize,
+    /// Whether the weights are randomised.
+    pub randomise: bool,
+    /// How many photos are drawn at each layer.
+    pub pictures: usize,
+}
+
+/// Which layers are checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layers {
+    /// The recommended one, and the last of each resolution, but of these only the last three.
+    Some,
+    /// All that lie on every path from the image to the score.
+    All,
+    /// These.
+    Named(Vec<String>),
+}
+
+/// How many layers are checked when none are named.
+const SOME: usize = 4;
+/// More images than this make no report.
+const MOST_IMAGES: usize = 256;
+/// The longer side of a picture in pixels.
+const SIDE: u32 = 280;
+
+impl Default for Plan {
+    fn default() -> Self {
+        let methods = ["gradcam", "gradcam++", "xgradcam", "layercam", "eigencam"];
+        Plan {
+            layers: Layers::Some,
+            methods: methods.map(str::to_owned).to_vec(),
+            sample: 4,
+            places: 49,
+            randomise: true,
+            pictures: 2,
+        }
+    }
+}
+
+/// How far a check is.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// What it does.
+    pub what: &'a str,
+    /// How many steps are done.
+    pub done: usize,
+    /// How many there are, as far as it is known.
+    pub of: usize,
+}
+
+/// Counts steps.
+struct Watch<'w> {
+    tell: &'w mut dyn FnMut(Step),
+    done: usize,
+    of: usize,
+}
+
+impl Watch<'_> {
+    /// Says that a step begins.
+    fn step(&mut self, what: &str) {
+        self.of = self.of.max(self.done + 1);
+        (self.tell)(Step { what, done: self.done, of: self.of });
+        self.done += 1;
+    }
+}
+
+/// An image that the network takes.
+struct Seen {
+    /// Which image of the report it is.
+    index: usize,
+    /// As the network takes it, without a batch axis.
+    image: ArrayD<f32>,
+    /// The photo, where it is to be drawn.
+    photo: Option<Photo>,
+}
+
+/// Checks a network, and how maps fare on `images`, named ones, if there are any. A layer, a method or an image that fails
+/// has its error in the report. `options` says what is explained and how; its layer and method do not count.
+///
+/// # Errors
+/// [`Error::Argument`] for a target of several maps or one that comes with each image, too many images, or methods of
+/// several runs; [`Error::Core`] for names that do not exist and networks that have no layers; [`Error::Labels`],
+/// [`Error::Preprocess`] and [`Error::Engine`] for what goes with them all.
+pub fn check(
+    file: &ModelFile,
+    options: &Options,
+    plan: &Plan,
+    images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
+    watch: &mut dyn FnMut(Step),
+) -> Result<Report, Error> {
+    let preprocess = match &options.preprocess {
+        Some(p) => Some(p.clone()),
+        None => file.preprocess()?.map(|(p, _)| p),
+    };
+    let labels = match &options.labels {
+        Some(l) => Some(l.clone()),
+        None => file.labels()?,
+    };
+    let options = Options { preprocess, labels, layer: None, further_layers: Vec::new(), ..options.clone() };
+    options.settings.check()?;
+    let engine = engine::engine(
+        &options.engine,
+        &engine::Options { threads: options.threads, library: options.library.clone() },
+    )?;
+    let mut methods = vec![methods::one_run("hirescam")?];
+    for name in &plan.methods {
+        let method = methods::one_run(name)?;
+        if methods.iter().all(|m| m.name != method.name) {
+            methods.push(method);
+        }
+    }
+    let request = request(file, &options, options.preprocess.as_ref())?;
+    with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
+        if let Some(labels) = options.labels.as_ref().filter(|_| !setup.score.is_dense()) {
+            labels.check(setup.score.classes)?;
+        }
+        let axes = head::channel_axes(setup.model, setup.shapes);
+        let work = Work { file, setup, plan, methods: &methods, axes };
+        work.report(images, &mut Watch { tell: watch, done: 0, of: 0 })
+    })
+}
+
+/// A check in progress.
+struct Work<'a> {
+    file: &'a ModelFile,
+    setup: &'a Setup<'a>,
+    plan: &'a Plan,
+    methods: &'a [&'static cam::Method],
+    /// The channel axes of all values.
+    axes: HashMap<&'a str, usize>,
+}
+
+impl Work<'_> {
+    fn report(
+        &self,
+        images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
+        watch: &mut Watch,
+    ) -> Result<Report, Error> {
+        let Setup { model, shapes, score, image, options, engine, .. } = self.setup;
+        let listed = layers::layers(model, shapes, score, image, false)?;
+        let candidates = listed.len();
+        let chosen = self.choose(listed)?;
+        let (mut named, seen) = self.images(&chosen, images)?;
+        let ablations = usize::from(self.plan.places > 0);
+        watch.of = if seen.is_empty() { 0 } else { chosen.len() * (self.methods.len() + ablations) };
+        let layers: Vec<Layer> = chosen.iter().map(|found| self.layer(found, &seen, &mut named, watch)).collect();
+        let mut usable = layers.iter().filter(|l| l.error.is_none());
+        let best = usable.clone().find(|l| l.recommended).or(usable.next_back()).map(|l| l.name.clone());
+        let randomisation = best.filter(|_| self.plan.randomise && !seen.is_empty()).map(|layer| {
+            let images: Vec<&Seen> = seen.iter().take(self.plan.sample.max(1)).collect();
+            let trial =
+                randomisation::Trial { setup: self.setup, layer: &layer, methods: self.methods, images: &images };
+            trial.run(watch)
+        });
+        Ok(Report {
+            version: env!("CARGO_PKG_VERSION"),
+            model: self.file.path.clone(),
+            model_sha256: self.file.sha256.clone(),
+            output: score.output.clone(),
+            final_activation: score.activation.clone(),
+            target: options.target.to_string(),
+            engine: engine.name().to_owned(),
+            engine_version: engine.version(),
+            seed: options.settings.seed,
+            images: named,
+            candidates,
+            layers,
+            randomisation,
+        })
+    }
+
+    /// The layers to check, in the order of the network.
+    fn choose(&self, listed: Vec<layers::Layer>) -> Result<Vec<layers::Layer>, Error> {
+        let Setup { model, shapes, score, image, options, .. } = self.setup;
+        match &self.plan.layers {
+            Layers::All => Ok(listed),
+            Layers::Some => {
+                let last = |(i, layer): (usize, &layers::Layer)| {
+                    let mut after = listed.iter().skip(i + 1).filter(|l| l.certificate.is_ok());
+                    after.all(|l| self.resolution(l) != self.resolution(layer)) && layer.certificate.is_ok()
+                };
+                let mut left = SOME;
+                // From the end, with a place kept for the recommended layer.
+                let mut recommended = listed.iter().filter(|l| l.recommended).count();
+                let mut taken = vec![false; listed.len()];
+                for (i, layer) in listed.iter().enumerate().rev() {
+                    if layer.recommended || (left > recommended && last((i, layer))) {
+                        recommended -= usize::from(layer.recommended);
+                        left -= 1;
+                        taken.iter_mut().skip(i).take(1).for_each(|t| *t = true);
+                    }
+                }
+                if !taken.contains(&true) {
+                    taken.iter_mut().rev().take(1).for_each(|t| *t = true);
+                }
+                Ok(listed.into_iter().zip(taken).filter(|(_, taken)| *taken).map(|(layer, _)| layer).collect())
+            }
+            Layers::Named(names) => {
+                let every = layers::layers(model, shapes, score, image, true)?;
+                let find = |name: &String| {
+                    // It has the nearest names, and says what is wrong with those that are no layers.
+                    head::cut(model, shapes, name, score, options.channels)?;
+                    every.iter().find(|l| l.name == *name).cloned().ok_or_else(|| {
+                        Error::Argument(format!("{name:?} is none of the layers that `hirescam layers --all` lists"))
+                    })
+                };
+                let chosen = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+                Ok(every.iter().filter(|l| chosen.iter().any(|c| c.name == l.name)).cloned().collect())
+            }
+        }
+    }
+
+    /// The extents of a layer's space.
+    fn resolution(&self, layer: &layers::Layer) -> Vec<usize> {
+        let named = self.setup.options.channels;
+        let channels = match named.and_then(|axis| hirescam_core::graph::axis(axis, layer.dims.len()).ok()) {
+            Some(axis) => axis,
+            None => self.axes.get(layer.name.as_str()).copied().unwrap_or(1),
+        };
+        let space = layer.dims.iter().enumerate().skip(1).filter(|(axis, _)| *axis != channels);
+        space.map(|(_, d)| d.per_image()).collect()
+    }
+
+    /// The images by name, and those that the network takes.
+    fn images(
+        &self,
+        layers: &[layers::Layer],
+        images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
+    ) -> Result<(Vec<Image>, Vec<Seen>), Error> {
+        let (mut named, mut seen): (Vec<Image>, Vec<Seen>) = (Vec::new(), Vec::new());
+        let mut images = images.peekable();
+        if images.peek().is_none() {
+            return Ok((named, seen));
+        }
+        let target = &self.setup.options.target;
+        target.check(self.setup.score)?;
+        if matches!(target, Target::Given(_) | Target::Seed) || target.maps(self.setup.score) != 1 {
+            return Err(Error::Argument(format!(
+                "a check is made with one map for each image, and {target} is asked for"
+            )));
+        }
+        // The network's own way to take an image is the same for all layers.
+        let explainer = layers.iter().rev().find_map(|l| self.explainer(&l.name, "hirescam").ok());
+        for (name, input) in images {
+            let prepared = match (&explainer, &input) {
+                (_, Err(error)) => Err(error.clone()),
+                (None, _) => Err("no layer can be explained".into()),
+                (Some(explainer), Ok(input)) => explainer.prepared(input).map_err(|error| error.to_string()),
+            };
+            let image =
+                |name: &str, error| Image { name: name.to_owned(), explained: None, score: None, error, png: None };
+            let batch = match prepared {
+                Ok(batch) => batch,
+                Err(error) => {
+                    named.push(image(&name, Some(error)));
+                    continue;
+                }
+            };
+            let several = batch.len_of(Axis(0)) > 1;
+            for (i, one) in batch.axis_iter(Axis(0)).enumerate() {
+                let photo = match &input {
+                    Ok(Input::Photo(photo)) if seen.len() < self.plan.pictures && self.rows() == 1 => {
+                        Some(photo.clone())
+                    }
+                    _ => None,
+                };
+                let name = if several { format!("{name} [{i}]") } else { name.clone() };
+                let drawn = photo.as_ref().and_then(|photo| png(&scaled(photo, (SIDE, SIDE))));
+                named.push(Image { png: drawn, ..image(&name, None) });
+                seen.push(Seen { index: named.len() - 1, image: one.to_owned(), photo });
+            }
+            if named.len() > MOST_IMAGES {
+                return Err(Error::Argument(format!("more than {MOST_IMAGES} images: a check takes a sample of them")));
+            }
+        }
+        Ok((named, seen))
+    }
+
+    /// How many images a run takes, where the file fixes it; else 1.
+    fn rows(&self) -> usize {
+        match self.setup.shapes.free_batch() {
+            true => 1,
+            false => self.setup.shapes.probes.first().map_or(1, |(batch, _)| *batch).max(1),
+        }
+    }
+
+    fn explainer(&self, layer: &str, method: &str) -> Result<Explainer, Error> {
+        let options = self.setup.options;
+        let options = Options { layer: Some(layer.to_owned()), method: method.to_owned(), ..options.clone() };
+        Explainer::from_file(self.file, &options)
+    }
+}
+
+fn png(picture: &RgbImage) -> Option<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).ok()?;
+    Some(bytes.into_inner())
+}

@@ -1,0 +1,264 @@
+//! The report as a page of its own: no scripts, nothing from elsewhere.
+
+use super::report::{Image, Layer, Picture, Report};
+use super::words::{self, Table};
+
+impl Report {
+    /// The report as one HTML page that holds all it shows.
+    pub fn html(&self) -> String {
+        let title = format!("Faithfulness of maps: {}", self.model.display());
+        let mut body = format!("<h1>{}</h1>\n{}", escape(&title), list(&words::about(self)));
+        body += &format!("<p class=\"small\">SHA-256 of the model: {}</p>\n", escape(&self.model_sha256));
+        if !self.images.is_empty() {
+            let shown: String = self.images.iter().map(image).collect();
+            body += &format!("<section>\n<h2>Images</h2>\n<div class=\"pictures\">\n{shown}</div>\n</section>\n");
+        }
+        body += &self.layers.iter().map(|layer| section(layer, &self.images)).collect::<String>();
+        if let Some(found) = &self.randomisation {
+            body += &format!("<section>\n<h2>Randomised weights</h2>\n{}", list(&words::randomised(found)));
+            if found.stages.iter().any(|s| s.error.is_none()) {
+                body += &table(&words::correlations(found, false));
+                body += &table(&words::correlations(found, true));
+            }
+            body += "</section>\n";
+        }
+        if self.layers.iter().any(|l| !l.methods.is_empty()) {
+            let row = |(name, what): &(&str, &str)| format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(what));
+            let rows: String = words::LEGEND.iter().map(row).collect();
+            body += &format!("<section>\n<h2>What the columns are</h2>\n<dl>\n{rows}</dl>\n</section>\n");
+        }
+        body += &format!("<footer class=\"small\">hirescam {}</footer>\n", escape(self.version));
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n<title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
+            escape(&title)
+        )
+    }
+}
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --ink: #1c1c1e; --paper: #fff; --soft: #6b6b70; --line: #d8d8dc; --tint: #f4f4f6; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e8ea; --paper: #18181a; --soft: #a0a0a6; --line: #3c3c40; --tint: #232326; }
+}
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+main { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
+h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
+section { margin-top: 2rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+ul { list-style: none; margin: .5rem 0; padding: 0; overflow-wrap: anywhere; }
+.small, figcaption, .place { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
+.verdict { display: inline-block; margin-left: .5rem; padding: 0 .5rem; border: 1px solid var(--soft); border-radius: 1rem; font-size: .85rem; font-weight: normal; }
+.wide { overflow-x: auto; margin: .75rem 0; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+th { font-weight: 600; }
+th.group { text-align: center; }
+th.words, td.words { text-align: left; }
+tbody tr:nth-child(odd) { background: var(--tint); }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .75rem; margin: .75rem 0; }
+figure { margin: 0; max-width: 14rem; break-inside: avoid; }
+figure img { display: block; width: 100%; height: auto; }
+dt { font-weight: 600; }
+dd { margin: 0 0 .5rem; color: var(--soft); }
+@media print {
+  :root { color-scheme: light; --ink: #000; --paper: #fff; --soft: #444; --line: #bbb; --tint: #fff; }
+  body { font-size: 10pt; }
+  main { max-width: none; padding: 0; }
+  .wide { overflow: visible; }
+  .pictures { grid-template-columns: repeat(6, 1fr); }
+  table { font-size: 7.5pt; }
+  th, td { padding: .1rem .25rem; }
+  h2, tr { break-after: avoid; break-inside: avoid; }
+}
+";
+
+fn image(image: &Image) -> String {
+    let picture = image.png.as_ref().map_or(String::new(), |png| img(png, &image.name));
+    let said = match (&image.explained, image.score, &image.error) {
+        (.., Some(error)) => format!("failed: {error}"),
+        (Some(explained), Some(score), _) => format!("{explained} (score {score:.4})"),
+        _ => String::new(),
+    };
+    figure(&picture, &[image.name.clone(), said])
+}
+
+fn section(layer: &Layer, images: &[Image]) -> String {
+    let verdict = layer.verdict.as_deref().unwrap_or("not explained");
+    let recommended = if layer.recommended { ", recommended" } else { "" };
+    let mut html = format!(
+        "<section>\n<h2>{}<span class=\"verdict\">{}</span></h2>\n<p class=\"place\">{}, {} places, {}{recommended}</p>\n{}",
+        escape(&layer.name),
+        escape(verdict),
+        escape(&layer.shape),
+        escape(&words::resolution(layer)),
+        escape(&layer.place),
+        list(&words::proven(layer)),
+    );
+    if !layer.methods.is_empty() {
+        html += &table(&words::methods(layer));
+    }
+    html += &list(&words::failures(layer));
+    html += &layer.ablation.as_ref().map_or(String::new(), |a| list(&words::taken_out(layer, a)));
+    for (i, image) in images.iter().enumerate() {
+        let drawn = layer.methods.iter().flat_map(|m| m.pictures.iter().map(move |p| (m.title, p)));
+        let drawn: String = drawn.filter(|(_, p)| p.image == i).map(|(title, p)| over(title, p, &image.name)).collect();
+        if !drawn.is_empty() {
+            html += &format!("<div class=\"pictures\">\n{drawn}</div>\n");
+        }
+    }
+    html + "</section>\n"
+}
+
+/// A map over its photo.
+fn over(title: &str, picture: &Picture, image: &str) -> String {
+    let scale = format!("blue to red: ∓{}", crate::overlay::number(picture.largest));
+    figure(&img(&picture.png, &format!("{title} on {image}")), &[title.to_owned(), scale])
+}
+
+fn figure(picture: &str, lines: &[String]) -> String {
+    // Long paths are broken at their folders.
+    let broken = |line: &String| escape(line).replace('/', "/<wbr />");
+    let lines: Vec<String> = lines.iter().filter(|l| !l.is_empty()).map(broken).collect();
+    format!("<figure>{picture}<figcaption>{}</figcaption></figure>\n", lines.join("<br />"))
+}
+
+fn img(png: &[u8], alt: &str) -> String {
+    format!("<img alt=\"{}\" src=\"data:image/png;base64,{}\" />", escape(alt), base64(png))
+}
+
+fn list(lines: &[String]) -> String {
+    let items: String = lines.iter().map(|line| format!("<li>{}</li>\n", escape(line))).collect();
+    if items.is_empty() { items } else { format!("<ul>\n{items}</ul>\n") }
+}
+
+fn table(table: &Table) -> String {
+    let class = |i: usize| if i < table.words { " class=\"words\"" } else { "" };
+    let groups: String = table
+        .groups
+        .iter()
+        .map(|(text, columns)| format!("<th class=\"group\" colspan=\"{columns}\">{}</th>", escape(text)))
+        .collect();
+    let cells = |tag: &str, row: &[String]| -> String {
+        let cells = row.iter().enumerate();
+        cells.map(|(i, cell)| format!("<{tag}{}>{}</{tag}>", class(i), escape(cell))).collect()
+    };
+    let rows: String = table.rows.iter().map(|row| format!("<tr>{}</tr>\n", cells("td", row))).collect();
+    format!(
+        "<div class=\"wide\">\n<table>\n<thead>\n<tr>{groups}</tr>\n<tr>{}</tr>\n</thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n",
+        cells("th", &table.head)
+    )
+}
+
+/// Text as it stands in HTML, in attributes too. Control characters, which no page may hold, are left out.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            '\'' => escaped += "&#39;",
+            c if c.is_control() && !c.is_whitespace() => {}
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let at = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for digit in 0..4 {
+            let six = (bits >> (18 - 6 * digit) & 63) as usize;
+            text.push(if digit <= chunk.len() { DIGITS.get(six).map_or('=', |&d| d.into()) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::report::example;
+
+    /// Goes through the tags of a page: each is closed where it was opened. Says what stands outside of tags.
+    fn outside_of_tags(page: &str) -> String {
+        let (mut open, mut text) = (Vec::new(), String::new());
+        let (_, mut rest) = page.split_once("<!DOCTYPE html>").unwrap_or_default();
+        while let Some((before, after)) = rest.split_once('<') {
+            text += before;
+            assert!(!before.contains('>'), "{before:?}");
+            let (tag, after) = after.split_once('>').unwrap_or_default();
+            let name = tag.trim_start_matches('/').split(' ').next().unwrap_or_default();
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric()) && !name.is_empty(), "{tag:?}");
+            assert_eq!(tag.matches('"').count() % 2, 0, "{tag:?}");
+            match (tag.starts_with('/'), tag.ends_with('/')) {
+                (true, _) => assert_eq!(open.pop(), Some(name), "{tag:?}"),
+                (false, true) => assert!(["meta", "img", "br", "wbr"].contains(&name), "{tag:?}"),
+                (false, false) => open.push(name),
+            }
+            rest = after;
+        }
+        assert!(open.is_empty() && rest.trim().is_empty(), "{open:?} {rest:?}");
+        text
+    }
+
+    #[test]
+    fn a_page_is_well_formed_whatever_the_names() {
+        let page = example().html();
+        let text = outside_of_tags(&page);
+        // The names of the example hold markup; it stands there as text.
+        assert!(text.contains("&lt;script&gt;alert(&quot;ö&quot;)&lt;/script&gt;"), "{text}");
+        assert!(!page.contains("<script") && !page.contains("onerror=x"));
+        // Nothing comes from elsewhere.
+        assert_eq!(page.matches("src=").count(), page.matches("src=\"data:image/png;base64,").count());
+        assert!(["http", "href", "url(", "@import", "<link"].iter().all(|outside| !page.contains(outside)));
+    }
+
+    #[test]
+    fn a_page_shows_the_numbers_of_the_text() {
+        let (report, entities) = (example(), [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&")]);
+        let page = report.html().replace("<wbr />", "");
+        let page = entities.iter().fold(page, |page, (entity, c)| page.replace(entity, c));
+        let mut cells = 0;
+        for line in report.text().lines() {
+            for cell in line
+                .split("  ")
+                .flat_map(|c| c.split(": "))
+                .map(str::trim)
+                .filter(|c| c.contains(|c: char| c.is_ascii_digit()))
+            {
+                assert!(page.contains(cell), "{cell:?} of {line:?}");
+                cells += 1;
+            }
+        }
+        assert!(cells > 50);
+    }
+
+    #[test]
+    fn bytes_are_base64_as_in_the_rfc() {
+        // RFC 4648, section 10.
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64(&[0xfb, 0xff, 0xbf]), "+/+/");
+    }
+
+    #[test]
+    fn text_cannot_become_markup() {
+        assert_eq!(escape("<a b='c' d=\"e\">&\u{0}\u{1b}ü\n"), "&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;ü\n");
+    }
+}

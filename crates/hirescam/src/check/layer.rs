@@ -1,0 +1,226 @@
+//! How methods fare at a layer.
+
+use super::ablation::{self, Ablated};
+use super::report::{Ablation, Image, Layer, Method, Numbers, Picture, Spread};
+use super::{SIDE, Seen, Watch, Work, png, randomisation};
+use crate::comparison::{Compared, Comparison};
+use crate::methods::cut::{Cut, Wanted, rows_of};
+use crate::overlay::{Style, bare};
+use crate::{Error, Explanation, Input};
+use hirescam_core::cam::{self, Target};
+use hirescam_core::{head, layers};
+
+impl Work<'_> {
+    /// One method's explanations of the images.
+    fn explain(&self, layer: &str, method: &str, seen: &[Seen]) -> Result<Vec<Result<Explanation, Error>>, Error> {
+        let explainer = self.explainer(layer, method)?;
+        let one = |seen: &Seen| {
+            let input = match &seen.photo {
+                Some(photo) => Input::Photo(photo.clone()),
+                None => Input::Tensor(rows_of(&seen.image, self.rows())),
+            };
+            let of_image =
+                explainer.explain_from(seen.index, &[input], &mut |_| {})?.into_iter().next().unwrap_or_default();
+            of_image.into_iter().next().ok_or_else(|| Error::Argument("the engine gave no map".into()))
+        };
+        Ok(seen.iter().map(one).collect())
+    }
+
+    /// Checks a layer.
+    pub(super) fn layer(&self, found: &layers::Layer, seen: &[Seen], images: &mut [Image], watch: &mut Watch) -> Layer {
+        let mut layer = Layer::new(found, head::show(&found.dims), self.resolution(found));
+        if seen.is_empty() || layer.error.is_some() {
+            return layer;
+        }
+        // For each image HiResCAM, and the methods held against it.
+        let mut compared: Vec<Option<Comparison>> = seen.iter().map(|_| None).collect();
+        let mut errors: Vec<Option<String>> = self.methods.iter().map(|_| None).collect();
+        for (method, error) in self.methods.iter().zip(&mut errors) {
+            watch.step(method.title);
+            let made = match self.explain(&layer.name, method.name, seen) {
+                Ok(made) => made,
+                Err(why) => {
+                    *error = Some(why.to_string());
+                    continue;
+                }
+            };
+            for ((seen, made), comparison) in seen.iter().zip(made).zip(&mut compared) {
+                let Some(image) = images.get_mut(seen.index) else { continue };
+                let fits = made.and_then(|e| same_class(e, image));
+                match (fits, comparison) {
+                    (Ok(e), Some(comparison)) => {
+                        comparison.methods.push(Compared::new(e, &comparison.hirescam.map));
+                    }
+                    (Ok(e), none) if method.name == "hirescam" => {
+                        let hirescam = Compared::new(e.clone(), &e.map);
+                        *none = Some(Comparison { hirescam: e, methods: vec![hirescam] });
+                    }
+                    (Ok(_), None) => {}
+                    (Err(why), _) => {
+                        error.get_or_insert_with(|| format!("{}: {why}", image.name));
+                    }
+                }
+            }
+        }
+        layer.equal = compared.iter().flatten().next().and_then(Comparison::why_equal);
+        let mut ablated: Vec<Option<Ablated>> = Vec::new();
+        if self.plan.places > 0 {
+            watch.step("taking places out");
+            let (summary, found) = self.ablation(&layer.name, seen, &compared);
+            layer.ablation = Some(summary);
+            ablated = found;
+        }
+        for (method, error) in self.methods.iter().zip(errors) {
+            layer.methods.push(self.method(method, error, seen, &compared, &ablated));
+        }
+        layer
+    }
+
+    /// Takes places out of the first images.
+    fn ablation(
+        &self,
+        layer: &str,
+        seen: &[Seen],
+        compared: &[Option<Comparison>],
+    ) -> (Ablation, Vec<Option<Ablated>>) {
+        let mut summary = Ablation {
+            images: 0,
+            places: 0,
+            deviation: 0.0,
+            deviation_relative: 0.0,
+            zeros: 0,
+            change_at_zeros: None,
+            error: None,
+        };
+        let cut = match Cut::new(self.setup, layer, self.setup.options.channels, Wanted::Nothing) {
+            Ok(cut) => cut,
+            Err(error) => return (Ablation { error: Some(error.to_string()), ..summary }, Vec::new()),
+        };
+        let mut found: Vec<Option<Ablated>> = Vec::new();
+        for (seen, comparison) in seen.iter().zip(compared).take(self.plan.sample.max(1)) {
+            let Some(hirescam) = comparison.as_ref().map(|c| &c.hirescam) else {
+                found.push(None);
+                continue;
+            };
+            let ablated = match self.ablate(&cut, seen, hirescam) {
+                Ok(ablated) => ablated,
+                Err(error) => {
+                    summary.error.get_or_insert(error.to_string());
+                    found.push(None);
+                    continue;
+                }
+            };
+            let cells = ablated.cells(&hirescam.map);
+            let largest = hirescam.map.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
+            let deviation = cells.iter().fold(0.0f64, |m, (cell, change)| m.max((change - cell).abs()));
+            summary.images += 1;
+            summary.places = summary.places.max(ablated.len());
+            summary.deviation = summary.deviation.max(deviation);
+            let zeros = cells.iter().filter(|(cell, _)| *cell == 0.0);
+            summary.zeros += zeros.clone().count();
+            if largest > 0.0 {
+                summary.deviation_relative = summary.deviation_relative.max(deviation / largest);
+                let change = zeros.map(|(_, change)| change.abs() / largest).reduce(f64::max);
+                summary.change_at_zeros = summary.change_at_zeros.into_iter().chain(change).reduce(f64::max);
+            }
+            found.push(Some(ablated));
+        }
+        (summary, found)
+    }
+
+    fn ablate(&self, cut: &Cut, seen: &Seen, hirescam: &Explanation) -> Result<Ablated, Error> {
+        let target = match &self.setup.options.target {
+            Target::Top(_) => Target::Classes(vec![hirescam.class]),
+            other => other.clone(),
+        };
+        let state = cut.state(&seen.image, self.setup.others.beside(seen.index))?;
+        let pick = randomisation::pick(cut, &state, self.setup, &target)?;
+        ablation::ablate(cut, &state, &pick, &hirescam.map, self.plan.places)
+    }
+
+    /// A method's numbers.
+    fn method(
+        &self,
+        method: &'static cam::Method,
+        error: Option<String>,
+        seen: &[Seen],
+        compared: &[Option<Comparison>],
+        ablated: &[Option<Ablated>],
+    ) -> Method {
+        let mut made = Method {
+            method: method.name,
+            title: method.title,
+            verdict: None,
+            in_units_of_the_score: method.scored,
+            error,
+            residual: None,
+            residual_relative: None,
+            unused: None,
+            outside: None,
+            idle: None,
+            agreement: None,
+            images: Vec::new(),
+            pictures: Vec::new(),
+        };
+        let (mut residual, mut relative) = (Vec::new(), Vec::new());
+        let (mut unused, mut outside, mut idle, mut agreement) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (i, (seen, comparison)) in seen.iter().zip(compared).enumerate() {
+            let of_image = comparison.iter().flat_map(|c| &c.methods);
+            let Some(m) = of_image.into_iter().find(|m| m.explanation.shared.method.name == method.name) else {
+                continue;
+            };
+            let e = &m.explanation;
+            made.verdict = Some(e.shared.certificate.verdict.to_string());
+            // CAM is so many times a map in units of the score.
+            if method.scored || e.shared.certificate.scale > 1 {
+                residual.push(e.residual.abs());
+                relative.extend((e.score != 0.0).then(|| (e.residual / e.score).abs()));
+            }
+            unused.extend(m.unused);
+            outside.extend(m.outside);
+            if let Some(Some(ablated)) = ablated.get(i) {
+                idle.extend(ablated.idle(&e.map));
+                agreement.extend(ablated.agreement(&e.map));
+            }
+            made.images.push(Numbers {
+                image: seen.index,
+                score: e.score,
+                sum: e.sum,
+                bias: e.bias,
+                residual: e.residual,
+                unused: m.unused,
+                outside: m.outside,
+            });
+            made.pictures.extend(picture(e, seen.index));
+        }
+        made.residual = Spread::of(&residual);
+        made.residual_relative = Spread::of(&relative);
+        made.unused = Spread::of(&unused);
+        made.outside = Spread::of(&outside);
+        made.idle = Spread::of(&idle);
+        made.agreement = Spread::of_correlations(&agreement);
+        made
+    }
+}
+
+/// The explanation, if it is of the class that was explained of this image before.
+fn same_class(e: Explanation, image: &mut Image) -> Result<Explanation, Error> {
+    let explained = image.explained.get_or_insert_with(|| e.name());
+    image.score.get_or_insert(e.score);
+    match *explained == e.name() {
+        true => Ok(e),
+        false => Err(Error::Argument(format!(
+            "two classes are so close that rounding decides ({explained} or {}): name one",
+            e.name()
+        ))),
+    }
+}
+
+/// The map on its photo, where there is one to draw on.
+fn picture(e: &Explanation, image: usize) -> Option<Picture> {
+    let (photo, view) = e.seen()?;
+    let heatmap = e.heatmap().ok()?;
+    let largest = heatmap.max().max(-heatmap.min());
+    let drawn = bare(photo, view, &heatmap, &Style::default(), SIDE).ok()?;
+    Some(Picture { image, largest, png: png(&drawn)? })
+}

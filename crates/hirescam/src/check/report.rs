@@ -1,0 +1,405 @@
+//! What a check finds: the numbers that text, JSON and page show.
+
+use hirescam_core::certify::Certificate;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// How far maps can be trusted on a network, and on the images that were tried.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The version of this program.
+    pub version: &'static str,
+    /// The model file.
+    pub model: PathBuf,
+    /// Its SHA-256.
+    pub model_sha256: String,
+    /// The model's output.
+    pub output: String,
+    /// The final activation that was walked back through.
+    pub final_activation: Option<String>,
+    /// What is explained.
+    pub target: String,
+    /// The engine.
+    pub engine: String,
+    /// Its version.
+    pub engine_version: String,
+    /// The seed of what is random.
+    pub seed: u64,
+    /// The images, those that failed too.
+    pub images: Vec<Image>,
+    /// How many layers could have been checked.
+    pub candidates: usize,
+    /// The layers that were, in the order of the network.
+    pub layers: Vec<Layer>,
+    /// What becomes of the maps when the weights are randomised; none without images.
+    pub randomisation: Option<Randomisation>,
+}
+
+/// An image.
+#[derive(Clone, Debug, Serialize)]
+pub struct Image {
+    /// Its name.
+    pub name: String,
+    /// What was explained of it: the class's label, or `class 3`.
+    pub explained: Option<String>,
+    /// The score of that.
+    pub score: Option<f64>,
+    /// Why it could not be explained.
+    pub error: Option<String>,
+    /// The photo as a PNG file, where it is to be shown.
+    #[serde(skip)]
+    pub png: Option<Vec<u8>>,
+}
+
+/// A layer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Layer {
+    /// Its name.
+    pub name: String,
+    /// Its extents, as `[N, 512, 7, 7]`.
+    pub shape: String,
+    /// The extents of its space.
+    pub resolution: Vec<usize>,
+    /// Where it sits, in words.
+    pub place: String,
+    /// Whether it is the layer taken when none is named.
+    pub recommended: bool,
+    /// What is proven of HiResCAM's maps there.
+    pub verdict: Option<String>,
+    /// The node that decides the verdict.
+    pub reason: Option<String>,
+    /// The node where a path around the layer joins.
+    pub bypass: Option<String>,
+    /// Whether the gradient is the same at all places.
+    pub uniform: Option<bool>,
+    /// Whether the scores stay the same when the activation is scaled.
+    pub ignores_scale: bool,
+    /// Whether a single place decides the scores.
+    pub reads_one_place: bool,
+    /// Why it cannot be explained.
+    pub error: Option<String>,
+    /// Which methods must give the same map there, and why.
+    pub equal: Option<String>,
+    /// The methods on the images, HiResCAM first; none without images.
+    pub methods: Vec<Method>,
+    /// What taking places out does to the score.
+    pub ablation: Option<Ablation>,
+}
+
+impl Layer {
+    pub(super) fn new(found: &hirescam_core::layers::Layer, shape: String, resolution: Vec<usize>) -> Self {
+        let certificate = found.certificate.as_ref().ok();
+        let of = |field: fn(&Certificate) -> Option<String>| certificate.and_then(field);
+        Layer {
+            name: found.name.clone(),
+            shape,
+            resolution,
+            place: found.place.clone(),
+            recommended: found.recommended,
+            verdict: of(|c| Some(c.verdict.to_string())),
+            reason: of(|c| c.reason.clone()),
+            bypass: of(|c| c.bypass.clone()),
+            uniform: certificate.map(|c| c.uniform),
+            ignores_scale: found.ignores_scale,
+            reads_one_place: found.reads_one_place,
+            error: found.certificate.as_ref().err().cloned(),
+            equal: None,
+            methods: Vec::new(),
+            ablation: None,
+        }
+    }
+}
+
+/// A method at a layer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Method {
+    /// Its name.
+    pub method: &'static str,
+    /// Its name in prose.
+    pub title: &'static str,
+    /// What is proven of its maps.
+    pub verdict: Option<String>,
+    /// Whether they are in units of the score. Where they are not, nothing is to add up.
+    pub in_units_of_the_score: bool,
+    /// Why it, or its map of some image, could not be made.
+    pub error: Option<String>,
+    /// |score − Σ map / scale − b|, b as far as one is proven.
+    pub residual: Option<Spread>,
+    /// The same over |score|.
+    pub residual_relative: Option<Spread>,
+    /// The share of Σ |map| that lies where HiResCAM is 0.
+    #[serde(rename = "share_where_hirescam_is_zero")]
+    pub unused: Option<Spread>,
+    /// The share of Σ |map| that lies where HiResCAM is zero or negative.
+    #[serde(rename = "share_where_hirescam_is_not_positive")]
+    pub outside: Option<Spread>,
+    /// The share of Σ |map|, over the places that were taken out, that lies where this left the score as it was.
+    #[serde(rename = "share_where_ablation_changes_nothing")]
+    pub idle: Option<Spread>,
+    /// The rank correlation of the cells with what the score loses without their places.
+    #[serde(rename = "correlation_with_ablation")]
+    pub agreement: Option<Spread>,
+    /// The numbers of each image.
+    pub images: Vec<Numbers>,
+    /// The first maps over their photos.
+    #[serde(skip)]
+    pub pictures: Vec<Picture>,
+}
+
+/// A method's numbers for one image.
+#[derive(Clone, Debug, Serialize)]
+pub struct Numbers {
+    /// Which, counted from 0.
+    pub image: usize,
+    /// The score.
+    pub score: f64,
+    /// Σ map.
+    pub sum: f64,
+    /// b, where one is proven.
+    pub bias: Option<f64>,
+    /// score − Σ map / scale − b.
+    pub residual: f64,
+    /// As [`Method::unused`].
+    #[serde(rename = "share_where_hirescam_is_zero")]
+    pub unused: Option<f64>,
+    /// As [`Method::outside`].
+    #[serde(rename = "share_where_hirescam_is_not_positive")]
+    pub outside: Option<f64>,
+}
+
+/// Some numbers in short.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Their mean.
+    pub mean: f64,
+    /// Their median; of an even number the mean of the middle two.
+    pub median: f64,
+    /// The worst: the largest of errors and shares, the smallest of correlations.
+    pub worst: f64,
+}
+
+impl Spread {
+    /// Of errors and shares.
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (half, n) = (sorted.len() / 2, sorted.len());
+        let middle = sorted.get((n.saturating_sub(1)) / 2..=half)?;
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        Some(Spread { mean: mean(&sorted), median: mean(middle), worst: *sorted.last()? })
+    }
+
+    /// Of correlations.
+    pub(super) fn of_correlations(values: &[f64]) -> Option<Self> {
+        let worst = values.iter().copied().reduce(f64::min)?;
+        Self::of(values).map(|spread| Spread { worst, ..spread })
+    }
+}
+
+/// A map over its photo, as a PNG file.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Which image, counted from 0.
+    pub image: usize,
+    /// The largest |value|, which has the strongest colour.
+    pub largest: f32,
+    /// The file.
+    pub png: Vec<u8>,
+}
+
+/// What became of the score when the activation was set to 0 at single places, and how that agrees with HiResCAM.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ablation {
+    /// How many images were tried.
+    pub images: usize,
+    /// How many places of each.
+    pub places: usize,
+    /// The largest |change − cell| of any place, in units of the score.
+    pub deviation: f64,
+    /// The largest |change − cell| over the largest |cell| of its image.
+    pub deviation_relative: f64,
+    /// At how many of the places HiResCAM was 0.
+    pub zeros: usize,
+    /// The largest |change| at one of those, over the largest |cell| of its image.
+    pub change_at_zeros: Option<f64>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// What becomes of the maps when the weights are randomised, from the score downwards.
+#[derive(Clone, Debug, Serialize)]
+pub struct Randomisation {
+    /// The layer.
+    pub layer: String,
+    /// How many images were tried.
+    pub images: usize,
+    /// How many weight tensors the network has.
+    pub weights: usize,
+    /// More and more of them randomised.
+    pub stages: Vec<Stage>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// A randomised network.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stage {
+    /// How many weight tensors were randomised, counted from the score.
+    pub randomised: usize,
+    /// The last of them.
+    pub down_to: String,
+    /// The methods.
+    pub methods: Vec<Correlation>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// How much a method's maps of a randomised network are like those of the original: the mean over images.
+#[derive(Clone, Debug, Serialize)]
+pub struct Correlation {
+    /// The method.
+    pub method: &'static str,
+    /// Its name in prose.
+    pub title: &'static str,
+    /// Spearman's rank correlation of the maps; none where one of them is the same everywhere.
+    pub signed: Option<f64>,
+    /// The same of |map|.
+    pub absolute: Option<f64>,
+}
+
+/// A made-up report with all that can be in one, and with names that are markup.
+#[cfg(test)]
+pub(super) fn example() -> Report {
+    let spread = |mean, worst| Some(Spread { mean, median: mean, worst });
+    let method = |method, title, verdict: &str, scored| Method {
+        method,
+        title,
+        verdict: Some(verdict.into()),
+        in_units_of_the_score: scored,
+        error: None,
+        residual: spread(1.5e-6, 2e-6).filter(|_| scored),
+        residual_relative: spread(1e-7, 2e-7).filter(|_| scored),
+        unused: spread(0.0, 0.0),
+        outside: spread(0.125, 0.25),
+        idle: spread(0.0004, 0.001),
+        agreement: spread(-0.5, -1.0),
+        images: vec![],
+        pictures: vec![Picture { image: 0, largest: 0.5, png: vec![1, 2, 3] }],
+    };
+    let layer = |name: &str, verdict: Option<&str>| Layer {
+        name: name.into(),
+        shape: "[N, 8, 4, 5]".into(),
+        resolution: vec![4, 5],
+        place: "after Relu".into(),
+        recommended: false,
+        verdict: verdict.map(str::to_owned),
+        reason: None,
+        bypass: None,
+        uniform: verdict.map(|_| false),
+        ignores_scale: false,
+        reads_one_place: false,
+        error: None,
+        equal: None,
+        methods: Vec::new(),
+        ablation: None,
+    };
+    let ablation = Ablation {
+        images: 2,
+        places: 7,
+        deviation: 2e-6,
+        deviation_relative: 4e-6,
+        zeros: 3,
+        change_at_zeros: Some(0.0),
+        error: None,
+    };
+    let image = |name: &str, explained: Option<&str>, error: Option<&str>| Image {
+        name: name.into(),
+        explained: explained.map(str::to_owned),
+        score: explained.map(|_| 9.25),
+        error: error.map(str::to_owned),
+        png: Some(vec![7]),
+    };
+    let correlation =
+        |method, title, signed| Correlation { method, title, signed, absolute: signed.map(|s: f64| s.abs()) };
+    let stage = |randomised, signed| Stage {
+        randomised,
+        down_to: format!("w{randomised}"),
+        methods: vec![correlation("hirescam", "HiResCAM", signed), correlation("eigencam", "Eigen-CAM", Some(1.0))],
+        error: None,
+    };
+    Report {
+        version: "0.0.0",
+        model: "nets/<b>.onnx".into(),
+        model_sha256: "00ff".into(),
+        output: "logits".into(),
+        final_activation: Some("Softmax".into()),
+        target: "top:1".into(),
+        engine: "tract".into(),
+        engine_version: "1".into(),
+        seed: 3,
+        images: vec![
+            image("a/<script>alert(\"ö\")</script>", Some("cat & dog"), None),
+            image("b.png", None, Some("the image is damaged")),
+            image("\" onerror=\"x", Some("tench"), None),
+        ],
+        candidates: 9,
+        layers: vec![
+            Layer { error: Some("no rule for Foo".into()), ..layer("conv", None) },
+            Layer {
+                recommended: true,
+                uniform: Some(true),
+                equal: Some("HiResCAM and Grad-CAM must be the same map".into()),
+                methods: vec![
+                    method("hirescam", "HiResCAM", "exact", true),
+                    Method {
+                        error: Some("b.png: the map holds NaN".into()),
+                        ..method("eigencam", "Eigen-CAM", "unproven", false)
+                    },
+                ],
+                ablation: Some(ablation.clone()),
+                ..layer("relu", Some("exact"))
+            },
+            Layer {
+                reason: Some("MaxPool node \"p\"".into()),
+                bypass: Some("Add node \"a\"".into()),
+                ignores_scale: true,
+                reads_one_place: true,
+                methods: vec![method("hirescam", "HiResCAM", "locally-linear", true)],
+                ablation: Some(Ablation {
+                    images: 1,
+                    deviation_relative: 0.4,
+                    change_at_zeros: Some(0.02),
+                    ..ablation
+                }),
+                ..layer("late", Some("locally-linear"))
+            },
+        ],
+        randomisation: Some(Randomisation {
+            layer: "relu".into(),
+            images: 2,
+            weights: 5,
+            stages: vec![
+                stage(1, Some(-0.25)),
+                Stage { methods: Vec::new(), error: Some("it overflows".into()), ..stage(2, None) },
+                stage(5, None),
+            ],
+            error: None,
+        }),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spreads_are_mean_median_and_worst() {
+        let spread = |mean, median, worst| Some(Spread { mean, median, worst });
+        assert_eq!(Spread::of(&[]), None);
+        assert_eq!(Spread::of(&[2.0]), spread(2.0, 2.0, 2.0));
+        assert_eq!(Spread::of(&[5.0, 1.0, 0.0]), spread(2.0, 1.0, 5.0));
+        assert_eq!(Spread::of(&[8.0, 1.0, 3.0, 0.0]), spread(3.0, 2.0, 8.0));
+        assert_eq!(Spread::of_correlations(&[1.0, -1.0, 0.0]), spread(0.0, 0.0, -1.0));
+    }
+}
