@@ -2,6 +2,9 @@
 
 use crate::error::Error;
 use hirescam::Input;
+use hirescam::core::Model;
+use hirescam::core::head::image_input;
+use hirescam::core::shape::declared;
 use hirescam::engine::Array;
 use hirescam::model_file::sha256;
 use hirescam::photo::{Limits, Photo};
@@ -113,6 +116,15 @@ pub fn read(path: &Path) -> Result<(Input, String), Error> {
     }
     let photo = Photo::decode(&bytes, Limits::default());
     Ok((Input::Photo(photo.map_err(|e| fail(e.to_string()))?), hash))
+}
+
+/// The shape of the input `image` that a ready tensor in the file `path` tells, where the model leaves extents open.
+pub fn shape(model: &Model, image: Option<&str>, path: &Path) -> Result<Option<Vec<usize>>, Error> {
+    let declared = declared(image_input(model, image)?);
+    Ok(match declared.iter().skip(1).any(Option::is_none).then(|| read(path)) {
+        Some(Ok((Input::Tensor(t), _))) => Some(t.shape().to_vec()),
+        _ => None,
+    })
 }
 
 /// Whether a .npy file is at least as long as its shape says: the reader would allocate what it promises. A header that

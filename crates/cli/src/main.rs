@@ -29,6 +29,9 @@ enum Command {
     Explain(command::explain::Explain),
     /// Set methods side by side: one picture and a table of numbers.
     Compare(command::compare::Compare),
+    /// Report how far maps can be trusted on a network: what is proven, what is measured on images, what is left of them
+    /// when the weights are randomised.
+    Check(command::check::Check),
     /// List the layers that one can explain at, with what is proven there.
     Layers(command::layers::Layers),
     /// Write the explaining model: the same ONNX file with map, class, score and b as more outputs.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Explain(c) => c.run(),
         Command::Compare(c) => c.run(),
+        Command::Check(c) => c.run(),
         Command::Layers(c) => c.run(),
         Command::Compile(c) => c.run(),
         Command::Strip(c) => c.run(),

@@ -16,6 +16,11 @@ pub fn passes() -> ProgressBar {
     ProgressBar::new(1).with_style(style("{msg:20} {bar:30} {pos}/{len} passes, {eta} left"))
 }
 
+/// A bar over steps of different kinds.
+pub fn steps() -> ProgressBar {
+    ProgressBar::new(1).with_style(style("{msg:20} {bar:30} {pos}/{len}, {eta} left"))
+}
+
 /// Shows on a bar over passes how many are done.
 pub fn watch(bar: &ProgressBar, progress: Progress) {
     if progress.of > 1 {

@@ -279,3 +279,59 @@ fn methods_are_compared_in_one_picture_with_numbers() {
     let (code, error) = fails(folder.path(), &["compare", &model, &photo, "--methods", "gradkam"]);
     assert!(code == 2 && error.contains("gradcam"), "{error}");
 }
+
+#[test]
+fn a_check_gives_the_same_numbers_as_text_page_and_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, photo) = (fixture("digits-cnn.onnx"), fixture("photos/seven.png"));
+    let arguments = ["check", &model, &photo, "--layer", "/conv_layers/conv_layers.7/Relu_output_0", "--sample", "1"];
+    let text = ok(folder.path(), &[&arguments[..], &["--html", "report.html"]].concat());
+    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    let made = records(&ok(folder.path(), &[&arguments[..], &["--json"]].concat()));
+    let [record] = made.as_slice() else { panic!("{made:?}") };
+    let method = |i: usize| &record["layers"][0]["methods"][i];
+    assert_eq!(method(0)["share_where_hirescam_is_zero"]["worst"], 0.0);
+    let share = format!("{:.1} %", 100.0 * method(1)["share_where_hirescam_is_zero"]["mean"].as_f64().unwrap());
+    let rank = format!("{:.2}", method(1)["correlation_with_ablation"]["mean"].as_f64().unwrap()).replace('-', "−");
+    for shown in [&text, &page] {
+        assert!(shown.contains(&share) && shown.contains(&rank), "{share} {rank}: {text}");
+    }
+    assert_eq!(record["randomisation"]["stages"].as_array().unwrap().len(), 4);
+    // The photo, and a map for each of six methods.
+    assert_eq!(page.matches("data:image/png;base64,").count(), 7);
+    // Verdicts alone, of several layers by name.
+    let layers = "/conv_layers/conv_layers.4/Relu_output_0,/conv_layers/conv_layers.1/Relu_output_0";
+    let text = ok(folder.path(), &["check", &model, "--layers", layers]);
+    assert!(text.contains("2 of 9 layers. No images") && text.matches("locally-linear because").count() == 2, "{text}");
+    let all = records(&ok(folder.path(), &["check", &model, "--all-layers", "--json"]));
+    assert_eq!(all[0]["layers"].as_array().unwrap().len(), 9);
+}
+
+#[test]
+fn a_check_names_what_failed_and_has_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, photo) = (fixture("digits-cnn.onnx"), fixture("photos/seven.png"));
+    std::fs::write(folder.path().join("bad.png"), "no photo").unwrap();
+    let few = ["--places", "4", "--no-randomisation"];
+    let done = hirescam(folder.path(), &[&["check", &model, "bad.png", &photo][..], &few].concat());
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(
+        text.contains("bad.png: failed") && text.contains("seven.png: 7") && !text.contains("Randomised"),
+        "{text}"
+    );
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["check", "missing.onnx"], 3, "missing.onnx"),
+        (&["check", &model, "missing.png"], 3, "missing.png"),
+        (&["check", &model, &photo, "--top", "2"], 2, "one map"),
+        (&["check", &model, &photo, "--layers", "/conv_layers/conv_layers.7/Relu"], 2, "Relu_output_0"),
+        (&["check", &model, &photo, "--method", "gradcam"], 2, "--methods gradcam"),
+        (&["check", &model, &photo, "--methods", "scorecam"], 2, "several runs"),
+        (&["check", &model, "--engine", "tracts"], 5, "tract"),
+        (&["check", &model, "--html", "no/such/folder/x.html"], 3, "x.html"),
+    ];
+    for (arguments, code, words) in cases {
+        let (got, said) = fails(folder.path(), arguments);
+        assert!(said.contains(words) && got == *code, "{arguments:?}: {got} {said}");
+    }
+}

@@ -10,7 +10,7 @@ use hirescam::fusion::{Fuse, fuse};
 use hirescam::methods::{self, Any};
 use hirescam::model_file::ModelFile;
 use hirescam::overlay::Style;
-use hirescam::{Explainer, Explanation, Input, Options};
+use hirescam::{Explainer, Explanation, Options};
 use image::RgbImage;
 use indicatif::ProgressBar;
 use ndarray::ArrayD;
@@ -65,13 +65,8 @@ impl Explain {
             ..self.what.options(&file)?
         };
         // Where neither file nor options say for which size, a ready tensor does.
-        if let (None, Some(Ok((Input::Tensor(t), _)))) = (&options.image_shape, files.first().map(|f| inputs::read(f)))
-        {
-            let image = hirescam::core::head::image_input(&file.model, options.image.as_deref())?;
-            let declared = hirescam::core::shape::declared(image);
-            if declared.iter().skip(1).any(Option::is_none) {
-                options.image_shape = Some(t.shape().to_vec());
-            }
+        if let (None, Some(path)) = (&options.image_shape, files.first()) {
+            options.image_shape = inputs::shape(&file.model, options.image.as_deref(), path)?;
         }
         let explainer = Explainer::from_file(&file, &options)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::File { path: self.out.clone(), what: e.to_string() })?;

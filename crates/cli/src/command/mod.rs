@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+pub mod check;
 pub mod compare;
 pub mod compile;
 pub mod explain;

@@ -1,0 +1,116 @@
+//! `hirescam check`: how far maps can be trusted on a network, and on images of one's own.
+
+use crate::error::Error;
+use crate::options::{Engine, What};
+use crate::{inputs, progress};
+use clap::Args;
+use hirescam::check::{Layers, Plan, check};
+use hirescam::methods::Settings;
+use hirescam::model_file::ModelFile;
+use hirescam::{Input, Options};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Check a network.
+#[derive(Args)]
+pub struct Check {
+    /// The network, an ONNX file
+    model: PathBuf,
+    /// Photos, folders of photos, patterns, or ready float32 tensors (.npy) in the network's own shape; without any, only
+    /// what is proven is reported
+    images: Vec<PathBuf>,
+    /// Several target layers (--layer names one); without any, the recommended one and the last of each resolution, the
+    /// last four at most
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',', conflicts_with = "layer")]
+    layers: Vec<String>,
+    /// All layers that `hirescam layers` lists
+    #[arg(long, conflicts_with_all = ["layer", "layers"])]
+    all_layers: bool,
+    /// The methods of one run that HiResCAM is held against
+    #[arg(long, value_name = "METHODS", value_delimiter = ',', default_values_t = Plan::default().methods)]
+    methods: Vec<String>,
+    /// How many images are taken for what needs many runs: taking places out, and randomised weights
+    #[arg(long, value_name = "N", default_value_t = Plan::default().sample)]
+    sample: usize,
+    /// How many places are taken out of each of these; 0 for none
+    #[arg(long, value_name = "N", default_value_t = Plan::default().places)]
+    places: usize,
+    /// Leave out the networks with randomised weights
+    #[arg(long)]
+    no_randomisation: bool,
+    /// The seed of the randomised weights
+    #[arg(long, value_name = "N", default_value_t = Settings::default().seed)]
+    seed: u64,
+    /// How many activations are run at once; the memory goes with it
+    #[arg(long, value_name = "N", default_value_t = Settings::default().batch)]
+    batch: usize,
+    /// Print the report on stdout as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Write the report as one HTML page, with pictures, too
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// How many photos are drawn at each layer on that page
+    #[arg(long, value_name = "N", default_value_t = Plan::default().pictures)]
+    pictures: usize,
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    engine: Engine,
+}
+
+impl Check {
+    /// Runs the command.
+    pub fn run(&self) -> Result<ExitCode, Error> {
+        if self.what.method != "hirescam" {
+            return Err(Error::Argument(format!("methods are checked by --methods {}", self.what.method)));
+        }
+        let file = ModelFile::open(&self.model)?;
+        let mut options = Options {
+            engine: self.engine.engine.clone(),
+            threads: self.engine.threads,
+            library: self.engine.onnxruntime.clone(),
+            settings: Settings { seed: self.seed, batch: self.batch, ..Settings::default() },
+            ..self.what.options(&file)?
+        };
+        let files = if self.images.is_empty() { Vec::new() } else { inputs::files(&self.images)? };
+        if let (None, Some(path)) = (&options.image_shape, files.first()) {
+            options.image_shape = inputs::shape(&file.model, path)?;
+        }
+        let plan = Plan {
+            layers: match (&self.what.layer, self.all_layers) {
+                (Some(layer), _) => Layers::Named(vec![layer.clone()]),
+                (None, true) => Layers::All,
+                (None, false) if self.layers.is_empty() => Layers::Some,
+                (None, false) => Layers::Named(self.layers.clone()),
+            },
+            methods: self.methods.clone(),
+            sample: self.sample,
+            places: self.places,
+            randomise: !self.no_randomisation,
+            pictures: if self.html.is_some() { self.pictures } else { 0 },
+        };
+        let read = |path: &PathBuf| -> (String, Result<Input, String>) {
+            let input = inputs::read(path).map(|(input, _)| input).map_err(|error| error.to_string());
+            (path.display().to_string(), input)
+        };
+        let bar = progress::steps();
+        let report = check(&file, &options, &plan, &mut files.iter().map(read), &mut |step| {
+            bar.set_message(step.what.to_owned());
+            bar.set_length(step.of as u64);
+            bar.set_position(step.done as u64);
+        });
+        bar.finish_and_clear();
+        let report = report?;
+        if let Some(path) = &self.html {
+            let fail = |e: std::io::Error| Error::File { path: path.clone(), what: e.to_string() };
+            std::fs::write(path, report.html()).map_err(fail)?;
+        }
+        if self.json {
+            println!("{}", serde_json::to_string(&report).map_err(|e| Error::Argument(e.to_string()))?);
+        } else {
+            print!("{}", report.text());
+        }
+        Ok(ExitCode::from(u8::from(report.images.iter().any(|i| i.error.is_some()))))
+    }
+}
