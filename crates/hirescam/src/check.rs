@@ -22,6 +22,7 @@ use crate::overlay::scaled;
 use crate::photo::Photo;
 use crate::{Error, Explainer, Input, Options};
 use hirescam_core::cam::{self, Target};
+use hirescam_core::certify::certify;
 use hirescam_core::{head, layers};
 use hirescam_engine as engine;
 use image::{ImageFormat, RgbImage};
@@ -237,18 +238,37 @@ impl Work<'_> {
                 Ok(listed.into_iter().zip(taken).filter(|(_, taken)| *taken).map(|(layer, _)| layer).collect())
             }
             Layers::Named(names) => {
-                let every = layers::layers(model, shapes, score, image, true)?;
-                let find = |name: &String| {
-                    // It has the nearest names, and says what is wrong with those that are no layers.
+                let mut every = layers::layers(model, shapes, score, image, true)?;
+                if names.iter().any(|name| name == image) {
+                    every.insert(0, self.image_as_layer()?);
+                }
+                for name in names {
+                    // It has the nearest names, and says what is wrong with values that are no layers.
                     head::cut(model, shapes, name, score, options.channels)?;
-                    every.iter().find(|l| l.name == *name).cloned().ok_or_else(|| {
-                        Error::Argument(format!("{name:?} is none of the layers that `hirescam layers --all` lists"))
-                    })
-                };
-                let chosen = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-                Ok(every.iter().filter(|l| chosen.iter().any(|c| c.name == l.name)).cloned().collect())
+                    if every.iter().all(|l| l.name != *name) {
+                        let what = format!("{name:?} is none of the layers that `hirescam layers --all` lists");
+                        return Err(Error::Argument(what));
+                    }
+                }
+                Ok(every.into_iter().filter(|l| names.contains(&l.name)).collect())
             }
         }
+    }
+
+    /// The image, for methods that are made there.
+    fn image_as_layer(&self) -> Result<layers::Layer, Error> {
+        let Setup { model, shapes, score, image, options, .. } = self.setup;
+        let head = head::cut(model, shapes, image, score, options.channels)?;
+        Ok(layers::Layer {
+            name: (*image).to_owned(),
+            dims: shapes.dims(image).unwrap_or_default(),
+            place: "the image".into(),
+            certificate: Ok(certify(model, &head, false)),
+            on_every_path: true,
+            ignores_scale: false,
+            reads_one_place: false,
+            recommended: false,
+        })
     }
 
     /// The extents of a layer's space.

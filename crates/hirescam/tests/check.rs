@@ -122,6 +122,17 @@ fn grad_cam_shows_places_that_the_network_did_not_use() {
 }
 
 #[test]
+fn methods_at_the_image_are_checked_there() {
+    let methods = vec!["gradient-x-input".into(), "saliency".into()];
+    let plan = Plan { methods, randomise: false, ..at("input") };
+    let report = run("digits-cnn.onnx", &Options::default(), &plan, vec![photo("seven.png")]).unwrap();
+    assert_eq!((report.layers[0].resolution.as_slice(), report.layers[0].place.as_str()), (&[28, 28][..], "the image"));
+    let [hirescam, product, saliency] = report.layers[0].methods.as_slice() else { panic!() };
+    assert_eq!(hirescam.images[0].sum, product.images[0].sum);
+    assert!(saliency.error.is_none() && saliency.residual.is_none() && saliency.unused.is_some());
+}
+
+#[test]
 fn the_numbers_are_those_of_compare() {
     let (file, options) = (file("digits-cnn.onnx"), Options::default());
     let (name, seven) = photo("seven.png");
@@ -240,4 +251,38 @@ fn what_cannot_be_checked_is_refused_in_words() {
     let mut options = Options::default();
     options.settings.batch = 0;
     refused(options, Plan::default(), "batch");
+}
+
+#[test]
+fn files_with_a_fixed_batch_have_the_same_report() {
+    use hirescam::core::onnx::{tensor_shape_proto::dimension::Value, type_proto};
+    let of_batch = |batch: i64| {
+        let free = file("zoo/flatten_fc.ts.onnx");
+        let mut proto = free.model.proto().clone();
+        let graph = proto.graph.as_mut().unwrap();
+        graph.value_info.clear();
+        for info in graph.input.iter_mut().chain(&mut graph.output) {
+            let Some(type_proto::Value::TensorType(tensor)) = &mut info.r#type.as_mut().unwrap().value else {
+                panic!()
+            };
+            tensor.shape.as_mut().unwrap().dim[0].value = Some(Value::DimValue(batch));
+        }
+        let file = ModelFile { model: hirescam::core::Model::new(proto).unwrap(), ..free };
+        let plan = at("/Relu_1_output_0");
+        let (name, image) = tensor(&[1, 3, 32, 32]);
+        check(&file, &Options::default(), &plan, &mut std::iter::once((name, Ok(image))), &mut |_| {}).unwrap()
+    };
+    let [one, four] = [1, 4].map(of_batch);
+    assert_eq!((one.images.len(), four.images.len()), (1, 1));
+    for (a, b) in one.layers[0].methods.iter().zip(&four.layers[0].methods) {
+        assert_eq!((&a.error, &b.error), (&None, &None));
+        let (a, b) = (&a.images[0], &b.images[0]);
+        assert!(
+            (a.sum - b.sum).abs() <= ROUNDING * a.sum.abs() && (a.score - b.score).abs() <= ROUNDING,
+            "{a:?} {b:?}"
+        );
+    }
+    let stages = |report: &Report| report.randomisation.as_ref().unwrap().stages.len();
+    assert!(stages(&one) > 1 && stages(&one) == stages(&four));
+    assert!(four.layers[0].ablation.as_ref().unwrap().deviation_relative < ROUNDING);
 }

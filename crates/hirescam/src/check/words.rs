@@ -26,7 +26,10 @@ fn percent(share: f64) -> String {
 }
 
 fn correlation(value: f64) -> String {
-    format!("{value:.2}").replace('-', "−")
+    match format!("{value:.2}").as_str() {
+        "-0.00" => "0.00".into(),
+        text => text.replace('-', "−"),
+    }
 }
 
 fn of(value: Option<f64>, show: fn(f64) -> String) -> String {
