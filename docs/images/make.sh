@@ -10,4 +10,7 @@ for method in hirescam gradcam; do
   explain fixtures/digits-cnn.onnx fixtures/photos/seven.png --method "$method" --signed
   mv "$out/seven.png" "docs/images/seven-$method.png"
 done
+cargo run --quiet -- check fixtures/digits-cnn.onnx fixtures/photos/{seven,three}.png --html "$out/check.html" \
+  --layer /conv_layers/conv_layers.7/Relu_output_0 --pictures 1 > /dev/null
+chromium --headless --no-sandbox --hide-scrollbars --window-size=1110,1290 --screenshot=docs/images/check.png "file://$out/check.html"
 rm -r "$out"

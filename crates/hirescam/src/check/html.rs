@@ -136,7 +136,9 @@ fn table(table: &Table) -> String {
     let groups: String = table
         .groups
         .iter()
-        .map(|(text, columns)| format!("<th class=\"group\" colspan=\"{columns}\">{}</th>", escape(text)))
+        .map(|(text, columns)| {
+            format!("<th class=\"group\" scope=\"colgroup\" colspan=\"{columns}\">{}</th>", escape(text))
+        })
         .collect();
     let cells = |tag: &str, row: &[String]| -> String {
         let cells = row.iter().enumerate();
@@ -144,7 +146,7 @@ fn table(table: &Table) -> String {
     };
     let rows: String = table.rows.iter().map(|row| format!("<tr>{}</tr>\n", cells("td", row))).collect();
     format!(
-        "<div class=\"wide\">\n<table>\n<thead>\n<tr>{groups}</tr>\n<tr>{}</tr>\n</thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n",
+        "<div class=\"wide\" tabindex=\"0\">\n<table>\n<thead>\n<tr>{groups}</tr>\n<tr>{}</tr>\n</thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n",
         cells("th", &table.head)
     )
 }
