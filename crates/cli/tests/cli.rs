@@ -285,8 +285,8 @@ fn a_check_gives_the_same_numbers_as_text_page_and_json() {
     let folder = tempfile::tempdir().unwrap();
     let (model, photo) = (fixture("digits-cnn.onnx"), fixture("photos/seven.png"));
     let arguments = ["check", &model, &photo, "--layer", "/conv_layers/conv_layers.7/Relu_output_0", "--sample", "1"];
-    let text = ok(folder.path(), &[&arguments[..], &["--html", "report.html"]].concat());
-    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    let text = ok(folder.path(), &[&arguments[..], &["--html", "pages/report.html"]].concat());
+    let page = std::fs::read_to_string(folder.path().join("pages/report.html")).unwrap();
     let made = records(&ok(folder.path(), &[&arguments[..], &["--json"]].concat()));
     let [record] = made.as_slice() else { panic!("{made:?}") };
     let method = |i: usize| &record["layers"][0]["methods"][i];
@@ -328,7 +328,7 @@ fn a_check_names_what_failed_and_has_its_exit_code() {
         (&["check", &model, &photo, "--method", "gradcam"], 2, "--methods gradcam"),
         (&["check", &model, &photo, "--methods", "scorecam"], 2, "several runs"),
         (&["check", &model, "--engine", "tracts"], 5, "tract"),
-        (&["check", &model, "--html", "no/such/folder/x.html"], 3, "x.html"),
+        (&["check", &model, "--html", "bad.png/x.html"], 3, "bad.png"),
     ];
     for (arguments, code, words) in cases {
         let (got, said) = fails(folder.path(), arguments);

@@ -27,7 +27,7 @@ use hirescam_core::{head, layers};
 use hirescam_engine as engine;
 use image::{ImageFormat, RgbImage};
 use ndarray::{ArrayD, Axis};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Cursor;
 
 /// What is checked.
@@ -217,20 +217,15 @@ impl Work<'_> {
         match &self.plan.layers {
             Layers::All => Ok(listed),
             Layers::Some => {
-                let last = |(i, layer): (usize, &layers::Layer)| {
-                    let mut after = listed.iter().skip(i + 1).filter(|l| l.certificate.is_ok());
-                    after.all(|l| self.resolution(l) != self.resolution(layer)) && layer.certificate.is_ok()
-                };
-                let mut left = SOME;
                 // From the end, with a place kept for the recommended layer.
+                let mut left = SOME;
                 let mut recommended = listed.iter().filter(|l| l.recommended).count();
-                let mut taken = vec![false; listed.len()];
-                for (i, layer) in listed.iter().enumerate().rev() {
-                    if layer.recommended || (left > recommended && last((i, layer))) {
-                        recommended -= usize::from(layer.recommended);
-                        left -= 1;
-                        taken.iter_mut().skip(i).take(1).for_each(|t| *t = true);
-                    }
+                let (mut seen, mut taken) = (HashSet::new(), vec![false; listed.len()]);
+                for (layer, taken) in listed.iter().zip(&mut taken).rev() {
+                    let last = layer.certificate.is_ok() && seen.insert(self.resolution(layer));
+                    *taken = layer.recommended || (last && left > recommended);
+                    left -= usize::from(*taken);
+                    recommended -= usize::from(layer.recommended);
                 }
                 if !taken.contains(&true) {
                     taken.iter_mut().rev().take(1).for_each(|t| *t = true);

@@ -8,7 +8,7 @@ use hirescam::check::{Layers, Plan, check};
 use hirescam::methods::Settings;
 use hirescam::model_file::ModelFile;
 use hirescam::{Input, Options};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Check a network.
@@ -66,6 +66,11 @@ impl Check {
             return Err(Error::Argument(format!("methods are checked by --methods {}", self.what.method)));
         }
         let file = ModelFile::open(&self.model)?;
+        let write = |path: &Path, e: std::io::Error| Error::File { path: path.to_owned(), what: e.to_string() };
+        // Before the work, not after it.
+        if let Some(folder) = self.html.as_ref().and_then(|path| path.parent()) {
+            std::fs::create_dir_all(folder).map_err(|e| write(folder, e))?;
+        }
         let mut options = Options {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
@@ -103,8 +108,7 @@ impl Check {
         bar.finish_and_clear();
         let report = report?;
         if let Some(path) = &self.html {
-            let fail = |e: std::io::Error| Error::File { path: path.clone(), what: e.to_string() };
-            std::fs::write(path, report.html()).map_err(fail)?;
+            std::fs::write(path, report.html()).map_err(|e| write(path, e))?;
         }
         if self.json {
             println!("{}", serde_json::to_string(&report).map_err(|e| Error::Argument(e.to_string()))?);

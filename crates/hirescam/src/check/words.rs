@@ -108,7 +108,10 @@ pub(super) fn about(report: &Report) -> Vec<String> {
     };
     vec![
         format!("{} of {} layers. {images}", report.layers.len(), report.candidates),
-        format!("Explained: {}; the score is {score}.", report.target),
+        match report.images.is_empty() {
+            true => format!("The score is {score}."),
+            false => format!("Explained: {}; the score is {score}.", report.target),
+        },
         format!("{} {}, seed {}.", report.engine, report.engine_version, report.seed),
     ]
 }
