@@ -51,7 +51,7 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layers {
     /// The recommended one, and the last of each resolution, but of these only the last three.
-    Some,
+    Few,
     /// All that lie on every path from the image to the score.
     All,
     /// These.
@@ -59,7 +59,7 @@ pub enum Layers {
 }
 
 /// How many layers are checked when none are named.
-const SOME: usize = 4;
+const FEW: usize = 4;
 /// More images than this make no report.
 const MOST_IMAGES: usize = 256;
 /// The longer side of a picture in pixels.
@@ -69,7 +69,7 @@ impl Default for Plan {
     fn default() -> Self {
         let methods = ["gradcam", "gradcam++", "xgradcam", "layercam", "eigencam"];
         Plan {
-            layers: Layers::Some,
+            layers: Layers::Few,
             methods: methods.map(str::to_owned).to_vec(),
             sample: 4,
             places: 49,
@@ -216,9 +216,9 @@ impl Work<'_> {
         let Setup { model, shapes, score, image, options, .. } = self.setup;
         match &self.plan.layers {
             Layers::All => Ok(listed),
-            Layers::Some => {
+            Layers::Few => {
                 // From the end, with a place kept for the recommended layer.
-                let mut left = SOME;
+                let mut left = FEW;
                 let mut recommended = listed.iter().filter(|l| l.recommended).count();
                 let (mut seen, mut taken) = (HashSet::new(), vec![false; listed.len()]);
                 for (layer, taken) in listed.iter().zip(&mut taken).rev() {
@@ -296,12 +296,17 @@ impl Work<'_> {
             )));
         }
         // The network's own way to take an image is the same for all layers.
-        let explainer = layers.iter().rev().find_map(|l| self.explainer(&l.name, "hirescam").ok());
+        let mut explainer = Err("no layer can be explained".to_owned());
+        for layer in layers.iter().rev() {
+            explainer = self.explainer(&layer.name, "hirescam").map_err(|error| error.to_string());
+            if explainer.is_ok() {
+                break;
+            }
+        }
         for (name, input) in images {
             let prepared = match (&explainer, &input) {
-                (_, Err(error)) => Err(error.clone()),
-                (None, _) => Err("no layer can be explained".into()),
-                (Some(explainer), Ok(input)) => explainer.prepared(input).map_err(|error| error.to_string()),
+                (_, Err(error)) | (Err(error), _) => Err(error.clone()),
+                (Ok(explainer), Ok(input)) => explainer.prepared(input).map_err(|error| error.to_string()),
             };
             let image =
                 |name: &str, error| Image { name: name.to_owned(), explained: None, score: None, error, png: None };

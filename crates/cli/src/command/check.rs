@@ -86,7 +86,7 @@ impl Check {
             layers: match (&self.what.layer, self.all_layers) {
                 (Some(layer), _) => Layers::Named(vec![layer.clone()]),
                 (None, true) => Layers::All,
-                (None, false) if self.layers.is_empty() => Layers::Some,
+                (None, false) if self.layers.is_empty() => Layers::Few,
                 (None, false) => Layers::Named(self.layers.clone()),
             },
             methods: self.methods.clone(),
