@@ -80,6 +80,8 @@ const LONGEST_LIST: usize = 1 << 24;
 pub struct Graph {
     opset: i64,
     batches: Vec<usize>,
+    /// The values that a DequantizeLinear makes.
+    dequantised: HashSet<usize>,
     /// How many steps of evaluating constants are left.
     left: Cell<usize>,
     inner: RefCell<Inner>,
@@ -147,7 +149,10 @@ impl Graph {
             inner.known.entry(name.to_owned()).or_insert(inner.values.len());
             inner.values.push(Entry { facts, name: Some(name.to_owned()) });
         }
+        let nodes = model.graph().node.iter().filter(|n| n.op_type() == "DequantizeLinear");
+        let dequantised = nodes.flat_map(|n| &n.output).filter_map(|o| inner.known.get(o.as_str()).copied()).collect();
         Graph {
+            dequantised,
             opset: model.opset(),
             batches: shapes.probes.iter().map(|(b, _)| *b).collect(),
             left: Cell::new(shape::FOLD_ALL),

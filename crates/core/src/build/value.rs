@@ -174,6 +174,14 @@ impl<'g> Value<'g> {
         self.binary("MatMul", other)
     }
 
+    /// This cotangent and the weight with which it is multiplied; both negated where a DequantizeLinear makes the weight.
+    ///
+    /// −x · −w is x · w, but to OpenVINO (2026.4, on processors) no product of a quantised network: it takes the first scale
+    /// for those of all channels, where a derivative sums over channels.
+    pub fn unquantised(self, weight: Value<'g>) -> (Value<'g>, Value<'g>) {
+        if self.graph.dequantised.contains(&weight.id) { (-self, -weight) } else { (self, weight) }
+    }
+
     /// α · A(ᵀ) · B(ᵀ) for matrices.
     pub fn gemm(self, other: Value<'g>, trans_a: bool, trans_b: bool, alpha: f64) -> Value<'g> {
         // The third input can be left out only since operator set 11, and engines take one in float32 only.
@@ -205,11 +213,16 @@ impl<'g> Value<'g> {
     }
 
     fn convolved(self, op: &'static str, weight: Value<'g>, group: i64, geometry: Vec<AttributeProto>) -> Value<'g> {
+        // OpenVINO (2026.4, on processors) lays a stored weight out for one direction and takes that for the other, too,
+        // where both have the same shape. A tensor of its own is laid out by itself; −x · −w is x · w.
+        let stored = self.graph.inner.borrow().values.get(weight.id).is_some_and(|e| e.name.is_some());
+        let square = matches!(weight.sizes().as_slice(), [m, c, ..] if Some(*m as i64) == group.checked_mul(*c as i64));
+        let (input, weight) = if stored && square { (-self, -weight) } else { (self, weight) };
         let mut attributes = geometry;
         if group != 1 {
             attributes.push(attribute("group", group));
         }
-        self.graph.one(op, &[self, weight], attributes)
+        self.graph.one(op, &[input, weight], attributes)
     }
 
     /// The axes in the order `perm`.

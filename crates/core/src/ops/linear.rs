@@ -64,8 +64,8 @@ const GEMM: Card = Card {
         // A cotangent that is the same for the whole batch stays one row: engines then fold it to a constant.
         let row = !ta && s.dy()?.dims().get(1) == y.dims().get(1);
         let dy = s.full_dy()?;
-        let left = if row { s.dy()? } else { dy };
-        let da = if ta { r.gemm(dy, tb, true, alpha) } else { left.gemm(r, false, !tb, alpha) };
+        let (left, weight) = if row { s.dy()? } else { dy }.unquantised(r);
+        let da = if ta { weight.gemm(left, tb, true, alpha) } else { left.gemm(weight, false, !tb, alpha) };
         let db = if tb { dy.gemm(l, true, ta, alpha) } else { l.gemm(dy, !ta, false, alpha) };
         let dc = match s.x.get(2).copied().flatten() {
             Some(_) => Some(s.unbroadcast(dy * s.attributes.float("beta", 1.0), 2)?),
@@ -164,7 +164,8 @@ const MATMUL: Card = Card {
         }
         let dy2 = dy.reshape(&wide);
         let flat = a2.rank() == 2 && b2.rank() == 2;
-        let da = if flat { dy2.gemm(b2, false, true, 1.0) } else { dy2.matmul(b2.swap_last()) };
+        let (left, weight) = dy2.unquantised(b2);
+        let da = if flat { left.gemm(weight, false, true, 1.0) } else { left.matmul(weight.swap_last()) };
         let db = if flat { a2.gemm(dy2, true, false, 1.0) } else { a2.swap_last().matmul(dy2) };
         let fit = |d: crate::build::Value<'_>, x: &[Dim]| {
             let lead = d.rank().saturating_sub(x.len().max(2));
@@ -180,11 +181,11 @@ const MATMUL: Card = Card {
         let da = if axes_a.is_empty() { da } else { da.reduce_sum(&axes_a, true) };
         let db = if axes_b.is_empty() { db } else { db.reduce_sum(&axes_b, true) };
         // One matrix for all rows: where rows share a cotangent, they share what comes of it.
-        let short = s.dy()?.with_rank(yd.len());
+        let (short, weight) = s.dy()?.with_rank(yd.len()).unquantised(b2);
         let da = match ad.len() {
             2.. if bd.len() != 2 || short.dims().last() != yd.last() => da.reshape(&ad),
-            2 => short.gemm(b2, false, true, 1.0),
-            3.. => short.matmul(b2.swap_last()),
+            2 => short.gemm(weight, false, true, 1.0),
+            3.. => short.matmul(weight.swap_last()),
             _ => da.reshape(&ad),
         };
         Ok(vec![Some(da), Some(db.reshape(&bd))])
