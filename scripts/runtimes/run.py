@@ -1,6 +1,6 @@
 """Runs ONNX files, explaining models above all, in a runtime that knows nothing of hirescam.
 
-    pip install onnxruntime openvino numpy
+    pip install -r scripts/runtimes/requirements.txt
     python scripts/runtimes/run.py onnxruntime JOB.json ...
     python scripts/runtimes/run.py openvino JOB.json ...
 
