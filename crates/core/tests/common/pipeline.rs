@@ -1,7 +1,7 @@
 //! Everything that is done with a model file, one after the other: the errors are let go, panics are not. Fuzz targets
 //! and tests share it.
 
-use hirescam_core::cam::{self, Request, Target};
+use hirescam_core::cam::{self, Request, Size, Target};
 use hirescam_core::shape::{self, Shapes};
 use hirescam_core::{Model, head, layers, onnx};
 
@@ -18,10 +18,13 @@ pub fn run(bytes: &[u8]) {
     let named = listed.iter().step_by(listed.len() / 3 + 1).map(|l| Some(l.name.clone()));
     for (i, layer) in named.chain([None]).enumerate() {
         let target = if i % 2 == 0 { Target::Top(1) } else { Target::Classes(vec![0, 0]) };
-        let request = Request { layer, target, image_shape: Some(given.clone()), logits: true, ..Request::default() };
+        let heatmap = (i % 3 == 1).then_some(Size::Image);
+        let image_shape = Some(given.clone());
+        let request = Request { layer, target, image_shape, logits: true, heatmap, ..Request::default() };
         let Ok(made) = cam::attach(&model, &request) else { continue };
         let bytes = made.to_bytes();
         assert!(onnx::read(bytes.clone()).is_ok_and(|again| onnx::write(&again) == onnx::write(&made.model)));
+        assert!(cam::strip(&bytes).is_ok_and(|bare| bare.is_some_and(|bare| Model::from_bytes(bare).is_ok())));
         let valid = Model::from_bytes(bytes).map(drop);
         assert!(valid.is_ok(), "the explaining model is invalid: {valid:?}");
     }
