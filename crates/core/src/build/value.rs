@@ -176,8 +176,8 @@ impl<'g> Value<'g> {
 
     /// This cotangent and the weight with which it is multiplied; both negated where a DequantizeLinear makes the weight.
     ///
-    /// −x · −w is x · w, but to OpenVINO (2026.4, on processors) no product of a quantised network: it takes the first scale
-    /// for those of all channels, where a derivative sums over channels.
+    /// −x · −w is x · w. OpenVINO (2026.4, on processors) does not take it for a product of a quantised network; of x · w it
+    /// would, and use the first channel's scale for all where a derivative sums over channels.
     pub fn unquantised(self, weight: Value<'g>) -> (Value<'g>, Value<'g>) {
         if self.graph.dequantised.contains(&weight.id) { (-self, -weight) } else { (self, weight) }
     }

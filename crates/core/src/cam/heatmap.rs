@@ -5,7 +5,7 @@ use crate::Error;
 use crate::build::Value;
 use crate::error::short;
 use crate::shape::Dim;
-use ndarray::Array2;
+use ndarray::Array1;
 
 /// How many cells a heatmap has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl std::str::FromStr for Size {
 }
 
 /// More cells than this are nothing to look at.
-const MOST_CELLS: usize = 1 << 26;
+const MOST_CELLS: usize = 1 << 24;
 
 impl Size {
     /// The extents for a map with `axes` axes of space, of an image of so many pixels along each of its own.
@@ -71,7 +71,7 @@ pub(super) fn shown(cells: &[usize]) -> String {
 /// which no pixel need lie on. A map with nothing positive gives 0 everywhere.
 ///
 /// Cell centres lie at half-integers: along each axis, pixel i takes the value at (i + ½) · from / to − ½, clamped to the
-/// first and last centre. Every pixel is a weighted sum of cells, so each axis takes one product with a constant matrix.
+/// first and last centre, between the two cells next to it.
 pub(super) fn heatmap<'g>(map: Value<'g>, cells: &[usize]) -> Value<'g> {
     let (dims, sizes) = (map.dims(), map.sizes());
     let first = dims.len().saturating_sub(cells.len());
@@ -81,28 +81,21 @@ pub(super) fn heatmap<'g>(map: Value<'g>, cells: &[usize]) -> Value<'g> {
     // Nothing positive stays 0 when it is divided by 1.
     let divisor = largest.gt(largest.scalar(0.0)).select(largest, largest.scalar(1.0));
     let mut heat = positive / divisor.reshape(&[lead, vec![Dim::Fixed(1); cells.len()].as_slice()].concat());
-    // Each turn brings the next axis of space to the end; after as many turns as there are axes, all are in place again.
-    let turn: Vec<usize> = (0..first).chain(first + 1..dims.len()).chain([first]).collect();
-    for (&from, &to) in places.iter().zip(cells) {
-        heat = heat.transpose(&turn);
-        if from != to {
-            heat = heat.matmul(map.tensor(interpolation(from, to).into_dyn()));
-        }
+    for (axis, (&from, &to)) in (first..).zip(places.iter().zip(cells)).filter(|(_, (from, to))| from != to) {
+        let (low, share) = between(from, to);
+        let high: Vec<i64> = low.iter().map(|&cell| (cell + 1).min(from.saturating_sub(1) as i64)).collect();
+        let [left, right] = [low, high].map(|cells| heat.gather(map.graph().ints(&cells), axis));
+        let mut shape = vec![Dim::Fixed(1); dims.len() - axis];
+        shape.iter_mut().take(1).for_each(|along| *along = Dim::Fixed(to));
+        let share = map.tensor(share.into_dyn()).reshape(&shape);
+        heat = left * (share.scalar(1.0) - share) + right * share;
     }
     heat
 }
 
-/// The weights `[from, to]` of cells in pixels.
-fn interpolation(from: usize, to: usize) -> Array2<f64> {
-    let mut weights = Array2::zeros((from, to));
-    let last = from.saturating_sub(1);
-    for (i, mut column) in weights.columns_mut().into_iter().enumerate() {
-        let at = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, last as f64);
-        let low = at as usize;
-        let share = at - low as f64;
-        for (cell, weight) in [(low, 1.0 - share), ((low + 1).min(last), share)] {
-            column.iter_mut().skip(cell).take(1).for_each(|w| *w += weight);
-        }
-    }
-    weights
+/// For each of `to` pixels the cell out of `from` at whose centre or behind it the pixel lies, and the next cell's share.
+fn between(from: usize, to: usize) -> (Vec<i64>, Array1<f64>) {
+    let last = from.saturating_sub(1) as f64;
+    let at = |i: usize| ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, last);
+    ((0..to).map(|i| at(i) as i64).collect(), (0..to).map(|i| at(i).fract()).collect())
 }
