@@ -300,8 +300,8 @@ fn a_check_gives_the_same_numbers_as_text_page_and_json() {
     // The photo, and a map for each of six methods.
     assert_eq!(page.matches("data:image/png;base64,").count(), 7);
     // Verdicts alone, of several layers by name.
-    let layers = "/conv_layers/conv_layers.4/Relu_output_0,/conv_layers/conv_layers.1/Relu_output_0";
-    let text = ok(folder.path(), &["check", &model, "--layers", layers]);
+    let [a, b] = [4, 1].map(|i| format!("/conv_layers/conv_layers.{i}/Relu_output_0"));
+    let text = ok(folder.path(), &["check", &model, "--layer", &a, "--layer", &b]);
     assert!(text.contains("2 of 9 layers. No images") && text.matches("locally-linear because").count() == 2, "{text}");
     let all = records(&ok(folder.path(), &["check", &model, "--all-layers", "--json"]));
     assert_eq!(all[0]["layers"].as_array().unwrap().len(), 9);
@@ -324,7 +324,7 @@ fn a_check_names_what_failed_and_has_its_exit_code() {
         (&["check", "missing.onnx"], 3, "missing.onnx"),
         (&["check", &model, "missing.png"], 3, "missing.png"),
         (&["check", &model, &photo, "--top", "2"], 2, "one map"),
-        (&["check", &model, &photo, "--layers", "/conv_layers/conv_layers.7/Relu"], 2, "Relu_output_0"),
+        (&["check", &model, &photo, "--layer", "/conv_layers/conv_layers.7/Relu"], 2, "Relu_output_0"),
         (&["check", &model, &photo, "--method", "gradcam"], 2, "--methods gradcam"),
         (&["check", &model, &photo, "--methods", "scorecam"], 2, "several runs"),
         (&["check", &model, "--engine", "tracts"], 5, "tract"),

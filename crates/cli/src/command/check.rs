@@ -19,12 +19,9 @@ pub struct Check {
     /// Photos, folders of photos, patterns, or ready float32 tensors (.npy) in the network's own shape; without any, only
     /// what is proven is reported
     images: Vec<PathBuf>,
-    /// Several target layers (--layer names one); without any, the recommended one and the last of each resolution, the
-    /// last four at most
-    #[arg(long, value_name = "LAYERS", value_delimiter = ',', conflicts_with = "layer")]
-    layers: Vec<String>,
-    /// All layers that `hirescam layers` lists
-    #[arg(long, conflicts_with_all = ["layer", "layers"])]
+    /// All layers that `hirescam layers` lists; without this and --layer, the recommended one and the last of each
+    /// resolution, of these the last three
+    #[arg(long, conflicts_with = "layers")]
     all_layers: bool,
     /// The methods of one run that HiResCAM is held against
     #[arg(long, value_name = "METHODS", value_delimiter = ',', default_values_t = Plan::default().methods)]
@@ -80,14 +77,13 @@ impl Check {
         };
         let files = if self.images.is_empty() { Vec::new() } else { inputs::files(&self.images)? };
         if let (None, Some(path)) = (&options.image_shape, files.first()) {
-            options.image_shape = inputs::shape(&file.model, path)?;
+            options.image_shape = inputs::shape(&file.model, options.image.as_deref(), path)?;
         }
         let plan = Plan {
-            layers: match (&self.what.layer, self.all_layers) {
-                (Some(layer), _) => Layers::Named(vec![layer.clone()]),
-                (None, true) => Layers::All,
-                (None, false) if self.layers.is_empty() => Layers::Few,
-                (None, false) => Layers::Named(self.layers.clone()),
+            layers: match (self.what.layers.as_slice(), self.all_layers) {
+                ([], true) => Layers::All,
+                ([], false) => Layers::Few,
+                (layers, _) => Layers::Named(layers.to_vec()),
             },
             methods: self.methods.clone(),
             sample: self.sample,

@@ -51,13 +51,16 @@ impl Compare {
             return Err(Error::Argument(format!("methods are compared by --methods {}", self.what.method)));
         }
         let file = ModelFile::open(&self.model)?;
-        let options = Options {
+        let mut options = Options {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
             library: self.engine.onnxruntime.clone(),
             settings: self.runs.settings(),
             ..self.what.options(&file)?
         };
+        if options.image_shape.is_none() {
+            options.image_shape = inputs::shape(&file.model, options.image.as_deref(), &self.image)?;
+        }
         let (input, hash) = inputs::read(&self.image)?;
         let bar = progress::passes();
         let compared = compare(&file, &options, &self.methods, &input, &mut |method, p| {
