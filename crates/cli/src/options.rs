@@ -48,6 +48,10 @@ pub struct What {
     /// be given several times
     #[arg(long = "input", value_name = "NAME=FILE|NUMBER")]
     pub inputs: Vec<String>,
+    /// How the layer's tokens lie in the image, for example 14x14, where the graph does not tell it; tokens left over are the
+    /// first ones
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = grid)]
+    pub grid: Option<Grid>,
     /// The network's input shape where the file leaves it open, for example 1,3,224,224
     #[arg(long, value_name = "N,C,H,W", value_delimiter = ',')]
     pub shape: Option<Vec<usize>>,
@@ -85,6 +89,7 @@ impl What {
             output: self.output.clone(),
             keep_activation: self.score == "output",
             channels: self.channel_axis,
+            grid: self.grid.clone().map(|g| g.0),
             preprocess: self.preprocess.as_deref().map(preprocess).transpose()?,
             labels,
             image: self.image_input.clone(),
@@ -93,6 +98,15 @@ impl What {
             ..Options::default()
         })
     }
+}
+
+/// The sides of a grid.
+#[derive(Clone, Serialize)]
+pub struct Grid(Vec<usize>);
+
+fn grid(text: &str) -> Result<Grid, String> {
+    let sides: Option<Vec<usize>> = text.split('x').map(|n| n.trim().parse().ok().filter(|&n| n > 0)).collect();
+    sides.filter(|s| s.len() > 1).map(Grid).ok_or_else(|| "wanted are height and width, as in 14x14".into())
 }
 
 fn class(text: &str, labels: Option<&Labels>) -> Result<usize, Error> {

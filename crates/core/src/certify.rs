@@ -13,7 +13,7 @@ use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Linearity};
 use crate::reference;
 use crate::shape::{Shapes, elements};
-use crate::{Error, Model, Tensor, cam};
+use crate::{Error, Model, Tensor, cam, grid};
 use ndarray::{Axis, Dimension, IxDyn, Slice};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -174,7 +174,8 @@ pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Err
 }
 
 /// Whether the scores stay the same when the activation is scaled, as with a LayerNorm right after the layer: then
-/// Σ g⊙A = 0 by Euler's theorem, whatever the score.
+/// Σ g⊙A = 0 by Euler's theorem, whatever the score. Of tokens, those are scaled that are places of the image: a class
+/// token goes around the LayerNorm.
 ///
 /// Only heads with a quotient are tried, on one pseudo-random activation A: h(2A) = h(A) to a thousandth of the spread
 /// of the scores (the ε of normalisations keeps it from being exact).
@@ -190,14 +191,16 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
         return Ok(false);
     }
     let once = scores(model, shapes, head, made_up(shapes, &head.layer, 1.0)?)?;
-    let twice = scores(model, shapes, head, made_up(shapes, &head.layer, 2.0)?)?;
+    let (mut activation, of_image) = (made_up(shapes, &head.layer, 1.0)?, of_image(model, shapes, head)?);
+    activation.data.indexed_iter_mut().filter(|(at, _)| of_image(at)).for_each(|(_, v)| *v *= 2.0);
+    let twice = scores(model, shapes, head, activation)?;
     let largest = once.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let change = once.iter().zip(&twice).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
     Ok(change <= 1e-3 * largest)
 }
 
-/// Whether a single place of the layer decides the scores: behind the last attention of a transformer, the class token
-/// that alone is classified. Then a map has one cell.
+/// Whether a single place of the layer decides the scores, or none of the image: behind the last attention of a
+/// transformer, the class token that alone is classified. Then a map has at most one cell.
 ///
 /// Only heads that take one entry of as many as the layer has along an axis of space are tried, by the gradient at one
 /// pseudo-random activation.
@@ -232,8 +235,25 @@ pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bo
     let gradient = reference::evaluate(&Model::new(sweep.model)?, known, &[&sweep.gradient])?;
     let Some(gradient) = gradient.first() else { return Ok(false) };
     let place = |at: &IxDyn| head.space.iter().map(|&axis| at.as_array_view().get(axis).copied()).collect::<Vec<_>>();
-    let read = gradient.data.indexed_iter().filter(|(_, g)| **g != 0.0).map(|(at, _)| place(&at));
-    Ok(read.collect::<HashSet<_>>().len() == 1)
+    let of_image = of_image(model, shapes, head)?;
+    let (mut read, mut places) = (false, HashSet::new());
+    for (at, _) in gradient.data.indexed_iter().filter(|(_, g)| **g != 0.0) {
+        read = true;
+        places.extend(of_image(&at).then(|| place(&at)));
+    }
+    Ok(read && places.len() <= 1)
+}
+
+/// Whether an entry of the layer belongs to a place of the image, and not to a token that is none.
+fn of_image(model: &Model, shapes: &Shapes, head: &Head) -> Result<impl Fn(&IxDyn) -> bool, Error> {
+    let grid = grid::grid(model, shapes, head, None)?;
+    let dims = shapes.dims(&head.layer).unwrap_or_default();
+    let space: Vec<(usize, usize)> =
+        head.space.iter().filter_map(|&axis| Some((axis, dims.get(axis)?.per_image()))).collect();
+    Ok(move |at: &IxDyn| {
+        let place = space.iter().fold(0, |place, &(axis, n)| place * n + at.as_array_view().get(axis).unwrap_or(&0));
+        grid.as_ref().is_none_or(|grid| grid.holds(place))
+    })
 }
 
 /// A made-up value, `times` a fixed, irregular sequence in (0, 1): multiples of the golden ratio, modulo 1.

@@ -2,6 +2,7 @@
 
 use crate::error::{Fault, near, short};
 use crate::graph::{Attributes, reads, standard};
+use crate::grid::Places;
 use crate::onnx::{NodeProto, ValueInfoProto};
 use crate::ops::{self, Dependence, Layout};
 use crate::shape::{Dim, Shapes, declared};
@@ -343,6 +344,11 @@ pub fn channel_axes<'m>(model: &'m Model, shapes: &Shapes) -> HashMap<&'m str, u
                 axes.insert(output, axis);
             }
         }
+    }
+    // Elsewhere channels are the axis that is left where all others make the places of the image.
+    if let Some(places) = Places::follow(model, shapes) {
+        let unknown: Vec<&str> = model.values().filter(|v| !axes.contains_key(v)).collect();
+        axes.extend(unknown.into_iter().filter_map(|v| Some((v, places.channels(shapes, v)?))));
     }
     axes
 }

@@ -5,6 +5,7 @@ use crate::certify::{self, Certificate, Judgement, Verdict, certify, ignores_sca
 use crate::error::short;
 use crate::grad;
 use crate::graph::reads;
+use crate::grid::{Grid, Places};
 use crate::head::{self, Score, shape_only};
 use crate::ops::{self, Dependence, Kind};
 use crate::shape::{Dim, Shapes};
@@ -19,6 +20,8 @@ pub struct Layer {
     pub name: String,
     /// Its extents.
     pub dims: Vec<Dim>,
+    /// How its places lie in the image, where its axes of space do not say it.
+    pub grid: Option<Grid>,
     /// Where it sits, in words.
     pub place: String,
     /// What is proven of maps there; an error where a derivative rule is missing.
@@ -37,7 +40,8 @@ pub struct Layer {
 ///
 /// The recommended layer is the finest on every path whose head is affine, the last of equals; where there is none,
 /// the last on every path that does not come out of a pooling. Never one whose head ignores its scale or reads one
-/// place of it, and never the scores themselves before they are moved or enlarged.
+/// place of it, and never the scores themselves before they are moved or enlarged. Where the head ignores the scale of
+/// tokens because a branch normalises them, as before an attention, what comes out of that normalisation is taken.
 ///
 /// # Errors
 /// [`Error::Argument`] when no tensor has places.
@@ -57,13 +61,20 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
             _ => {}
         }
     }
+    let places = Places::follow(model, shapes);
+    let grid = |value: &str, dims: &[Dim]| {
+        let space: Vec<usize> = space(&axes, value, dims.len()).collect();
+        places.as_ref()?.grid(shapes, value, &space)
+    };
     let mut judged = judge(model, shapes, score, &candidates)?;
     let mut found = Vec::new();
     for value in model.values() {
         let Some(certificate) = judged.remove(value) else { continue };
+        let dims = shapes.dims(value).unwrap_or_default();
         found.push(Layer {
             name: value.to_owned(),
-            dims: shapes.dims(value).unwrap_or_default(),
+            grid: grid(value, &dims),
+            dims,
             place: place(model, &on_every_path, value),
             certificate,
             on_every_path: on_every_path.contains(value),
@@ -72,7 +83,9 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
             recommended: false,
         });
     }
-    recommend(model, shapes, score, &axes, &mut found);
+    if let Some(last) = recommend(model, shapes, score, &axes, &mut found) {
+        recommend_normalised(model, shapes, score, (&axes, image), (last, &mut found));
+    }
     match found.is_empty() {
         false => Ok(found),
         true => Err(Error::Argument(match &shapes.fault {
@@ -103,8 +116,15 @@ fn places(axes: &HashMap<&str, usize>, name: &str, dims: &[Dim]) -> usize {
 /// How many layers are tried for what their head ignores: each try may evaluate much of the network.
 const MOST_TRIES: usize = 6;
 
-/// Marks the layer to take when none is named.
-fn recommend(model: &Model, shapes: &Shapes, score: &Score, axes: &HashMap<&str, usize>, layers: &mut [Layer]) {
+/// Marks the layer to take when none is named. Gives the last layer of tokens that was passed over because the head
+/// ignores their scale.
+fn recommend(
+    model: &Model,
+    shapes: &Shapes,
+    score: &Score,
+    axes: &HashMap<&str, usize>,
+    layers: &mut [Layer],
+) -> Option<usize> {
     let kind = |l: &Layer| model.maker(&l.name).and_then(ops::find).map_or(Kind::Compute, |c| c.kind);
     let scores = scores_themselves(model, &score.logits);
     let comes_into_question = |l: &Layer| {
@@ -119,17 +139,83 @@ fn recommend(model: &Model, shapes: &Shapes, score: &Score, axes: &HashMap<&str,
     if fallback.is_empty() {
         fallback = usable;
     }
+    let mut normalised = None;
     for i in finest.into_iter().chain(fallback.into_iter().rev()).take(MOST_TRIES) {
         let Some(layer) = layers.get_mut(i) else { continue };
         let Ok(head) = head::cut(model, shapes, &layer.name, score, None) else { continue };
-        layer.ignores_scale = ignores_scale(model, shapes, &head).unwrap_or(false);
-        let everywhere = layer.ignores_scale || layer.certificate.as_ref().is_ok_and(|c| c.uniform);
+        let everywhere = layer.certificate.as_ref().is_ok_and(|c| c.uniform);
         layer.reads_one_place = !everywhere && reads_one_place(model, shapes, &head).unwrap_or(false);
+        layer.ignores_scale = !layer.reads_one_place && ignores_scale(model, shapes, &head).unwrap_or(false);
         if !layer.ignores_scale && !layer.reads_one_place {
             layer.recommended = true;
-            return;
+            return normalised;
+        }
+        if layer.ignores_scale && layer.grid.is_some() {
+            normalised.get_or_insert(i);
         }
     }
+    normalised
+}
+
+/// Recommends what a branch makes of the layer number `dead` by normalising it. The scores depend on more than one place
+/// of that layer, and not on its scale: so they depend on it through the normalisation.
+fn recommend_normalised(
+    model: &Model,
+    shapes: &Shapes,
+    score: &Score,
+    (axes, image): (&HashMap<&str, usize>, &str),
+    (dead, layers): (usize, &mut Vec<Layer>),
+) {
+    let Some(value) = layers.get(dead).and_then(|l| normalised(model, shapes, &l.name)) else { return };
+    let at = match layers.iter().position(|l| l.name == value) {
+        Some(at) => at,
+        None => {
+            let candidates = Candidates { gates: Vec::new(), branches: vec![value], image, axes };
+            let Ok(Some(Ok(certificate))) = judge(model, shapes, score, &candidates).map(|mut j| j.remove(value))
+            else {
+                return;
+            };
+            let Some(layer) = layers.get(dead).cloned() else { return };
+            let place = place(model, &HashSet::new(), value);
+            let layer = Layer {
+                name: value.to_owned(),
+                place,
+                on_every_path: false,
+                ignores_scale: false,
+                certificate: Ok(certificate),
+                ..layer
+            };
+            layers.insert(dead + 1, layer);
+            dead + 1
+        }
+    };
+    layers.iter_mut().enumerate().for_each(|(i, layer)| layer.recommended = i == at);
+}
+
+/// What a normalisation, in one node or in many, makes of a value: the last that follows from it alone, entry by entry
+/// and by means, has its extents and is read by what does more.
+fn normalised<'m>(model: &'m Model, shapes: &Shapes, layer: &str) -> Option<&'m str> {
+    let dims = shapes.dims(layer)?;
+    let mut own: HashSet<&str> = HashSet::from([layer]);
+    let mut last = None;
+    for (_, node) in model.order() {
+        let inputs = reads(node);
+        if !inputs.iter().any(|i| own.contains(i)) {
+            continue;
+        }
+        let alone =
+            inputs.iter().all(|i| own.contains(i) || shapes.constant(i).is_some() || model.initializer(i).is_some());
+        let card = ops::find(node);
+        let same = |c: &ops::Card| c.layout == ops::Layout::Same && c.kind != Kind::Movement;
+        let of_entries = card.is_some_and(|c| same(c) || c.name.starts_with("Reduce"));
+        if alone && of_entries {
+            own.extend(node.output.iter().map(String::as_str));
+        } else {
+            let read = inputs.into_iter().find(|i| *i != layer && own.contains(i));
+            last = read.filter(|i| shapes.dims(i).as_ref() == Some(&dims)).or(last);
+        }
+    }
+    last
 }
 
 /// The values that are only moved or enlarged to become the logits, one after the other.

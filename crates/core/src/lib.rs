@@ -18,6 +18,7 @@ pub mod certify;
 mod error;
 pub mod grad;
 pub mod graph;
+pub mod grid;
 pub mod head;
 pub mod layers;
 pub mod onnx;

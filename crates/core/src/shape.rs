@@ -90,6 +90,8 @@ const BATCHES: [usize; 2] = [2, 3];
 /// The facts of a model at one or two batch sizes.
 #[derive(Debug)]
 pub struct Shapes {
+    /// The input that carries the image.
+    pub image: String,
     /// Facts with the batch size they hold for: two sizes where the batch is free, one where the file fixes it.
     pub probes: Vec<(usize, Facts)>,
     /// The first node that could not be followed, if any.
@@ -127,20 +129,21 @@ impl Shapes {
             elements(&image_shape)?;
             Ok(facts(model, stored.clone(), (image, &image_shape), others, batch))
         };
+        let image = image.to_owned();
         if let Some(batch) = batch {
             let (facts, fault) = at(batch)?;
-            return Ok(Shapes { probes: vec![(batch, facts)], fault });
+            return Ok(Shapes { image, probes: vec![(batch, facts)], fault });
         }
         let [(two, fault), (three, _)] = [at(BATCHES[0])?, at(BATCHES[1])?];
         if fault.is_none() {
-            return Ok(Shapes { probes: vec![(BATCHES[0], two), (BATCHES[1], three)], fault });
+            return Ok(Shapes { image, probes: vec![(BATCHES[0], two), (BATCHES[1], three)], fault });
         }
         // Some files declare a free batch and yet have a batch of 1 baked into a Reshape.
         let (one, fault_at_one) = at(1)?;
         if fault_at_one.is_none() {
-            return Ok(Shapes { probes: vec![(1, one)], fault: None });
+            return Ok(Shapes { image, probes: vec![(1, one)], fault: None });
         }
-        Ok(Shapes { probes: vec![(BATCHES[0], two), (BATCHES[1], three)], fault })
+        Ok(Shapes { image, probes: vec![(BATCHES[0], two), (BATCHES[1], three)], fault })
     }
 
     /// Whether the network takes any number of images at once.

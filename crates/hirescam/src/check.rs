@@ -258,6 +258,7 @@ impl Work<'_> {
             name: (*image).to_owned(),
             dims: shapes.dims(image).unwrap_or_default(),
             place: "the image".into(),
+            grid: None,
             certificate: Ok(certify(model, &head, false)),
             on_every_path: true,
             ignores_scale: false,
@@ -268,6 +269,9 @@ impl Work<'_> {
 
     /// The extents of a layer's space.
     fn resolution(&self, layer: &layers::Layer) -> Vec<usize> {
+        if let Some(grid) = &layer.grid {
+            return grid.sides.clone();
+        }
         let named = self.setup.options.channels;
         let channels = match named.and_then(|axis| hirescam_core::graph::axis(axis, layer.dims.len()).ok()) {
             Some(axis) => axis,

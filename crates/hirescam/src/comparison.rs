@@ -79,8 +79,13 @@ pub fn compare(
         } else {
             let here = !at_image(name, options)?;
             let layer = here.then(|| hirescam.shared.layer.clone());
-            let channels = options.channels.filter(|_| here);
-            explain(&Options { method: name.clone(), layer, channels, target: target.clone(), ..options.clone() })?
+            // What is said of the layer does not hold for the image.
+            let (channels, grid) = match here {
+                true => (options.channels, options.grid.clone()),
+                false => (None, None),
+            };
+            let target = target.clone();
+            explain(&Options { method: name.clone(), layer, channels, grid, target, ..options.clone() })?
         };
         compared.push(Compared::new(explanation, &hirescam.map));
     }
@@ -134,6 +139,7 @@ impl Comparison {
     /// Why some of the maps are the same, where that is proven.
     pub fn why_equal(&self) -> Option<String> {
         let certificate = &self.hirescam.shared.certificate;
+        let places = self.methods.iter().map(|m| m.explanation.shared.certificate.scale).max().unwrap_or(1);
         let of = |wanted: Guarantee| -> Vec<&str> {
             let methods = self.methods.iter().map(|m| m.explanation.shared.method.name);
             let methods = methods.filter_map(|name| cam::METHODS.iter().find(|m| m.name == name));
@@ -146,7 +152,7 @@ impl Comparison {
         }
         let mut text = format!("The gradient is the same at all places here, so {} must be the same map", list(&same));
         if !means.is_empty() {
-            text += &format!(", and {} is that map times {} places", list(&means), self.hirescam.map.len());
+            text += &format!(", and {} is that map times {places} places", list(&means));
         }
         Some(text)
     }

@@ -94,6 +94,8 @@ pub struct Options {
     pub keep_activation: bool,
     /// The layer's channel axis, where the graph does not tell it.
     pub channels: Option<i64>,
+    /// How the layer's tokens lie in the image, rows and columns, where the graph does not tell it.
+    pub grid: Option<Vec<usize>>,
     /// The engine: `tract` or `onnxruntime`.
     pub engine: String,
     /// The engine's threads; 0 lets it choose.
@@ -123,6 +125,7 @@ impl Default for Options {
             output: None,
             keep_activation: false,
             channels: None,
+            grid: None,
             engine: "tract".into(),
             threads: 0,
             library: None,
@@ -208,6 +211,7 @@ impl Explainer {
             output: score.output.clone(),
             activation: score.activation.clone(),
             certificate,
+            image_axes: image_dims.len().saturating_sub(2),
             labels: labels.clone(),
             engine: engine.name().to_owned(),
             engine_version: engine.version(),
@@ -504,6 +508,7 @@ fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec
         found.ok_or_else(|| Error::Argument(format!("the engine gave no output {name:?}")))
     };
     let (map, class, score) = (find(&names.map)?.to_f32(), find(&names.class)?.to_i64(), find(&names.score)?.to_f32());
+    let other_tokens = names.other_tokens.as_deref().map(find).transpose()?.map(Array::to_f32);
     let logits = names.logits.as_deref().map(find).transpose()?.map(Array::to_f32);
     let m = explaining.maps;
     let mut all = Vec::new();
@@ -516,7 +521,9 @@ fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec
             let score = score.iter().nth(at).copied().map_or(f64::NAN, f64::from);
             let row = logits.as_ref().and_then(|l| l.axis_iter(Axis(0)).nth(n));
             let logits = row.map(|r| r.iter().copied().map(f64::from).collect()).unwrap_or_default();
-            of_image.push(Found { map, class, score, logits, bias: explaining.b(class), notes: Vec::new() });
+            let other_tokens = other_tokens.as_ref().and_then(|o| o.iter().nth(at)).copied().map(f64::from);
+            let bias = explaining.b(class);
+            of_image.push(Found { map, class, score, logits, bias, other_tokens, notes: Vec::new() });
         }
         all.push(of_image);
     }
@@ -536,6 +543,7 @@ pub fn request(file: &ModelFile, options: &Options, preprocess: Option<&Preproce
         keep_activation: options.keep_activation,
         channels: options.channels,
         image: options.image.clone(),
+        grid: options.grid.clone(),
         image_shape: image_shape(file, options, preprocess)?,
         other_shapes: options.inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect(),
         ..Request::default()

@@ -29,6 +29,8 @@ pub struct Shared {
     pub activation: Option<String>,
     /// What is proven for every image.
     pub certificate: Certificate,
+    /// How many axes of space the image has.
+    pub image_axes: usize,
     /// The class labels.
     pub labels: Option<Labels>,
     /// The engine.
@@ -55,10 +57,13 @@ pub struct Explanation {
     pub probability: f64,
     /// Σ map, in f64.
     pub sum: f64,
-    /// What has to be added to Σ map to give the score: measured as h(0) where the verdict is exact, the rest of the
+    /// What the method gives those tokens that are no places of the image, as a class token: the sum of their cells, which
+    /// are not in the map. Absent where there are none.
+    pub other_tokens: Option<f64>,
+    /// What has to be added to Σ map and the other tokens to give the score: measured as h(0) where the verdict is exact, the rest of the
     /// score where it is locally linear, absent where nothing of the kind is proven.
     pub bias: Option<f64>,
-    /// score − Σ map / scale − bias, with the certificate's scale.
+    /// score − (Σ map + other tokens) / scale − bias, with the certificate's scale.
     pub residual: f64,
     /// What else there is to say of this map, a sentence each: how a method of several runs came to it.
     pub notes: Vec<String>,
@@ -75,14 +80,15 @@ pub(crate) struct Found {
     /// The scores of all classes; empty where they are not one a class.
     pub(crate) logits: Vec<f64>,
     pub(crate) bias: Option<f64>,
+    pub(crate) other_tokens: Option<f64>,
     pub(crate) notes: Vec<String>,
 }
 
 impl Explanation {
     pub(crate) fn new(shared: Arc<Shared>, found: Found, photo: Option<(Photo, Rect)>) -> Self {
-        let Found { map, class, score, logits, bias, notes } = found;
+        let Found { map, class, score, logits, bias, other_tokens, notes } = found;
         let sum: f64 = map.iter().copied().map(f64::from).sum();
-        let total = sum / shared.certificate.scale as f64;
+        let total = (sum + other_tokens.unwrap_or(0.0)) / shared.certificate.scale as f64;
         let bias = match shared.certificate.verdict {
             Verdict::Exact | Verdict::SumOnly => bias.or(Some(score - total)),
             Verdict::LocallyLinear => Some(score - total),
@@ -100,7 +106,7 @@ impl Explanation {
             (logit - max).exp() / logits.iter().map(|l| (l - max).exp()).sum::<f64>()
         };
         let residual = score - total - bias.unwrap_or(0.0);
-        Explanation { map, class, score, probability, sum, bias, residual, notes, shared, photo }
+        Explanation { map, class, score, probability, sum, other_tokens, bias, residual, notes, shared, photo }
     }
 
     /// The photo that was explained; none where the image was given as a tensor.
@@ -135,7 +141,10 @@ impl Explanation {
         let axes = self.map.ndim();
         match self.map.clone().into_dimensionality::<Ix2>() {
             Ok(map) => Ok(Heatmap::new(map)?),
-            Err(_) => Err(Error::Argument(format!("a map with {axes} axes of space is no picture"))),
+            Err(_) => Err(Error::Argument(match self.without_grid() {
+                Some(why) => why,
+                None => format!("a map with {axes} axes of space is no picture"),
+            })),
         }
     }
 
@@ -152,36 +161,51 @@ impl Explanation {
         Ok(overlay(photo, *view, &heatmap, style)?)
     }
 
+    /// What to do about a row of places that the graph does not lay out in the image.
+    fn without_grid(&self) -> Option<String> {
+        (self.map.ndim() == 1 && self.shared.image_axes > 1).then(|| {
+            format!(
+                "the layer's {} places are in a row, and the graph does not tell how they lie in the image: --grid HEIGHTxWIDTH (Options::grid) says it and makes the map a picture",
+                self.map.len()
+            )
+        })
+    }
+
     /// The certificate in plain words, one sentence a line.
     pub fn in_words(&self) -> Vec<String> {
         let c = &self.shared.certificate;
         let mut lines = Vec::new();
         let because = c.reason.as_ref().map_or(String::new(), |r| format!(" because of the {r}"));
+        let scale = c.scale as f64;
+        let (sum, others) = (self.sum / scale, self.other_tokens.map(|o| o / scale));
+        let (score, residual, b) = (self.score, self.residual, self.bias.unwrap_or(0.0));
+        // The other tokens are a part of the sum that is not in the picture.
+        let with = others.map_or(String::new(), |o| format!("{o:.4} of the tokens that are no places and "));
+        let also = others.map_or(String::new(), |o| format!(" (and {o:.4} of the tokens that are no places)"));
         lines.push(match c.verdict {
             Verdict::Exact if c.scale > 1 => format!(
-                "exact: the cells are {} times each place's contribution to the score; their mean {:.4} and b = {:.4} (the same for every image) make the score {:.4} (residual {:.1e})",
-                c.scale, self.sum / c.scale as f64, self.bias.unwrap_or(0.0), self.score, self.residual
+                "exact: the cells are {scale} times each place's contribution to the score; divided by that they add up to {sum:.4} and, with {with}b = {b:.4} (the same for every image), make the score {score:.4} (residual {residual:.1e})",
             ),
             Verdict::Exact => format!(
-                "exact: the cells are each place's contribution to the score; they add up to {:.4} and, with b = {:.4} (the same for every image), make the score {:.4} (residual {:.1e})",
-                self.sum, self.bias.unwrap_or(0.0), self.score, self.residual
+                "exact: the cells are each place's contribution to the score; they add up to {sum:.4} and, with {with}b = {b:.4} (the same for every image), make the score {score:.4} (residual {residual:.1e})",
             ),
             Verdict::LocallyLinear => format!(
-                "locally-linear{because}: the cells are contributions to the linear form that the network follows for this image; they add up to {:.4}, the rest of the score {:.4} is b = {:.4}, which belongs to this image",
-                self.sum, self.score, self.bias.unwrap_or(0.0)
+                "locally-linear{because}: the cells are contributions to the linear form that the network follows for this image; they add up to {sum:.4}{also}, the rest of the score {score:.4} is b = {b:.4}, which belongs to this image",
             ),
             Verdict::GradientOnly => format!(
-                "gradient-only{because}: a place that the score does not depend on gets 0; the cells add up to {:.4} and not to the score {:.4} (residual {:.4})",
-                self.sum, self.score, self.residual
+                "gradient-only{because}: a place that the score does not depend on gets 0; the cells add up to {sum:.4}{also} and not to the score {score:.4} (residual {residual:.4})",
             ),
             Verdict::SumOnly => format!(
-                "sum-only{because}: the cells add up to {:.4} and, with b = {:.4}, make the score {:.4} (residual {:.1e}), but the map can show places that the network did not use",
-                self.sum, self.bias.unwrap_or(0.0), self.score, self.residual
+                "sum-only{because}: the cells add up to {sum:.4} and, with {with}b = {b:.4}, make the score {score:.4} (residual {residual:.1e}), but the map can show places that the network did not use",
             ),
             Verdict::Unproven => {
                 "unproven: the map can show places that the network did not use, and hide some that it did".into()
             }
         });
+        if let (Verdict::Unproven, Some(others)) = (c.verdict, others) {
+            lines.push(format!("the tokens that are no places have {others:.4}, which is not in the map"));
+        }
+        lines.extend(self.without_grid());
         lines.extend(c.but.iter().chain(&c.caution).chain(&self.notes).cloned());
         if c.uniform {
             lines.push("the gradient is the same at all places, so HiResCAM and Grad-CAM are the same map here".into());

@@ -180,6 +180,7 @@ impl Explain {
             "score": e.score,
             "probability": e.probability,
             "sum": e.sum,
+            "other_tokens": e.other_tokens,
             "bias": e.bias,
             "residual": e.residual,
             "residual_relative": e.residual.abs() / e.score.abs().max(f64::MIN_POSITIVE),

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::options::What;
 use clap::Args;
+use hirescam::core::grid::Grid;
 use hirescam::core::shape::{Dim, Shapes};
 use hirescam::core::{head, layers};
 use hirescam::explainer::request;
@@ -50,6 +51,8 @@ impl Layers {
                 let record = json!({
                     "layer": layer.name,
                     "shape": shape,
+                    "grid": layer.grid.as_ref().map(|g| &g.sides),
+                    "other_tokens": layer.grid.as_ref().map(|g| g.others()),
                     "place": layer.place,
                     "verdict": certificate.ok().map(|c| c.verdict.to_string()),
                     "reason": certificate.ok().and_then(|c| c.reason.clone()),
@@ -73,13 +76,20 @@ impl Layers {
                 }
                 Err(error) => notes.push(format!("cannot be explained: {error}")),
             }
+            notes.extend(layer.grid.as_ref().map(laid_out));
             notes.extend(layer.ignores_scale.then(|| "its head ignores its scale: the map sums to 0".into()));
-            notes.extend(layer.reads_one_place.then(|| "its head reads one place: the map has one cell".into()));
+            notes.extend(
+                layer.reads_one_place.then(|| "its head reads one place: the map has one cell, or none".into()),
+            );
             if layer.recommended {
                 let exact = certificate.is_ok_and(|c| c.verdict == hirescam::core::certify::Verdict::Exact);
                 notes.push(format!(
                     "recommended: {}",
-                    if exact { "the finest layer with an exact map" } else { "the last block before space is lost" }
+                    match layer.on_every_path {
+                        _ if exact => "the finest layer with an exact map",
+                        true => "the last block before space is lost",
+                        false => "what is read of the tokens of the last block before space is lost",
+                    }
                 ));
             }
             let mark = if layer.recommended { '*' } else { ' ' };
@@ -92,5 +102,15 @@ impl Layers {
             );
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// `a grid 14×14 and 1 other token`.
+fn laid_out(grid: &Grid) -> String {
+    let sides = grid.sides.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+    match grid.others() {
+        0 => format!("a grid {sides}"),
+        1 => format!("a grid {sides} and 1 other token"),
+        n => format!("a grid {sides} and {n} other tokens"),
     }
 }

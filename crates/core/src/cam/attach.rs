@@ -5,6 +5,7 @@ use super::pick::Logits;
 use super::{Method, Site, Target, constant, hirescam, judge, strip};
 use crate::build::{Graph, OLDEST_OPSET, Value};
 use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
+use crate::grid::{self, Grid};
 use crate::head::{self, Head, Score};
 use crate::layers::layers;
 use crate::onnx::functions::Inlined;
@@ -36,6 +37,8 @@ pub struct Request {
     pub channels: Option<i64>,
     /// The input that carries the image; the one that looks like one when none is named.
     pub image: Option<String>,
+    /// How the layer's tokens lie in the image, rows and columns, where the graph does not tell it.
+    pub grid: Option<Vec<usize>>,
     /// The image's whole shape, where the file leaves extents open.
     pub image_shape: Option<Vec<usize>>,
     /// The shapes of inputs beside the image, where the file leaves extents open.
@@ -56,6 +59,7 @@ impl Default for Request {
             keep_activation: false,
             channels: None,
             image: None,
+            grid: None,
             image_shape: None,
             other_shapes: Vec::new(),
             logits: false,
@@ -67,7 +71,7 @@ impl Default for Request {
 /// The names of the outputs that were added.
 #[derive(Clone, Debug)]
 pub struct Outputs {
-    /// The map, `[N, …]`, or `[N, M, …]` for M maps.
+    /// The map, `[N, …]`, or `[N, M, …]` for M maps; tokens lie in it as they lie in the image.
     pub map: String,
     /// The class, int64 `[N]` or `[N, M]`: of a weighted sum that of the largest weight, of a part of a dense output the
     /// first.
@@ -76,6 +80,8 @@ pub struct Outputs {
     pub score: String,
     /// What has to be added to Σ map to give the score, `[N]` or `[N, M]`.
     pub b: String,
+    /// What the cells of those tokens add up to that are no places of the image, `[N]` or `[N, M]`; where there are such.
+    pub other_tokens: Option<String>,
     /// The logits `[N, K]`, where they were asked for and are one a class.
     pub logits: Option<String>,
     /// The heatmap, 0…1, where it was asked for: `[N, …]` or `[N, M, …]`, with its own number of cells.
@@ -98,6 +104,8 @@ pub struct Explaining {
     pub input: Option<String>,
     /// What was cut.
     pub head: Head,
+    /// How the layer's places lie in the image, where its axes of space do not say it.
+    pub grid: Option<Grid>,
     /// What is proven.
     pub certificate: Certificate,
     /// The input that carries the image.
@@ -144,8 +152,8 @@ impl Explaining {
 /// Attaches the map that `request` asks for to `model`, in place of one that may be attached already.
 ///
 /// # Errors
-/// Those of [`Model::check_weights`], [`Shapes::infer`], [`head::score`], [`Target::check`], [`head::cut`] and [`grad::vjp`]; [`Error::Argument`]
-/// for too many maps.
+/// Those of [`Model::check_weights`], [`Shapes::infer`], [`head::score`], [`Target::check`], [`head::cut`], [`grid::grid`] and [`grad::vjp`];
+/// [`Error::Argument`] for too many maps.
 pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     let mut all = attach_all(model, request, &[])?;
     Ok(all.swap_remove(0))
@@ -181,8 +189,12 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     if let Some(twice) = layers.iter().enumerate().find_map(|(i, l)| layers.iter().take(i).find(|other| other == &l)) {
         return Err(Error::Argument(format!("the layer {twice:?} is asked for twice")));
     }
-    let cut = |layer: &&String| head::cut(model, &shapes, layer, &score, request.channels);
-    let heads = layers.iter().map(cut).collect::<Result<Vec<Head>, _>>()?;
+    let cut = |layer: &&String| {
+        let head = head::cut(model, &shapes, layer, &score, request.channels)?;
+        let grid = grid::grid(model, &shapes, &head, request.grid.as_deref())?;
+        Ok((head, grid))
+    };
+    let heads = layers.iter().map(cut).collect::<Result<Vec<(Head, Option<Grid>)>, Error>>()?;
     let graph = Graph::new(model, &shapes);
     let raw = graph.value(&score.logits)?;
     let batch = graph.value(&layer)?.dims().first().copied().unwrap_or(Dim::Fixed(1));
@@ -208,6 +220,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         class: free("class"),
         score: free("score"),
         b: free("b"),
+        other_tokens: None,
         logits: (request.logits && !score.is_dense()).then(|| free("hirescam_logits")),
         heatmap: request.heatmap.as_ref().map(|_| free("heatmap")),
     };
@@ -220,24 +233,27 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let pixels = image_dims.iter().enumerate().filter(|(axis, _)| *axis != 0 && *axis != channels);
     let pixels: Vec<usize> = pixels.map(|(_, d)| d.per_image()).collect();
     let mut cells = Vec::new();
-    for (i, head) in heads.iter().enumerate() {
-        let emitted = emit(model, &shapes, head, request, &logits)?;
+    for (i, (head, grid)) in heads.iter().enumerate() {
+        let emitted = emit(model, &shapes, head, grid.as_ref(), request, &logits)?;
+        let mut own = |name: &str| if i == 0 { free(name) } else { free(&format!("{name}_{}", i + 1)) };
         let mut outputs = shared.clone();
         if i > 0 {
-            (outputs.map, outputs.b) = (free(&format!("map_{}", i + 1)), free(&format!("b_{}", i + 1)));
-            outputs.heatmap = outputs.heatmap.map(|_| free(&format!("heatmap_{}", i + 1)));
+            (outputs.map, outputs.b) = (own("map"), own("b"));
+            outputs.heatmap = outputs.heatmap.map(|_| own("heatmap"));
         }
+        outputs.other_tokens = emitted.other_tokens.map(|_| own("other_tokens"));
         wanted.push((emitted.map, outputs.map.clone()));
         if i == 0 {
             wanted.push((emitted.class, outputs.class.clone()));
             wanted.push((emitted.score, outputs.score.clone()));
         }
         wanted.push((emitted.b, outputs.b.clone()));
+        wanted.extend(emitted.other_tokens.zip(outputs.other_tokens.clone()));
         if i == 0 {
             wanted.extend(outputs.logits.iter().map(|name| (logits.flat, name.clone())));
         }
         if let (Some(size), Some(name)) = (&request.heatmap, &outputs.heatmap) {
-            cells = size.cells(head.space.len(), &pixels)?;
+            cells = size.cells(grid.as_ref().map_or(head.space.len(), |g| g.sides.len()), &pixels)?;
             wanted.push((heatmap::heatmap(emitted.map, &cells), name.clone()));
         }
         made.push((emitted, outputs));
@@ -258,7 +274,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         counts,
     ];
     metadata.extend(Some(calls).filter(|(_, calls)| !calls.is_empty()));
-    for (i, ((emitted, _), head)) in made.iter().zip(&heads).enumerate() {
+    for (i, ((emitted, _), (head, _))) in made.iter().zip(&heads).enumerate() {
         let (c, key) = (&emitted.certificate, |what: &str| match i {
             0 => format!("hirescam.{what}"),
             _ => format!("hirescam.{what}_{}", i + 1),
@@ -290,7 +306,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     proto.metadata_props.retain(|e| added.metadata_props.iter().all(|new| new.key() != e.key()));
     proto.metadata_props.extend_from_slice(&added.metadata_props);
     let (proto, added) = (Arc::new(proto), Arc::new(added));
-    let of_layer = |((emitted, outputs), head): ((Emitted, Outputs), Head)| Explaining {
+    let of_layer = |((emitted, outputs), (head, grid)): ((Emitted, Outputs), (Head, Option<Grid>))| Explaining {
         model: proto.clone(),
         added: added.clone(),
         inlined: model.inlined().clone(),
@@ -304,6 +320,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         target: request.target.clone(),
         input: input.as_ref().map(|(name, ..)| name.clone()),
         bias: emitted.bias,
+        grid,
         head,
     };
     Ok(made.into_iter().zip(heads).map(of_layer).collect())
@@ -333,6 +350,7 @@ struct Emitted<'g> {
     class: Value<'g>,
     score: Value<'g>,
     b: Value<'g>,
+    other_tokens: Option<Value<'g>>,
     bias: Option<Vec<f64>>,
     certificate: Certificate,
 }
@@ -342,6 +360,7 @@ fn emit<'g>(
     model: &Model,
     shapes: &Shapes,
     head: &Head,
+    grid: Option<&Grid>,
     request: &Request,
     logits: &Logits<'g, '_>,
 ) -> Result<Emitted<'g>, Error> {
@@ -414,11 +433,20 @@ fn emit<'g>(
             picked.scores - if certificate.scale == 1 { total } else { total / certificate.scale as f64 }
         }
     };
+    let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, 2));
     let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&[n]) } else { v };
     let dims = map.dims();
     let map = if m == 1 { map.reshape(&[&[n], dims.get(2..).unwrap_or(&[])].concat()) } else { map };
     let class = picked.classes.expand_as(picked.scores);
-    Ok(Emitted { map, class: squeeze(class), score: squeeze(picked.scores), b: squeeze(b), bias, certificate })
+    Ok(Emitted {
+        map,
+        class: squeeze(class),
+        score: squeeze(picked.scores),
+        b: squeeze(b),
+        other_tokens: other_tokens.map(squeeze),
+        bias,
+        certificate,
+    })
 }
 
 /// The declaration of a value, whose batch axis is called `batch`.

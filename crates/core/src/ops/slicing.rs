@@ -12,11 +12,11 @@ use ndarray::Axis;
 pub const CARDS: &[Card] = &[SLICE];
 
 /// One axis of a Slice, with bounds inside the extent.
-pub(super) struct Range {
-    pub(super) axis: usize,
-    pub(super) start: i64,
-    pub(super) step: i64,
-    pub(super) count: usize,
+pub(crate) struct Range {
+    pub(crate) axis: usize,
+    pub(crate) start: i64,
+    pub(crate) step: i64,
+    pub(crate) count: usize,
 }
 
 fn ranges(
@@ -59,7 +59,7 @@ fn ranges(
     (0..starts.len()).map(&mut one).collect()
 }
 
-fn slice_ranges(
+pub(crate) fn slice_ranges(
     shape: &[usize],
     list: impl Fn(usize, &str) -> Result<Option<Vec<i64>>, Fault>,
 ) -> Result<Vec<Range>, Fault> {

@@ -48,7 +48,7 @@ pub(super) fn ablate(
         places.len() + 1,
         |i, a| {
             if let Some(place) = i.checked_sub(1).and_then(|i| places.get(i)) {
-                at_mut(a, &cut.space, place).fill(0.0);
+                at_mut(a, &cut.space, &cut.place(place)).fill(0.0);
             }
         },
         |_, logits| scores.push(pick.score(logits)),

@@ -92,7 +92,12 @@ impl Work<'_> {
             change_at_zeros: None,
             error: None,
         };
-        let cut = match Cut::new(self.setup, layer, self.setup.options.channels, Wanted::Nothing) {
+        let cut = match Cut::new(
+            self.setup,
+            layer,
+            (self.setup.options.channels, self.setup.options.grid.as_deref()),
+            Wanted::Nothing,
+        ) {
             Ok(cut) => cut,
             Err(error) => return (Ablation { error: Some(error.to_string()), ..summary }, Vec::new()),
         };

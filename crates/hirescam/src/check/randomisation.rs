@@ -73,7 +73,8 @@ impl Trial<'_> {
 
     /// The maps of every image and method: of what `picks` say, else of the target.
     fn maps(&self, setup: &Setup, picks: Option<&[Pick]>) -> Result<Vec<(Pick, Maps)>, Error> {
-        let cut = Cut::new(setup, self.layer, setup.options.channels, Wanted::Always)?;
+        let given = (setup.options.channels, setup.options.grid.as_deref());
+        let cut = Cut::new(setup, self.layer, given, Wanted::Always)?;
         let mut of_images = Vec::new();
         for (i, seen) in self.images.iter().enumerate() {
             let state = cut.state(&seen.image, setup.others.beside(seen.index))?;

@@ -45,7 +45,7 @@ impl Prepared for AblationCam {
             if score < 0.0 {
                 notes.push("the score is negative, and dividing by it turns the sign of every weight".into());
             }
-            Made::new(weigh(&site.state.activation, site.cut.channels, &weights), notes)
+            Made::at_layer(site, weigh(&site.state.activation, site.cut.channels, &weights), notes)
         };
         Ok(drops.into_iter().zip(site.scores).map(one).collect())
     }

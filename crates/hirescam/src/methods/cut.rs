@@ -6,11 +6,12 @@ use crate::others::{Beside, Others, kind};
 use crate::{Error, Options};
 use hirescam_core::cam::{self, Gradient, Request};
 use hirescam_core::certify::{Certificate, Verdict, certify};
+use hirescam_core::grid::{self, Grid};
 use hirescam_core::head::{self, Score};
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::{Model, onnx};
 use hirescam_engine::{Array, Engine, Kind, Session};
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Dimension, IxDyn};
 
 /// What methods are made ready from.
 #[derive(Clone, Copy)]
@@ -47,6 +48,8 @@ pub(crate) struct Cut {
     pub(crate) dims: Vec<usize>,
     pub(crate) channels: usize,
     pub(crate) space: Vec<usize>,
+    /// How the places lie in the image, where the axes of space do not say it.
+    pub(crate) grid: Option<Grid>,
     /// What is proven of HiResCAM at the layer, uniformity aside.
     pub(crate) certificate: Certificate,
     image: String,
@@ -82,11 +85,17 @@ pub(crate) struct State<'a> {
 }
 
 impl Cut {
-    /// Cuts the network at `layer` and makes its parts ready to run. `channels` names the layer's channel axis where the
-    /// graph does not tell it.
-    pub(crate) fn new(setup: &Setup, layer: &str, channels: Option<i64>, wanted: Wanted) -> Result<Self, Error> {
+    /// Cuts the network at `layer` and makes its parts ready to run. `channels` and `given` are the layer's channel axis and
+    /// the grid of its places where the graph does not tell them.
+    pub(crate) fn new(
+        setup: &Setup,
+        layer: &str,
+        (channels, given): (Option<i64>, Option<&[usize]>),
+        wanted: Wanted,
+    ) -> Result<Self, Error> {
         let Setup { model, shapes, score, .. } = setup;
         let cut = head::cut(model, shapes, layer, score, channels)?;
+        let grid = grid::grid(model, shapes, &cut, given)?;
         let part = Model::new(head::model(model, shapes, &cut)?)?;
         let names: Vec<&str> = part.inputs().map(|i| i.name()).collect();
         let free = shapes.free_batch();
@@ -131,6 +140,7 @@ impl Cut {
             dims,
             channels: cut.channels.saturating_sub(1),
             space: cut.space.iter().map(|a| a - 1).collect(),
+            grid,
             certificate,
             image: setup.image.to_owned(),
             body,
@@ -146,6 +156,33 @@ impl Cut {
     /// The extents of space.
     pub(crate) fn places(&self) -> Vec<usize> {
         self.space.iter().filter_map(|&a| self.dims.get(a).copied()).collect()
+    }
+
+    /// Where in space the cell `cell` of a map lies.
+    pub(crate) fn place(&self, cell: &IxDyn) -> IxDyn {
+        let Some(mut number) = self.grid.as_ref().and_then(|grid| grid.place(cell.slice())) else {
+            return cell.clone();
+        };
+        let extents = self.places();
+        let mut place = IxDyn::zeros(extents.len());
+        for (at, n) in place.slice_mut().iter_mut().zip(&extents).rev() {
+            (*at, number) = (number % n, number / n);
+        }
+        place
+    }
+
+    /// The extents of space, for methods that change places next to one another.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where the places of the image are in a row, as tokens.
+    pub(super) fn neighbours(&self) -> Result<Vec<usize>, Error> {
+        match &self.grid {
+            None => Ok(self.places()),
+            Some(grid) => Err(Error::Argument(format!(
+                "the method changes places next to one another, and those of {:?} lie in a row and not as {:?}: leave --layer out to work at the image",
+                self.layer, grid.sides
+            ))),
+        }
     }
 
     /// Whether gradients were asked for, and the head is such that they are needed.

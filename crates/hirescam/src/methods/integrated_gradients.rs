@@ -66,7 +66,7 @@ impl Prepared for IntegratedGradients {
             if delta.abs() > MUCH * difference.abs() {
                 notes.push("the delta is large: more steps make it smaller".into());
             }
-            made.push(Made { map: map.mapv(|v| v as f32), bias: Some(b), notes });
+            made.push(Made { bias: Some(b), ..Made::at_layer(site, map.mapv(|v| v as f32), notes) });
         }
         Ok(made)
     }

@@ -187,13 +187,22 @@ struct Made {
     map: ArrayD<f32>,
     /// b, for methods whose cells add up.
     bias: Option<f64>,
+    /// What tokens that are no places of the image have.
+    other_tokens: Option<f64>,
     /// What there is to say of this map, a sentence each.
     notes: Vec<String>,
 }
 
 impl Made {
     fn new(map: ArrayD<f32>, notes: Vec<String>) -> Self {
-        Made { map, bias: None, notes }
+        Made { map, bias: None, other_tokens: None, notes }
+    }
+
+    /// Of a map of the places that the network is cut at: laid out as they lie in the image.
+    fn at_layer(site: &Site, map: ArrayD<f32>, notes: Vec<String>) -> Self {
+        let laid = site.cut.grid.as_ref().map(|grid| grid.lay_out(&map));
+        let (map, other_tokens) = laid.unwrap_or((map, None));
+        Made { map, bias: None, other_tokens, notes }
     }
 }
 

@@ -50,7 +50,7 @@ impl Prepared for Occlusion {
     fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
         let settings = site.settings;
         let along: Vec<Vec<(usize, usize)>> =
-            site.cut.places().iter().map(|&n| windows(n, settings.stride, settings.window)).collect();
+            site.cut.neighbours()?.iter().map(|&n| windows(n, settings.stride, settings.window)).collect();
         let shape: Vec<usize> = along.iter().map(Vec::len).collect();
         let cells: Vec<IxDyn> = ndarray::indices(IxDyn(&shape)).into_iter().collect();
         let mut maps = vec![ArrayD::<f32>::zeros(IxDyn(&shape)); site.picks.len()];

@@ -46,7 +46,7 @@ impl Prepared for ReciproCam {
             },
             watch,
         )?;
-        Ok(maps.into_iter().map(|map| Made::new(map, Vec::new())).collect())
+        Ok(maps.into_iter().map(|map| Made::at_layer(site, map, Vec::new())).collect())
     }
 }
 

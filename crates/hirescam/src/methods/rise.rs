@@ -37,7 +37,7 @@ struct Rise;
 
 impl Prepared for Rise {
     fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
-        let (settings, shape) = (site.settings, site.cut.places());
+        let (settings, shape) = (site.settings, site.cut.neighbours()?);
         let n = settings.samples.unwrap_or(SAMPLES);
         // Checked once: the sizes of all masks are the same.
         mask(settings, &shape, 0)?;

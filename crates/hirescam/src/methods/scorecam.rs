@@ -22,7 +22,7 @@ pub(super) const METHOD: Method = Method {
     at_image: false,
     sums: false,
     gradient: Wanted::Nothing,
-    prepare: |setup| Ok(Box::new(ScoreCam { whole: Cut::new(setup, setup.image, None, Wanted::Nothing)? })),
+    prepare: |setup| Ok(Box::new(ScoreCam { whole: Cut::new(setup, setup.image, (None, None), Wanted::Nothing)? })),
 };
 
 struct ScoreCam {
@@ -32,13 +32,14 @@ struct ScoreCam {
 
 impl Prepared for ScoreCam {
     fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
-        let (activation, channels) = (&site.state.activation, Axis(site.cut.channels));
-        let size = self.whole.places();
-        if size.len() != site.cut.space.len() {
+        let laid = laid_out(site);
+        let (activation, channels) = laid.as_ref().map_or((&site.state.activation, site.cut.channels), |l| (l, 0));
+        let (size, channels) = (self.whole.places(), Axis(channels));
+        if size.len() + 1 != activation.ndim() {
             return Err(Error::Argument(format!(
-                "Score-CAM lays the layer's channels over the image, but {:?} has {} axes of space and the image {}",
+                "Score-CAM lays the layer's channels over the image, but {:?} has {} axes of space and the image {}: --grid tells how tokens lie in it",
                 site.cut.layer,
-                site.cut.space.len(),
+                activation.ndim() - 1,
                 size.len()
             )));
         }
@@ -79,10 +80,18 @@ impl Prepared for ScoreCam {
             if skipped > 0 {
                 notes.push(format!("{skipped} channels are constant for this image and were left out"));
             }
-            Made::new(weigh(activation, site.cut.channels, &weights), notes)
+            Made::at_layer(site, weigh(&site.state.activation, site.cut.channels, &weights), notes)
         };
         Ok(scores.into_iter().map(one).collect())
     }
+}
+
+/// The channels of tokens as they lie in the image, `[channels, rows, columns]`.
+fn laid_out(site: &Site) -> Option<ArrayD<f32>> {
+    let grid = site.cut.grid.as_ref()?;
+    let channels = site.state.activation.axis_iter(Axis(site.cut.channels));
+    let laid: Vec<ArrayD<f32>> = channels.map(|channel| grid.lay_out(&channel.to_owned()).0).collect();
+    ndarray::stack(Axis(0), &laid.iter().map(|l| l.view()).collect::<Vec<_>>()).ok()
 }
 
 /// A channel as a mask of the image.

@@ -37,7 +37,7 @@ impl Several {
         Ok(Several {
             method,
             prepared: (method.prepare)(setup)?,
-            cut: Cut::new(setup, &layer, setup.options.channels, method.gradient)?,
+            cut: Cut::new(setup, &layer, (setup.options.channels, setup.options.grid.as_deref()), method.gradient)?,
             score: setup.score.clone(),
             target: setup.options.target.clone(),
             settings: setup.settings().clone(),
@@ -90,6 +90,7 @@ impl Several {
             score: *score,
             logits: if dense { Vec::new() } else { logits.iter().copied().map(f64::from).collect() },
             bias: made.bias,
+            other_tokens: made.other_tokens,
             notes: made.notes,
         };
         Ok(made.into_iter().zip(picks.iter().zip(&scores)).map(found).collect())
