@@ -181,7 +181,7 @@ pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Err
 /// of the scores (the ε of normalisations keeps it from being exact).
 ///
 /// # Errors
-/// As [`bias`].
+/// As [`bias`], and those of [`head::model`].
 pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool, Error> {
     let ratio = |i: &usize| {
         let node = model.graph().node.get(*i)?;
@@ -190,10 +190,16 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
     if !head.path.iter().any(|i| ratio(i) == Some(true)) {
         return Ok(false);
     }
-    let once = scores(model, shapes, head, made_up(shapes, &head.layer, 1.0)?)?;
-    let (mut activation, of_image) = (made_up(shapes, &head.layer, 1.0)?, of_image(model, shapes, head)?);
-    activation.data.indexed_iter_mut().filter(|(at, _)| of_image(at)).for_each(|(_, v)| *v *= 2.0);
-    let twice = scores(model, shapes, head, activation)?;
+    let part = Model::new(head::model(model, shapes, head)?)?;
+    let scores = |activation: Tensor| {
+        let known = HashMap::from([(head.layer.clone(), activation)]);
+        let logits = reference::evaluate(&part, known, &[&head.score.logits])?;
+        Ok::<_, Error>(logits.into_iter().next().map(|t| t.data).unwrap_or_default())
+    };
+    let (once, of_image) = (made_up_image(shapes, &head.layer)?, of_image(model, shapes, head)?);
+    let mut twice = once.clone();
+    twice.data.indexed_iter_mut().filter(|(at, _)| of_image(at)).for_each(|(_, v)| *v *= 2.0);
+    let (once, twice) = (scores(once)?, scores(twice)?);
     let largest = once.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let change = once.iter().zip(&twice).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
     Ok(change <= 1e-3 * largest)
@@ -224,13 +230,7 @@ pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bo
     }
     let part = Model::new(head::model(model, shapes, head)?)?;
     let sweep = cam::gradient(&part, &head.layer, &head.score.logits)?;
-    let (mut activation, mut seed) = (made_up(shapes, &head.layer, 1.0)?, made_up(shapes, &head.score.logits, 1.0)?);
-    // One image is enough.
-    for tensor in [&mut activation, &mut seed] {
-        if shapes.free_batch() && tensor.shape().first().is_some_and(|&n| n > 1) {
-            tensor.data.slice_axis_inplace(Axis(0), Slice::from(..1));
-        }
-    }
+    let (activation, seed) = (made_up_image(shapes, &head.layer)?, made_up_image(shapes, &head.score.logits)?);
     let known = HashMap::from([(head.layer.clone(), activation), (sweep.seed, seed)]);
     let gradient = reference::evaluate(&Model::new(sweep.model)?, known, &[&sweep.gradient])?;
     let Some(gradient) = gradient.first() else { return Ok(false) };
@@ -259,6 +259,15 @@ fn of_image(model: &Model, shapes: &Shapes, head: &Head) -> Result<impl Fn(&IxDy
 /// A made-up value, `times` a fixed, irregular sequence in (0, 1): multiples of the golden ratio, modulo 1.
 pub(crate) fn made_up(shapes: &Shapes, value: &str, times: f64) -> Result<Tensor, Error> {
     filled(shapes, value, |i| times * (i as f64 * 0.618_033_988_749_895).fract())
+}
+
+/// The same for one image, where the batch is free.
+fn made_up_image(shapes: &Shapes, value: &str) -> Result<Tensor, Error> {
+    let mut tensor = made_up(shapes, value, 1.0)?;
+    if shapes.free_batch() && tensor.shape().first().is_some_and(|&n| n > 1) {
+        tensor.data.slice_axis_inplace(Axis(0), Slice::from(..1));
+    }
+    Ok(tensor)
 }
 
 fn filled(shapes: &Shapes, name: &str, value: impl Fn(usize) -> f64) -> Result<Tensor, Error> {

@@ -392,3 +392,50 @@ fn the_table_is_that_of_the_list() {
     assert_eq!(METHODS.iter().map(|m| m.row.name).collect::<Vec<_>>(), rows);
     assert!(METHODS.iter().all(|m| !m.but.is_empty()));
 }
+
+#[test]
+fn at_tokens_every_method_has_their_grid_or_says_why_not() {
+    let x = image(&[1, 3, 32, 32]);
+    let layer = Some("/b1/Add_output_0");
+    let settings = Settings { samples: Some(3), ..Settings::default() };
+    let names = ONE_RUN.iter().map(|m| m.name).chain(METHODS.iter().map(|m| m.row.name));
+    for name in names.filter(|name| *name != "cam") {
+        let made = Explainer::new(zoo("vit.ts.onnx"), &options(name, layer, &settings))
+            .and_then(|explainer| explainer.explain(&[Input::Tensor(x.clone())]));
+        if matches!(name, "occlusion" | "rise") {
+            let why = made.err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(why.contains("lie in a row and not as [4, 4]"), "{name}: {why}");
+            continue;
+        }
+        let e = made.unwrap_or_else(|e| panic!("{name}: {e}")).remove(0).remove(0);
+        assert_eq!(e.map.shape(), [4, 4], "{name}");
+        assert_eq!(e.other_tokens.is_some(), name != "smoothgrad", "{name}");
+        if name == "integrated-gradients" {
+            // All that is missing is the delta of the integral, which the normalisation makes large.
+            let delta = format!("a delta of {:.1e}", -e.residual);
+            assert!(e.notes[0].contains(&delta), "{delta}: {}", e.notes[0]);
+            assert!(e.other_tokens.unwrap().abs() > 0.1);
+        }
+    }
+    // Behind the last attention the class token has it all, and a map of nothing says so.
+    let e = explain("vit.ts.onnx", &x, &options("hirescam", Some("/norm/LayerNormalization_output_0"), &settings));
+    assert!(e.map.iter().all(|&v| v == 0.0) && e.residual.abs() < 1e-5);
+    assert!((e.other_tokens.unwrap() + e.bias.unwrap() - e.score).abs() < 1e-5);
+    assert!(e.in_words()[0].contains("of the tokens that are no places and b ="), "{}", e.in_words()[0]);
+}
+
+#[test]
+fn tokens_that_the_graph_does_not_lay_out_are_a_row_until_someone_does() {
+    // Rows and columns are mixed up by a matrix: that of an attention's keys.
+    let file = "attention.ts.onnx";
+    let x = image(&[1, 3, 32, 32]);
+    let at = |grid: Option<Vec<usize>>| {
+        let options = Options { grid, ..options("hirescam", Some("/Transpose_1_output_0"), &Settings::default()) };
+        Explainer::new(zoo(file), &options).map(|e| e.explain(&[Input::Tensor(x.clone())]).unwrap().remove(0).remove(0))
+    };
+    let laid = at(None).unwrap();
+    assert_eq!(laid.map.shape(), [8, 8]);
+    assert!(laid.heatmap().is_ok());
+    let Err(Error::Core(error)) = at(Some(vec![4, 16])) else { panic!() };
+    assert!(error.to_string().contains("by the graph its places are a grid [8, 8]"), "{error}");
+}
