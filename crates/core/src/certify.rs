@@ -208,8 +208,8 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
 /// Whether a single place of the layer decides the scores, or none of the image: behind the last attention of a
 /// transformer, the class token that alone is classified. Then a map has at most one cell.
 ///
-/// Only heads that take one entry of as many as the layer has along an axis of space are tried, by the gradient at one
-/// pseudo-random activation.
+/// Only heads that take one entry of as many as the layer has along an axis of space are tried, or where tokens are no
+/// places a few, by the gradient at one pseudo-random activation.
 ///
 /// # Errors
 /// As [`bias`], and those of [`head::model`] and [`cam::gradient`].
@@ -219,13 +219,15 @@ pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bo
     };
     let layer = extents(&head.layer).unwrap_or_default();
     let space: Vec<usize> = head.space.iter().filter_map(|&axis| layer.get(axis.checked_sub(1)?).copied()).collect();
-    let takes_one = |node: &NodeProto| {
+    let tokens = grid::grid(model, shapes, head, None)?.is_some_and(|grid| grid.others() > 0);
+    let takes_few = |node: &NodeProto| {
         let (from, to) = (extents(node.input.first()?)?, extents(node.output.first()?)?);
         let (before, after): (usize, usize) = (from.iter().product(), to.iter().product());
-        let one_of = |n: &usize| *n > 1 && space.contains(n) && after.checked_mul(*n) == Some(before);
-        Some(matches!(standard(node), "Gather" | "GatherND" | "Slice" | "Split") && from.iter().any(one_of))
+        let few = |n: usize| after.checked_mul(n) == Some(before) || (tokens && after < before);
+        let of_places = |n: &usize| *n > 1 && space.contains(n) && few(*n);
+        Some(matches!(standard(node), "Gather" | "GatherND" | "Slice" | "Split") && from.iter().any(of_places))
     };
-    if !head.path.iter().filter_map(|&i| model.graph().node.get(i)).any(|node| takes_one(node) == Some(true)) {
+    if !head.path.iter().filter_map(|&i| model.graph().node.get(i)).any(|node| takes_few(node) == Some(true)) {
         return Ok(false);
     }
     let part = Model::new(head::model(model, shapes, head)?)?;
@@ -256,14 +258,18 @@ fn of_image(model: &Model, shapes: &Shapes, head: &Head) -> Result<impl Fn(&IxDy
     })
 }
 
-/// A made-up value, `times` a fixed, irregular sequence in (0, 1): multiples of the golden ratio, modulo 1.
-pub(crate) fn made_up(shapes: &Shapes, value: &str, times: f64) -> Result<Tensor, Error> {
-    filled(shapes, value, |i| times * (i as f64 * 0.618_033_988_749_895).fract())
+/// A made-up value: a fixed sequence in (0, 4), squares times the golden ratio, modulo 1. Multiples of it would be so even
+/// that all means over places are the same; and with these too near to one another the ε of a normalisation would count.
+pub(crate) fn made_up(shapes: &Shapes, value: &str) -> Result<Tensor, Error> {
+    filled(shapes, value, |i| {
+        let i = (i % (1 << 20)) as f64;
+        4.0 * (i * i * 0.618_033_988_749_895).fract()
+    })
 }
 
 /// The same for one image, where the batch is free.
 fn made_up_image(shapes: &Shapes, value: &str) -> Result<Tensor, Error> {
-    let mut tensor = made_up(shapes, value, 1.0)?;
+    let mut tensor = made_up(shapes, value)?;
     if shapes.free_batch() && tensor.shape().first().is_some_and(|&n| n > 1) {
         tensor.data.slice_axis_inplace(Axis(0), Slice::from(..1));
     }

@@ -114,7 +114,7 @@ fn places(axes: &HashMap<&str, usize>, name: &str, dims: &[Dim]) -> usize {
 }
 
 /// How many layers are tried for what their head ignores: each try may evaluate much of the network.
-const MOST_TRIES: usize = 6;
+const MOST_TRIES: usize = 12;
 
 /// Marks the layer to take when none is named. Gives the last layer of tokens that was passed over because the head
 /// ignores their scale.

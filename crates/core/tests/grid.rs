@@ -327,3 +327,45 @@ fn what_does_not_cover_the_image_is_no_grid() {
     let [map, ..] = run(&cam::attach(&merged, &request("tokens")).unwrap());
     assert_eq!(map.unwrap().shape(), [2, 2, 3]);
 }
+
+/// Attention of tokens that are normalised first, beside which they go on as they are; then the class token is taken, or
+/// the mean of two tokens that are no places.
+fn attending(others: usize) -> Model {
+    let mut net = Net::new(IMAGE);
+    net.reshape(&[2, 3, 24]).transpose(&[0, 2, 1]).beside(others, 0);
+    let mut random = Random::new(8);
+    let positions = net.store(random.tensor(&[1, 24 + others, 3], -1.0, 1.0));
+    net.node("Add", &["joined".into(), positions], vec![], "block");
+    let (gain, offset) = (net.store(random.tensor(&[3], 0.5, 1.5)), net.store(random.tensor(&[3], -0.5, 0.5)));
+    let inputs = ["block".into(), gain, offset];
+    net.node("LayerNormalization", &inputs, vec![attribute("axis", -1)], "normed");
+    for name in ["q", "k", "v"] {
+        let weights = net.store(random.tensor(&[3, 3], -1.0, 1.0));
+        net.node("MatMul", &["normed".into(), weights], vec![], name);
+    }
+    net.at = "k".into();
+    let keys = net.transpose(&[0, 2, 1]).at.clone();
+    net.node("MatMul", &["q".into(), keys], vec![], "logits");
+    net.then("Softmax", &[], vec![attribute("axis", -1)]);
+    let shares = net.at.clone();
+    net.node("MatMul", &[shares, "v".into()], vec![], "mixed");
+    net.node("Add", &["block".into(), "mixed".into()], vec![], "attended");
+    net.slice(1, 0, others as i64, 1);
+    Model::new(net.finish(IMAGE, 3 * others)).unwrap()
+}
+
+#[test]
+fn of_a_transformer_what_the_last_attention_reads_is_recommended() {
+    for others in [1, 2] {
+        let model = attending(others);
+        let made = cam::attach(&model, &Request::default()).unwrap();
+        assert_eq!(made.head.layer, "normed");
+        let [map, ..] = run(&made);
+        let map = map.unwrap().data;
+        assert_eq!(map.shape(), [2, 4, 6]);
+        assert!(map.iter().filter(|v| v.abs() > 1e-3).count() > 24, "{map}");
+        // What goes on from block to block has no scale but for the class token, and so no map.
+        let [empty, ..] = run(&cam::attach(&model, &request("block")).unwrap());
+        assert!(empty.unwrap().data.iter().all(|v| v.abs() < 1e-3));
+    }
+}

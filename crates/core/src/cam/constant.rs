@@ -103,7 +103,7 @@ fn head_model(model: &Model, shapes: &Shapes, head: &Head, m: usize) -> Option<M
 
 /// Whether Σ g⊙A + h(0) = h(A) for each class and a made-up activation A, as it must be if g is the gradient.
 fn explains(model: &Model, shapes: &Shapes, head: &Head, classes: &[usize], g: &ArrayD<f64>) -> Option<bool> {
-    let activation = certify::made_up(shapes, &head.layer, 1.0).ok()?;
+    let activation = certify::made_up(shapes, &head.layer).ok()?;
     let first = activation.data.index_axis(Axis(0), 0).to_owned();
     let scores = certify::scores(model, shapes, head, activation).ok()?;
     let bias = certify::bias(model, shapes, head).ok()?;
