@@ -25,6 +25,7 @@ import collections
 import copy
 import itertools
 import json
+import math
 import pathlib
 import re
 import shutil
@@ -120,8 +121,15 @@ def explain(activation: torch.Tensor, g: torch.Tensor, channels: int, method: st
     return terms.sum(channels)[0].numpy(), terms.abs().sum(channels).max().item()
 
 
+def laid_out(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A row of tokens as the map has them: the last ones as rows and columns. Those before them are no places."""
+    return cells if cells.ndim == len(shape) else cells[-math.prod(shape) :].reshape(shape)
+
+
 def channel_axis(activation: tuple[int, ...], map_shape: tuple[int, ...]) -> int:
     """Channels first or last, as the map's shape shows."""
+    if len(activation) == 3 and len(map_shape) == 2:
+        return -1 if 0 <= activation[1] - math.prod(map_shape) < 10 else 1
     if activation[2:] == map_shape:
         return 1
     if activation[1:-1] == map_shape:
@@ -138,7 +146,6 @@ class Layer:
 
     name: str
     recommended: bool
-    rank: int
     answers: list[tuple[Pair, list[Pair]]]
 
 
@@ -154,20 +161,19 @@ def prepare(layers: list[dict], values: dict[str, np.ndarray], exact: Oracle, ro
     turn = lambda pair, order: (pair[0].permute(order), pair[1].permute(order))
     answers = lambda places: [(turn(truth[i], order), [turn(other[i], order) for other in others]) for i, order in places]
     return [
-        Layer(name, layer["recommended"], values[name].ndim, answers(found[name])) for layer in layers if found[name := layer["layer"]]
+        Layer(name, layer["recommended"], answers(found[name])) for layer in layers if found[name := layer["layer"]]
     ]
 
 
 def compare(record: dict, layer: Layer, exact: Oracle, method: str) -> dict:
     """One line of the report: the errors against the tensor of PyTorch that fits best."""
     array = record["array"]
-    while array.ndim > layer.rank - 2:
-        array = array[0]
     lines = []
     for truth, rounded in layer.answers:
         channels = channel_axis(truth[0].shape, array.shape)
-        expected, terms = explain(*truth, channels, method)
-        off = [explain(*pair, channels, method)[0] - expected for pair in rounded]
+        cells = lambda pair: laid_out(explain(*pair, channels, method)[0], array.shape)
+        expected, terms = cells(truth), explain(*truth, channels, method)[1]
+        off = [cells(pair) - expected for pair in rounded]
         scale = max(np.abs(expected).max(), VANISHED * terms)
         length = max(np.sqrt((expected**2).sum()), VANISHED * terms)
         line = {
@@ -188,7 +194,7 @@ def compare(record: dict, layer: Layer, exact: Oracle, method: str) -> dict:
         "class": record["class"] == exact.logits[0].argmax().item(),
         "sum": method != "hirescam"
         or line["verdict"] != "exact"
-        or abs(record["sum"] + record["bias"] - score) <= 1e-4 * max(abs(score), line["size"]),
+        or abs(record["sum"] + (record["other_tokens"] or 0) + record["bias"] - score) <= 1e-4 * max(abs(score), line["size"]),
     }
     return line | {"problems": [name for name, fine in checks.items() if not fine]}
 
