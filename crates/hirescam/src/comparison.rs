@@ -183,7 +183,8 @@ impl Comparison {
             ),
         });
         lines.extend(self.why_equal().map(|why| why + "."));
-        lines.push("Residual: the score without Σ and without a proven b.".into());
+        let others = e.other_tokens.map_or("", |_| ", without the tokens that are no places");
+        lines.push(format!("Residual: the score without Σ{others} and without a proven b."));
         lines.join("\n")
     }
 
