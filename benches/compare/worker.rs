@@ -1,0 +1,101 @@
+//! Times calls of one network for `compare.py`, inside the process that makes them.
+//!
+//! `worker MODEL INPUT TENSOR ENGINE THREADS`: the network's file, the name of its input, a float32 `.npy` file. Each line
+//! on stdin is a call, and each is answered with one JSON line on stdout:
+//!
+//! - `inference`: the network in the engine as it is, from tensor to scores.
+//! - `explain METHOD TARGET [LAYER]`: the explainer, from tensor to raw maps.
+//! - `save PATH`: writes the maps of the last call, `[N, M, …]`, as a `.npy` file.
+//!
+//! `prepared` is how long the call's file took to read and make ready, 0 from the second time on; `took` is the call
+//! itself; both in nanoseconds. `peak` is the most memory that the process ever had, in kB; 0 where the system does not
+//! tell.
+
+use hirescam::engine::{self, Array, Session};
+use hirescam::{Explainer, Explanation, Input, Options};
+use ndarray::{ArrayD, Axis, stack};
+use ndarray_npy::{read_npy, write_npy};
+use std::collections::HashMap;
+use std::error::Error;
+use std::io::{Write, stdin, stdout};
+use std::time::Instant;
+
+/// What a call is made with, once it is ready.
+enum Call {
+    Inference(Box<dyn Session>),
+    Explain(Box<Explainer>),
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [model, input, tensor, engine, threads] = arguments.as_slice() else {
+        return Err("worker MODEL INPUT TENSOR ENGINE THREADS".into());
+    };
+    let options = Options { engine: engine.clone(), threads: threads.parse()?, ..Options::default() };
+    let tensor: ArrayD<f32> = read_npy(tensor)?;
+    let (array, images) = (Array::from(tensor.clone()), [Input::Tensor(tensor)]);
+    let mut ready: HashMap<String, Call> = HashMap::new();
+    let mut maps = ArrayD::zeros(vec![0]);
+    for line in stdin().lines() {
+        let line = line?;
+        if let Some(path) = line.strip_prefix("save ") {
+            write_npy(path, &maps)?;
+            answer(0, 0)?;
+            continue;
+        }
+        let start = Instant::now();
+        if !ready.contains_key(&line) {
+            ready.insert(line.clone(), prepare(&line, model, &options)?);
+        }
+        let prepared = start.elapsed().as_nanos();
+        let start = Instant::now();
+        let took = match ready.get(&line).ok_or("not ready")? {
+            Call::Inference(session) => {
+                let scores = session.run(&[(input, &array)])?;
+                let took = start.elapsed().as_nanos();
+                drop(scores);
+                took
+            }
+            Call::Explain(explainer) => {
+                let made = explainer.explain(&images)?;
+                let took = start.elapsed().as_nanos();
+                maps = stacked(&made)?;
+                took
+            }
+        };
+        answer(prepared, took)?;
+    }
+    Ok(())
+}
+
+fn prepare(call: &str, model: &str, options: &Options) -> Result<Call, Box<dyn Error>> {
+    let words: Vec<&str> = call.split(' ').collect();
+    let (method, target, layer) = match words.as_slice() {
+        ["inference"] => {
+            let choice = engine::Options { threads: options.threads, library: None };
+            return Ok(Call::Inference(engine::engine(&options.engine, &choice)?.prepare(&std::fs::read(model)?)?));
+        }
+        ["explain", method, target] => (method, target, None),
+        ["explain", method, target, layer] => (method, target, Some((*layer).to_owned())),
+        _ => return Err(format!("what is {call:?}?").into()),
+    };
+    let options = Options { method: (*method).to_owned(), target: target.parse()?, layer, ..options.clone() };
+    Ok(Call::Explain(Box::new(Explainer::new(model, &options)?)))
+}
+
+fn answer(prepared: u128, took: u128) -> Result<(), Box<dyn Error>> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()).unwrap_or("0");
+    println!("{{\"prepared\": {prepared}, \"took\": {took}, \"peak\": {peak}}}");
+    Ok(stdout().flush()?)
+}
+
+/// All maps as one array.
+fn stacked(made: &[Vec<Explanation>]) -> Result<ArrayD<f32>, Box<dyn Error>> {
+    let of_image = |explanations: &Vec<Explanation>| {
+        let maps: Vec<_> = explanations.iter().map(|e| e.map.view()).collect();
+        stack(Axis(0), &maps)
+    };
+    let images = made.iter().map(of_image).collect::<Result<Vec<_>, _>>()?;
+    Ok(stack(Axis(0), &images.iter().map(|i| i.view()).collect::<Vec<_>>())?)
+}
