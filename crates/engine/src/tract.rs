@@ -13,6 +13,7 @@ use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto, tensor_proto::DataType};
 use tract_onnx::pb::{tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Type};
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::konst::Const;
 
 use crate::array::{with_array, with_kind};
 use crate::error::guard;
@@ -26,6 +27,9 @@ const VERSION: &str = "0.23.9";
 
 /// How many plans a session keeps. Each holds its own copy of the weights, packed for its shapes.
 const PLANS_KEPT: usize = 8;
+
+/// A constant of more numbers is large.
+const SMALL: usize = 1 << 16;
 
 /// Domains whose operators tract means by their bare names.
 const DOMAINS: [&str; 4] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"];
@@ -191,8 +195,31 @@ impl Template {
             let fact = InferenceFact::dt_shape(datum_type(port.kind), &**shape);
             model.set_input_fact(source, fact).map_err(|e| invalid(&e))?;
         }
-        model.into_optimized().and_then(IntoRunnable::into_runnable).map_err(|e| invalid(&e))
+        optimised(model).and_then(IntoRunnable::into_runnable).map_err(|e| invalid(&e))
     }
+}
+
+fn optimised(model: InferenceModel) -> TractResult<TypedModel> {
+    let mut model = model.into_typed()?.into_decluttered()?;
+    unshare(&mut model)?;
+    model.optimize()?;
+    Ok(model)
+}
+
+/// Gives every user of a large constant one of its own. tract brings weights into the order that a product reads them in
+/// beforehand, but leaves that to every run where a constant of more than 4 MiB has several users, as the weights of a
+/// layer and of its derivative have.
+fn unshare(model: &mut TypedModel) -> TractResult<()> {
+    for id in 0..model.nodes.len() {
+        let node = &model.nodes[id];
+        let Some(constant) = node.op_as::<Const>().filter(|c| c.val().len() > SMALL) else { continue };
+        let (constant, name, fact) = (constant.clone(), node.name.clone(), node.outputs[0].fact.clone());
+        for (i, user) in node.outputs[0].successors.clone().into_iter().enumerate().skip(1) {
+            let own = model.add_node(format!("{name}.{i}"), constant.clone(), tvec!(fact.clone()))?;
+            model.add_edge(own.into(), user)?;
+        }
+    }
+    Ok(())
 }
 
 /// The model in tract's own form, every operator that the outputs need being known.
@@ -376,5 +403,58 @@ mod tests {
             session.run(&[("a", &a), ("b", &a)]).unwrap();
         }
         assert_eq!(batches(&session), (3..3 + PLANS_KEPT).rev().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn weights_of_two_users_are_packed_beforehand() {
+        use tract_onnx::pb::{AttributeProto, TensorProto, TypeProto, attribute_proto, type_proto};
+        // y = x Wᵀ W, with whole numbers that make the sums exact.
+        let n = 1100;
+        let w = |i: usize, j: usize| f32::from((i * 7 + j * 3) as u8 % 5);
+        let weight = TensorProto {
+            name: "w".into(),
+            dims: vec![n as i64; 2],
+            data_type: DataType::Float as i32,
+            float_data: (0..n * n).map(|at| w(at / n, at % n)).collect(),
+            ..Default::default()
+        };
+        let gemm = |input: &str, output: &str, transposed: i64| NodeProto {
+            op_type: "Gemm".into(),
+            name: output.into(),
+            input: vec![input.into(), "w".into()],
+            output: vec![output.into()],
+            attribute: vec![AttributeProto {
+                name: "transB".into(),
+                r#type: attribute_proto::AttributeType::Int as i32,
+                i: transposed,
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let float = type_proto::Tensor { elem_type: DataType::Float as i32, shape: None };
+        let float = TypeProto { value: Some(Type::TensorType(float)), ..Default::default() };
+        let named =
+            |name: &str| ValueInfoProto { name: name.into(), r#type: Some(float.clone()), ..Default::default() };
+        let proto = ModelProto {
+            opset_import: vec![tract_onnx::pb::OperatorSetIdProto { version: 17, ..Default::default() }],
+            graph: Some(GraphProto {
+                node: vec![gemm("x", "a", 1), gemm("a", "y", 0)],
+                initializer: vec![weight],
+                input: vec![named("x")],
+                output: vec![named("y")],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let mut model = parse(&proto).unwrap();
+        model.set_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), [1, n])).unwrap();
+        let model = optimised(model).unwrap();
+        let constant = |outlet: &OutletId| model.node(outlet.node).op_is::<Const>();
+        let packing = model.nodes.iter().filter(|node| node.op.name().contains("Pack"));
+        assert!(packing.flat_map(|node| &node.inputs).all(|input| !constant(input)));
+        let y = model.into_runnable().unwrap().run(tvec!(Tensor::from_shape(&[1, n], &vec![1f32; n]).unwrap().into()));
+        let a: Vec<f32> = (0..n).map(|i| (0..n).map(|j| w(i, j)).sum()).collect();
+        let expected: Vec<f32> = (0..n).map(|j| (0..n).map(|i| a[i] * w(i, j)).sum()).collect();
+        assert_eq!(array("y", &y.unwrap()[0]).unwrap().into_f32().into_raw_vec_and_offset().0, expected);
     }
 }
