@@ -51,6 +51,7 @@ pub const EMITTED: &[&str] = &[
     "Reshape",
     "ScatterElements",
     "Shape",
+    "Sign",
     "Sin",
     "Slice",
     "Sqrt",
@@ -65,7 +66,7 @@ pub const EMITTED: &[&str] = &[
 pub const OLDEST_OPSET: i64 = 7;
 
 /// Emitted operators that came after [`OLDEST_OPSET`], with the operator set that brought them.
-const SINCE: &[(&str, i64)] = &[("Erf", 9), ("Expand", 8), ("Where", 9)];
+const SINCE: &[(&str, i64)] = &[("Erf", 9), ("Expand", 8), ("Sign", 9), ("Where", 9)];
 
 /// The most nodes that are emitted, and the most numbers in all constants among them together.
 const MOST_NODES: usize = 1 << 20;
@@ -297,6 +298,15 @@ impl Graph {
             Some(&v) => v,
             None => self.ints(&[]),
         }
+    }
+
+    /// The operator among the emitted ones that makes `v`, and what it reads.
+    fn maker(&self, v: Value) -> Option<(&'static str, Vec<Value<'_>>)> {
+        let inner = self.inner.borrow();
+        // Values are numbered in the order in which nodes are emitted.
+        let at = inner.nodes.partition_point(|n| n.outputs.iter().all(|&o| o < v.id));
+        let node = inner.nodes.get(at).filter(|n| n.outputs.contains(&v.id))?;
+        Some((node.op, node.inputs.iter().flatten().map(|&id| Value { graph: self, id }).collect()))
     }
 
     /// What went wrong while emitting since this was last asked, if anything.

@@ -104,6 +104,10 @@ impl<'g> Value<'g> {
     pub fn erf(self) -> Value<'g> {
         self.unary("Erf")
     }
+    /// 1 where x > 0, −1 where x < 0, else 0; since operator set 9.
+    pub fn sign(self) -> Value<'g> {
+        self.unary("Sign")
+    }
     /// The hyperbolic tangent.
     pub fn tanh(self) -> Value<'g> {
         self.unary("Tanh")
@@ -155,6 +159,11 @@ impl<'g> Value<'g> {
         }
         self.graph.one("Where", &[self, a, b], vec![])
     }
+    /// The cotangent `dy` where this value is not 0, which is never negative. As [`Value::where_gt`], in operators that
+    /// engines are faster at.
+    pub fn where_some(self, dy: Value<'g>) -> Value<'g> {
+        if self.graph.opset < 9 { self.where_gt(0.0, dy) } else { self.sign().cast(dy.dtype()) * dy }
+    }
     /// The cotangent `dy` where x > `low`, else 0.
     pub fn where_gt(self, low: f64, dy: Value<'g>) -> Value<'g> {
         self.gt(self.scalar(low)).select(dy, dy.scalar(0.0))
@@ -171,7 +180,23 @@ impl<'g> Value<'g> {
 
     /// Matrix product over the last two axes.
     pub fn matmul(self, other: Value<'g>) -> Value<'g> {
-        self.binary("MatMul", other)
+        self.picked(other, false).unwrap_or_else(|| self.binary("MatMul", other))
+    }
+
+    /// The product with the matrix `b`(ᵀ) where each row of this value is 1 at the entry that an index names and 0
+    /// elsewhere: no product, but the rows of `b` that the indices name.
+    fn picked(self, b: Value<'g>, trans_b: bool) -> Option<Value<'g>> {
+        let ("Cast", hot) = self.graph.maker(self)? else { return None };
+        let ("Equal", parts) = self.graph.maker(*hot.first()?)? else { return None };
+        let &[index, list] = parts.as_slice() else { return None };
+        let ([n, k], [r, c]) = (<[Dim; 2]>::try_from(self.dims()).ok()?, <[Dim; 2]>::try_from(b.dims()).ok()?);
+        let out = if trans_b { r } else { c };
+        let all = list.known()?.to_ints().into_iter().eq(0..k.per_image() as i64);
+        if !all || index.dims() != [n, Dim::Fixed(1)] || k != (if trans_b { c } else { r }) {
+            return None;
+        }
+        let rows = if trans_b { b.gather(index, 1).transpose(&[1, 2, 0]) } else { b.gather(index, 0) };
+        Some(rows.reshape(&[n, out]))
     }
 
     /// This cotangent and the weight with which it is multiplied; both negated where a DequantizeLinear makes the weight.
@@ -184,6 +209,9 @@ impl<'g> Value<'g> {
 
     /// α · A(ᵀ) · B(ᵀ) for matrices.
     pub fn gemm(self, other: Value<'g>, trans_a: bool, trans_b: bool, alpha: f64) -> Value<'g> {
+        if let Some(rows) = self.picked(other, trans_b).filter(|_| !trans_a && alpha == 1.0) {
+            return rows;
+        }
         // The third input can be left out only since operator set 11, and engines take one in float32 only.
         if self.graph.opset < 11 {
             let turned = |v: Value<'g>, on: bool| if on { v.swap_last() } else { v };
@@ -263,7 +291,15 @@ impl<'g> Value<'g> {
                 .at(&NodeProto { op_type: Some("Reshape".into()), ..Default::default() });
             self.graph.inner.borrow_mut().fault.get_or_insert(error);
         }
-        self.graph.one("Reshape", &[self, self.graph.ints(&whole)], vec![]).checked(dims)
+        // What was reshaped before is reshaped once.
+        let source = match self.graph.maker(self) {
+            Some(("Reshape", parts)) => parts.first().copied().unwrap_or(self),
+            _ => self,
+        };
+        if source.dims() == dims {
+            return source;
+        }
+        self.graph.one("Reshape", &[source, self.graph.ints(&whole)], vec![]).checked(dims)
     }
 
     /// This value if it has these extents. If not, that is the graph's fault, and what is emitted from here on does not

@@ -125,16 +125,16 @@ const CLIP: Card = Card {
         // Bounds are inputs since operator set 11. The output tells on which side x was, and engines can go on
         // fusing the Clip into the convolution before it, which a use of x would prevent.
         let (y, mut d) = (s.y()?, s.dy()?);
-        let zero = d.scalar(0.0);
         let bound = |i: usize, name: &str| match s.attributes.get(name).and_then(|a| a.f) {
             Some(v) => Some(y.scalar(v.into())),
             None => s.x.get(i).copied().flatten(),
         };
         if let Some(low) = bound(1, "min") {
-            d = y.gt(low).select(d, zero);
+            let none = low.known().and_then(|t| t.scalar()) == Some(0.0);
+            d = if none { y } else { y - low }.where_some(d);
         }
         if let Some(high) = bound(2, "max") {
-            d = y.lt(high).select(d, zero);
+            d = (high - y).where_some(d);
         }
         Ok(vec![Some(d)])
     }),
@@ -382,7 +382,7 @@ const RECIPROCAL: Card = Card {
 const RELU: Card = Card {
     name: "Relu",
     eval: |_, x| map(x, |v| v.max(0.0)),
-    vjp: Some(|s| Ok(vec![Some(s.y()?.where_gt(0.0, s.dy()?))])),
+    vjp: Some(|s| Ok(vec![Some(s.y()?.where_some(s.dy()?))])),
     linearity: piecewise,
     ..ELEMENTWISE
 };
