@@ -49,6 +49,7 @@ pub const EMITTED: &[&str] = &[
     "ReduceProd",
     "ReduceSum",
     "Reshape",
+    "Resize",
     "ScatterElements",
     "Shape",
     "Sign",
@@ -159,6 +160,11 @@ impl Graph {
             left: Cell::new(shape::FOLD_ALL),
             inner: RefCell::new(inner),
         }
+    }
+
+    /// The version of ONNX's operator set that nodes are emitted for.
+    pub fn opset(&self) -> i64 {
+        self.opset
     }
 
     /// The model's value `name`.

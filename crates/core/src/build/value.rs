@@ -253,6 +253,23 @@ impl<'g> Value<'g> {
         self.graph.one(op, &[input, weight], attributes)
     }
 
+    /// `self [N,C,height,width]` with zeros between its places, so that they are `strides` apart; since operator set 13.
+    pub fn apart(self, strides: &[usize]) -> Value<'g> {
+        let sizes: Vec<usize> = self.sizes().into_iter().skip(2).zip(strides).map(|(n, s)| n * s).collect();
+        let scales = [&[1, 1], strides].concat().into_iter().map(|s| s as f64).collect();
+        let Ok(scales) = Tensor::new(DataType::Float, &[strides.len() + 2], scales) else { return self };
+        let setting = [
+            attribute("mode", "nearest"),
+            attribute("coordinate_transformation_mode", "asymmetric"),
+            attribute("nearest_mode", "floor"),
+        ];
+        let inputs = [Some(self), None, Some(self.graph.constant(scales))];
+        let Some(&repeated) = self.graph.emit("Resize", &inputs, setting.to_vec(), 1).first() else { return self };
+        let first =
+            ArrayD::from_shape_fn(sizes, |at| f64::from(u8::from((0..strides.len()).all(|a| at[a] % strides[a] == 0))));
+        repeated * self.tensor(first)
+    }
+
     /// The axes in the order `perm`.
     pub fn transpose(self, perm: &[usize]) -> Value<'g> {
         if perm.iter().enumerate().all(|(i, &p)| i == p) {

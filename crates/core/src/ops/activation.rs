@@ -124,18 +124,23 @@ const CLIP: Card = Card {
     vjp: Some(|s| {
         // Bounds are inputs since operator set 11. The output tells on which side x was, and engines can go on
         // fusing the Clip into the convolution before it, which a use of x would prevent.
-        let (y, mut d) = (s.y()?, s.dy()?);
+        let (y, dy) = (s.y()?, s.dy()?);
         let bound = |i: usize, name: &str| match s.attributes.get(name).and_then(|a| a.f) {
             Some(v) => Some(y.scalar(v.into())),
             None => s.x.get(i).copied().flatten(),
         };
-        if let Some(low) = bound(1, "min") {
-            let none = low.known().and_then(|t| t.scalar()) == Some(0.0);
-            d = if none { y } else { y - low }.where_some(d);
-        }
-        if let Some(high) = bound(2, "max") {
-            d = (high - y).where_some(d);
-        }
+        let (low, high) = (bound(1, "min"), bound(2, "max"));
+        let known = |v: Option<Value>| v.and_then(|v| v.known()?.scalar());
+        let wide = known(high).zip(known(low)).is_some_and(|(high, low)| (2.0..256.0).contains(&(high - low)));
+        let above = low.map(|low| if known(Some(low)) == Some(0.0) { y } else { y - low });
+        let below = high.map(|high| high - y);
+        let masks = match above.zip(below) {
+            // The product of the distances is 0 where one of them is, and by rounding only where the bounds are nearer than
+            // 2. In float16 it has to stay finite too.
+            Some((above, below)) if wide => vec![above * below],
+            _ => above.into_iter().chain(below).collect(),
+        };
+        let d = masks.into_iter().fold(dy, |d, mask| mask.where_some(d));
         Ok(vec![Some(d)])
     }),
     linearity: piecewise,
