@@ -82,8 +82,7 @@ const MOST_SLICES: usize = 4096;
 /// y = max over each window; the cotangent goes to the first place that attains it, as in PyTorch.
 ///
 /// Written as: the places of each window side by side (one strided Slice a place), the first largest among them by
-/// ArgMax, and the cotangent put back there by a transposed convolution with a one-hot kernel. Slices move data only,
-/// so ties stay ties on every engine.
+/// ArgMax, and the cotangent put back there, place by place. Slices move data only, so ties stay ties on every engine.
 const MAX_POOL: Card = Card {
     name: "MaxPool",
     shape: |a, x| {
@@ -144,15 +143,9 @@ const MAX_POOL: Card = Card {
             padded.slices(&axes, &starts, &ends, &steps)
         };
         let places: Vec<Value> = ndarray::indices(window.kernel.clone()).into_iter().map(place).collect();
-        let count = places.len();
-        let places = Value::concat(&places, 1).unwrap_or(padded);
-        let mut kernel_axis = vec![1; rank + 2];
-        kernel_axis[1] = count;
-        let numbers = ndarray::Array1::from_iter((0..count).map(|k| k as f64)).into_dyn();
-        let numbers = numbers.into_shape_with_order(IxDyn(&kernel_axis)).map_err(|e| Fault::Invalid(e.to_string()))?;
-        let numbers = x.graph().constant(Tensor { dtype: DataType::Int64, data: numbers });
-        let first = places.arg_max(1).equal(numbers);
-        let routed = first.select(planes(dy), dy.scalar(0.0));
+        let first = Value::concat(&places, 1).unwrap_or(padded).arg_max(1);
+        let (count, dy) = (places.len() as i64, planes(dy));
+        let routed = (0..count).map(|k| first.equal(first.graph().ints(&[k])).cast(dy.dtype()) * dy).collect();
         Ok(vec![Some(scattered(routed, &window, space, &out)?.reshape(&x.dims()))])
     }),
     linearity: piecewise,
@@ -178,11 +171,11 @@ const MAX_POOL: Card = Card {
     ..POOL
 };
 
-/// What the places of the windows, `[P, places of the kernel, outputs…]`, bring to the input's places: `[P, 1, inputs…]`.
+/// What each place of the windows, `[P, 1, outputs…]`, brings to the input's places: `[P, 1, inputs…]`.
 ///
 /// A transposed convolution with a kernel of one-hots, written without one: on a grid as coarse as the strides, each
 /// place of the kernel only shifts the windows. There is a grid for each place within a stride; they are interleaved.
-fn scattered<'g>(parts: Value<'g>, window: &Window, space: &[usize], out: &[usize]) -> Result<Value<'g>, Fault> {
+fn scattered<'g>(parts: Vec<Value<'g>>, window: &Window, space: &[usize], out: &[usize]) -> Result<Value<'g>, Fault> {
     let (rank, strides) = (space.len(), &window.strides);
     let grids = strides.iter().fold(1usize, |p, &s| p.saturating_mul(s));
     if grids > MOST_SLICES {
@@ -190,7 +183,7 @@ fn scattered<'g>(parts: Value<'g>, window: &Window, space: &[usize], out: &[usiz
     }
     let shifts: Vec<usize> = (0..rank).map(|a| (window.reach(a) - 1) / strides[a]).collect();
     let mut sums: Vec<Option<Value>> = vec![None; grids];
-    for (k, at) in ndarray::indices(window.kernel.clone()).into_iter().enumerate() {
+    for (part, at) in parts.into_iter().zip(ndarray::indices(window.kernel.clone())) {
         let (mut begin, mut end, mut grid) = (vec![0i64; rank + 2], vec![0i64; rank + 2], 0);
         for a in 0..rank {
             let offset = at[a] * window.dilations[a];
@@ -198,16 +191,14 @@ fn scattered<'g>(parts: Value<'g>, window: &Window, space: &[usize], out: &[usiz
             end[a + 2] = (shifts[a] - offset / strides[a]) as i64;
             grid = grid * strides[a] + offset % strides[a];
         }
-        let part = parts.slice(1, k as i64, k as i64 + 1, 1).pad(&begin, &end, 0.0);
+        let part = part.pad(&begin, &end, 0.0);
         sums[grid] = Some(sums[grid].map_or(part, |sum| sum + part));
     }
     // Where strides are wider than the kernel, some places belong to no window.
     let nothing = sums.iter().flatten().next().map(|sum| sum.zeros_like());
     let sums: Vec<Value> = sums.into_iter().filter_map(|sum| sum.or(nothing)).collect();
-    // Windows side by side: the parts are the grids.
-    let apart = window.kernel == *strides && window.dilations.iter().all(|&d| d == 1);
-    let stacked = if apart { parts } else { Value::concat(&sums, 1).unwrap_or(parts) };
-    let planes: Vec<Dim> = parts.dims().into_iter().take(1).collect();
+    let Some(stacked) = Value::concat(&sums, 1) else { return unsupported("the largest of no places") };
+    let planes: Vec<Dim> = stacked.dims().into_iter().take(1).collect();
     let fixed = |sizes: Vec<usize>| sizes.into_iter().map(Dim::Fixed).collect::<Vec<_>>();
     let coarse: Vec<usize> = (0..rank).map(|a| out[a] + shifts[a]).collect();
     let perm: Vec<usize> = [0].into_iter().chain((0..rank).flat_map(|a| [1 + rank + a, 1 + a])).collect();
