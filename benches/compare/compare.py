@@ -50,6 +50,7 @@ ENGINES = {"tract": "tract", "onnxruntime": "ONNX Runtime"}
 SEED = 1
 PAUSE = 0.02  # seconds
 ALIKE = 1e-4  # of the largest cell
+OTHER_MAPS = ("torch-cam", "PyTorch inference", "onnx-ad, whole network")  # what these give is not the map at the last layer
 
 
 def arguments() -> argparse.Namespace:
@@ -238,18 +239,23 @@ def libraries(network: Network, options: argparse.Namespace, threads: int, batch
         "PyTorch inference": peers.torch_inference(network.net, x),
     }
     refused = {}
-    try:
-        calls["onnx-ad"] = peers.onnx_ad(str(network.file), last, x.numpy(), threads)
-        calls["onnx-ad"]()
-    except Exception as error:  # a library may refuse a network in any way it likes
-        refused["onnx-ad"] = f"{type(error).__name__}: {error}"[:200]
-        calls.pop("onnx-ad", None)
+    onnx_ad = {
+        "onnx-ad": lambda: peers.onnx_ad(str(network.file), last, x.numpy(), threads),
+        "onnx-ad, whole network": lambda: peers.onnx_ad_whole(str(network.file), x.numpy(), threads),
+    }
+    for name, prepare in onnx_ad.items():
+        try:
+            call = prepare()
+            call()
+            calls[name] = call
+        except Exception as error:  # a library may refuse a network in any way it likes
+            refused[name] = f"{type(error).__name__}: {error}"[:200]
     ours = f"explain hirescam top:1 {last}"
     with Worker(network.file, tensor, "tract", threads) as tract, Worker(network.file, tensor, "onnxruntime", threads) as ort:
         workers = {"tract": tract, "onnxruntime": ort}
         mine = {engine: worker.map(ours) for engine, worker in workers.items()}
         truth = {name: call() for name, call in calls.items()}
-        off = {f"{engine} / {name}": difference(m, truth[name]) for engine, m in mine.items() for name in truth if name not in ("torch-cam", "PyTorch inference")}
+        off = {f"{engine} / {name}": difference(m, truth[name]) for engine, m in mine.items() for name in truth if name not in OTHER_MAPS}
         # torch-cam's map is Grad-CAM's, rectified; ours is asked for the same.
         off["tract / torch-cam"] = difference(np.maximum(tract.map(f"explain gradcam top:1 {last}"), 0), truth["torch-cam"])
         for pair, error in off.items():

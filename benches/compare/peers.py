@@ -105,6 +105,20 @@ def onnx_ad(file: str, value: str, image: np.ndarray, threads: int) -> Call:
     return call
 
 
+def onnx_ad_whole(file: str, image: np.ndarray, threads: int) -> Call:
+    """The whole file differentiated, as onnx-ad's documentation does it: that gives the gradient at the image alone. It is told the classes."""
+    import onnx_ad
+
+    model = onnx.load(file)
+    name, score = model.graph.input[0].name, model.graph.output[0].name
+    (scores,) = session(model, threads).run([score], {name: image})
+    hot = np.zeros((*scores.shape, 1), np.float32)
+    hot[np.arange(len(scores)), scores.argmax(1), 0] = 1
+    adjoint = session(onnx_ad.reverse(model, layout="onnx"), threads)
+    wanted = [score, f"adj_{name}"]
+    return lambda: (adjoint.run(wanted, {name: image, f"adj_{score}": hot})[1][..., 0] * image).sum(1)
+
+
 def session(model: onnx.ModelProto | str, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
