@@ -8,7 +8,7 @@ use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 
 /// An ONNX model and the index of its main graph. The messages stay as they were read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Model {
     proto: ModelProto,
     order: Vec<usize>,

@@ -3,9 +3,10 @@
 
 mod common;
 
+use bytes::Bytes;
 use common::{Random, info, model};
 use hirescam_core::build::{EMITTED, OLDEST_OPSET};
-use hirescam_core::cam::{self, Request};
+use hirescam_core::cam::{self, Explaining, Request};
 use hirescam_core::onnx::{
     self, AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, SparseTensorProto,
 };
@@ -101,9 +102,34 @@ fn operator_sets_from_7_on_give_the_same_map() {
 }
 
 #[test]
+fn the_bytes_for_an_engine_take_the_file_s_memory() {
+    let mut file = Vec::with_capacity(1 << 20);
+    file.extend(onnx::write(&network(17, DataType::Float)));
+    let (whole, place) = (file.clone(), file.as_ptr());
+    let file = Bytes::from(file);
+    let model = Model::from_bytes(file.clone()).unwrap();
+    let attach = |model: &Model| [cam::attach(model, &Request::default()).unwrap()];
+    let mut made = attach(&model);
+    let expected = onnx::read(made[0].to_bytes()).unwrap();
+    let (bytes, own) = Explaining::take_bytes(&mut made, model, file);
+    assert!(own == whole && own.as_ptr() == place && bytes.as_ptr() == place);
+    assert!(onnx::read(bytes).unwrap().graph == expected.graph);
+
+    // Somebody else holds the file, or the model is no longer what the file says.
+    let file = Bytes::from(whole.clone());
+    let mut made = attach(&Model::from_bytes(file.clone()).unwrap());
+    let (bytes, own) = Explaining::take_bytes(&mut made, Model::from_bytes(file.clone()).unwrap(), file.clone());
+    assert!(own == whole && file == whole && onnx::read(bytes).unwrap().graph == expected.graph);
+    let model = Model::new(onnx::read(whole.clone()).unwrap()).unwrap();
+    let mut made = attach(&model);
+    let (bytes, own) = Explaining::take_bytes(&mut made, model, file);
+    assert!(own == whole && onnx::read(bytes).unwrap().graph == expected.graph);
+}
+
+#[test]
 fn only_what_the_operator_set_has_is_emitted() {
     // The operator set that brought what is newer than the oldest one that is read.
-    let since = HashMap::from([("Where", 9), ("Expand", 8), ("Erf", 9)]);
+    let since = HashMap::from([("Where", 9), ("Sign", 9), ("Expand", 8), ("Erf", 9), ("Resize", 10)]);
     for opset in OLDEST_OPSET..=13 {
         for layer in LAYERS {
             let proto = network(opset, DataType::Float);

@@ -17,7 +17,7 @@ pub use report::{Ablation, Correlation, Image, Layer, Method, Numbers, Picture, 
 use crate::explainer::{request, with_setup};
 use crate::methods;
 use crate::methods::cut::Setup;
-use crate::model_file::ModelFile;
+use crate::model_file::{ModelFile, sha256};
 use crate::overlay::scaled;
 use crate::photo::Photo;
 use crate::{Error, Explainer, Input, Options};
@@ -197,7 +197,7 @@ impl Work<'_> {
         Ok(Report {
             version: env!("CARGO_PKG_VERSION"),
             model: self.file.path.clone(),
-            model_sha256: self.file.sha256.clone(),
+            model_sha256: sha256(&self.file.bytes),
             output: score.output.clone(),
             final_activation: score.activation.clone(),
             target: options.target.to_string(),

@@ -4,7 +4,7 @@ use crate::explanation::{Explanation, Found, Shared};
 use crate::labels::{Labels, LabelsError};
 use crate::methods::cut::Setup;
 use crate::methods::{self, Any, Progress, Settings, Several};
-use crate::model_file::ModelFile;
+use crate::model_file::{ModelFile, sha256};
 use crate::others::Others;
 use crate::photo::{Photo, PhotoError};
 use crate::preprocess::{ImageInput, Preprocess, PreprocessError, Rect, Resize};
@@ -174,7 +174,7 @@ impl Explainer {
     /// # Errors
     /// One [`Error`] for each thing that can be wrong: the file, the layer, the class, the method, the engine.
     pub fn new(model: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
-        Self::from_file(&ModelFile::open(model)?, options)
+        Self::of(ModelFile::open(model)?, options)
     }
 
     /// Prepares a model that has been read.
@@ -182,6 +182,14 @@ impl Explainer {
     /// # Errors
     /// As [`Explainer::new`].
     pub fn from_file(file: &ModelFile, options: &Options) -> Result<Self, Error> {
+        Self::of(file.clone(), options)
+    }
+
+    /// As [`Explainer::from_file`]. Where nobody else holds the file, its memory is used again while the engine gets ready.
+    ///
+    /// # Errors
+    /// As [`Explainer::new`].
+    pub fn of(file: ModelFile, options: &Options) -> Result<Self, Error> {
         let preprocess = match &options.preprocess {
             Some(p) => Some(p.clone()),
             None => file.preprocess()?.map(|(p, _)| p),
@@ -194,12 +202,12 @@ impl Explainer {
             &options.engine,
             &engine::Options { threads: options.threads, library: options.library.clone() },
         )?;
-        let request = request(file, options, preprocess.as_ref())?;
-        let parts = match methods::method(&options.method)? {
-            Any::OneRun(method) => one_run(&file.model, options, &Request { method, ..request }, engine.as_ref())?,
-            Any::SeveralRuns(method) => several_runs(&file.model, options, &request, engine.as_ref(), method)?,
+        let (path, request) = (file.path.clone(), request(&file, options, preprocess.as_ref())?);
+        let (parts, work, sha256) = match methods::method(&options.method)? {
+            Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine.as_ref())?,
+            Any::SeveralRuns(method) => several_runs(&file, options, &request, engine.as_ref(), method)?,
         };
-        let Parts { work, score, row, layers, image_dims, free_batch, others } = parts;
+        let Parts { score, row, layers, image_dims, free_batch, others } = parts;
         if let Some(labels) = labels.as_ref().filter(|_| !score.is_dense()) {
             labels.check(score.classes)?;
         }
@@ -215,8 +223,8 @@ impl Explainer {
             labels: labels.clone(),
             engine: engine.name().to_owned(),
             engine_version: engine.version(),
-            model: file.path.clone(),
-            model_sha256: file.sha256.clone(),
+            model: path.clone(),
+            model_sha256: sha256.clone(),
         };
         let shared = layers.into_iter().map(|layer| Arc::new(shared(layer))).collect();
         let image = ImageInput::from_shape(&sizes).ok();
@@ -351,7 +359,7 @@ impl Explainer {
         watch: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Vec<Explanation>>, Error> {
         // Some engines lose a NaN on the way, and give a map that looks like any.
-        finite("network's input", tensor.iter().copied())?;
+        finite("network's input", &tensor)?;
         // For each layer the images, for each of these the classes.
         let found: Vec<Vec<Vec<Found>>> = match &self.work {
             Work::OneRun(session, explaining) => {
@@ -375,10 +383,13 @@ impl Explainer {
             }
         };
         for found in found.iter().flatten().flatten() {
-            finite("map", found.map.iter().copied())?;
-            finite("score", std::iter::once(found.score as f32))?;
+            finite("map", &found.map)?;
             // An infinite score of another class is one; NaN among them makes the choice of the class void.
-            finite("list of class scores", found.logits.iter().map(|&l| l as f32).filter(|l| l.is_nan()))?;
+            let score = Some(found.score).filter(|s| !s.is_finite()).map(|s| ("score", s));
+            let nan = found.logits.iter().find(|l| l.is_nan()).map(|&l| ("list of class scores", l));
+            if let Some((what, value)) = score.or(nan) {
+                return Err(Error::NotFinite { what, value });
+            }
         }
         let images = found.first().map_or(0, Vec::len);
         let mut all: Vec<Vec<(usize, Explanation)>> = (0..images).map(|_| Vec::new()).collect();
@@ -398,16 +409,17 @@ impl Explainer {
     }
 }
 
-fn finite(what: &'static str, mut values: impl Iterator<Item = f32>) -> Result<(), Error> {
-    match values.find(|v| !v.is_finite()) {
-        Some(value) => Err(Error::NotFinite { what, value: value.into() }),
-        None => Ok(()),
+fn finite(what: &'static str, values: &ArrayD<f32>) -> Result<(), Error> {
+    // Looking at all of them is faster than stopping at the first.
+    if values.fold(true, |all, v| all & v.is_finite()) {
+        return Ok(());
     }
+    let value = values.iter().copied().find(|v| !v.is_finite()).unwrap_or(f32::NAN).into();
+    Err(Error::NotFinite { what, value })
 }
 
-/// A method made ready, and what is known of it.
+/// What is known of a method made ready.
 struct Parts {
-    work: Work,
     score: Score,
     row: Row,
     layers: Vec<(String, Certificate)>,
@@ -416,39 +428,54 @@ struct Parts {
     others: Others,
 }
 
-/// A method of one run: the explaining model in an engine.
-fn one_run(model: &Model, options: &Options, request: &Request, engine: &dyn Engine) -> Result<Parts, Error> {
+/// A method of one run: the explaining model in an engine. With the file's SHA-256.
+fn one_run(
+    file: ModelFile,
+    options: &Options,
+    request: &Request,
+    engine: &dyn Engine,
+) -> Result<(Parts, Work, String), Error> {
     let request = &Request { logits: true, ..request.clone() };
-    let explaining = cam::attach_all(model, request, &options.further_layers)?;
-    let Some(first) = explaining.first() else { return Err(Error::Argument("no layer is asked for".into())) };
+    let mut layers = cam::attach_all(&file.model, request, &options.further_layers)?;
+    let Some(first) = layers.first() else { return Err(Error::Argument("no layer is asked for".into())) };
     if let Some(input) = &first.input {
         return Err(Error::Argument(format!(
             "the target {} takes the input {input:?} with each image: compile the model and run it in an engine",
             request.target
         )));
     }
-    let alone = model.inputs().nth(1).is_none() && options.inputs.is_empty();
-    let others = || with_setup(model, options, request, engine, |setup| Ok(setup.others.clone()));
-    Ok(Parts {
+    let alone = file.model.inputs().nth(1).is_none() && options.inputs.is_empty();
+    let others = || with_setup(&file.model, options, request, engine, |setup| Ok(setup.others.clone()));
+    let parts = Parts {
         others: if alone { Others::default() } else { others()? },
         score: first.head.score.clone(),
         row: request.method.row(),
-        layers: explaining.iter().map(|e| (e.head.layer.clone(), e.certificate.clone())).collect(),
+        layers: layers.iter().map(|e| (e.head.layer.clone(), e.certificate.clone())).collect(),
         image_dims: first.image_dims.clone(),
         free_batch: first.free_batch,
-        work: Work::OneRun(engine.prepare(&first.to_bytes())?, explaining),
+    };
+    let (bytes, file) = Explaining::take_bytes(&mut layers, file.model, file.bytes);
+    let (session, sha256) = beside_hash(&file, || engine.prepare(&bytes));
+    Ok((parts, Work::OneRun(session?, layers), sha256))
+}
+
+/// What `work` gives, and the SHA-256 of `file`, which is found meanwhile: engines read a model on one core.
+fn beside_hash<T>(file: &[u8], work: impl FnOnce() -> T) -> (T, String) {
+    std::thread::scope(|scope| {
+        let hash = scope.spawn(|| sha256(file));
+        (work(), hash.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 
-/// A method of several runs.
+/// A method of several runs. With the file's SHA-256.
 fn several_runs(
-    model: &Model,
+    file: &ModelFile,
     options: &Options,
     request: &Request,
     engine: &dyn Engine,
     method: &'static methods::Method,
-) -> Result<Parts, Error> {
-    with_setup(model, options, request, engine, |setup| {
+) -> Result<(Parts, Work, String), Error> {
+    let make = |setup: &Setup| {
         let first = Several::new(method, setup)?;
         let row = first.row();
         let mut layers = vec![first];
@@ -456,16 +483,19 @@ fn several_runs(
             let request = &Request { layer: Some(layer.clone()), ..setup.request.clone() };
             layers.push(Several::new(method, &Setup { request, ..*setup })?);
         }
-        Ok(Parts {
+        let parts = Parts {
             row,
             layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
             image_dims: setup.shapes.dims(setup.image).unwrap_or_default(),
             free_batch: setup.shapes.free_batch(),
-            work: Work::SeveralRuns(layers),
             score: setup.score.clone(),
             others: setup.others.clone(),
-        })
-    })
+        };
+        Ok((parts, Work::SeveralRuns(layers)))
+    };
+    let (made, sha256) = beside_hash(&file.bytes, || with_setup(&file.model, options, request, engine, make));
+    let (parts, work) = made?;
+    Ok((parts, work, sha256))
 }
 
 /// Hands over what a network is cut from: the model without a map that may be attached, its shapes and its score.

@@ -18,17 +18,15 @@ const MOST_WEIGHTS: u64 = 1 << 32;
 /// The most bytes of a file with preprocessing.
 const MOST_TEXT: u64 = 1 << 24;
 
-/// A model with the hash of its file and the place it was read from.
-#[derive(Debug)]
+/// A model with its file. A clone shares the weights.
+#[derive(Clone, Debug)]
 pub struct ModelFile {
     /// The model, external weights included.
     pub model: Model,
-    /// SHA-256 of the file, in hexadecimal.
-    pub sha256: String,
+    /// The file's bytes.
+    pub bytes: Bytes,
     /// The path as given.
     pub path: PathBuf,
-    /// The file itself.
-    pub bytes: Bytes,
     /// The files with external weights, as the model names them: relative to its folder.
     pub weights: Vec<String>,
 }
@@ -41,10 +39,9 @@ impl ModelFile {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let bytes: Bytes = read(path, MOST_BYTES)?.into();
-        let sha256 = sha256(&bytes);
         let read = model(bytes.clone(), path.parent().unwrap_or(Path::new("")));
         let (model, weights) = read.map_err(|error| Error::Model { path: path.to_owned(), error })?;
-        Ok(ModelFile { model, sha256, path: path.to_owned(), bytes, weights })
+        Ok(ModelFile { model, bytes, path: path.to_owned(), weights })
     }
 
     /// Writes `bytes`, which were made of the model's own, as a file that can be used where it lies: weights that lie
@@ -125,8 +122,11 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// The whole file, if it has no more than `most` bytes.
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
     let fail = |error| Error::File { path: path.to_owned(), error };
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(fail)?;
+    let mut file = File::open(path).map_err(fail)?;
+    // What the system says of a file's length need not be so.
+    let length = file.metadata().map_err(fail)?.len().min(most);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    (&mut file).take(most + 1).read_to_end(&mut bytes).map_err(fail)?;
     match bytes.len() as u64 > most {
         true => Err(fail(io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {most} bytes")))),
         false => Ok(bytes),

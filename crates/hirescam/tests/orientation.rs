@@ -128,7 +128,12 @@ fn network(kept: &Kept, last: bool) -> ModelFile {
         graph: Some(graph),
         ..Default::default()
     };
-    ModelFile { model: Model::new(proto).unwrap(), sha256: String::new(), path: "network.onnx".into() }
+    ModelFile {
+        model: Model::new(proto).unwrap(),
+        bytes: Default::default(),
+        path: "network.onnx".into(),
+        weights: Vec::new(),
+    }
 }
 
 fn explain(kept: &Kept, last: bool, channels: Option<i64>) -> Result<Explanation, Error> {

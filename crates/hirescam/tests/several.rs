@@ -220,9 +220,8 @@ fn linear(batch: Option<i64>) -> ModelFile {
     };
     ModelFile {
         model: Model::new(proto).unwrap(),
-        sha256: String::new(),
-        path: "linear.onnx".into(),
         bytes: Default::default(),
+        path: "linear.onnx".into(),
         weights: Vec::new(),
     }
 }

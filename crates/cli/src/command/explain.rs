@@ -68,7 +68,7 @@ impl Explain {
         if let (None, Some(path)) = (&options.image_shape, files.first()) {
             options.image_shape = inputs::shape(&file.model, options.image.as_deref(), path)?;
         }
-        let explainer = Explainer::from_file(&file, &options)?;
+        let explainer = Explainer::of(file, &options)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::File { path: self.out.clone(), what: e.to_string() })?;
         let several = matches!(methods::method(&options.method)?, Any::SeveralRuns(_));
         let bar = if several { progress::passes() } else { progress::images(files.len()) };

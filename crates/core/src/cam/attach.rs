@@ -143,6 +143,28 @@ impl Explaining {
         onnx::wire::append(file, &self.added, &self.model, &self.inlined)
     }
 
+    /// The bytes of the explaining model for an engine, and those of the file as it was, which are a part of them where the
+    /// file is only added to. Of `model` and `file`, which these were made from, the memory is used again, if nobody else
+    /// holds it: no second copy of the weights is made. What is left in `layers` has no weights either.
+    pub fn take_bytes(layers: &mut [Explaining], model: Model, file: Bytes) -> (Bytes, Bytes) {
+        let Some(first) = layers.first() else { return (Bytes::new(), file) };
+        let added = first.added.graph.clone();
+        let same = |own: &Bytes| own.as_ptr() == file.as_ptr() && own.len() == file.len();
+        if !first.file.as_ref().is_some_and(same) || !first.inlined.calls.is_empty() {
+            return (first.to_bytes().into(), file);
+        }
+        for layer in layers {
+            (layer.model, layer.added, layer.file) = Default::default();
+        }
+        drop(model);
+        let length = file.len();
+        let mut bytes = Vec::from(file);
+        // A message that comes twice in a file is one, with the fields of both.
+        bytes.extend(onnx::write(&ModelProto { graph: added, ..Default::default() }));
+        let bytes = Bytes::from(bytes);
+        (bytes.clone(), bytes.slice(..length))
+    }
+
     /// b of a map of the class `class`, where it is the same for every image and could be evaluated beforehand.
     pub fn b(&self, class: usize) -> Option<f64> {
         self.target.bias(self.bias.as_deref()?, &self.head.score, class)
