@@ -56,20 +56,22 @@ OTHER_MAPS = ("torch-cam", "PyTorch inference", "onnx-ad, whole network")  # wha
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", choices=LAYERS, default=list(LAYERS), metavar="NAME", help=", ".join(LAYERS))
-    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS), metavar="WHAT", help=", ".join(MEASUREMENTS))
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
-    parser.add_argument("--seconds", type=float, default=60, help="about how long each comparison may take")
-    parser.add_argument("--rounds", nargs=2, type=int, default=[9, 101], metavar=("LEAST", "MOST"))
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="WHAT", help=", ".join(MEASUREMENTS))
+    parser.add_argument("--threads", nargs="+", type=int, help="1 2, or 1 with --short")
+    parser.add_argument("--batches", nargs="+", type=int, help="1 8, or 1 with --short")
+    parser.add_argument("--seconds", type=float, help="about how long each comparison may take: 60, or 4 with --short")
+    parser.add_argument("--rounds", nargs=2, type=int, metavar=("LEAST", "MOST"))
     parser.add_argument("--short", action="store_true", help="one thread, one image, few rounds; no perturbation methods")
     parser.add_argument("--again", action="store_true", help="measure also what was measured before")
     parser.add_argument("--python", help="an environment's python that has what requirements.txt lists, instead of an own one")
     parser.add_argument("--no-build", action="store_true", help="the release binaries are there already")
     parser.add_argument("--table", metavar="FILE", help="measure nothing; write what was measured into this file")
     options = parser.parse_args()
-    if options.short:
-        options.threads, options.batches, options.seconds, options.rounds = [1], [1], 4, [5, 31]
-        options.only = [name for name in options.only if name not in ("methods", "load")]
+    options.threads = options.threads or ([1] if options.short else [1, 2])
+    options.batches = options.batches or ([1] if options.short else [1, 8])
+    options.seconds = options.seconds or (4 if options.short else 60)
+    options.rounds = options.rounds or ([5, 31] if options.short else [9, 101])
+    options.only = options.only or [name for name in MEASUREMENTS if name != "methods" or not options.short]
     return options
 
 

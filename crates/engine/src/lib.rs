@@ -63,6 +63,19 @@ pub trait Session: Send + Sync {
     /// [`Error::Run`] where it cannot be run on such shapes although it does not say so, or
     /// fails while running; [`Error::Panicked`] where the engine broke.
     fn run(&self, inputs: &[(&str, &Array)]) -> Result<Vec<(String, Array)>, Error>;
+
+    /// Runs the model on each of several lists of inputs; what comes of each, in their order.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`]; the first.
+    fn run_all(&self, lists: &[Vec<(&str, &Array)>]) -> Result<Vec<Vec<(String, Array)>>, Error> {
+        lists.iter().map(|inputs| self.run(inputs)).collect()
+    }
+
+    /// Whether several images are done sooner one by one, by [`Session::run_all`], than as a batch.
+    fn is_slow_at_batches(&self) -> bool {
+        false
+    }
 }
 
 /// What one can choose about an engine.

@@ -159,10 +159,13 @@ impl Prepared {
     }
 }
 
-impl Session for Prepared {
-    fn run(&self, inputs: &[(&str, &Array)]) -> Result<Vec<(String, Array)>, Error> {
+/// Every output of a run, by name.
+type Outcome = Result<Vec<(String, Array)>, Error>;
+
+impl Prepared {
+    fn run_on(&self, executor: &Executor, inputs: &[(&str, &Array)]) -> Outcome {
         let given = assign(&self.ports, inputs)?;
-        scoped(&self.executor, || {
+        scoped(executor, || {
             let plan = self.plan(&given)?;
             let tensors = given
                 .iter()
@@ -173,6 +176,34 @@ impl Session for Prepared {
             let results = plan.run(tensors).map_err(|e| failed(&e))?;
             self.outputs.iter().zip(results).map(|(name, result)| Ok((name.clone(), array(name, &result)?))).collect()
         })
+    }
+}
+
+impl Session for Prepared {
+    fn run(&self, inputs: &[(&str, &Array)]) -> Outcome {
+        self.run_on(&self.executor, inputs)
+    }
+
+    /// One run a thread: tract's threads have little to do within a run.
+    fn run_all(&self, lists: &[Vec<(&str, &Array)>]) -> Result<Vec<Vec<(String, Array)>>, Error> {
+        let pool = match &self.executor {
+            Executor::MultiThread(pool) if lists.len() > 1 => pool,
+            _ => return lists.iter().map(|inputs| self.run(inputs)).collect(),
+        };
+        let mut results: Vec<Option<Outcome>> = lists.iter().map(|_| None).collect();
+        guard(NAME, || {
+            pool.scope(|scope| {
+                for (inputs, result) in lists.iter().zip(&mut results) {
+                    scope.spawn(move |_| *result = Some(self.run_on(&Executor::SingleThread, inputs)));
+                }
+            });
+            Ok(())
+        })?;
+        results.into_iter().flatten().collect()
+    }
+
+    fn is_slow_at_batches(&self) -> bool {
+        true
     }
 }
 

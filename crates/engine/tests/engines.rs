@@ -71,6 +71,21 @@ fn several_threads_run_one_session() {
 }
 
 #[test]
+fn several_lists_of_inputs_give_what_each_gives_alone() {
+    let images: Vec<_> = (0..5).map(|seed| noise(&[1, 3, 8, 8], seed)).collect();
+    let wrong = noise(&[1, 3, 8, 9], 1);
+    for engine in [1, 3].into_iter().flat_map(engines) {
+        let session = engine.prepare(&model("network.onnx")).unwrap();
+        let alone: Vec<_> = images.iter().map(|image| session.run(&[("image", image)]).unwrap()).collect();
+        let mut lists: Vec<_> = images.iter().map(|image| vec![("image", image)]).collect();
+        assert_eq!(session.run_all(&lists).unwrap(), alone, "{}", engine.name());
+        assert_eq!(session.run_all(&[]).unwrap(), [] as [Vec<_>; 0]);
+        lists[3] = vec![("image", &wrong)];
+        assert!(matches!(session.run_all(&lists), Err(Error::Input(_))), "{}", engine.name());
+    }
+}
+
+#[test]
 fn a_free_batch_takes_any_number_of_images() {
     for engine in engines(1) {
         let session = engine.prepare(&model("network.onnx")).unwrap();

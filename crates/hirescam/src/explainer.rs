@@ -288,14 +288,12 @@ impl Explainer {
                     };
                     let prepared = preprocess.apply(photo, input)?;
                     let start = first + explanations.len();
-                    explanations.extend(self.run(prepared.tensor, Some((photo, prepared.view)), start, watch)?);
+                    explanations.extend(self.run(vec![prepared.tensor], Some((photo, prepared.view)), start, watch)?);
                 }
                 Input::Tensor(tensor) => {
                     self.check(tensor)?;
-                    for part in self.parts(tensor) {
-                        let start = first + explanations.len();
-                        explanations.extend(self.run(part, None, start, watch)?);
-                    }
+                    let start = first + explanations.len();
+                    explanations.extend(self.run(self.parts(tensor), None, start, watch)?);
                 }
             }
         }
@@ -339,33 +337,35 @@ impl Explainer {
         Err(Error::Argument(format!("the network takes {dims}, the tensor has the shape {:?}", tensor.shape())))
     }
 
-    /// A batch as the network takes it: whole, or image by image where the file fixes the batch.
+    /// A batch as the network takes it: whole, or image by image where the file fixes the batch or the engine is slow at
+    /// batches.
     fn parts(&self, tensor: &ArrayD<f32>) -> Vec<ArrayD<f32>> {
-        let fixed = self.image_dims.first().map_or(1, |d| d.per_image()).max(1);
+        let apart = matches!(&self.work, Work::OneRun(session, _) if session.is_slow_at_batches());
+        let fixed = if self.free_batch { 1 } else { self.image_dims.first().map_or(1, |d| d.per_image()).max(1) };
         let n = tensor.shape().first().copied().unwrap_or(0);
-        if self.free_batch || n == fixed {
+        if n == fixed || (self.free_batch && !apart) {
             return vec![tensor.clone()];
         }
         let part = |start: usize| tensor.slice_axis(Axis(0), Slice::from(start..(start + fixed).min(n))).to_owned();
         (0..n).step_by(fixed).map(part).collect()
     }
 
-    /// Explains a batch, whose first image is the image number `start`.
+    /// Explains batches, whose first image is the image number `start`.
     fn run(
         &self,
-        tensor: ArrayD<f32>,
+        batches: Vec<ArrayD<f32>>,
         photo: Option<(&Photo, Rect)>,
         start: usize,
         watch: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Vec<Explanation>>, Error> {
         // Some engines lose a NaN on the way, and give a map that looks like any.
-        finite("network's input", &tensor)?;
+        batches.iter().try_for_each(|batch| finite("network's input", batch))?;
         // For each layer the images, for each of these the classes.
         let found: Vec<Vec<Vec<Found>>> = match &self.work {
-            Work::OneRun(session, explaining) => {
-                let numbers: Vec<usize> = (start..start + tensor.len_of(Axis(0))).collect();
-                let found = run_once(session.as_ref(), explaining, tensor, &self.others.of(&numbers)?)?;
-                numbers.iter().for_each(|&image| watch(Progress { image, done: 1, of: 1 }));
+            Work::OneRun(session, layers) => {
+                let images: usize = batches.iter().map(|b| b.len_of(Axis(0))).sum();
+                let found = run_once(session.as_ref(), layers, batches, &self.others, start)?;
+                (0..images).for_each(|i| watch(Progress { image: start + i, done: 1, of: 1 }));
                 found
             }
             Work::SeveralRuns(layers) => {
@@ -377,7 +377,8 @@ impl Explainer {
                         };
                         several.explain(&image.to_owned(), self.others.beside(image_number), &mut watch)
                     };
-                    tensor.axis_iter(Axis(0)).enumerate().map(image).collect::<Result<_, Error>>()
+                    let images = batches.iter().flat_map(|b| b.axis_iter(Axis(0)));
+                    images.enumerate().map(image).collect::<Result<_, Error>>()
                 };
                 layers.iter().enumerate().map(of_layer).collect::<Result<_, _>>()?
             }
@@ -516,18 +517,33 @@ pub(crate) fn with_setup<T>(
     then(&Setup { model, shapes, score, image, request, others, engine, options })
 }
 
-/// Runs the explaining model on a batch: what each layer makes of each image and class.
+/// Runs the explaining model on batches, whose first image is the image number `start`: what each layer makes of each image
+/// and class.
 fn run_once(
     session: &dyn Session,
-    explaining: &[Explaining],
-    tensor: ArrayD<f32>,
-    others: &[(&str, Array)],
+    layers: &[Explaining],
+    batches: Vec<ArrayD<f32>>,
+    others: &Others,
+    start: usize,
 ) -> Result<Vec<Vec<Vec<Found>>>, Error> {
-    let image = explaining.first().map_or("", |e| &e.image);
-    let tensor = Array::from(tensor);
-    let others = others.iter().map(|(name, array)| (*name, array));
-    let made = session.run(&[(image, &tensor)].into_iter().chain(others).collect::<Vec<_>>())?;
-    explaining.iter().map(|e| of_layer(e, &made)).collect()
+    let image = layers.first().map_or("", |e| &e.image);
+    let (mut first, mut fed) = (start, Vec::new());
+    for batch in batches {
+        let images: Vec<usize> = (first..first + batch.len_of(Axis(0))).collect();
+        first += images.len();
+        let mut arrays = others.of(&images)?;
+        arrays.push((image, Array::from(batch)));
+        fed.push(arrays);
+    }
+    let lists: Vec<Vec<(&str, &Array)>> =
+        fed.iter().map(|arrays| arrays.iter().map(|(name, array)| (*name, array)).collect()).collect();
+    let mut all: Vec<Vec<Vec<Found>>> = layers.iter().map(|_| Vec::new()).collect();
+    for made in session.run_all(&lists)? {
+        for (all, layer) in all.iter_mut().zip(layers) {
+            all.extend(of_layer(layer, &made)?);
+        }
+    }
+    Ok(all)
 }
 
 /// What one layer makes of each image and class.

@@ -386,6 +386,24 @@ fn settings_out_of_range_and_unknown_methods_are_refused() {
 }
 
 #[test]
+fn a_batch_is_explained_as_its_images_are_on_any_number_of_threads() {
+    let images = image(&[5, 3, 32, 32]);
+    let alone = |n: usize| Input::Tensor(images.slice_axis(Axis(0), (n..n + 1).into()).to_owned());
+    let one = Explainer::new(zoo("resnet.ts.onnx"), &options("hirescam", None, &Settings::default())).unwrap();
+    let expected: Vec<_> = (0..5).map(|n| one.explain(&[alone(n)]).unwrap().remove(0)).collect();
+    for threads in [1, 2, 3] {
+        let options = Options { threads, ..options("hirescam", None, &Settings::default()) };
+        let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options).unwrap();
+        let made = explainer.explain(&[Input::Tensor(images.clone())]).unwrap();
+        assert_eq!(made.len(), 5);
+        for (made, expected) in made.iter().zip(&expected) {
+            assert_eq!((made.len(), made[0].class), (1, expected[0].class));
+            assert_eq!(made[0].map, expected[0].map);
+        }
+    }
+}
+
+#[test]
 fn the_table_is_that_of_the_list() {
     let rows: Vec<&str> = list::SEVERAL_RUNS.iter().map(|r| r.name).collect();
     assert_eq!(METHODS.iter().map(|m| m.row.name).collect::<Vec<_>>(), rows);
