@@ -81,8 +81,9 @@ const MOST_SLICES: usize = 4096;
 
 /// y = max over each window; the cotangent goes to the first place that attains it, as in PyTorch.
 ///
-/// Written as: the places of each window side by side (one strided Slice a place), the first largest among them by
-/// ArgMax, and the cotangent put back there, place by place. Slices move data only, so ties stay ties on every engine.
+/// Written as: for each place of the kernel a strided Slice with that place of every window. In their order, the first that
+/// is not less than the window's output takes the cotangent, and the others what is left of it: nothing. Slices and the
+/// pool move data only, so ties stay ties on every engine.
 const MAX_POOL: Card = Card {
     name: "MaxPool",
     shape: |a, x| {
@@ -118,7 +119,7 @@ const MAX_POOL: Card = Card {
     },
     vjp: Some(|s| {
         let dy = s.full_dy()?;
-        let x = s.x(0)?.cast(dy.dtype());
+        let (x, y) = (s.x(0)?.cast(dy.dtype()), s.y()?.cast(dy.dtype()));
         let sizes = x.sizes();
         let space = spatial(&sizes)?;
         let window = Window::of_pool(&s.attributes, space)?;
@@ -142,10 +143,14 @@ const MAX_POOL: Card = Card {
             let ends: Vec<i64> = (0..rank).map(|a| starts[a] + steps[a] * (out[a] as i64 - 1) + 1).collect();
             padded.slices(&axes, &starts, &ends, &steps)
         };
-        let places: Vec<Value> = ndarray::indices(window.kernel.clone()).into_iter().map(place).collect();
-        let first = Value::concat(&places, 1).unwrap_or(padded).arg_max(1);
-        let (count, dy) = (places.len() as i64, planes(dy));
-        let routed = (0..count).map(|k| first.equal(first.graph().ints(&[k])).cast(dy.dtype()) * dy).collect();
+        let (y, mut left) = (planes(y), planes(dy));
+        let take = |offset: IxDyn| {
+            let others = place(offset).lt(y).cast(dy.dtype()) * left;
+            let taken = left - others;
+            left = others;
+            taken
+        };
+        let routed = ndarray::indices(window.kernel.clone()).into_iter().map(take).collect();
         Ok(vec![Some(scattered(routed, &window, space, &out)?.reshape(&x.dims()))])
     }),
     linearity: piecewise,
