@@ -1,22 +1,22 @@
 //! Attaching a map to a model.
 
+use super::emit::{Emitted, emit};
+use super::explaining::{Explaining, Outputs};
 use super::heatmap::{self, Size};
 use super::pick::Logits;
-use super::{Method, Site, Target, constant, hirescam, judge, strip};
+use super::{Method, Target, hirescam, strip};
 use crate::build::{Graph, OLDEST_OPSET, Value};
-use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
+use crate::certify::Certificate;
 use crate::grid::{self, Grid};
 use crate::head::{self, Head, Score};
 use crate::layers::layers;
-use crate::onnx::functions::Inlined;
 use crate::onnx::{
-    self, GraphProto, ModelProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    tensor_shape_proto, type_proto,
+    GraphProto, ModelProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto,
+    type_proto,
 };
 use crate::shape::{Dim, Shapes, batch_name};
 use crate::tensor::DataType;
-use crate::{Error, Model, grad};
-use bytes::Bytes;
+use crate::{Error, Model};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -65,109 +65,6 @@ impl Default for Request {
             logits: false,
             heatmap: None,
         }
-    }
-}
-
-/// The names of the outputs that were added.
-#[derive(Clone, Debug)]
-pub struct Outputs {
-    /// The map, `[N, …]`, or `[N, M, …]` for M maps; tokens lie in it as they lie in the image.
-    pub map: String,
-    /// The class, int64 `[N]` or `[N, M]`: of a weighted sum that of the largest weight, of a part of a dense output the
-    /// first.
-    pub class: String,
-    /// The score, `[N]` or `[N, M]`.
-    pub score: String,
-    /// What has to be added to Σ map to give the score, `[N]` or `[N, M]`.
-    pub b: String,
-    /// What the cells of those tokens add up to that are no places of the image, `[N]` or `[N, M]`; where there are such.
-    pub other_tokens: Option<String>,
-    /// The logits `[N, K]`, where they were asked for and are one a class.
-    pub logits: Option<String>,
-    /// The heatmap, 0…1, where it was asked for: `[N, …]` or `[N, M, …]`, with its own number of cells.
-    pub heatmap: Option<String>,
-}
-
-/// A model with the map as one more output. Where it has the maps of several layers, [`attach_all`] gives one of these
-/// for each layer, all of the same model.
-#[derive(Debug)]
-pub struct Explaining {
-    /// The model: the original outputs first, then map, class, score, b, what else was asked for, and the same of further
-    /// layers.
-    pub model: Arc<ModelProto>,
-    added: Arc<ModelProto>,
-    inlined: Inlined,
-    file: Option<Bytes>,
-    /// The names of the added outputs.
-    pub outputs: Outputs,
-    /// The name of the added input, for targets that come with each image.
-    pub input: Option<String>,
-    /// What was cut.
-    pub head: Head,
-    /// How the layer's places lie in the image, where its axes of space do not say it.
-    pub grid: Option<Grid>,
-    /// What is proven.
-    pub certificate: Certificate,
-    /// The input that carries the image.
-    pub image: String,
-    /// The image's extents.
-    pub image_dims: Vec<Dim>,
-    /// Whether any number of images can be run at once.
-    pub free_batch: bool,
-    /// How many maps each image gets.
-    pub maps: usize,
-    /// What is explained.
-    pub target: Target,
-    /// b of each logit, in row-major order, where it is the same for every image and could be evaluated beforehand.
-    pub bias: Option<Vec<f64>>,
-}
-
-impl Explaining {
-    /// The bytes of the explaining model's file. Where the original file is known, it is added to: all else stays as it is.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let added = self.file.as_ref().and_then(|file| self.append(file));
-        added.unwrap_or_else(|| onnx::write(&self.model))
-    }
-
-    /// The bytes of the network's own `file` with what is added: weights that lie beside the file stay there. An explaining
-    /// model's addition is replaced.
-    ///
-    /// # Errors
-    /// Those of [`strip`](super::strip()).
-    pub fn added_to(&self, file: &[u8]) -> Result<Vec<u8>, Error> {
-        let bare = strip::strip(file)?;
-        Ok(self.append(bare.as_deref().unwrap_or(file)).unwrap_or_else(|| onnx::write(&self.model)))
-    }
-
-    fn append(&self, file: &[u8]) -> Option<Vec<u8>> {
-        onnx::wire::append(file, &self.added, &self.model, &self.inlined)
-    }
-
-    /// The bytes of the explaining model for an engine, and those of the file as it was, which are a part of them where the
-    /// file is only added to. Of `model` and `file`, which these were made from, the memory is used again, if nobody else
-    /// holds it: no second copy of the weights is made. What is left in `layers` has no weights either.
-    pub fn take_bytes(layers: &mut [Explaining], model: Model, file: Bytes) -> (Bytes, Bytes) {
-        let Some(first) = layers.first() else { return (Bytes::new(), file) };
-        let added = first.added.graph.clone();
-        let same = |own: &Bytes| own.as_ptr() == file.as_ptr() && own.len() == file.len();
-        if !first.file.as_ref().is_some_and(same) || !first.inlined.calls.is_empty() {
-            return (first.to_bytes().into(), file);
-        }
-        for layer in layers {
-            (layer.model, layer.added, layer.file) = Default::default();
-        }
-        drop(model);
-        let length = file.len();
-        let mut bytes = Vec::from(file);
-        // A message that comes twice in a file is one, with the fields of both.
-        bytes.extend(onnx::write(&ModelProto { graph: added, ..Default::default() }));
-        let bytes = Bytes::from(bytes);
-        (bytes.clone(), bytes.slice(..length))
-    }
-
-    /// b of a map of the class `class`, where it is the same for every image and could be evaluated beforehand.
-    pub fn b(&self, class: usize) -> Option<f64> {
-        self.target.bias(self.bias.as_deref()?, &self.head.score, class)
     }
 }
 
@@ -287,31 +184,11 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let given = input.as_ref().map(|(name, dtype, dims)| value_info(name, *dtype, dims, batch.as_deref()));
     let nodes = graph.finish(&wanted, &taken)?;
     let [counts, calls] = strip::added([nodes.len(), usize::from(given.is_some()), infos.len()], model.inlined());
-    let mut metadata = vec![
-        ("hirescam.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("hirescam.method".to_owned(), request.method.name.to_owned()),
-        ("hirescam.target".to_owned(), request.target.to_string()),
-        ("hirescam.score".to_owned(), score.logits.clone()),
-        ("hirescam.heatmap".to_owned(), heatmap::shown(&cells)),
-        counts,
-    ];
+    let layers = made.iter().zip(&heads).map(|((emitted, _), (head, _))| (head, &emitted.certificate));
+    let mut metadata = metadata(request, &score, layers);
+    metadata.push(("hirescam.heatmap".to_owned(), heatmap::shown(&cells)));
+    metadata.push(counts);
     metadata.extend(Some(calls).filter(|(_, calls)| !calls.is_empty()));
-    for (i, ((emitted, _), (head, _))) in made.iter().zip(&heads).enumerate() {
-        let (c, key) = (&emitted.certificate, |what: &str| match i {
-            0 => format!("hirescam.{what}"),
-            _ => format!("hirescam.{what}_{}", i + 1),
-        });
-        metadata.extend([
-            (key("layer"), head.layer.clone()),
-            (key("verdict"), c.verdict.to_string()),
-            (key("reason"), c.reason.clone().unwrap_or_default()),
-            (key("bypass"), c.bypass.clone().unwrap_or_default()),
-            (key("uniform"), c.uniform.to_string()),
-            (key("scale"), c.scale.to_string()),
-            (key("but"), c.but.clone().unwrap_or_default()),
-            (key("caution"), c.caution.clone().unwrap_or_default()),
-        ]);
-    }
     let entry = |(key, value): (String, String)| StringStringEntryProto { key: Some(key), value: Some(value) };
     let input_infos = given.into_iter().collect();
     let added = ModelProto {
@@ -364,111 +241,35 @@ pub fn recommended(model: &Model, shapes: &Shapes, score: &Score, image: &str) -
     }))
 }
 
-/// More maps than this are not made one by one: engines would take long to prepare them.
-const MOST_SWEEPS: usize = 64;
-
-struct Emitted<'g> {
-    map: Value<'g>,
-    class: Value<'g>,
-    score: Value<'g>,
-    b: Value<'g>,
-    other_tokens: Option<Value<'g>>,
-    bias: Option<Vec<f64>>,
-    certificate: Certificate,
-}
-
-/// Emits classes, gradients, maps, scores and b.
-fn emit<'g>(
-    model: &Model,
-    shapes: &Shapes,
-    head: &Head,
-    grid: Option<&Grid>,
+/// What the model says of its maps; the keys of further layers end in `_2`, `_3` ….
+fn metadata<'a>(
     request: &Request,
-    logits: &Logits<'g, '_>,
-) -> Result<Emitted<'g>, Error> {
-    let graph = logits.raw.graph();
-    let activation = graph.value(&head.layer)?;
-    let n = activation.dims().first().copied().unwrap_or(Dim::Fixed(1));
-    let (target, method) = (&request.target, request.method);
-    let m = target.maps(&head.score);
-    let picked = logits.pick(target);
-    let mut proven = certify(model, head, false);
-    if matches!(target, Target::Cosine(_)) {
-        proven.verdict = Verdict::GradientOnly;
-        proven.reason = Some("cosine, which is not linear in the output".into());
+    score: &Score,
+    layers: impl Iterator<Item = (&'a Head, &'a Certificate)>,
+) -> Vec<(String, String)> {
+    let mut metadata = vec![
+        ("hirescam.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("hirescam.method".to_owned(), request.method.name.to_owned()),
+        ("hirescam.target".to_owned(), request.target.to_string()),
+        ("hirescam.score".to_owned(), score.logits.clone()),
+    ];
+    for (i, (head, c)) in layers.enumerate() {
+        let key = |what: &str| match i {
+            0 => format!("hirescam.{what}"),
+            _ => format!("hirescam.{what}_{}", i + 1),
+        };
+        metadata.extend([
+            (key("layer"), head.layer.clone()),
+            (key("verdict"), c.verdict.to_string()),
+            (key("reason"), c.reason.clone().unwrap_or_default()),
+            (key("bypass"), c.bypass.clone().unwrap_or_default()),
+            (key("uniform"), c.uniform.to_string()),
+            (key("scale"), c.scale.to_string()),
+            (key("but"), c.but.clone().unwrap_or_default()),
+            (key("caution"), c.caution.clone().unwrap_or_default()),
+        ]);
     }
-    let affine = proven.verdict == Verdict::Exact;
-    let classes: Option<Vec<usize>> = match target {
-        Target::Classes(list) => Some(list.clone()),
-        Target::All => Some((0..m).collect()),
-        _ => None,
-    };
-    let constant =
-        classes.filter(|_| affine && m > 1).and_then(|classes| constant::gradients(model, shapes, head, &classes));
-    let mut maps = Vec::new();
-    let (mut uniform, mut places) = (false, 1);
-    let mut make = |activation: Value<'g>, gradient: Value<'g>, channels: usize, space: &[usize]| {
-        let site = Site { activation, gradient, channels, space };
-        uniform = site.is_uniform(gradient);
-        places = site.places();
-        Ok::<_, Error>(site.finish((method.map)(&site)?))
-    };
-    let dims = activation.dims();
-    let after_batch = |dims: &[Dim]| dims.get(1..).unwrap_or(&[]).to_vec();
-    if let Some(gradients) = constant {
-        // Images along the first axis, classes along the second.
-        let images = activation.reshape(&[&[n, Dim::Fixed(1)], after_batch(&dims).as_slice()].concat());
-        let gradient = graph.constant(gradients).with_rank(images.rank());
-        let space: Vec<usize> = head.space.iter().map(|a| a + 1).collect();
-        let map = make(images, gradient, head.channels + 1, &space)?;
-        let every: Vec<i64> = (0..map.rank()).map(|a| if a == 1 { m as i64 } else { 1 }).collect();
-        // A map that does not depend on the class is the same for all.
-        maps.push(if map.dims().get(1) == Some(&Dim::Fixed(m)) { map } else { map.expand(&every) });
-    } else if m > MOST_SWEEPS {
-        return Err(Error::Argument(format!(
-            "{m} maps for each image are asked for, but at {:?} each takes a derivative of its own, and more than {MOST_SWEEPS} are not made at once: ask for the best classes (top:5) or for some (class:3,5){}",
-            head.layer,
-            if affine { "" } else { ", or explain a layer with an exact map, where all classes take one" }
-        )));
-    } else {
-        for i in 0..m {
-            let seed = (head.score.logits.as_str(), logits.seed(target, &picked, i));
-            let gradient = grad::vjp(model, graph, &head.path, &head.dependence, seed, &head.layer)?;
-            let map = make(activation, gradient.with_rank(activation.rank()), head.channels, &head.space)?;
-            // [N, 1, …]: the axis of classes.
-            maps.push(map.reshape(&[&[n, Dim::Fixed(1)], after_batch(&map.dims()).as_slice()].concat()));
-        }
-    }
-    let map = Value::concat(&maps, 1).unwrap_or(activation);
-    let signed = can_be_negative(model, shapes, &head.layer);
-    let certificate = judge(method, Certificate { uniform, ..proven }, signed, places)?;
-    let bias = match certificate.verdict {
-        // Where h(0) cannot be evaluated here, b is computed with each map: it comes to the same.
-        Verdict::Exact | Verdict::SumOnly if affine => certify::bias(model, shapes, head).ok(),
-        _ => None,
-    };
-    let b = match &bias {
-        Some(bias) => logits.bias(target, &picked, bias)?,
-        None => {
-            let space: Vec<usize> = (2..map.rank()).collect();
-            let total = map.reduce_sum(&space, false);
-            picked.scores - if certificate.scale == 1 { total } else { total / certificate.scale as f64 }
-        }
-    };
-    let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, 2));
-    let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&[n]) } else { v };
-    let dims = map.dims();
-    let map = if m == 1 { map.reshape(&[&[n], dims.get(2..).unwrap_or(&[])].concat()) } else { map };
-    let class = picked.classes.expand_as(picked.scores);
-    Ok(Emitted {
-        map,
-        class: squeeze(class),
-        score: squeeze(picked.scores),
-        b: squeeze(b),
-        other_tokens: other_tokens.map(squeeze),
-        bias,
-        certificate,
-    })
+    metadata
 }
 
 /// The declaration of a value, whose batch axis is called `batch`.

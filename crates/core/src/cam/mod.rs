@@ -10,6 +10,8 @@ mod constant;
 mod eigencam;
 mod eigengradcam;
 mod elementwise;
+mod emit;
+mod explaining;
 mod gradcam;
 mod gradcam_plus_plus;
 mod gradient;
@@ -28,7 +30,8 @@ mod xgradcam;
 
 pub use arrays::on_arrays;
 pub(crate) use attach::value_info;
-pub use attach::{Explaining, Outputs, Request, attach, attach_all, recommended};
+pub use attach::{Request, attach, attach_all, recommended};
+pub use explaining::{Explaining, Outputs};
 pub use gradient::{Gradient, gradient};
 pub use heatmap::Size;
 pub use site::Site;

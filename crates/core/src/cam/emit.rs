@@ -1,0 +1,118 @@
+//! The nodes behind the added outputs.
+
+use super::pick::Logits;
+use super::{Request, Site, Target, constant, judge};
+use crate::build::Value;
+use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
+use crate::grid::Grid;
+use crate::head::Head;
+use crate::shape::{Dim, Shapes};
+use crate::{Error, Model, grad};
+
+/// More maps than this are not made one by one: engines would take long to prepare them.
+const MOST_SWEEPS: usize = 64;
+
+/// The values behind the added outputs, and what is known of them.
+pub(super) struct Emitted<'g> {
+    pub(super) map: Value<'g>,
+    pub(super) class: Value<'g>,
+    pub(super) score: Value<'g>,
+    pub(super) b: Value<'g>,
+    pub(super) other_tokens: Option<Value<'g>>,
+    pub(super) bias: Option<Vec<f64>>,
+    pub(super) certificate: Certificate,
+}
+
+/// Emits classes, gradients, maps, scores and b.
+pub(super) fn emit<'g>(
+    model: &Model,
+    shapes: &Shapes,
+    head: &Head,
+    grid: Option<&Grid>,
+    request: &Request,
+    logits: &Logits<'g, '_>,
+) -> Result<Emitted<'g>, Error> {
+    let graph = logits.raw.graph();
+    let activation = graph.value(&head.layer)?;
+    let n = activation.dims().first().copied().unwrap_or(Dim::Fixed(1));
+    let (target, method) = (&request.target, request.method);
+    let m = target.maps(&head.score);
+    let picked = logits.pick(target);
+    let mut proven = certify(model, head, false);
+    if matches!(target, Target::Cosine(_)) {
+        proven.verdict = Verdict::GradientOnly;
+        proven.reason = Some("cosine, which is not linear in the output".into());
+    }
+    let affine = proven.verdict == Verdict::Exact;
+    let classes: Option<Vec<usize>> = match target {
+        Target::Classes(list) => Some(list.clone()),
+        Target::All => Some((0..m).collect()),
+        _ => None,
+    };
+    let constant =
+        classes.filter(|_| affine && m > 1).and_then(|classes| constant::gradients(model, shapes, head, &classes));
+    let mut maps = Vec::new();
+    let (mut uniform, mut places) = (false, 1);
+    let mut make = |activation: Value<'g>, gradient: Value<'g>, channels: usize, space: &[usize]| {
+        let site = Site { activation, gradient, channels, space };
+        uniform = site.is_uniform(gradient);
+        places = site.places();
+        Ok::<_, Error>(site.finish((method.map)(&site)?))
+    };
+    let dims = activation.dims();
+    let after_batch = |dims: &[Dim]| dims.get(1..).unwrap_or(&[]).to_vec();
+    if let Some(gradients) = constant {
+        // Images along the first axis, classes along the second.
+        let images = activation.reshape(&[&[n, Dim::Fixed(1)], after_batch(&dims).as_slice()].concat());
+        let gradient = graph.constant(gradients).with_rank(images.rank());
+        let space: Vec<usize> = head.space.iter().map(|a| a + 1).collect();
+        let map = make(images, gradient, head.channels + 1, &space)?;
+        let every: Vec<i64> = (0..map.rank()).map(|a| if a == 1 { m as i64 } else { 1 }).collect();
+        // A map that does not depend on the class is the same for all.
+        maps.push(if map.dims().get(1) == Some(&Dim::Fixed(m)) { map } else { map.expand(&every) });
+    } else if m > MOST_SWEEPS {
+        return Err(Error::Argument(format!(
+            "{m} maps for each image are asked for, but at {:?} each takes a derivative of its own, and more than {MOST_SWEEPS} are not made at once: ask for the best classes (top:5) or for some (class:3,5){}",
+            head.layer,
+            if affine { "" } else { ", or explain a layer with an exact map, where all classes take one" }
+        )));
+    } else {
+        for i in 0..m {
+            let seed = (head.score.logits.as_str(), logits.seed(target, &picked, i));
+            let gradient = grad::vjp(model, graph, &head.path, &head.dependence, seed, &head.layer)?;
+            let map = make(activation, gradient.with_rank(activation.rank()), head.channels, &head.space)?;
+            // [N, 1, …]: the axis of classes.
+            maps.push(map.reshape(&[&[n, Dim::Fixed(1)], after_batch(&map.dims()).as_slice()].concat()));
+        }
+    }
+    let map = Value::concat(&maps, 1).unwrap_or(activation);
+    let signed = can_be_negative(model, shapes, &head.layer);
+    let certificate = judge(method, Certificate { uniform, ..proven }, signed, places)?;
+    let bias = match certificate.verdict {
+        // Where h(0) cannot be evaluated here, b is computed with each map: it comes to the same.
+        Verdict::Exact | Verdict::SumOnly if affine => certify::bias(model, shapes, head).ok(),
+        _ => None,
+    };
+    let b = match &bias {
+        Some(bias) => logits.bias(target, &picked, bias)?,
+        None => {
+            let space: Vec<usize> = (2..map.rank()).collect();
+            let total = map.reduce_sum(&space, false);
+            picked.scores - if certificate.scale == 1 { total } else { total / certificate.scale as f64 }
+        }
+    };
+    let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, 2));
+    let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&[n]) } else { v };
+    let dims = map.dims();
+    let map = if m == 1 { map.reshape(&[&[n], dims.get(2..).unwrap_or(&[])].concat()) } else { map };
+    let class = picked.classes.expand_as(picked.scores);
+    Ok(Emitted {
+        map,
+        class: squeeze(class),
+        score: squeeze(picked.scores),
+        b: squeeze(b),
+        other_tokens: other_tokens.map(squeeze),
+        bias,
+        certificate,
+    })
+}

@@ -1,0 +1,115 @@
+//! A model with a map, and its bytes.
+
+use super::{Target, strip};
+use crate::certify::Certificate;
+use crate::grid::Grid;
+use crate::head::Head;
+use crate::onnx::functions::Inlined;
+use crate::onnx::{self, ModelProto};
+use crate::shape::Dim;
+use crate::{Error, Model};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// The names of the outputs that were added.
+#[derive(Clone, Debug)]
+pub struct Outputs {
+    /// The map, `[N, …]`, or `[N, M, …]` for M maps; tokens lie in it as they lie in the image.
+    pub map: String,
+    /// The class, int64 `[N]` or `[N, M]`: of a weighted sum that of the largest weight, of a part of a dense output the
+    /// first.
+    pub class: String,
+    /// The score, `[N]` or `[N, M]`.
+    pub score: String,
+    /// What has to be added to Σ map to give the score, `[N]` or `[N, M]`.
+    pub b: String,
+    /// What the cells of those tokens add up to that are no places of the image, `[N]` or `[N, M]`; where there are such.
+    pub other_tokens: Option<String>,
+    /// The logits `[N, K]`, where they were asked for and are one a class.
+    pub logits: Option<String>,
+    /// The heatmap, 0…1, where it was asked for: `[N, …]` or `[N, M, …]`, with its own number of cells.
+    pub heatmap: Option<String>,
+}
+
+/// A model with the map as one more output. Where it has the maps of several layers, [`attach_all`](super::attach_all) gives one of these
+/// for each layer, all of the same model.
+#[derive(Debug)]
+pub struct Explaining {
+    /// The model: the original outputs first, then map, class, score, b, what else was asked for, and the same of further
+    /// layers.
+    pub model: Arc<ModelProto>,
+    pub(super) added: Arc<ModelProto>,
+    pub(super) inlined: Inlined,
+    pub(super) file: Option<Bytes>,
+    /// The names of the added outputs.
+    pub outputs: Outputs,
+    /// The name of the added input, for targets that come with each image.
+    pub input: Option<String>,
+    /// What was cut.
+    pub head: Head,
+    /// How the layer's places lie in the image, where its axes of space do not say it.
+    pub grid: Option<Grid>,
+    /// What is proven.
+    pub certificate: Certificate,
+    /// The input that carries the image.
+    pub image: String,
+    /// The image's extents.
+    pub image_dims: Vec<Dim>,
+    /// Whether any number of images can be run at once.
+    pub free_batch: bool,
+    /// How many maps each image gets.
+    pub maps: usize,
+    /// What is explained.
+    pub target: Target,
+    /// b of each logit, in row-major order, where it is the same for every image and could be evaluated beforehand.
+    pub bias: Option<Vec<f64>>,
+}
+
+impl Explaining {
+    /// The bytes of the explaining model's file. Where the original file is known, it is added to: all else stays as it is.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let added = self.file.as_ref().and_then(|file| self.append(file));
+        added.unwrap_or_else(|| onnx::write(&self.model))
+    }
+
+    /// The bytes of the network's own `file` with what is added: weights that lie beside the file stay there. An explaining
+    /// model's addition is replaced.
+    ///
+    /// # Errors
+    /// Those of [`strip`](super::strip()).
+    pub fn added_to(&self, file: &[u8]) -> Result<Vec<u8>, Error> {
+        let bare = strip::strip(file)?;
+        Ok(self.append(bare.as_deref().unwrap_or(file)).unwrap_or_else(|| onnx::write(&self.model)))
+    }
+
+    fn append(&self, file: &[u8]) -> Option<Vec<u8>> {
+        onnx::wire::append(file, &self.added, &self.model, &self.inlined)
+    }
+
+    /// The bytes of the explaining model for an engine, and those of the file as it was, which are a part of them where the
+    /// file is only added to. Of `model` and `file`, which these were made from, the memory is used again, if nobody else
+    /// holds it: no second copy of the weights is made. What is left in `layers` has no weights either.
+    pub fn take_bytes(layers: &mut [Explaining], model: Model, file: Bytes) -> (Bytes, Bytes) {
+        let Some(first) = layers.first() else { return (Bytes::new(), file) };
+        let added = first.added.graph.clone();
+        let same = |own: &Bytes| own.as_ptr() == file.as_ptr() && own.len() == file.len();
+        if !first.file.as_ref().is_some_and(same) || !first.inlined.calls.is_empty() {
+            return (first.to_bytes().into(), file);
+        }
+        for layer in layers {
+            (layer.model, layer.added, layer.file) = Default::default();
+        }
+        drop(model);
+        let length = file.len();
+        let mut bytes = Vec::from(file);
+        // A message that comes twice in a file is one, with the fields of both.
+        bytes.extend(onnx::write(&ModelProto { graph: added, ..Default::default() }));
+        let bytes = Bytes::from(bytes);
+        (bytes.clone(), bytes.slice(..length))
+    }
+
+    /// b of a map of the class `class`, where it is the same for every image and could be evaluated beforehand.
+    pub fn b(&self, class: usize) -> Option<f64> {
+        self.target.bias(self.bias.as_deref()?, &self.head.score, class)
+    }
+}

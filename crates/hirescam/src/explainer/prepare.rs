@@ -1,0 +1,166 @@
+//! Making a method ready: what is asked of a model, and the sessions that answer.
+
+use super::{Error, Options, Work};
+use crate::methods::cut::Setup;
+use crate::methods::{self, Several};
+use crate::model_file::{ModelFile, sha256};
+use crate::others::Others;
+use crate::preprocess::{Preprocess, Resize};
+use hirescam_core::Model;
+use hirescam_core::cam::list::Row;
+use hirescam_core::cam::{self, Explaining, Request};
+use hirescam_core::certify::Certificate;
+use hirescam_core::head::{self, Score};
+use hirescam_core::shape::{Dim, Shapes, declared};
+use hirescam_engine::Engine;
+
+/// What is known of a method made ready.
+pub(super) struct Parts {
+    pub(super) score: Score,
+    pub(super) row: Row,
+    pub(super) layers: Vec<(String, Certificate)>,
+    pub(super) image_dims: Vec<Dim>,
+    pub(super) free_batch: bool,
+    pub(super) others: Others,
+}
+
+/// A method of one run: the explaining model in an engine. With the file's SHA-256.
+pub(super) fn one_run(
+    file: ModelFile,
+    options: &Options,
+    request: &Request,
+    engine: &dyn Engine,
+) -> Result<(Parts, Work, String), Error> {
+    let request = &Request { logits: true, ..request.clone() };
+    let mut layers = cam::attach_all(&file.model, request, &options.further_layers)?;
+    let Some(first) = layers.first() else { return Err(Error::Argument("no layer is asked for".into())) };
+    if let Some(input) = &first.input {
+        return Err(Error::Argument(format!(
+            "the target {} takes the input {input:?} with each image: compile the model and run it in an engine",
+            request.target
+        )));
+    }
+    let alone = file.model.inputs().nth(1).is_none() && options.inputs.is_empty();
+    let others = || with_setup(&file.model, options, request, engine, |setup| Ok(setup.others.clone()));
+    let parts = Parts {
+        others: if alone { Others::default() } else { others()? },
+        score: first.head.score.clone(),
+        row: request.method.row(),
+        layers: layers.iter().map(|e| (e.head.layer.clone(), e.certificate.clone())).collect(),
+        image_dims: first.image_dims.clone(),
+        free_batch: first.free_batch,
+    };
+    let (bytes, file) = Explaining::take_bytes(&mut layers, file.model, file.bytes);
+    let (session, sha256) = beside_hash(&file, || engine.prepare(&bytes));
+    Ok((parts, Work::OneRun(session?, layers), sha256))
+}
+
+/// What `work` gives, and the SHA-256 of `file`, which is found meanwhile: engines read a model on one core.
+fn beside_hash<T>(file: &[u8], work: impl FnOnce() -> T) -> (T, String) {
+    std::thread::scope(|scope| {
+        let hash = scope.spawn(|| sha256(file));
+        (work(), hash.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+/// A method of several runs. With the file's SHA-256.
+pub(super) fn several_runs(
+    file: &ModelFile,
+    options: &Options,
+    request: &Request,
+    engine: &dyn Engine,
+    method: &'static methods::Method,
+) -> Result<(Parts, Work, String), Error> {
+    let make = |setup: &Setup| {
+        let first = Several::new(method, setup)?;
+        let row = first.row();
+        let mut layers = vec![first];
+        for layer in &options.further_layers {
+            let request = &Request { layer: Some(layer.clone()), ..setup.request.clone() };
+            layers.push(Several::new(method, &Setup { request, ..*setup })?);
+        }
+        let parts = Parts {
+            row,
+            layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
+            image_dims: setup.shapes.dims(setup.image).unwrap_or_default(),
+            free_batch: setup.shapes.free_batch(),
+            score: setup.score.clone(),
+            others: setup.others.clone(),
+        };
+        Ok((parts, Work::SeveralRuns(layers)))
+    };
+    let (made, sha256) = beside_hash(&file.bytes, || with_setup(&file.model, options, request, engine, make));
+    let (parts, work) = made?;
+    Ok((parts, work, sha256))
+}
+
+/// Hands over what a network is cut from: the model without a map that may be attached, its shapes and its score.
+pub(crate) fn with_setup<T>(
+    model: &Model,
+    options: &Options,
+    request: &Request,
+    engine: &dyn Engine,
+    then: impl FnOnce(&Setup) -> Result<T, Error>,
+) -> Result<T, Error> {
+    model.check_weights()?;
+    let bare = cam::bare(model)?;
+    let model = bare.as_ref().unwrap_or(model);
+    let image = head::image_input(model, request.image.as_deref())?.name();
+    let shapes = &Shapes::infer_beside(model, image, request.image_shape.as_deref(), &request.other_shapes)?;
+    let score = &head::score(model, shapes, options.output.as_deref(), options.keep_activation)?;
+    let others = &Others::new(model, shapes, image, &options.inputs)?;
+    then(&Setup { model, shapes, score, image, request, others, engine, options })
+}
+
+/// The request that `options` make of a model, but for the method, with the shape of its image where the file leaves it
+/// open.
+///
+/// # Errors
+/// As [`image_shape`].
+pub fn request(file: &ModelFile, options: &Options, preprocess: Option<&Preprocess>) -> Result<Request, Error> {
+    Ok(Request {
+        layer: options.layer.clone(),
+        target: options.target.clone(),
+        output: options.output.clone(),
+        keep_activation: options.keep_activation,
+        channels: options.channels,
+        image: options.image.clone(),
+        grid: options.grid.clone(),
+        image_shape: image_shape(file, options, preprocess)?,
+        other_shapes: options.inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect(),
+        ..Request::default()
+    })
+}
+
+/// The input's shape: as given, else with the size that the preprocessing makes.
+///
+/// # Errors
+/// [`Error::Core`] for a model without inputs, or without the one that is named.
+pub fn image_shape(
+    file: &ModelFile,
+    options: &Options,
+    preprocess: Option<&Preprocess>,
+) -> Result<Option<Vec<usize>>, Error> {
+    if options.image_shape.is_some() {
+        return Ok(options.image_shape.clone());
+    }
+    let declared = declared(head::image_input(&file.model, options.image.as_deref())?);
+    let size = preprocess.and_then(|p| match (p.crop, &p.resize) {
+        (Some(crop), _) => Some(crop),
+        (None, Some(Resize::Exact(size))) => Some(*size),
+        _ => None,
+    });
+    let Some(([height, width], [_, a, b, c])) = size.zip(declared.first_chunk::<4>()) else { return Ok(None) };
+    if declared.len() != 4 || declared.iter().skip(1).all(Option::is_some) {
+        return Ok(None);
+    }
+    let colours = preprocess.map_or(3, |p| p.channels.count());
+    let (height, width) = (height as usize, width as usize);
+    let last = c.is_some_and(|n| n <= 4) && a.is_none_or(|n| n > 4);
+    let mut shape =
+        if last { vec![1, height, width, c.unwrap_or(colours)] } else { vec![1, a.unwrap_or(colours), height, width] };
+    if let (false, Some(h), Some(w)) = (last, *b, *c) {
+        shape = vec![1, a.unwrap_or(colours), h, w];
+    }
+    Ok(Some(shape))
+}
