@@ -6,7 +6,7 @@ pub(crate) use prepare::with_setup;
 use prepare::{Parts, one_run, several_runs};
 pub use prepare::{image_shape, request};
 
-use crate::explanation::{Explanation, Found, Shared};
+use crate::explanation::{Explanation, Found, Logits, Shared};
 use crate::labels::{Labels, LabelsError};
 use crate::methods::{self, Any, Progress, Settings, Several};
 use crate::model_file::ModelFile;
@@ -18,7 +18,7 @@ use hirescam_core::certify::Certificate;
 use hirescam_core::head;
 use hirescam_core::shape::Dim;
 use hirescam_engine::{self as engine, Array, Session};
-use ndarray::{ArrayD, Axis, Slice};
+use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -373,7 +373,7 @@ impl Explainer {
             }
             Work::SeveralRuns(layers) => {
                 let of_layer = |(l, several): (usize, &Several)| {
-                    let image = |(i, image): (usize, ndarray::ArrayViewD<f32>)| {
+                    let image = |(i, image): (usize, ArrayViewD<f32>)| {
                         let image_number = start + i;
                         let mut watch = |done, of| {
                             watch(Progress { image: image_number, done: l * of + done, of: layers.len() * of });
@@ -386,13 +386,16 @@ impl Explainer {
                 layers.iter().enumerate().map(of_layer).collect::<Result<_, _>>()?
             }
         };
-        for found in found.iter().flatten().flatten() {
-            finite("map", &found.map)?;
+        for of_image in found.iter().flatten() {
+            for found in of_image {
+                finite("map", &found.map)?;
+                if !found.score.is_finite() {
+                    return Err(Error::NotFinite { what: "score", value: found.score });
+                }
+            }
             // An infinite score of another class is one; NaN among them makes the choice of the class void.
-            let score = Some(found.score).filter(|s| !s.is_finite()).map(|s| ("score", s));
-            let nan = found.logits.iter().find(|l| l.is_nan()).map(|&l| ("list of class scores", l));
-            if let Some((what, value)) = score.or(nan) {
-                return Err(Error::NotFinite { what, value });
+            if of_image.first().is_some_and(|found| found.logits.has_nan()) {
+                return Err(Error::NotFinite { what: "list of class scores", value: f64::NAN });
             }
         }
         let images = found.first().map_or(0, Vec::len);
@@ -462,23 +465,23 @@ fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec
     let other_tokens = names.other_tokens.as_deref().map(find).transpose()?.map(Array::to_f32);
     let logits = names.logits.as_deref().map(find).transpose()?.map(Array::to_f32);
     let m = explaining.maps;
-    let mut all = Vec::new();
-    for (n, image_map) in map.axis_iter(Axis(0)).enumerate() {
-        let mut of_image = Vec::new();
-        for i in 0..m {
+    let (mut classes, mut scores) = (class.iter(), score.iter());
+    let mut rows = logits.as_ref().map(|l| l.axis_iter(Axis(0)));
+    let mut others = other_tokens.as_ref().map(|o| o.iter());
+    let mut of_image = |image_map: ArrayViewD<f32>| {
+        let row = rows.as_mut().and_then(Iterator::next);
+        let logits = Arc::new(Logits::new(row.iter().flatten().copied()));
+        let one = |i: usize| {
             let map = if m == 1 { image_map.to_owned() } else { image_map.index_axis(Axis(0), i).to_owned() };
-            let at = n * m + i;
-            let class = class.iter().nth(at).and_then(|&c| usize::try_from(c).ok()).unwrap_or(0);
-            let score = score.iter().nth(at).copied().map_or(f64::NAN, f64::from);
-            let row = logits.as_ref().and_then(|l| l.axis_iter(Axis(0)).nth(n));
-            let logits = row.map(|r| r.iter().copied().map(f64::from).collect()).unwrap_or_default();
-            let other_tokens = other_tokens.as_ref().and_then(|o| o.iter().nth(at)).copied().map(f64::from);
-            let bias = explaining.b(class);
-            of_image.push(Found { map, class, score, logits, bias, other_tokens, notes: Vec::new() });
-        }
-        all.push(of_image);
-    }
-    Ok(all)
+            let class = classes.next().and_then(|&c| usize::try_from(c).ok()).unwrap_or(0);
+            let score = scores.next().copied().map_or(f64::NAN, f64::from);
+            let other_tokens = others.as_mut().and_then(Iterator::next).copied().map(f64::from);
+            let (logits, bias) = (logits.clone(), explaining.b(class));
+            Found { map, class, score, logits, bias, other_tokens, notes: Vec::new() }
+        };
+        (0..m).map(one).collect()
+    };
+    Ok(map.axis_iter(Axis(0)).map(&mut of_image).collect())
 }
 
 #[cfg(test)]

@@ -77,11 +77,32 @@ pub(crate) struct Found {
     pub(crate) map: ArrayD<f32>,
     pub(crate) class: usize,
     pub(crate) score: f64,
-    /// The scores of all classes; empty where they are not one a class.
-    pub(crate) logits: Vec<f64>,
+    /// The scores of all classes, which the explanations of an image share.
+    pub(crate) logits: Arc<Logits>,
     pub(crate) bias: Option<f64>,
     pub(crate) other_tokens: Option<f64>,
     pub(crate) notes: Vec<String>,
+}
+
+/// The scores of all classes of an image; none where they are not one a class.
+pub(crate) struct Logits {
+    all: Vec<f64>,
+    largest: f64,
+    /// Σ exp(score − largest).
+    sum: f64,
+}
+
+impl Logits {
+    pub(crate) fn new(all: impl Iterator<Item = f32>) -> Self {
+        let all: Vec<f64> = all.map(f64::from).collect();
+        let largest = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum = all.iter().map(|l| (l - largest).exp()).sum();
+        Logits { all, largest, sum }
+    }
+
+    pub(crate) fn has_nan(&self) -> bool {
+        self.all.iter().any(|l| l.is_nan())
+    }
 }
 
 impl Explanation {
@@ -94,16 +115,13 @@ impl Explanation {
             Verdict::LocallyLinear => Some(score - total),
             Verdict::GradientOnly | Verdict::Unproven => None,
         };
-        let logit = logits.get(class).copied().unwrap_or(score);
-        let whole = shared.target.is_class() && !logits.is_empty();
-        let single = logits.len() == 1 || shared.activation.as_deref() == Some("Sigmoid");
-        let probability = if !whole {
-            f64::NAN
-        } else if single {
-            1.0 / (1.0 + (-logit).exp())
-        } else {
-            let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            (logit - max).exp() / logits.iter().map(|l| (l - max).exp()).sum::<f64>()
+        let logit = logits.all.get(class).copied().unwrap_or(score);
+        let whole = shared.target.is_class() && !logits.all.is_empty();
+        let single = logits.all.len() == 1 || shared.activation.as_deref() == Some("Sigmoid");
+        let probability = match (whole, single) {
+            (false, _) => f64::NAN,
+            (true, true) => 1.0 / (1.0 + (-logit).exp()),
+            (true, false) => (logit - logits.largest).exp() / logits.sum,
         };
         let residual = score - total - bias.unwrap_or(0.0);
         Explanation { map, class, score, probability, sum, other_tokens, bias, residual, notes, shared, photo }

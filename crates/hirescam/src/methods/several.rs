@@ -3,13 +3,14 @@
 use super::cut::{Cut, Setup, State};
 use super::{Made, Method, Prepared, Site};
 use crate::Error;
-use crate::explanation::Found;
+use crate::explanation::{Found, Logits};
 use crate::others::Beside;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::{Certificate, Verdict};
 use hirescam_core::head::Score;
 use ndarray::ArrayD;
+use std::sync::Arc;
 
 /// A method of several runs, made ready for a network.
 pub(crate) struct Several {
@@ -83,12 +84,13 @@ impl Several {
         let site =
             Site { cut: &self.cut, state: &state, image, picks: &picks, scores: &scores, settings: &self.settings };
         let made = self.prepared.maps(&site, watch)?;
-        let dense = self.score.is_dense();
+        let one_a_class = logits.iter().copied().filter(|_| !self.score.is_dense());
+        let one_a_class = Arc::new(Logits::new(one_a_class));
         let found = |(made, (pick, score)): (Made, (&cam::Pick, &f64))| Found {
             map: made.map,
             class: pick.class,
             score: *score,
-            logits: if dense { Vec::new() } else { logits.iter().copied().map(f64::from).collect() },
+            logits: one_a_class.clone(),
             bias: made.bias,
             other_tokens: made.other_tokens,
             notes: made.notes,
