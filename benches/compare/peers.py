@@ -85,7 +85,7 @@ def onnx_ad(file: str, value: str, image: np.ndarray, threads: int) -> Call:
     import onnx_ad
     from onnx.utils import Extractor
 
-    model = onnx.shape_inference.infer_shapes(onnx.load(file))
+    model = shaped(file, len(image))
     score = model.graph.output[0].name
     extractor = Extractor(model)
     body, head = extractor.extract_model([model.graph.input[0].name], [value]), extractor.extract_model([value], [score])
@@ -109,7 +109,7 @@ def onnx_ad_whole(file: str, image: np.ndarray, threads: int) -> Call:
     """The whole file differentiated, as onnx-ad's documentation does it: that gives the gradient at the image alone. It is told the classes."""
     import onnx_ad
 
-    model = onnx.load(file)
+    model = shaped(file, len(image))
     name, score = model.graph.input[0].name, model.graph.output[0].name
     (scores,) = session(model, threads).run([score], {name: image})
     hot = np.zeros((*scores.shape, 1), np.float32)
@@ -117,6 +117,14 @@ def onnx_ad_whole(file: str, image: np.ndarray, threads: int) -> Call:
     adjoint = session(onnx_ad.reverse(model, layout="onnx"), threads)
     wanted = [score, f"adj_{name}"]
     return lambda: (adjoint.run(wanted, {name: image, f"adj_{score}": hot})[1][..., 0] * image).sum(1)
+
+
+def shaped(file: str, batch: int) -> onnx.ModelProto:
+    """The file for one size of batch, with the shapes of all values written down: onnx-ad needs them."""
+    model = onnx.load(file)
+    for value in (model.graph.input[0], *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    return onnx.shape_inference.infer_shapes(model)
 
 
 def session(model: onnx.ModelProto | str, threads: int) -> onnxruntime.InferenceSession:

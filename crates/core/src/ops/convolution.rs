@@ -146,10 +146,9 @@ fn turned_round<'g>(dy: Value<'g>, w: Value<'g>, e: &Extents, window: &Window, o
         return None;
     }
     let (mut begin, mut end) = (Vec::new(), Vec::new());
-    for a in 0..rank {
-        let reach = window.reach(a) - 1;
-        begin.push(reach.checked_sub(window.begin[a])? as i64);
-        end.push((e.spatial[a] + window.begin[a]).checked_sub(out[a] * window.strides[a])? as i64);
+    for (a, n) in out.iter().enumerate() {
+        begin.push((window.reach(a) - 1).checked_sub(window.begin[a])? as i64);
+        end.push((e.spatial[a] + window.begin[a]).checked_sub(n * window.strides[a])? as i64);
     }
     let dy = if strided { dy.apart(&window.strides) } else { dy };
     let axes: Vec<usize> = (0..rank).filter(|&a| e.kernel[a] > 1).collect();
