@@ -17,6 +17,7 @@ timed the maps are compared. A ratio is that of two medians; its spread is the m
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -317,6 +318,14 @@ def methods(network: Network, options: argparse.Namespace) -> dict:
     return result
 
 
+def threads(network: Network, options: argparse.Namespace) -> dict:
+    """Eight images at once, by one thread and by two."""
+    line, tensor = f"explain hirescam top:1 {network.values()[0]}", network.tensor(8)
+    with contextlib.ExitStack() as stack:
+        workers = {f"{e} {n}": stack.enter_context(Worker(network.file, tensor, e, n)) for e in ENGINES for n in (1, 2)}
+        return interleaved({name: worker.timed(line) for name, worker in workers.items()}, options)
+
+
 def memory(network: Network, options: argparse.Namespace) -> dict:
     """The most memory that a process ever had, in kB: with the network alone, and with the explainer alone. And how long either is in getting ready."""
     calls = {"inference": "inference", "last": f"explain hirescam top:1 {network.values()[0]}"}
@@ -366,6 +375,7 @@ MEASUREMENTS: dict[str, tuple[Callable, bool, Iterable[str]]] = {
     "libraries": (libraries, True, LAYERS),
     "classes": (classes, False, ["resnet18", "resnet50", "efficientnet_b0", "vgg16", LITE0]),
     "methods": (methods, False, ["resnet18"]),
+    "threads": (threads, False, [name for name in LAYERS if name != LITE0]),
     "memory": (memory, False, LAYERS),
     "cold": (cold, False, [LITE0]),
     "nodes": (nodes, False, LAYERS),
@@ -422,7 +432,7 @@ def inside_environment(options: argparse.Namespace) -> None:
         (folder / "complete").touch()
     if not options.no_build:
         subprocess.run(["cargo", "build", "--release", "--workspace", "--bins", "--example", "worker"], cwd=ROOT, check=True)
-    done = subprocess.run([python, __file__, *sys.argv[1:]], env=os.environ | {"HIRESCAM_COMPARE": "inside"})
+    done = subprocess.run([python, __file__, *sys.argv[1:]], env=os.environ | {"HIRESCAM_COMPARE": "inside", "TQDM_DISABLE": "1"})
     raise SystemExit(done.returncode)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable
 
 import numpy as np
@@ -11,8 +10,6 @@ import onnx
 import onnxruntime
 import torch
 from torch import nn
-
-os.environ.setdefault("TQDM_DISABLE", "1")
 
 from captum.attr import LayerGradientXActivation
 from pytorch_grad_cam import AblationCAM, HiResCAM, ScoreCAM
