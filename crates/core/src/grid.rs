@@ -292,6 +292,13 @@ impl<'m> Places<'m> {
         (!as_is).then_some(grid)
     }
 
+    /// Whether no element of a value is a place of the image, as far as it could be followed: as where of all tokens those
+    /// are taken that stand for detected objects.
+    pub(crate) fn elsewhere(&self, value: &str) -> bool {
+        let nowhere = |steps: &Rc<[Step]>| steps.iter().all(Option::is_none);
+        self.of.get(value).is_some_and(|laid| laid.axes.iter().flatten().any(nowhere))
+    }
+
     /// How the places of a layer lie, and whether they lie as the axes `space` say.
     fn lie(&self, shapes: &Shapes, layer: &str, space: &[usize]) -> Option<(Grid, bool)> {
         let laid = self.of.get(layer)?;
@@ -336,11 +343,11 @@ impl<'m> Places<'m> {
     }
 }
 
-/// Steps as an axis keeps them: none where all are the same place, or none is one.
+/// Steps as an axis keeps them: none where all are the same place.
 fn list(steps: impl IntoIterator<Item = Step>) -> Steps {
     let steps: Rc<[Step]> = steps.into_iter().collect();
     let places = steps.iter().flatten().any(|s| *s != [0; MOST_AXES]);
-    (places || steps.contains(&None) && steps.iter().any(Option::is_some)).then_some(steps)
+    (places || steps.contains(&None)).then_some(steps)
 }
 
 /// The axis number `along` of an image that has `n` places there.

@@ -106,8 +106,9 @@ pub fn score(model: &Model, shapes: &Shapes, output: Option<&str>, keep: bool) -
     };
     let scores: Vec<Score> = candidates.iter().filter_map(|name| score_of(model, shapes, name, keep)).collect();
     // Among several outputs, one score a class comes before dense scores, and what ends in a probability before what
-    // does not, as a detector's boxes.
-    let best = scores.into_iter().min_by_key(|s| (s.is_dense(), s.activation.is_none()));
+    // does not. What has four numbers a row beside another table is a detector's boxes.
+    let boxes = |s: &Score| s.is_dense() && s.dims.last() == Some(&4);
+    let best = scores.into_iter().min_by_key(|s| (s.is_dense(), boxes(s), s.activation.is_none()));
     best.ok_or_else(|| {
         let shown = |name: &&str| {
             let shape = shapes.dims(name).map_or("of unknown shape".into(), |dims| show(&dims));

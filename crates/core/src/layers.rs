@@ -40,7 +40,7 @@ pub struct Layer {
 ///
 /// The recommended layer is the finest on every path whose head is affine, the last of equals; where there is none,
 /// the last on every path that does not come out of a pooling. Never one whose head ignores its scale or reads one
-/// place of it, and never the scores themselves before they are moved or enlarged. Where the head ignores the scale of
+/// place of it, never one without places of the image, and never the scores themselves before they are moved or enlarged. Where the head ignores the scale of
 /// tokens because a branch normalises them, as before an attention, what comes out of that normalisation is taken.
 ///
 /// # Errors
@@ -83,7 +83,7 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
             recommended: false,
         });
     }
-    if let Some(last) = recommend(model, shapes, score, &axes, &mut found) {
+    if let Some(last) = recommend(model, shapes, score, (&axes, places.as_ref()), &mut found) {
         recommend_normalised(model, shapes, score, (&axes, image), (last, &mut found));
     }
     match found.is_empty() {
@@ -122,13 +122,15 @@ fn recommend(
     model: &Model,
     shapes: &Shapes,
     score: &Score,
-    axes: &HashMap<&str, usize>,
+    (axes, image_places): (&HashMap<&str, usize>, Option<&Places>),
     layers: &mut [Layer],
 ) -> Option<usize> {
     let kind = |l: &Layer| model.maker(&l.name).and_then(ops::find).map_or(Kind::Compute, |c| c.kind);
     let scores = scores_themselves(model, &score.logits);
     let comes_into_question = |l: &Layer| {
-        l.on_every_path && l.certificate.is_ok() && kind(l) != Kind::Movement && !scores.contains(l.name.as_str())
+        let elsewhere = || image_places.is_some_and(|places| places.elsewhere(&l.name));
+        let may = l.on_every_path && l.certificate.is_ok() && kind(l) != Kind::Movement;
+        may && !scores.contains(l.name.as_str()) && !elsewhere()
     };
     let usable: Vec<usize> = (0..layers.len()).filter(|&i| layers.get(i).is_some_and(comes_into_question)).collect();
     let verdict = |i: usize| layers.get(i).and_then(|l| l.certificate.as_ref().ok()).map(|c| c.verdict);

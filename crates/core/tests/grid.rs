@@ -350,7 +350,8 @@ fn attending(others: usize) -> Model {
     let shares = net.at.clone();
     net.node("MatMul", &[shares, "v".into()], vec![], "mixed");
     net.node("Add", &["block".into(), "mixed".into()], vec![], "attended");
-    net.slice(1, 0, others as i64, 1);
+    // What is made of these tokens alone has no places of the image, though it has an axis for them.
+    net.slice(1, 0, others as i64, 1).then("Relu", &[], vec![]);
     Model::new(net.finish(IMAGE, 3 * others)).unwrap()
 }
 
