@@ -224,9 +224,10 @@ impl Cut {
         mut each: impl FnMut(usize, &[f32]),
     ) -> Result<(), Error> {
         self.chunks(state, n, &mut change, &mut |start, count, inputs| {
-            let made = self.head.run(&inputs.list())?;
-            let logits = output(&made, &self.logits.name)?.to_f32();
-            rows(&logits, inputs.rows).take(count).enumerate().for_each(|(i, row)| each(start + i, &row));
+            let made = self.made(self.head.as_ref(), &inputs, &self.logits.name)?;
+            let logits: Vec<f32> = made.iter().flatten().copied().collect();
+            let of_row = (logits.len() / inputs.rows.max(1)).max(1);
+            logits.chunks(of_row).take(count).enumerate().for_each(|(i, row)| each(start + i, row));
             Ok(())
         })
     }
@@ -241,16 +242,25 @@ impl Cut {
         mut each: impl FnMut(usize, ArrayViewD<f32>),
     ) -> Result<(), Error> {
         let Some((session, names)) = &self.gradient else { return Err(missing("gradient")) };
-        self.chunks(state, n, &mut change, &mut |start, count, inputs| {
+        self.chunks(state, n, &mut change, &mut |start, count, mut inputs| {
             let shape = self.logits.per_image.as_deref().unwrap_or_default();
             let seed = seed(weights, shape, inputs.rows, self.logits.kind)?;
-            let mut list = inputs.list();
-            list.push((&names.seed, &seed));
-            let made = session.run(&list)?;
-            let gradient = output(&made, &names.gradient)?.to_f32();
-            gradient.axis_iter(Axis(0)).take(count).enumerate().for_each(|(i, row)| each(start + i, row));
+            inputs.arrays.push((names.seed.clone(), seed, true));
+            let made = self.made(session.as_ref(), &inputs, &names.gradient)?;
+            let gradients = made.iter().flat_map(|part| part.axis_iter(Axis(0)));
+            gradients.take(count).enumerate().for_each(|(i, row)| each(start + i, row));
             Ok(())
         })
+    }
+
+    /// The output `name` for all rows, in one part or in several: engines that are slow at batches get row by row.
+    fn made(&self, session: &dyn Session, inputs: &Inputs, name: &str) -> Result<Vec<ArrayD<f32>>, Error> {
+        if self.fixed || !session.is_slow_at_batches() {
+            return Ok(vec![output(&session.run(&inputs.list())?, name)?.to_f32()]);
+        }
+        let apart: Vec<Inputs> = (0..inputs.rows).map(|i| inputs.row(i)).collect();
+        let made = session.run_all(&apart.iter().map(Inputs::list).collect::<Vec<_>>())?;
+        made.iter().map(|made| Ok(output(made, name)?.to_f32())).collect()
     }
 
     /// Fills one run after the other with changed activations.
@@ -269,11 +279,12 @@ impl Cut {
             let mut arrays = Vec::new();
             for (port, value) in self.values.iter().skip(1).zip(&state.carried) {
                 let repeated = port.per_image.as_ref().and_then(|_| value.rows(&vec![0; rows]));
-                arrays.push((port.name.clone(), repeated.unwrap_or_else(|| value.clone())));
+                let follows = repeated.is_some();
+                arrays.push((port.name.clone(), repeated.unwrap_or_else(|| value.clone()), follows));
             }
             if let Some(port) = self.values.first() {
                 let array = Array::from_f32(port.kind, activations).ok_or_else(|| missing(&port.name))?;
-                arrays.push((port.name.clone(), array));
+                arrays.push((port.name.clone(), array, true));
             }
             run(start, count, Inputs { rows, arrays })
         })
@@ -296,12 +307,22 @@ impl Cut {
 /// What one run is given.
 struct Inputs {
     rows: usize,
-    arrays: Vec<(String, Array)>,
+    /// By name, and whether it has a row for each changed activation.
+    arrays: Vec<(String, Array, bool)>,
 }
 
 impl Inputs {
     fn list(&self) -> Vec<(&str, &Array)> {
-        self.arrays.iter().map(|(name, array)| (name.as_str(), array)).collect()
+        self.arrays.iter().map(|(name, array, _)| (name.as_str(), array)).collect()
+    }
+
+    /// One row of them.
+    fn row(&self, i: usize) -> Inputs {
+        let one = |(name, array, follows): &(String, Array, bool)| {
+            let row = follows.then(|| array.rows(&[i])).flatten();
+            (name.clone(), row.unwrap_or_else(|| array.clone()), *follows)
+        };
+        Inputs { rows: 1, arrays: self.arrays.iter().map(one).collect() }
     }
 }
 
@@ -317,13 +338,6 @@ pub(crate) fn at_mut<'a>(a: Changed<'a>, space: &[usize], place: &IxDyn) -> Chan
     // From the last axis on, so that those before keep their numbers.
     let axes = space.iter().zip(ndarray::Dimension::slice(place)).rev();
     axes.fold(a, |a, (&axis, &i)| a.index_axis_move(Axis(axis), i))
-}
-
-/// Each image's numbers in a row.
-fn rows(values: &ArrayD<f32>, rows: usize) -> impl Iterator<Item = Vec<f32>> {
-    let flat: Vec<f32> = values.iter().copied().collect();
-    let per_row = (flat.len() / rows.max(1)).max(1);
-    flat.chunks(per_row).map(<[f32]>::to_vec).collect::<Vec<_>>().into_iter()
 }
 
 /// What each logit counts for, the same for `rows` images; `shape` is that of one image's logits.
