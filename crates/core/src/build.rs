@@ -16,8 +16,8 @@ use prost::Message;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
-/// Every operator that may be emitted. CumSum, Einsum and ReduceProd are emitted only in derivatives of themselves, so
-/// that an engine without them loses nothing.
+/// Every operator that may be emitted. CumSum, Einsum and ReduceProd are emitted only in derivatives of themselves,
+/// HardSigmoid in that of HardSwish, which is made of it: an engine without them loses nothing.
 pub const EMITTED: &[&str] = &[
     "Add",
     "And",
@@ -39,9 +39,11 @@ pub const EMITTED: &[&str] = &[
     "GatherElements",
     "Gemm",
     "Greater",
+    "HardSigmoid",
     "Identity",
     "Less",
     "MatMul",
+    "Max",
     "Mul",
     "Neg",
     "Pad",
@@ -52,7 +54,6 @@ pub const EMITTED: &[&str] = &[
     "Resize",
     "ScatterElements",
     "Shape",
-    "Sign",
     "Sin",
     "Slice",
     "Sqrt",
@@ -67,7 +68,7 @@ pub const EMITTED: &[&str] = &[
 pub const OLDEST_OPSET: i64 = 7;
 
 /// Emitted operators that came after [`OLDEST_OPSET`], with the operator set that brought them.
-const SINCE: &[(&str, i64)] = &[("Erf", 9), ("Expand", 8), ("Sign", 9), ("Where", 9)];
+const SINCE: &[(&str, i64)] = &[("Erf", 9), ("Expand", 8), ("Where", 9)];
 
 /// The most nodes that are emitted, and the most numbers in all constants among them together.
 const MOST_NODES: usize = 1 << 20;
@@ -82,8 +83,8 @@ const LONGEST_LIST: usize = 1 << 24;
 pub struct Graph {
     opset: i64,
     batches: Vec<usize>,
-    /// The values that a DequantizeLinear makes.
-    dequantised: HashSet<usize>,
+    /// The operator and the inputs of the model's own nodes, by what they make.
+    own: HashMap<usize, (String, Vec<usize>)>,
     /// How many steps of evaluating constants are left.
     left: Cell<usize>,
     inner: RefCell<Inner>,
@@ -151,10 +152,11 @@ impl Graph {
             inner.known.entry(name.to_owned()).or_insert(inner.values.len());
             inner.values.push(Entry { facts, name: Some(name.to_owned()) });
         }
-        let nodes = model.graph().node.iter().filter(|n| n.op_type() == "DequantizeLinear");
-        let dequantised = nodes.flat_map(|n| &n.output).filter_map(|o| inner.known.get(o.as_str()).copied()).collect();
+        let id = |name: &String| inner.known.get(name.as_str()).copied();
+        let of = |n: &NodeProto| (n.op_type().to_owned(), n.input.iter().filter_map(id).collect());
+        let nodes = model.graph().node.iter().flat_map(|n| n.output.iter().filter_map(move |o| Some((id(o)?, of(n)))));
         Graph {
-            dequantised,
+            own: nodes.collect(),
             opset: model.opset(),
             batches: shapes.probes.iter().map(|(b, _)| *b).collect(),
             left: Cell::new(shape::FOLD_ALL),
@@ -306,13 +308,17 @@ impl Graph {
         }
     }
 
-    /// The operator among the emitted ones that makes `v`, and what it reads.
-    fn maker(&self, v: Value) -> Option<(&'static str, Vec<Value<'_>>)> {
+    /// The operator that makes `v`, and what it reads.
+    fn maker(&self, v: Value) -> Option<(&str, Vec<Value<'_>>)> {
+        let values = |ids: &mut dyn Iterator<Item = usize>| ids.map(|id| Value { graph: self, id }).collect();
+        if let Some((op, inputs)) = self.own.get(&v.id) {
+            return Some((op, values(&mut inputs.iter().copied())));
+        }
         let inner = self.inner.borrow();
         // Values are numbered in the order in which nodes are emitted.
         let at = inner.nodes.partition_point(|n| n.outputs.iter().all(|&o| o < v.id));
         let node = inner.nodes.get(at).filter(|n| n.outputs.contains(&v.id))?;
-        Some((node.op, node.inputs.iter().flatten().map(|&id| Value { graph: self, id }).collect()))
+        Some((node.op, values(&mut node.inputs.iter().copied().flatten())))
     }
 
     /// What went wrong while emitting since this was last asked, if anything.

@@ -6,11 +6,12 @@ mod common;
 
 use common::{Random, info, single_node};
 use hirescam_core::build::Graph;
-use hirescam_core::onnx::{ModelProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use hirescam_core::onnx::{ModelProto, NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::ops::{self, Card, Case, Given};
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Error, Model, Tensor, grad, head, reference};
+use ndarray::ArrayD;
 use std::collections::{HashMap, HashSet};
 
 type Values = HashMap<String, Tensor>;
@@ -30,7 +31,8 @@ fn symbolic(model: &Model, values: &Values, x: &str, y: &str, dy: &Tensor) -> Te
     let dependence = head::dependence(model, &shapes, x);
     let graph = Graph::new(model, &shapes);
     let seed = graph.constant(dy.clone());
-    let dx = grad::vjp(model, &graph, &[0], &dependence, (y, seed), x).unwrap();
+    let path: Vec<usize> = (0..model.graph().node.len()).collect();
+    let dx = grad::vjp(model, &graph, &path, &dependence, (y, seed), x).unwrap();
     let dx = dx.expand_as(graph.value(x).unwrap());
     let mut proto = model.proto().clone();
     proto.graph.as_mut().unwrap().node.extend(graph.finish(&[(dx, "dx")], &HashSet::new()).unwrap());
@@ -91,6 +93,34 @@ fn every_rule_matches_central_differences() {
                 check(card, &case, seed);
             }
         }
+    }
+}
+
+#[test]
+fn the_silu_is_differentiated_by_both_ways_to_x() {
+    let x = Tensor::new(DataType::Float, &[1, 6], vec![-100.0, -3.0, -0.5, 0.0, 1.25, 100.0]).unwrap();
+    let dy = Tensor::new(DataType::Float, &[1, 1], vec![2.0]).unwrap();
+    for factors in [["x", "s"], ["s", "x"]] {
+        let float = |name| info(name, DataType::Float, &[1, 6]);
+        let node = |op: &str, inputs: &[&str], output: &str| NodeProto {
+            op_type: Some(op.into()),
+            input: inputs.iter().map(|&i| i.into()).collect(),
+            output: vec![output.into()],
+            ..Default::default()
+        };
+        let nodes = vec![node("Sigmoid", &["x"], "s"), node("Mul", &factors, "y")];
+        let model = Model::new(common::model(17, nodes, vec![float("x")], vec![float("y")], &[])).unwrap();
+        let values = HashMap::from([("x".to_owned(), x.clone())]);
+        let slope = |v: f64| {
+            let sigma = 1.0 / (1.0 + (-v).exp());
+            2.0 * sigma * (1.0 + v * (1.0 - sigma))
+        };
+        let close = |made: Tensor, expected: ArrayD<f64>| {
+            assert!((&made.data - expected).iter().all(|d| d.abs() < 1e-12), "{factors:?}: {made:?}");
+        };
+        close(symbolic(&model, &values, "x", "y", &dy), x.data.mapv(slope));
+        // By σ alone, which is a layer as any other.
+        close(symbolic(&model, &values, "s", "y", &dy), &x.data * 2.0);
     }
 }
 

@@ -104,10 +104,6 @@ impl<'g> Value<'g> {
     pub fn erf(self) -> Value<'g> {
         self.unary("Erf")
     }
-    /// 1 where x > 0, −1 where x < 0, else 0; since operator set 9.
-    pub fn sign(self) -> Value<'g> {
-        self.unary("Sign")
-    }
     /// The hyperbolic tangent.
     pub fn tanh(self) -> Value<'g> {
         self.unary("Tanh")
@@ -159,10 +155,26 @@ impl<'g> Value<'g> {
         }
         self.graph.one("Where", &[self, a, b], vec![])
     }
-    /// The cotangent `dy` where this value is not 0, which is never negative. As [`Value::where_gt`], in operators that
-    /// engines are faster at.
-    pub fn where_some(self, dy: Value<'g>) -> Value<'g> {
-        if self.graph.opset < 9 { self.where_gt(0.0, dy) } else { self.sign().cast(dy.dtype()) * dy }
+    /// Whether this is what the operator `op` makes of `x` alone.
+    pub fn is_of(self, op: &str, x: Value<'g>) -> bool {
+        self.graph.maker(self).is_some_and(|(own, inputs)| own == op && inputs.iter().map(|v| v.id).eq([x.id]))
+    }
+    /// Whether this is known to be 0 everywhere.
+    pub fn is_zero(self) -> bool {
+        self.known().is_some_and(|t| t.data.iter().all(|&v| v == 0.0))
+    }
+    /// 1 where this bool value is true or this number is not 0, else 0, as the element type `dtype`.
+    pub fn mask(self, dtype: DataType) -> Value<'g> {
+        self.cast(DataType::Bool).cast(dtype)
+    }
+    /// The larger of both; of different shapes since operator set 8.
+    pub fn max(self, other: Value<'g>) -> Value<'g> {
+        self.binary("Max", other)
+    }
+    /// max(0, min(1, αx + β)).
+    pub fn hard_sigmoid(self, alpha: f64, beta: f64) -> Value<'g> {
+        let setting = vec![attribute("alpha", alpha as f32), attribute("beta", beta as f32)];
+        self.graph.one("HardSigmoid", &[self], setting)
     }
     /// The cotangent `dy` where x > `low`, else 0.
     pub fn where_gt(self, low: f64, dy: Value<'g>) -> Value<'g> {
@@ -204,7 +216,10 @@ impl<'g> Value<'g> {
     /// −x · −w is x · w. OpenVINO (2026.4, on processors) does not take it for a product of a quantised network; of x · w it
     /// would, and use the first channel's scale for all where a derivative sums over channels.
     pub fn unquantised(self, weight: Value<'g>) -> (Value<'g>, Value<'g>) {
-        if self.graph.dequantised.contains(&weight.id) { (-self, -weight) } else { (self, weight) }
+        match self.graph.maker(weight) {
+            Some(("DequantizeLinear", _)) => (-self, -weight),
+            _ => (self, weight),
+        }
     }
 
     /// α · A(ᵀ) · B(ᵀ) for matrices.

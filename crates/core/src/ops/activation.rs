@@ -140,7 +140,7 @@ const CLIP: Card = Card {
             Some((above, below)) if wide => vec![above * below],
             _ => above.into_iter().chain(below).collect(),
         };
-        let d = masks.into_iter().fold(dy, |d, mask| mask.where_some(d));
+        let d = masks.into_iter().fold(dy, |d, mask| mask.mask(d.dtype()) * d);
         Ok(vec![Some(d)])
     }),
     linearity: piecewise,
@@ -284,9 +284,9 @@ const HARD_SIGMOID: Card = Card {
         map(x, |v| (alpha * v + beta).clamp(0.0, 1.0))
     },
     vjp: Some(|s| {
-        let (y, d) = (s.y()?, s.dy()? * s.attributes.float("alpha", 0.2));
-        let zero = d.scalar(0.0);
-        Ok(vec![Some(y.gt(y.scalar(0.0)).select(y.lt(y.scalar(1.0)).select(d, zero), zero))])
+        let (y, dy) = (s.y()?, s.dy()?);
+        let inside = (y * (y.scalar(1.0) - y)).mask(dy.dtype());
+        Ok(vec![Some(dy * inside * s.attributes.float("alpha", 0.2))])
     }),
     linearity: piecewise,
     cases: || vec![case().x_in(&[3, 7], -4.0, 4.0), case().x_in(&[3, 7], -4.0, 4.0).set("alpha", 1.0f32 / 6.0)],
@@ -298,10 +298,11 @@ const HARD_SWISH: Card = Card {
     name: "HardSwish",
     eval: |_, x| map(x, |v| v * (v / 6.0 + 0.5).clamp(0.0, 1.0)),
     vjp: Some(|s| {
+        // y = x·h with h = min(max(x/6 + ½, 0), 1), whose slope is 1/6 where it is neither.
         let (x, dy) = (s.x(0)?, s.dy()?);
-        let inner = dy * (x * (1.0 / 3.0) + 0.5);
-        let upper = x.lt(x.scalar(3.0)).select(inner, dy);
-        Ok(vec![Some(x.gt(x.scalar(-3.0)).select(upper, dy.scalar(0.0)))])
+        let h = x.hard_sigmoid(1.0 / 6.0, 0.5);
+        let inside = (h * (h.scalar(1.0) - h)).mask(dy.dtype());
+        Ok(vec![Some(dy * (h + x * inside * (1.0 / 6.0)))])
     }),
     cases: || vec![case().x_in(&[3, 7], -4.5, 4.5)],
     ..ELEMENTWISE
@@ -327,7 +328,12 @@ const LEAKY_RELU: Card = Card {
         let (alpha, dy) = (s.attributes.float("alpha", 0.01), s.dy()?);
         // With α ≥ 0 the output has the input's sign, and engines can go on fusing the convolution before it.
         let sign = if alpha >= 0.0 { s.y()? } else { s.x(0)? };
-        Ok(vec![Some(sign.gt(sign.scalar(0.0)).select(dy, dy * alpha))])
+        let positive = sign.gt(sign.scalar(0.0));
+        // Before operator set 8, Max does not broadcast.
+        let leaky = (0.0..1.0).contains(&alpha) && s.attributes.opset >= 8;
+        let d =
+            if leaky { dy * positive.mask(dy.dtype()).max(dy.scalar(alpha)) } else { positive.select(dy, dy * alpha) };
+        Ok(vec![Some(d)])
     }),
     linearity: piecewise,
     cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("alpha", -0.3f32)],
@@ -387,7 +393,7 @@ const RECIPROCAL: Card = Card {
 const RELU: Card = Card {
     name: "Relu",
     eval: |_, x| map(x, |v| v.max(0.0)),
-    vjp: Some(|s| Ok(vec![Some(s.y()?.where_some(s.dy()?))])),
+    vjp: Some(|s| Ok(vec![Some(s.dy()? * s.y()?.mask(s.dy()?.dtype()))])),
     linearity: piecewise,
     ..ELEMENTWISE
 };

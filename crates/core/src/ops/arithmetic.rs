@@ -139,11 +139,29 @@ const MUL: Card = Card {
     eval: |_, x| Ok(vec![pairwise(x, |a, b| a * b)?]),
     vjp: Some(|s| {
         let (a, b, dy) = (s.x(0)?, s.x(1)?, s.dy()?);
+        let nothing = Some(a.tensor(ArrayD::zeros(vec![1; a.rank()])));
+        if let Some(dx) = silu(s, 0, 1)? {
+            return Ok(vec![Some(dx), nothing]);
+        }
+        if let Some(dx) = silu(s, 1, 0)? {
+            return Ok(vec![nothing, Some(dx)]);
+        }
         Ok(vec![Some(s.unbroadcast(dy * b, 0)?), Some(s.unbroadcast(dy * a, 1)?)])
     }),
     linearity: product,
     ..PAIR
 };
+
+/// Where the product is the SiLU y = x·σ(x), the cotangent of x by both ways: dy·(σ + y(1 − σ)), in fewer operators than
+/// one way after the other.
+fn silu<'g>(s: &Site<'g, '_>, x: usize, sigma: usize) -> Result<Option<Value<'g>>, Fault> {
+    let wanted = s.smooth.get(x) == Some(&true);
+    let (x, sigma, y) = (s.x(x)?, s.x(sigma)?, s.y()?);
+    if !wanted || !sigma.is_of("Sigmoid", x) {
+        return Ok(None);
+    }
+    Ok(Some(s.dy()? * (sigma + y * (sigma.scalar(1.0) - sigma))))
+}
 
 const DIV: Card = Card {
     name: "Div",

@@ -20,6 +20,7 @@ pub mod einsum;
 pub mod elementary;
 pub mod gather;
 pub mod grid_sample;
+mod grids;
 pub mod linear;
 pub mod list;
 pub mod movement;
@@ -79,6 +80,8 @@ pub struct Site<'g, 'a> {
     pub attributes: Attributes<'a>,
     /// The inputs.
     pub x: Vec<Option<Value<'g>>>,
+    /// Whether each input depends smoothly on the layer, so that its cotangent is asked for.
+    pub smooth: Vec<bool>,
     /// The outputs.
     pub y: Vec<Value<'g>>,
     /// The cotangents of the outputs, `None` where nothing depends on that output. Each broadcasts to its output: an

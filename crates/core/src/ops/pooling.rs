@@ -1,6 +1,7 @@
 //! Pooling over windows and over all of space, for any number of spatial axes.
 
 use super::along::{Row, unmultiply};
+use super::grids::Grids;
 use super::window::{Tap, Window};
 use super::{Card, Kind, Layout, affine, case, fact, piecewise, size, tensor};
 use crate::build::Value;
@@ -81,9 +82,9 @@ const MOST_SLICES: usize = 4096;
 
 /// y = max over each window; the cotangent goes to the first place that attains it, as in PyTorch.
 ///
-/// Written as: for each place of the kernel a strided Slice with that place of every window. In their order, the first that
-/// is not less than the window's output takes the cotangent, and the others what is left of it: nothing. Slices and the
-/// pool move data only, so ties stay ties on every engine.
+/// Written as: for each place of the kernel a Slice with that place of every window. In their order, the first that
+/// is not less than the window's output takes the cotangent, and the others what is left of it: nothing. The last place
+/// takes what nobody took. Slices and the pool move data only, so ties stay ties on every engine.
 const MAX_POOL: Card = Card {
     name: "MaxPool",
     shape: |a, x| {
@@ -120,38 +121,27 @@ const MAX_POOL: Card = Card {
     vjp: Some(|s| {
         let dy = s.full_dy()?;
         let (x, y) = (s.x(0)?.cast(dy.dtype()), s.y()?.cast(dy.dtype()));
-        let sizes = x.sizes();
+        let (sizes, dims) = (x.sizes(), x.dims());
         let space = spatial(&sizes)?;
         let window = Window::of_pool(&s.attributes, space)?;
         let out = window.outputs(space)?;
         if window.places() > MOST_SLICES {
             return unsupported(format!("the largest of windows {:?}: {} places", window.kernel, window.places()));
         }
-        let rank = space.len();
-        // Padded so far that every place of every window exists.
-        let (mut begin, mut end) = (vec![0i64; rank + 2], vec![0i64; rank + 2]);
-        for axis in 0..rank {
-            let reached = window.strides[axis] * (out[axis] - 1) + window.reach(axis);
-            begin[axis + 2] = window.begin[axis] as i64;
-            end[axis + 2] = (reached as i64 - window.begin[axis] as i64 - space[axis] as i64).max(0);
-        }
-        let padded = planes(x).pad(&begin, &end, lowest(x.dtype()));
-        let axes: Vec<usize> = (2..rank + 2).collect();
-        let steps: Vec<i64> = window.strides.iter().map(|&s| s as i64).collect();
-        let place = |offset: IxDyn| {
-            let starts: Vec<i64> = (0..rank).map(|a| (offset[a] * window.dilations[a]) as i64).collect();
-            let ends: Vec<i64> = (0..rank).map(|a| starts[a] + steps[a] * (out[a] as i64 - 1) + 1).collect();
-            padded.slices(&axes, &starts, &ends, &steps)
-        };
+        let grids = Grids::of(&window, space, &out)?;
+        let x = grids.split(planes(x), lowest(x.dtype()));
         let (y, mut left) = (planes(y), planes(dy));
+        let mut offsets = grids.offsets();
+        let last = offsets.pop();
         let take = |offset: IxDyn| {
-            let others = place(offset).lt(y).cast(dy.dtype()) * left;
+            let others = grids.place(x, &offset).lt(y).cast(dy.dtype()) * left;
             let taken = left - others;
             left = others;
             taken
         };
-        let routed = ndarray::indices(window.kernel.clone()).into_iter().map(take).collect();
-        Ok(vec![Some(scattered(routed, &window, space, &out)?.reshape(&x.dims()))])
+        let mut routed: Vec<Value> = offsets.into_iter().map(take).collect();
+        routed.extend(last.map(|_| left));
+        Ok(vec![Some(grids.join(routed)?.reshape(&dims))])
     }),
     linearity: piecewise,
     cases: || {
@@ -175,51 +165,6 @@ const MAX_POOL: Card = Card {
     },
     ..POOL
 };
-
-/// What each place of the windows, `[P, 1, outputs…]`, brings to the input's places: `[P, 1, inputs…]`.
-///
-/// A transposed convolution with a kernel of one-hots, written without one: on a grid as coarse as the strides, each
-/// place of the kernel only shifts the windows. There is a grid for each place within a stride; they are interleaved.
-fn scattered<'g>(parts: Vec<Value<'g>>, window: &Window, space: &[usize], out: &[usize]) -> Result<Value<'g>, Fault> {
-    let (rank, strides) = (space.len(), &window.strides);
-    let grids = strides.iter().fold(1usize, |p, &s| p.saturating_mul(s));
-    if grids > MOST_SLICES {
-        return unsupported(format!("the largest of windows at every {strides:?} places"));
-    }
-    let shifts: Vec<usize> = (0..rank).map(|a| (window.reach(a) - 1) / strides[a]).collect();
-    let mut sums: Vec<Option<Value>> = vec![None; grids];
-    for (part, at) in parts.into_iter().zip(ndarray::indices(window.kernel.clone())) {
-        let (mut begin, mut end, mut grid) = (vec![0i64; rank + 2], vec![0i64; rank + 2], 0);
-        for a in 0..rank {
-            let offset = at[a] * window.dilations[a];
-            begin[a + 2] = (offset / strides[a]) as i64;
-            end[a + 2] = (shifts[a] - offset / strides[a]) as i64;
-            grid = grid * strides[a] + offset % strides[a];
-        }
-        let part = part.pad(&begin, &end, 0.0);
-        sums[grid] = Some(sums[grid].map_or(part, |sum| sum + part));
-    }
-    // Where strides are wider than the kernel, some places belong to no window.
-    let nothing = sums.iter().flatten().next().map(|sum| sum.zeros_like());
-    let sums: Vec<Value> = sums.into_iter().filter_map(|sum| sum.or(nothing)).collect();
-    let Some(stacked) = Value::concat(&sums, 1) else { return unsupported("the largest of no places") };
-    let planes: Vec<Dim> = stacked.dims().into_iter().take(1).collect();
-    let fixed = |sizes: Vec<usize>| sizes.into_iter().map(Dim::Fixed).collect::<Vec<_>>();
-    let coarse: Vec<usize> = (0..rank).map(|a| out[a] + shifts[a]).collect();
-    let perm: Vec<usize> = [0].into_iter().chain((0..rank).flat_map(|a| [1 + rank + a, 1 + a])).collect();
-    let fine: Vec<usize> = (0..rank).map(|a| coarse[a] * strides[a]).collect();
-    let split = [planes.as_slice(), &fixed(strides.clone()), &fixed(coarse)].concat();
-    let whole = [planes.as_slice(), &[Dim::Fixed(1)], &fixed(fine.clone())].concat();
-    let woven = stacked.reshape(&split).transpose(&perm).reshape(&whole);
-    let axes: Vec<usize> = (2..rank + 2).collect();
-    let starts: Vec<i64> = window.begin.iter().map(|&b| b as i64).collect();
-    let ends: Vec<i64> = (0..rank).map(|a| fine[a].min(window.begin[a] + space[a]) as i64).collect();
-    let mut rest = vec![0i64; rank + 2];
-    for a in 0..rank {
-        rest[a + 2] = (window.begin[a] + space[a]).saturating_sub(fine[a]) as i64;
-    }
-    Ok(woven.slices(&axes, &starts, &ends, &vec![1; rank]).pad(&vec![0; rank + 2], &rest, 0.0))
-}
 
 /// The flat index with the first axis of space running fastest, from that with the last.
 fn column_major(at: usize, space: &[usize]) -> usize {
