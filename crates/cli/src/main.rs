@@ -7,6 +7,7 @@ mod command;
 mod error;
 mod inputs;
 mod options;
+mod output;
 mod progress;
 mod triton;
 

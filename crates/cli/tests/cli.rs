@@ -197,6 +197,19 @@ fn wrong_arguments_get_words_that_help_and_their_exit_code() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_hirescam"))
+        .args(["layers", &fixture("efficientnet-lite0.onnx")])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
 fn one_bad_photo_among_several_is_named_and_the_others_are_explained() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.png"), "no photo").unwrap();

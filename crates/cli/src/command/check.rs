@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::options::{Engine, What};
+use crate::output::say;
 use crate::{inputs, progress};
 use clap::Args;
 use hirescam::check::{Layers, Plan, check};
@@ -107,9 +108,9 @@ impl Check {
             std::fs::write(path, report.html()).map_err(|e| write(path, e))?;
         }
         if self.json {
-            println!("{}", serde_json::to_string(&report).map_err(|e| Error::Argument(e.to_string()))?);
+            say!("{}", serde_json::to_string(&report).map_err(|e| Error::Argument(e.to_string()))?)?;
         } else {
-            print!("{}", report.text());
+            say!("{}", report.text().trim_end())?;
         }
         Ok(ExitCode::from(u8::from(report.images.iter().any(|i| i.error.is_some()))))
     }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::options::{Engine, Runs, What};
+use crate::output::say;
 use crate::{inputs, progress};
 use clap::Args;
 use hirescam::Options;
@@ -75,9 +76,9 @@ impl Compare {
         let text = serde_json::to_string_pretty(&record).map_err(|e| Error::Argument(e.to_string()))?;
         std::fs::write(&path, text + "\n").map_err(|e| Error::File { path, what: e.to_string() })?;
         if self.json {
-            println!("{record}");
+            say!("{record}")?;
         } else {
-            print!("{}", self.table(&compared, picture.as_deref()));
+            say!("{}", self.table(&compared, picture.as_deref()).trim_end())?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::options::What;
+use crate::output::say;
 use crate::triton;
 use clap::Args;
 use hirescam::core::cam::{self, Request};
@@ -48,21 +49,21 @@ impl Compile {
         let bytes = made.added_to(&file.bytes)?;
         if let Some(path) = &self.output_file {
             file.save(path, &bytes)?;
-            println!("{}: {}", path.display(), method.name);
+            say!("{}: {}", path.display(), method.name)?;
         }
         if let Some(folder) = &self.triton {
             let path = triton::write(folder, &file, made, &bytes, options.labels.as_ref())?;
-            println!("{}: {}", path.display(), method.name);
+            say!("{}: {}", path.display(), method.name)?;
         }
         for e in &layers {
             let (o, at, verdict) = (&e.outputs, &e.head.layer, e.certificate.verdict);
             let own: Vec<&str> =
                 [Some(&o.map), Some(&o.b), o.heatmap.as_ref()].into_iter().flatten().map(String::as_str).collect();
-            println!("  added at {at}, {verdict}: {}", own.join(", "));
+            say!("  added at {at}, {verdict}: {}", own.join(", "))?;
         }
-        println!("  added outputs: {}, {}", made.outputs.class, made.outputs.score);
+        say!("  added outputs: {}, {}", made.outputs.class, made.outputs.score)?;
         if let Some(input) = &made.input {
-            println!("  added input: {input}");
+            say!("  added input: {input}")?;
         }
         Ok(ExitCode::SUCCESS)
     }

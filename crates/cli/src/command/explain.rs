@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::inputs;
 use crate::options::{Engine, Runs, What};
+use crate::output::say;
 use crate::progress;
 use clap::Args;
 use hirescam::core::certify::Verdict;
@@ -82,7 +83,7 @@ impl Explain {
             match self.explain(&explainer, seen, path, &stem, &bar) {
                 Ok((text, images)) => {
                     seen += images;
-                    bar.suspend(|| print!("{text}"));
+                    bar.suspend(|| say!("{}", text.trim_end()))?;
                 }
                 Err(error) if files.len() == 1 => return Err(error),
                 Err(error) => {

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::options::What;
+use crate::output::say;
 use clap::Args;
 use hirescam::core::grid::Grid;
 use hirescam::core::shape::{Dim, Shapes};
@@ -64,7 +65,7 @@ impl Layers {
                     "recommended": layer.recommended,
                     "error": certificate.err(),
                 });
-                println!("{record}");
+                say!("{record}")?;
                 continue;
             }
             let mut notes: Vec<String> = Vec::new();
@@ -93,13 +94,13 @@ impl Layers {
                 ));
             }
             let mark = if layer.recommended { '*' } else { ' ' };
-            println!(
+            say!(
                 "{mark} {:width$}  {:18} {:28} {}",
                 layer.name,
                 head::show(&layer.dims),
                 layer.place,
                 notes.join("; ")
-            );
+            )?;
         }
         Ok(ExitCode::SUCCESS)
     }

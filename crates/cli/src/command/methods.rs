@@ -1,6 +1,7 @@
 //! `hirescam methods`: how maps can be made.
 
 use crate::error::Error;
+use crate::output::say;
 use clap::Args;
 use hirescam::methods;
 use serde_json::json;
@@ -28,14 +29,14 @@ impl Methods {
                     "in_units_of_the_score": row.scored,
                     "source": row.source,
                 });
-                println!("{record}");
+                say!("{record}")?;
                 continue;
             }
-            println!("{:21} {}", row.name, row.title);
-            println!("    map      {}", row.formula);
-            println!("    passes   {}", row.cost);
-            println!("    proven   {}", row.proven);
-            println!("    source   {}", row.source);
+            say!("{:21} {}", row.name, row.title)?;
+            say!("    map      {}", row.formula)?;
+            say!("    passes   {}", row.cost)?;
+            say!("    proven   {}", row.proven)?;
+            say!("    source   {}", row.source)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,6 +1,7 @@
 //! `hirescam ops`: the operators that are known.
 
 use crate::error::Error;
+use crate::output::say;
 use clap::Args;
 use hirescam::core::ops::list;
 use serde_json::json;
@@ -28,7 +29,7 @@ impl Ops {
                     "function": row.function,
                     "limits": row.limits,
                 });
-                println!("{record}");
+                say!("{record}")?;
                 continue;
             }
             let sets = match (row.since, row.until) {
@@ -38,7 +39,7 @@ impl Ops {
             };
             let derivative = format!("derivative {}", row.derivative);
             let line = format!("{:28} {sets:6} {derivative:21} {:26} {}", row.full_name(), row.function, row.limits);
-            println!("{}", line.trim_end());
+            say!("{}", line.trim_end())?;
         }
         Ok(ExitCode::SUCCESS)
     }
