@@ -72,7 +72,7 @@ fn prepare(call: &str, model: &str, options: &Options) -> Result<Call, Box<dyn E
     let words: Vec<&str> = call.split(' ').collect();
     let (method, target, layer) = match words.as_slice() {
         ["inference"] => {
-            let choice = engine::Options { threads: options.threads, library: None };
+            let choice = engine::Options { threads: options.threads, ..Default::default() };
             return Ok(Call::Inference(engine::engine(&options.engine, &choice)?.prepare(&std::fs::read(model)?)?));
         }
         ["explain", method, target] => (method, target, None),

@@ -5,11 +5,12 @@ use crate::inputs;
 use clap::Args;
 use hirescam::Options;
 use hirescam::core::cam::Target;
+use hirescam::engine::Device;
 use hirescam::labels::Labels;
 use hirescam::methods::Settings;
 use hirescam::model_file::ModelFile;
 use hirescam::preprocess::{Preprocess, preset};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::path::{Path, PathBuf};
 
 /// What to explain.
@@ -197,7 +198,15 @@ pub struct Engine {
     /// Threads of the engine; 0 lets it choose
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
+    /// Where the engine computes: cpu, or with onnxruntime a GPU of NVIDIA: cuda, or cuda:1 for the second
+    #[arg(long, default_value_t)]
+    #[serde(serialize_with = "as_text")]
+    pub device: Device,
     /// ONNX Runtime's library (libonnxruntime.so), where it is not found by itself
     #[arg(long, value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
+}
+
+fn as_text<S: Serializer>(device: &Device, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(device)
 }

@@ -180,6 +180,8 @@ fn wrong_arguments_get_words_that_help_and_their_exit_code() {
         (&["explain", &fixture("efficientnet-lite0.onnx"), &photo, "--class", "tiger cot"], 2, "tiger cat"),
         (&["explain", &model, &photo, "--method", "grad-cam"], 2, "gradcam"),
         (&["explain", &model, &photo, "--engine", "tracts"], 5, "tract"),
+        (&["explain", &model, &photo, "--device", "cuda"], 5, "tract does not support the device cuda:0"),
+        (&["explain", &model, &photo, "--device", "gpu"], 2, "cuda:1"),
         (&["explain", &model, "small.npy"], 2, "[1, 1, 28, 28]"),
         (&["explain", &model, "missing.png"], 3, "missing.png"),
         (&["explain", &model, "not.png"], 3, "not.png"),

@@ -39,7 +39,7 @@ pub trait Engine: Send + Sync {
     /// Its name in [`ENGINES`].
     fn name(&self) -> &'static str;
 
-    /// Which version of it runs, for the record.
+    /// Which version of it runs, and on which device where it is not the processor; for the record.
     fn version(&self) -> String;
 
     /// Makes the model in the ONNX bytes `model` ready to run. Weights must lie in the bytes.
@@ -78,9 +78,45 @@ pub trait Session: Send + Sync {
     }
 }
 
+/// Where an engine computes. Written `cpu`, `cuda` or `cuda:1`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// A GPU of NVIDIA, by its number from 0; for engines that have it.
+    Cuda(u16),
+}
+
+impl std::str::FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = match text {
+            "cpu" => return Ok(Device::Cpu),
+            "cuda" => Some(0),
+            _ => text.strip_prefix("cuda:").and_then(|number| number.parse().ok()),
+        };
+        number
+            .map(Device::Cuda)
+            .ok_or_else(|| format!("{text:?} is no device; there are cpu, cuda and cuda:1, cuda:2, …"))
+    }
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
 /// What one can choose about an engine.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// Where it computes.
+    pub device: Device,
     /// How many threads one run may use; 0: about as many as the machine has cores.
     pub threads: usize,
     /// The engine's library file, for engines that load one; `None`: look for it.

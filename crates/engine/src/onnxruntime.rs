@@ -1,4 +1,4 @@
-//! The engine `onnxruntime`: Microsoft's ONNX Runtime, on the processor.
+//! The engine `onnxruntime`: Microsoft's ONNX Runtime, on the processor or a GPU of NVIDIA.
 //!
 //! Its library is loaded at run time, once for the whole process, from where [`find_library`] finds
 //! it. Sums are split over threads in ways that the library decides: outputs may differ in their
@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
+use ort::ep::CUDA;
 use ort::logging::LogLevel;
 use ort::session::SessionInputValue;
+use ort::session::builder::SessionBuilder;
 use ort::value::{DynValue, Tensor, TensorElementType, TensorRef, ValueType};
 use ort::{ErrorCode, LoadDynamicError};
 
 use crate::array::{with_array, with_kind};
 use crate::error::guard;
 use crate::port::{Port, assign};
-use crate::{Array, Engine, Error, Kind, Options, Session};
+use crate::{Array, Device, Engine, Error, Kind, Options, Session};
 
 pub use crate::library::find_library;
 use crate::library::is_cut_short;
@@ -28,6 +30,7 @@ pub(crate) const NAME: &str = "onnxruntime";
 pub(crate) struct OnnxRuntime {
     library: &'static Library,
     threads: usize,
+    device: Device,
 }
 
 struct Library {
@@ -53,8 +56,41 @@ impl OnnxRuntime {
                 }
             }
         };
-        Ok(Self { library, threads: options.threads })
+        let engine = Self { library, threads: options.threads, device: options.device };
+        // Whether the device is there is asked before a model is read.
+        guard(NAME, || engine.builder().map(drop))?;
+        Ok(engine)
     }
+
+    /// What sessions are made with.
+    fn builder(&self) -> Result<SessionBuilder, Error> {
+        let builder = ort::session::Session::builder(&self.library.environment)
+            .and_then(|builder| Ok(builder.with_intra_threads(self.threads)?))
+            .and_then(|builder| Ok(builder.with_deterministic_compute(true)?))
+            // Threads that wait for work by spinning take the processor from everyone else.
+            .and_then(|builder| Ok(builder.with_intra_op_spinning(false)?))
+            // What it would log comes back as an error.
+            .and_then(|builder| Ok(builder.with_log_level(LogLevel::Fatal)?))
+            .map_err(|e| refused(&e))?;
+        match self.device {
+            Device::Cpu => Ok(builder),
+            Device::Cuda(number) => {
+                // Products in TF32 have ten bits: too few for a map to add up to the score.
+                let provider = CUDA::default().with_device_id(number.into()).with_tf32(false).build();
+                let registered = builder.with_execution_providers([provider.error_on_failure()]);
+                registered.map_err(|error| no_cuda(self.device, &self.library.path, &error.to_string()))
+            }
+        }
+    }
+}
+
+fn no_cuda(device: Device, library: &Path, error: &str) -> Error {
+    Error::NotFound(format!(
+        "{} cannot compute on {device}: {}. It takes a GPU of NVIDIA, CUDA and cuDNN, and ONNX Runtime's build for them: \
+         `pip install onnxruntime-gpu`, which must not lie in one environment with the package onnxruntime",
+        library.display(),
+        error.trim_end_matches('.')
+    ))
 }
 
 fn second(loaded: &Path, asked: &Path) -> Error {
@@ -95,20 +131,16 @@ impl Engine for OnnxRuntime {
     }
 
     fn version(&self) -> String {
-        version(&self.library.path, ort::info())
+        let version = version(&self.library.path, ort::info());
+        match self.device {
+            Device::Cpu => version,
+            device => format!("{version} on {device}"),
+        }
     }
 
     fn prepare(&self, model: &[u8]) -> Result<Box<dyn Session>, Error> {
         guard(NAME, || {
-            let session = ort::session::Session::builder(&self.library.environment)
-                .and_then(|builder| Ok(builder.with_intra_threads(self.threads)?))
-                .and_then(|builder| Ok(builder.with_deterministic_compute(true)?))
-                // Threads that wait for work by spinning take the processor from everyone else.
-                .and_then(|builder| Ok(builder.with_intra_op_spinning(false)?))
-                // What it would log comes back as an error.
-                .and_then(|builder| Ok(builder.with_log_level(LogLevel::Fatal)?))
-                .and_then(|mut builder| builder.commit_from_memory(model))
-                .map_err(|e| refused(&e))?;
+            let session = self.builder()?.commit_from_memory(model).map_err(|e| refused(&e))?;
             let optional = session.overridable_initializers();
             let ports = (session.inputs().iter())
                 .map(|input| port(input.name(), input.dtype(), false))

@@ -18,7 +18,7 @@ use tract_onnx::tract_core::ops::konst::Const;
 use crate::array::{with_array, with_kind};
 use crate::error::guard;
 use crate::port::{Port, assign};
-use crate::{Array, Engine, Error, Kind, Options, Session};
+use crate::{Array, Device, Engine, Error, Kind, Options, Session};
 
 pub(crate) const NAME: &str = "tract";
 
@@ -41,6 +41,9 @@ pub(crate) struct Tract {
 
 impl Tract {
     pub(crate) fn new(options: &Options) -> Result<Self, Error> {
+        if options.device != Device::Cpu {
+            return Err(Error::Unsupported { engine: NAME, what: format!("the device {}", options.device) });
+        }
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,

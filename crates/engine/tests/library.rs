@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use hirescam_engine::onnxruntime::find_library;
-use hirescam_engine::{Error, Options, engine};
+use hirescam_engine::{Device, Error, Options, engine};
 
 fn load(library: PathBuf) -> Result<(), String> {
     let options = Options { library: Some(library), ..Options::default() };
@@ -30,7 +30,16 @@ fn wrong_libraries_are_errors_and_the_right_one_loads_after_them() {
         Err(why) => return eprintln!("SKIPPED: {why}"),
     };
     load(library.clone()).unwrap();
-    load(library).unwrap();
+    load(library.clone()).unwrap();
+    // With a build for GPUs and one at hand it loads; else it says what it takes.
+    let cuda = Options { device: Device::Cuda(0), library: Some(library), ..Options::default() };
+    match engine("onnxruntime", &cuda) {
+        Ok(engine) => assert!(engine.version().ends_with("on cuda:0")),
+        Err(Error::NotFound(message)) => {
+            assert!(message.contains("cannot compute on cuda:0") && message.contains("onnxruntime-gpu"), "{message}");
+        }
+        Err(error) => panic!("{error:?}"),
+    }
     let message = load(garbage).unwrap_err();
     assert!(message.contains("already"), "{message}");
 }

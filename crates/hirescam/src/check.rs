@@ -142,7 +142,7 @@ pub fn check(
     options.settings.check()?;
     let engine = engine::engine(
         &options.engine,
-        &engine::Options { threads: options.threads, library: options.library.clone() },
+        &engine::Options { device: options.device, threads: options.threads, library: options.library.clone() },
     )?;
     let mut methods = vec![methods::one_run("hirescam")?];
     for name in &plan.methods {

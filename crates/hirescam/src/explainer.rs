@@ -17,7 +17,7 @@ use hirescam_core::cam::{Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
 use hirescam_core::head;
 use hirescam_core::shape::Dim;
-use hirescam_engine::{self as engine, Array, Session};
+use hirescam_engine::{self as engine, Array, Device, Session};
 use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,6 +103,8 @@ pub struct Options {
     pub engine: String,
     /// The engine's threads; 0 lets it choose.
     pub threads: usize,
+    /// Where the engine computes.
+    pub device: Device,
     /// ONNX Runtime's library.
     pub library: Option<PathBuf>,
     /// The preprocessing of photos; what goes with the model when none is given.
@@ -131,6 +133,7 @@ impl Default for Options {
             grid: None,
             engine: "tract".into(),
             threads: 0,
+            device: Device::Cpu,
             library: None,
             preprocess: None,
             labels: None,
@@ -203,7 +206,7 @@ impl Explainer {
         };
         let engine = engine::engine(
             &options.engine,
-            &engine::Options { threads: options.threads, library: options.library.clone() },
+            &engine::Options { device: options.device, threads: options.threads, library: options.library.clone() },
         )?;
         let (path, request) = (file.path.clone(), request(&file, options, preprocess.as_ref())?);
         let (parts, work, sha256) = match methods::method(&options.method)? {

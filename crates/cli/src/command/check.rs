@@ -72,6 +72,7 @@ impl Check {
         let mut options = Options {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
+            device: self.engine.device,
             library: self.engine.onnxruntime.clone(),
             settings: Settings { seed: self.seed, batch: self.batch, ..Settings::default() },
             ..self.what.options(&file)?

@@ -55,6 +55,7 @@ impl Compare {
         let mut options = Options {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
+            device: self.engine.device,
             library: self.engine.onnxruntime.clone(),
             settings: self.runs.settings(),
             ..self.what.options(&file)?

@@ -61,6 +61,7 @@ impl Explain {
         let mut options = Options {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
+            device: self.engine.device,
             library: self.engine.onnxruntime.clone(),
             settings: self.runs.settings(),
             ..self.what.options(&file)?
