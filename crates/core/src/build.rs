@@ -103,6 +103,15 @@ struct Inner {
     fault: Option<Error>,
 }
 
+impl Inner {
+    /// The emitted node that makes the value `id`.
+    fn maker(&self, id: usize) -> Option<&Emitted> {
+        // Values are numbered in the order in which nodes are emitted.
+        let at = self.nodes.partition_point(|n| n.outputs.iter().all(|&o| o < id));
+        self.nodes.get(at).filter(|n| n.outputs.contains(&id))
+    }
+}
+
 /// A value: its facts at each batch size, and its name where it is one of the model's own.
 #[derive(Debug)]
 struct Entry {
@@ -315,10 +324,21 @@ impl Graph {
             return Some((op, values(&mut inputs.iter().copied())));
         }
         let inner = self.inner.borrow();
-        // Values are numbered in the order in which nodes are emitted.
-        let at = inner.nodes.partition_point(|n| n.outputs.iter().all(|&o| o < v.id));
-        let node = inner.nodes.get(at).filter(|n| n.outputs.contains(&v.id))?;
+        let node = inner.maker(v.id)?;
         Some((node.op, values(&mut node.inputs.iter().copied().flatten())))
+    }
+
+    /// What `v` is the sum of, and over which axes, where an emitted ReduceSum makes it.
+    fn summed(&self, v: Value) -> Option<(Value<'_>, Vec<usize>)> {
+        let inner = self.inner.borrow();
+        let node = inner.maker(v.id).filter(|n| n.op == "ReduceSum")?;
+        let mut inputs = node.inputs.iter().copied().flatten();
+        let x = Value { graph: self, id: inputs.next()? };
+        let axes = match inputs.next() {
+            Some(list) => inner.values.get(list)?.constant()?.to_ints(),
+            None => node.attributes.iter().find(|a| a.name() == "axes")?.ints.clone(),
+        };
+        Some((x, axes.into_iter().filter_map(|a| usize::try_from(a).ok()).collect()))
     }
 
     /// What went wrong while emitting since this was last asked, if anything.

@@ -332,3 +332,17 @@ fn added_names_are_new() {
     let new = made.model.graph.as_ref().unwrap().node.iter().flat_map(|n| &n.output);
     assert!(new.into_iter().all(|o| !o.starts_with("hirescam/")));
 }
+
+#[test]
+fn a_mean_and_a_linear_layer_take_no_more_operators_than_by_hand() {
+    let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/efficientnet-lite0.onnx")).unwrap();
+    let model = Model::from_bytes(file).unwrap();
+    let own = model.graph().node.len();
+    let made = cam::attach(&model, &Request { layer: None, ..Request::default() }).unwrap();
+    let nodes = &made.model.graph.as_ref().unwrap().node[own..];
+    let operators: Vec<&str> = nodes.iter().map(|n| n.op_type()).filter(|op| *op != "Constant").collect();
+    // The best score and its class; the class's weights / places as [N, C, 1, 1]; their product with the layer, summed; class
+    // and score without the axis of maps; b.
+    let by_hand = ["TopK", "Gather", "Reshape", "Mul", "Mul", "ReduceSum", "Reshape", "Reshape", "Gather"];
+    assert_eq!(operators, by_hand);
+}

@@ -331,6 +331,15 @@ impl<'g> Value<'g> {
         if source.dims() == dims {
             return source;
         }
+        // What a sum leaves as axes of 1 it need not have left, and the other way round.
+        if let Some((x, axes)) = self.graph.summed(source) {
+            let kept = |(i, d): (usize, Dim)| if axes.contains(&i) { None } else { Some(d) };
+            let short: Vec<Dim> = x.dims().into_iter().enumerate().filter_map(kept).collect();
+            let long = |(i, d): (usize, Dim)| if axes.contains(&i) { Dim::Fixed(1) } else { d };
+            if short == dims || x.dims().into_iter().enumerate().map(long).eq(dims.iter().copied()) {
+                return x.reduce_sum(&axes, short != dims);
+            }
+        }
         self.graph.one("Reshape", &[source, self.graph.ints(&whole)], vec![]).checked(dims)
     }
 

@@ -1,6 +1,6 @@
 //! The nodes behind the added outputs.
 
-use super::pick::Logits;
+use super::pick::{Logits, Picked};
 use super::{Request, Site, Target, constant, judge};
 use crate::build::Value;
 use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
@@ -86,6 +86,14 @@ pub(super) fn emit<'g>(
         }
     }
     let map = Value::concat(&maps, 1).unwrap_or(activation);
+    // One map of each image is without the axis of maps.
+    let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&[n]) } else { v };
+    let (map, lead) = match m {
+        1 => (map.reshape(&[&[n], map.dims().get(2..).unwrap_or(&[])].concat()), 1),
+        _ => (map, 2),
+    };
+    let class = squeeze(picked.classes.expand_as(picked.scores));
+    let picked = Picked { scores: squeeze(picked.scores), classes: class };
     let signed = can_be_negative(model, shapes, &head.layer);
     let certificate = judge(method, Certificate { uniform, ..proven }, signed, places)?;
     let bias = match certificate.verdict {
@@ -96,23 +104,11 @@ pub(super) fn emit<'g>(
     let b = match &bias {
         Some(bias) => logits.bias(target, &picked, bias)?,
         None => {
-            let space: Vec<usize> = (2..map.rank()).collect();
+            let space: Vec<usize> = (lead..map.rank()).collect();
             let total = map.reduce_sum(&space, false);
             picked.scores - if certificate.scale == 1 { total } else { total / certificate.scale as f64 }
         }
     };
-    let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, 2));
-    let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&[n]) } else { v };
-    let dims = map.dims();
-    let map = if m == 1 { map.reshape(&[&[n], dims.get(2..).unwrap_or(&[])].concat()) } else { map };
-    let class = picked.classes.expand_as(picked.scores);
-    Ok(Emitted {
-        map,
-        class: squeeze(class),
-        score: squeeze(picked.scores),
-        b: squeeze(b),
-        other_tokens: other_tokens.map(squeeze),
-        bias,
-        certificate,
-    })
+    let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, lead));
+    Ok(Emitted { map, class, score: picked.scores, b: squeeze(b), other_tokens, bias, certificate })
 }

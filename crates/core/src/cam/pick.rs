@@ -164,7 +164,7 @@ impl<'g> Logits<'g, '_> {
         seed.reshape(&[&[lead], self.raw.dims().get(1..).unwrap_or(&[])].concat())
     }
 
-    /// b of each map, `[N, M]`, from b of each logit in row-major order.
+    /// b of each map, in the shape of the scores or with axes of 1 behind, from b of each logit in row-major order.
     pub fn bias(&self, target: &Target, picked: &Picked<'g>, bias: &[f64]) -> Result<Value<'g>, crate::Error> {
         let constant = |shape: &[usize], values: Vec<f64>| {
             Ok::<_, crate::Error>(self.flat.graph().constant(Tensor::new(self.flat.dtype(), shape, values)?))
@@ -173,7 +173,7 @@ impl<'g> Logits<'g, '_> {
         Ok(match target {
             Target::Weighted(_) | Target::Part(_) | Target::Dot(_) => {
                 let b = target.bias(bias, self.score, 0).unwrap_or(0.0);
-                constant(&[1, 1], vec![b])?.expand_as(picked.scores)
+                constant(&vec![1; picked.scores.rank()], vec![b])?.expand_as(picked.scores)
             }
             Target::Seed => {
                 let weights = self.input.unwrap_or(self.flat).reshape(&self.flat.dims());
