@@ -5,9 +5,9 @@
     python3 benches/compare/compare.py --only cost --networks vgg16 --again
     python3 benches/compare/compare.py --table docs/performance.md        # writes what was measured into the file
 
-It makes an environment of its own (target/compare-python, from requirements.txt) and builds the release binaries. Networks are torchvision's with
-random weights from a fixed seed, and fixtures/efficientnet-lite0.onnx. Each measurement is a JSON file in target/compare, and is skipped where
-it is there already.
+It makes an environment of its own (target/compare-python, from requirements.txt), another for OpenVINO XAI (requirements-openvino.txt), and builds
+the release binaries. Networks are torchvision's with random weights from a fixed seed, and fixtures/efficientnet-lite0.onnx. Each measurement is a
+JSON file in target/compare, and is skipped where it is there already.
 
 How it measures. All that is compared is ready and warm, then called in turn, in an order that changes from round to round, with a pause before each
 call for threads to fall asleep. Our calls are timed inside a process of their own (`worker.rs`), the libraries' inside this one. Before anything is
@@ -65,6 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="one thread, one image, few rounds; no perturbation methods")
     parser.add_argument("--again", action="store_true", help="measure also what was measured before")
     parser.add_argument("--python", help="an environment's python that has what requirements.txt lists, instead of an own one")
+    parser.add_argument("--openvino-python", help="the same for requirements-openvino.txt")
     parser.add_argument("--no-build", action="store_true", help="the release binaries are there already")
     parser.add_argument("--table", metavar="FILE", help="measure nothing; write what was measured into this file")
     options = parser.parse_args()
@@ -80,11 +81,11 @@ def arguments() -> argparse.Namespace:
 
 
 class Worker:
-    """A process that makes calls of one network in one engine with one number of threads."""
+    """A process that makes calls of one network in one engine with one number of threads: ours, or the program given."""
 
-    def __init__(self, file: pathlib.Path, tensor: pathlib.Path, engine: str, threads: int):
+    def __init__(self, file: pathlib.Path, tensor: pathlib.Path, engine: str, threads: int, program: list[pathlib.Path] | None = None):
         self.name = input_name(file)
-        command = [binary("examples/worker"), file, self.name, tensor, engine, threads]
+        command = [*(program or [binary("examples/worker")]), file, self.name, tensor, engine, threads]
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
 
     def __enter__(self) -> Worker:
@@ -363,10 +364,45 @@ def nodes(network: Network, options: argparse.Namespace) -> dict:
     import onnx
 
     with tempfile.TemporaryDirectory() as folder:
-        command = [binary("hirescam"), "compile", network.file, "-o", f"{folder}/explaining.onnx", "--layer", network.values()[0]]
-        subprocess.run([str(c) for c in command], check=True, capture_output=True, env=environment())
         count = len(onnx.load(network.file).graph.node)
-        return {"added": [node.op_type for node in onnx.load(f"{folder}/explaining.onnx").graph.node[count:]]}
+        return {"added": [node.op_type for node in onnx.load(explaining(network, folder)).graph.node[count:]]}
+
+
+def explaining(network: Network, folder: str) -> pathlib.Path:
+    """The network's explaining model at the last layer, written into the folder."""
+    file = pathlib.Path(folder) / "explaining.onnx"
+    command = [binary("hirescam"), "compile", network.file, "-o", file, "--layer", network.values()[0]]
+    subprocess.run([str(c) for c in command], check=True, capture_output=True, env=environment())
+    return file
+
+
+def openvino(network: Network, options: argparse.Namespace) -> dict | None:
+    """OpenVINO XAI's ReciproCAM beside ours, and our explaining model in OpenVINO; one thread. Nothing where OpenVINO XAI cannot be had."""
+    try:
+        python = python_with("requirements-openvino.txt", "compare-python-openvino", options.openvino_python)
+        asked = "import openvino_xai; from importlib.metadata import version; print(version('openvino'), version('openvino-xai'))"
+        found = subprocess.run([python, "-c", asked], check=True, capture_output=True, text=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
+        print(f"    left out, for want of OpenVINO XAI: {reason}", flush=True)
+        return None
+    program, tensor, last = [python, HERE / "openvino_worker.py"], network.tensor(1), network.values()[0]
+    hirescam, reciprocam = (f"explain {method} top:1 {last}" for method in ("hirescam", "reciprocam"))
+    with contextlib.ExitStack() as stack:
+        start = lambda *of: stack.enter_context(Worker(*of))
+        file = explaining(network, stack.enter_context(tempfile.TemporaryDirectory()))
+        theirs, deployed = (start(f, tensor, "openvino", 1, program) for f in (network.file, file))
+        ours = {engine: start(network.file, tensor, engine, 1) for engine in ENGINES}
+        truth = theirs.map(reciprocam)
+        off = {engine: difference(worker.map(reciprocam), truth) for engine, worker in ours.items()}
+        off["explaining model"] = difference(ours["tract"].map(hirescam), deployed.map("inference"))
+        calls = {
+            "OpenVINO inference": theirs.timed("inference"),
+            "OpenVINO XAI": theirs.timed(reciprocam),
+            "explaining model": deployed.timed("inference"),
+        }
+        every = calls | {engine: worker.timed(reciprocam) for engine, worker in ours.items()}
+        return interleaved(every, options) | {"differences": off, "versions": dict(zip(["openvino", "openvino-xai"], found))}
 
 
 # What can be measured: the function, whether with all threads and batches, and of which networks.
@@ -379,6 +415,7 @@ MEASUREMENTS: dict[str, tuple[Callable, bool, Iterable[str]]] = {
     "memory": (memory, False, LAYERS),
     "cold": (cold, False, [LITE0]),
     "nodes": (nodes, False, LAYERS),
+    "openvino": (openvino, False, ["resnet18", "mobilenet_v3_large"]),
 }
 
 
@@ -398,12 +435,14 @@ def measure(options: argparse.Namespace) -> None:
                 network = network or Network(name)
                 print(f"{name}: {what} {' '.join(f'{n} {u}' for n, u in zip(setting, ('thread(s)', 'image(s)')))}", flush=True)
                 found = function(network, options, *setting)
+                if found is None:
+                    continue
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps({"machine": machine(), "measured": found}, indent=1) + "\n")
+                path.write_text(json.dumps({"machine": machine(found.pop("versions", {})), "measured": found}, indent=1) + "\n")
 
 
-def machine() -> dict:
-    """What it was measured on, and with which versions."""
+def machine(versions: dict[str, str]) -> dict:
+    """What it was measured on, and with which versions, of which some are given."""
     from importlib.metadata import version
 
     said = pathlib.Path("/proc/cpuinfo")
@@ -416,20 +455,28 @@ def machine() -> dict:
         "memory": f"{memory:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in packages} | versions | {"python": platform.python_version()},
     }
 
 
+def python_with(requirements: str, folder: str, given: str | None) -> pathlib.Path:
+    """The python of an environment with the requirements: the one given, else one in target/, made where it is not there."""
+    if given:
+        return pathlib.Path(given)
+    home = ROOT / "target" / folder
+    python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if not (home / "complete").exists():
+        venv.create(home, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", HERE / requirements], check=True)
+        (home / "complete").touch()
+    return python
+
+
 def inside_environment(options: argparse.Namespace) -> None:
-    """Starts over in the environment that has the libraries, and makes it first where it is not there."""
+    """Starts over in the environment that has the libraries."""
     if os.environ.get("HIRESCAM_COMPARE") == "inside":
         return
-    folder = ROOT / "target" / "compare-python"
-    python = pathlib.Path(options.python) if options.python else folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    if not options.python and not (folder / "complete").exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements.txt"], check=True)
-        (folder / "complete").touch()
+    python = python_with("requirements.txt", "compare-python", options.python)
     if not options.no_build:
         subprocess.run(["cargo", "build", "--release", "--workspace", "--bins", "--example", "worker"], cwd=ROOT, check=True)
     done = subprocess.run([python, __file__, *sys.argv[1:]], env=os.environ | {"HIRESCAM_COMPARE": "inside", "TQDM_DISABLE": "1"})

@@ -86,6 +86,7 @@ def goals(found: Found) -> list[str]:
         ("all 1000 classes ÷ plain inference", ("≤", 1.25, 1.25), times("classes", "{e} all", "{e} inference")),
         ("Ablation-CAM: pytorch-grad-cam ÷ ours", ("≥", 200, 200), times("methods", "pytorch-grad-cam ablationcam", "{e} ablationcam")),
         ("Score-CAM: pytorch-grad-cam ÷ ours", ("≥", 2, 2), times("methods", "pytorch-grad-cam scorecam", "{e} scorecam")),
+        ("ReciproCAM: OpenVINO XAI ÷ ours", ("≥", None, None), times("openvino", "OpenVINO XAI", "{e}")),
         ("1 thread ÷ 2 threads, 8 images", ("≥", 1.85, None), times("threads", "{e} 1", "{e} 2")),
         ("peak memory ÷ plain inference, last layer", ("≤", 1.1, 1.1), times("memory", "{e} peak last", "{e} peak inference")),
         ("getting ready ÷ the engine's own", ("≤", 1.2, 1.2), times("memory", "{e} ready last", "{e} ready inference")),
@@ -106,7 +107,7 @@ def goals(found: Found) -> list[str]:
         asked = " / ".join(dict.fromkeys(f"{w:g}" if w else "–" for w in wanted))
         found_here = [summary(of(engine), sign, w) for engine, w in zip(ENGINES, wanted)]
         if any(found_here):
-            body.append([name, f"{sign} {asked}", *found_here])
+            body.append([name, f"{sign} {asked}" if any(wanted) else "–", *found_here])
     return rows(["what", "goal: tract / ONNX Runtime", *ENGINES.values()], body)
 
 
@@ -144,6 +145,18 @@ def memory(found: Found) -> list[str]:
     return rows(["network", *[f"{e} {c}" for e in ENGINES.values() for c in ("MiB", "×", "ready, ms", "×")]], body)
 
 
+def openvino(found: Found) -> list[str]:
+    body = []
+    for network, m in found.of("openvino").items():
+        plain, off = m["OpenVINO inference"], m["differences"]
+        inside = [text for name in ("OpenVINO XAI", "explaining model") for text in (ms(m[name]), cell(ratio(m[name], plain)))]
+        errors = [max(off[engine] for engine in ENGINES), off["explaining model"]]
+        body.append([network, ms(plain), *inside, *[ms(m[engine]) for engine in ENGINES], *[f"{error:.0e}" for error in errors]])
+    inside = ["OpenVINO ms", "OpenVINO XAI, ReciproCAM, ms", "×", "explaining model, HiResCAM, ms", "×"]
+    ours = [f"our ReciproCAM, {engine}, ms" for engine in ENGINES.values()]
+    return rows(["network", *inside, *ours, "largest difference of ReciproCAM", "of HiResCAM"], body)
+
+
 def nodes(found: Found) -> list[str]:
     def line(network: str, added: list[str]) -> list[str]:
         constants = added.count("Constant")
@@ -169,6 +182,7 @@ def write(file: pathlib.Path, folder: pathlib.Path) -> None:
             threads, batch = what.split("-")[1:]
             title = {"cost": "A map beside plain inference", "libraries": "Milliseconds a map, beside other libraries"}[name]
             parts += [[f"### {title}: {threads} thread{'s' * (threads != '1')}, {batch} image{'s' * (batch != '1')}"], table(found, what)]
+    parts += [["### Beside OpenVINO XAI: 1 thread, 1 image"], openvino(found)]
     parts += [["### Memory, and getting ready"], memory(found), ["### What an explaining model has more than the network"], nodes(found)]
     text = "\n\n".join("\n".join(part) for part in parts)
     whole = file.read_text()
