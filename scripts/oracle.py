@@ -327,8 +327,9 @@ def check(name: str, args: argparse.Namespace) -> list[Row]:
 PAGE = """\
 # Networks
 
-Made by `scripts/oracle.py` with torch {torch}, torchvision {torchvision} and onnxruntime {onnxruntime}: HiResCAM's maps at the layers that
-`hirescam layers` lists, against PyTorch's autograd in float64. The networks have random weights that carry a signal.
+Made by `scripts/oracle.py hirescam --work DIR --layers all --most 10 --table docs/networks.md` with torch {torch}, torchvision {torchvision}
+and onnxruntime {onnxruntime}: HiResCAM's maps at the layers that `hirescam layers` lists, against PyTorch's autograd in float64. The networks
+have random weights that carry a signal.
 
 - **layers**: tried, of those listed. Layers whose numbers no tensor of PyTorch has cannot be judged.
 - **recommended**: the verdict at the layer taken when none is named. For each engine, the first number is the error of the map there, max norm,
