@@ -234,20 +234,32 @@ impl Template {
 }
 
 fn optimised(model: InferenceModel) -> TractResult<TypedModel> {
-    let mut model = model.into_typed()?.into_decluttered()?;
+    let mut model = model.into_typed()?;
+    let own = model.outputs.len();
+    // Where tract tries to change axes it copies the constants concerned each time, but outputs it leaves as they are.
+    let shared: Vec<OutletId> = shared(&model).into_iter().map(|id| OutletId::new(id, 0)).collect();
+    model.outputs.extend(shared);
+    model.declutter()?;
+    model.outputs.truncate(own);
     unshare(&mut model)?;
     model.optimize()?;
     Ok(model)
 }
 
+/// The large constants that have several users, as the weights of a layer and of its derivative have.
+fn shared(model: &TypedModel) -> Vec<usize> {
+    let large = |node: &TypedNode| node.op_as::<Const>().is_some_and(|c| c.val().len() > SMALL);
+    let shared = |node: &&TypedNode| large(node) && node.outputs[0].successors.len() > 1;
+    model.nodes.iter().filter(shared).map(|node| node.id).collect()
+}
+
 /// Gives every user of a large constant one of its own. tract brings weights into the order that a product reads them in
-/// beforehand, but leaves that to every run where a constant of more than 4 MiB has several users, as the weights of a
-/// layer and of its derivative have.
+/// beforehand, but leaves that to every run where a constant of more than 4 MiB has several users.
 fn unshare(model: &mut TypedModel) -> TractResult<()> {
-    for id in 0..model.nodes.len() {
+    for id in shared(model) {
         let node = &model.nodes[id];
-        let Some(constant) = node.op_as::<Const>().filter(|c| c.val().len() > SMALL) else { continue };
-        let (constant, name, fact) = (constant.clone(), node.name.clone(), node.outputs[0].fact.clone());
+        let Some(constant) = node.op_as::<Const>().cloned() else { continue };
+        let (name, fact) = (node.name.clone(), node.outputs[0].fact.clone());
         for (i, user) in node.outputs[0].successors.clone().into_iter().enumerate().skip(1) {
             let own = model.add_node(format!("{name}.{i}"), constant.clone(), tvec!(fact.clone()))?;
             model.add_edge(own.into(), user)?;
