@@ -27,7 +27,22 @@ pub fn vjp<'g>(
     (y, dy): (&str, Value<'g>),
     x: &str,
 ) -> Result<Value<'g>, Error> {
-    let mut sweep = sweep(model, graph, path, dependence, (y, dy));
+    found(sweep(model, graph, path, dependence, (y, dy)), x)
+}
+
+/// As [`vjp`], of values that `values` gives in place of the model's own.
+pub(crate) fn vjp_of<'m, 'g>(
+    model: &'m Model,
+    path: &[usize],
+    dependence: &HashMap<String, Dependence>,
+    (y, dy): (&'m str, Value<'g>),
+    x: &str,
+    values: &dyn Fn(&str) -> Result<Value<'g>, Error>,
+) -> Result<Value<'g>, Error> {
+    found(sweep_of(model, dy.graph(), path, dependence, (y, dy), values), x)
+}
+
+fn found<'g>(mut sweep: Sweep<'_, 'g>, x: &str) -> Result<Value<'g>, Error> {
     match sweep.bar.get(x) {
         Some(Ok(g)) => Ok(*g),
         Some(Err(fault)) => Err(sweep.faults.swap_remove(*fault)),
@@ -55,6 +70,17 @@ pub fn sweep<'m, 'g>(
     dependence: &HashMap<String, Dependence>,
     (y, dy): (&'m str, Value<'g>),
 ) -> Sweep<'m, 'g> {
+    sweep_of(model, graph, path, dependence, (y, dy), &|name| graph.value(name))
+}
+
+fn sweep_of<'m, 'g>(
+    model: &'m Model,
+    graph: &'g Graph,
+    path: &[usize],
+    dependence: &HashMap<String, Dependence>,
+    (y, dy): (&'m str, Value<'g>),
+    values: &dyn Fn(&str) -> Result<Value<'g>, Error>,
+) -> Sweep<'m, 'g> {
     let smooth = |name: &str| dependence.get(name) == Some(&Dependence::Smooth);
     let mut sweep = Sweep { bar: HashMap::from([(y, Ok(dy))]), faults: Vec::new() };
     // What went wrong before spoils all.
@@ -72,7 +98,7 @@ pub fn sweep<'m, 'g>(
             Some(fault) => Err(fault),
             None => {
                 let dy = dy.into_iter().map(|d| d.and_then(Result::ok)).collect();
-                let made = through(model, graph, node, smooth, y, dy);
+                let made = through(model, graph, node, smooth, (y, dy), values);
                 // What was emitted in vain must not spoil what else is emitted.
                 made.and_then(|dx| graph.take_fault().map_or(Ok(dx), Err)).map_err(|fault| sweep.fail(fault))
             }
@@ -81,7 +107,7 @@ pub fn sweep<'m, 'g>(
             let d = match &dx {
                 Ok(dx) => {
                     let d = dx.get(i).copied().flatten().ok_or_else(|| no_rule(node, Some(i)));
-                    d.and_then(|d| fitting(node, d, graph.value(input)?)).map_err(|fault| sweep.fail(fault))
+                    d.and_then(|d| fitting(node, d, values(input)?)).map_err(|fault| sweep.fail(fault))
                 }
                 Err(fault) => Err(*fault),
             };
@@ -106,19 +132,19 @@ fn through<'g>(
     graph: &'g Graph,
     node: &NodeProto,
     smooth: impl Fn(&str) -> bool,
-    y: &str,
-    dy: Vec<Option<Value<'g>>>,
+    (y, dy): (&str, Vec<Option<Value<'g>>>),
+    values: &dyn Fn(&str) -> Result<Value<'g>, Error>,
 ) -> Result<Vec<Option<Value<'g>>>, Error> {
     // Rules rely on the shapes of the outputs and of what is differentiated.
     let value = |name: &String| match name.as_str() {
         "" => Ok(None),
-        name if smooth(name) => graph.value(name)?.shaped().map(Some),
-        name => graph.value(name).map(Some),
+        name if smooth(name) => values(name)?.shaped().map(Some),
+        name => values(name).map(Some),
     };
     let made = |(name, dy): (&String, &Option<Value<'g>>)| match (name.as_str(), dy) {
-        ("", _) => graph.value(y),
-        (name, Some(_)) => graph.value(name)?.shaped(),
-        (name, None) => graph.value(name),
+        ("", _) => values(y),
+        (name, Some(_)) => values(name)?.shaped(),
+        (name, None) => values(name),
     };
     let site = Site {
         attributes: Attributes { node, opset: model.opset() },
@@ -131,7 +157,8 @@ fn through<'g>(
         return Ok(site.x.iter().map(|x| x.map(|x| x.tensor(ArrayD::zeros(vec![1; x.rank()])))).collect());
     }
     let rule = ops::find(node).and_then(|card| card.vjp).ok_or_else(|| no_rule(node, None))?;
-    graph.check(node, &site.x)?;
+    let own = |name: &String| if name.is_empty() { Ok(None) } else { graph.value(name).map(Some) };
+    graph.check(node, &node.input.iter().map(own).collect::<Result<Vec<_>, _>>()?)?;
     let empty = |(y, dy): (&Value, &Option<Value>)| dy.is_none() || y.sizes().contains(&0);
     match site.dy.iter().flatten().next() {
         // Nothing comes back from outputs without elements; rules need not think of them.

@@ -75,6 +75,14 @@ impl Dim {
             Dim::Fixed(n) | Dim::Batch(n) => n,
         }
     }
+
+    /// So many times this extent.
+    pub fn times(self, n: usize) -> Self {
+        match self {
+            Dim::Fixed(own) => Dim::Fixed(own * n),
+            Dim::Batch(own) => Dim::Batch(own * n),
+        }
+    }
 }
 
 /// Constants of up to so many elements are evaluated while shapes are inferred: enough for every shape chain and for

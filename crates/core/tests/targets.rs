@@ -76,6 +76,9 @@ const LAYERS: &[(&str, &str, bool)] = &[
     ("keras_flatten.onnx", "StatefulPartitionedCall/model/conv2d_1/Relu__18:0", true),
     ("cnn1d.ts.onnx", "/Relu_2_output_0", true),
     ("cnn3d.ts.onnx", "/Relu_2_output_0", true),
+    ("alexnet.dynamo.onnx", "max_pool2d_1", true),
+    ("mobilenet_v3.ts.onnx", "/last/last.2/HardSwish_output_0", true),
+    ("vit.dynamo.onnx", "layer_norm_2", false),
     ("resnet.ts.onnx", "/Relu_1_output_0", false),
     ("squashed.ts.onnx", "/Relu_1_output_0", false),
 ];
@@ -154,7 +157,7 @@ fn several_layers_in_one_run_give_the_maps_of_each() {
 
 #[test]
 fn a_scalar_product_is_a_weighted_sum_and_a_cosine_its_direction() {
-    for (file, layer, _) in [LAYERS[0], LAYERS[6]] {
+    for (file, layer, _) in [LAYERS[0], LAYERS[9]] {
         let model = zoo(file);
         let images = images(&model, 3);
         let r = [0.5, -1.0, 2.0, 0.25, 1.5, -0.75, 1.25, -2.0, 0.1, 0.9];
@@ -189,16 +192,19 @@ fn a_scalar_product_is_a_weighted_sum_and_a_cosine_its_direction() {
 }
 
 #[test]
-fn a_thousand_classes_take_one_product_or_are_refused() {
-    // GlobalAveragePool and Gemm over 1000 classes, with or without a Sigmoid between; a batch of 1 is baked into the
-    // file.
-    let network = |gate: bool| {
+fn a_thousand_classes_take_one_sweep_or_are_refused() {
+    // Pooling and Gemm over 1000 classes, as they are, with a Sigmoid between, and with a convolution and a ReLU before; a
+    // batch of 1 is baked into the file.
+    let network = |before: bool, gate: bool| {
         let mut random = Random::new(3);
-        let mut nodes = vec![node("Relu", &["x"], "a", vec![]), node("GlobalAveragePool", &["a"], "p", vec![])];
+        let mut nodes = vec![node("Relu", &["x"], "a", vec![]), node("Conv", &["a", "k"], "v", vec![])];
+        nodes.push(node("Relu", &[if before { "v" } else { "a" }], "r", vec![]));
+        nodes.push(node("GlobalAveragePool", &["r"], "p", vec![]));
         nodes.push(node("Reshape", &["p", "shape"], "f", vec![]));
         nodes.push(node(if gate { "Sigmoid" } else { "Identity" }, &["f"], "g", vec![]));
         nodes.push(node("Gemm", &["g", "w", "c"], "y", vec![]));
         let stored = [
+            ("k", random.tensor(&[4, 4, 1, 1], -1.0, 1.0)),
             ("w", random.tensor(&[4, 1000], -1.0, 1.0)),
             ("c", random.tensor(&[1000], -1.0, 1.0)),
             ("shape", Tensor::ints(&[1, -1])),
@@ -206,13 +212,18 @@ fn a_thousand_classes_take_one_product_or_are_refused() {
         network(nodes, &[1, 4, 3, 3], &[("y", &[1, 1000])], &stored)
     };
     let images = Random::new(1).tensor(&[1, 4, 3, 3], -1.0, 1.0);
-    let all = made(&network(false), &request("a", "all"), &images);
-    assert_eq!(all.map.shape(), [1, 1000, 3, 3]);
-    assert!(added(&all.explaining) < 20);
-    let sums = all.map.sum_axis(Axis(3)).sum_axis(Axis(2));
-    assert_near(&(sums + &all.b), &all.score, "Σ map + b");
-    let Err(Error::Argument(why)) = cam::attach(&network(true), &request("a", "all")) else { panic!() };
-    assert!(why.contains("top:5") && why.contains("exact"), "{why}");
+    for gate in [false, true] {
+        let model = network(false, gate);
+        let all = made(&model, &request("r", "all"), &images);
+        assert_eq!(all.map.shape(), [1, 1000, 3, 3]);
+        assert!(added(&all.explaining) < 40);
+        let one = made(&model, &request("r", "class:999"), &images);
+        assert_near(&all.map.index_axis(Axis(1), 999).to_owned(), &one.map, "class 999");
+        let sums = all.map.sum_axis(Axis(3)).sum_axis(Axis(2));
+        assert_near(&(sums + &all.b), &all.score, "Σ map + b");
+    }
+    let Err(Error::Argument(why)) = cam::attach(&network(true, false), &request("a", "all")) else { panic!() };
+    assert!(why.contains("top:5") && why.contains("last convolution"), "{why}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use ndarray::{Array2, ArrayD, Axis, IxDyn, Zip};
 use std::collections::HashSet;
 
 /// More numbers than this (256 MiB of float32) are not put into a model.
-const MOST_NUMBERS: usize = 1 << 26;
+pub(super) const MOST_NUMBERS: usize = 1 << 26;
 
 /// ∂s/∂A of each of `classes`, `[M, …]` with A's axes, at a head that is affine; an extent of 1 stands for the whole axis,
 /// along all axes of space or along none. None where this cannot be found beforehand.

@@ -1,7 +1,7 @@
 //! The nodes behind the added outputs.
 
 use super::pick::{Logits, Picked};
-use super::{Request, Site, Target, constant, judge};
+use super::{Request, Site, Target, at_once, constant, judge};
 use crate::build::Value;
 use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
 use crate::grid::Grid;
@@ -30,6 +30,7 @@ pub(super) fn emit<'g>(
     head: &Head,
     grid: Option<&Grid>,
     request: &Request,
+    image: &str,
     logits: &Logits<'g, '_>,
 ) -> Result<Emitted<'g>, Error> {
     let graph = logits.raw.graph();
@@ -51,6 +52,14 @@ pub(super) fn emit<'g>(
     };
     let constant =
         classes.filter(|_| affine && m > 1).and_then(|classes| constant::gradients(model, shapes, head, &classes));
+    let together = match constant {
+        Some(gradients) => {
+            let gradients = graph.constant(gradients);
+            Some(gradients.with_rank(activation.rank() + 1))
+        }
+        None if m > 1 => at_once::gradients(model, shapes, head, logits, &picked, image),
+        None => None,
+    };
     let mut maps = Vec::new();
     let (mut uniform, mut places) = (false, 1);
     let mut make = |activation: Value<'g>, gradient: Value<'g>, channels: usize, space: &[usize]| {
@@ -61,10 +70,9 @@ pub(super) fn emit<'g>(
     };
     let dims = activation.dims();
     let after_batch = |dims: &[Dim]| dims.get(1..).unwrap_or(&[]).to_vec();
-    if let Some(gradients) = constant {
+    if let Some(gradient) = together {
         // Images along the first axis, classes along the second.
         let images = activation.reshape(&[&[n, Dim::Fixed(1)], after_batch(&dims).as_slice()].concat());
-        let gradient = graph.constant(gradients).with_rank(images.rank());
         let space: Vec<usize> = head.space.iter().map(|a| a + 1).collect();
         let map = make(images, gradient, head.channels + 1, &space)?;
         let every: Vec<i64> = (0..map.rank()).map(|a| if a == 1 { m as i64 } else { 1 }).collect();
@@ -74,7 +82,7 @@ pub(super) fn emit<'g>(
         return Err(Error::Argument(format!(
             "{m} maps for each image are asked for, but at {:?} each takes a derivative of its own, and more than {MOST_SWEEPS} are not made at once: ask for the best classes (top:5) or for some (class:3,5){}",
             head.layer,
-            if affine { "" } else { ", or explain a layer with an exact map, where all classes take one" }
+            if affine { "" } else { ", or explain a layer behind the last convolution, where all classes take one" }
         )));
     } else {
         for i in 0..m {

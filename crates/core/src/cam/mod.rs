@@ -4,6 +4,7 @@
 //! file with its formula and source, and a row in [`METHODS`].
 
 mod arrays;
+mod at_once;
 mod attach;
 mod classic;
 mod constant;
