@@ -308,8 +308,11 @@ def methods(network: Network, options: argparse.Namespace) -> dict:
     options = argparse.Namespace(seconds=0, rounds=[3, 3])
     result: dict = {"differences": {}}
     with Worker(network.file, tensor, "tract", 1) as tract, Worker(network.file, tensor, "onnxruntime", 1) as ort:
-        for name, method in {"ablationcam": peers.AblationCAM, "scorecam": peers.ScoreCAM}.items():
-            theirs = peers.pytorch_grad_cam(network.net, network.layer, x, method)
+        of = (network.net, network.layer, x)
+        for name, theirs in {
+            "ablationcam": peers.pytorch_grad_cam(*of, peers.AblationCAM),
+            "scorecam": peers.pytorch_grad_cam_score_cam(*of),
+        }.items():
             line = f"explain {name} top:1 {last}"
             ours = {engine: worker.map(line) for engine, worker in {"tract": tract, "onnxruntime": ort}.items()}
             kept = []
