@@ -4,6 +4,7 @@
     python3 benches/compare/compare.py --networks resnet18 --short        # about three minutes
     python3 benches/compare/compare.py --only cost --networks vgg16 --again
     python3 benches/compare/compare.py --table docs/performance.md        # writes what was measured into the file
+    python3 benches/compare/compare.py --device cuda --python PYTHON      # on a GPU of NVIDIA; the environment needs onnxruntime-gpu
 
 It makes an environment of its own (target/compare-python, from requirements.txt), another for OpenVINO XAI (requirements-openvino.txt), and builds
 the release binaries. Networks are torchvision's with random weights from a fixed seed, and fixtures/efficientnet-lite0.onnx. Each measurement is a
@@ -47,7 +48,9 @@ LAYERS = {
     "r3d_18": "layer4",
     LITE0: "",
 }
-ENGINES = {"tract": "tract", "onnxruntime": "ONNX Runtime"}
+ENGINES = ["tract", "onnxruntime"]
+# What goes on with a GPU, in the engine that has one.
+ON_A_GPU = ["cost", "libraries", "classes", "methods"]
 SEED = 1
 PAUSE = 0.02  # seconds
 ALIKE = 1e-4  # of the largest cell
@@ -65,6 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="one thread, one image, few rounds; no perturbation methods")
     parser.add_argument("--again", action="store_true", help="measure also what was measured before")
     parser.add_argument("--python", help="an environment's python that has what requirements.txt lists, instead of an own one")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: PyTorch, its libraries and ONNX Runtime on a GPU of NVIDIA")
     parser.add_argument("--openvino-python", help="the same for requirements-openvino.txt")
     parser.add_argument("--no-build", action="store_true", help="the release binaries are there already")
     parser.add_argument("--table", metavar="FILE", help="measure nothing; write what was measured into this file")
@@ -74,7 +78,14 @@ def arguments() -> argparse.Namespace:
     options.seconds = options.seconds or (4 if options.short else 60)
     options.rounds = options.rounds or ([5, 31] if options.short else [9, 101])
     options.only = options.only or [name for name in MEASUREMENTS if name != "methods" or not options.short]
+    if options.device != "cpu":
+        options.only = [name for name in options.only if name in ON_A_GPU]
     return options
+
+
+def measured(device: str) -> pathlib.Path:
+    """Where measurements on the device lie."""
+    return WORK / ("measured" if device == "cpu" else f"measured-{device}")
 
 
 # Calls.
@@ -83,9 +94,9 @@ def arguments() -> argparse.Namespace:
 class Worker:
     """A process that makes calls of one network in one engine with one number of threads: ours, or the program given."""
 
-    def __init__(self, file: pathlib.Path, tensor: pathlib.Path, engine: str, threads: int, program: list[pathlib.Path] | None = None):
+    def __init__(self, file: pathlib.Path, tensor: pathlib.Path, engine: str, threads: int, device: str = "cpu", program: list[pathlib.Path] | None = None):
         self.name = input_name(file)
-        command = [*(program or [binary("examples/worker")]), file, self.name, tensor, engine, threads]
+        command = [*(program or [binary("examples/worker")]), file, self.name, tensor, engine, threads, device]
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
 
     def __enter__(self) -> Worker:
@@ -158,6 +169,13 @@ def environment() -> dict[str, str]:
     return {"ORT_DYLIB_PATH": found[0]} | os.environ
 
 
+def workers(stack: contextlib.ExitStack, network: Network, options: argparse.Namespace, threads: int = 1, batch: int = 1) -> dict[str, Worker]:
+    """Ours, of each engine that has the device."""
+    engines = ENGINES if options.device == "cpu" else ["onnxruntime"]
+    tensor = network.tensor(batch)
+    return {engine: stack.enter_context(Worker(network.file, tensor, engine, threads, options.device)) for engine in engines}
+
+
 def input_name(file: pathlib.Path) -> str:
     import onnx
 
@@ -171,7 +189,7 @@ def input_name(file: pathlib.Path) -> str:
 class Network:
     """An architecture with weights, its ONNX file and the names of the layers."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, device: str):
         import torch
 
         sys.path.insert(0, str(ROOT / "scripts"))
@@ -192,7 +210,10 @@ class Network:
             self.layer = LAYERS[name]
             if not self.file.exists():
                 networks.export(self.net, networks.image(SEED, self.size), "torchscript", 17, self.file)
-        self.batch = lambda n: torch.cat([networks.image(100 + i, self.size) for i in range(n)])
+        # On GPUs PyTorch convolves in TF32 unless told otherwise: too few bits for maps to agree.
+        torch.backends.cudnn.allow_tf32 = False
+        self.net.to(device)
+        self.batch = lambda n: torch.cat([networks.image(100 + i, self.size) for i in range(n)]).to(device)
         self._values: tuple[str, str] | None = None
 
     def values(self) -> tuple[str, str]:
@@ -211,7 +232,7 @@ class Network:
         import numpy as np
 
         path = WORK / f"{self.name}-{batch}.npy"
-        np.save(path, self.batch(batch).numpy())
+        np.save(path, self.batch(batch).cpu().numpy())
         return path
 
 
@@ -220,8 +241,8 @@ def cost(network: Network, options: argparse.Namespace, threads: int, batch: int
     last, deepest = network.values()
     calls = {"inference": "inference", "last": f"explain hirescam top:1 {last}", "deepest": f"explain hirescam top:1 {deepest}"}
     result = {"last": last, "deepest": deepest}
-    for engine in ENGINES:
-        with Worker(network.file, network.tensor(batch), engine, threads) as worker:
+    with contextlib.ExitStack() as stack:
+        for engine, worker in workers(stack, network, options, threads, batch).items():
             times = interleaved({name: worker.timed(line) for name, line in calls.items()}, options)
             result |= {f"{engine} {name}": t for name, t in times.items()}
     return result
@@ -234,8 +255,7 @@ def libraries(network: Network, options: argparse.Namespace, threads: int, batch
     import torch
 
     torch.set_num_threads(threads)
-    x, tensor = network.batch(batch), network.tensor(batch)
-    last = network.values()[0]
+    x, last = network.batch(batch), network.values()[0]
     calls = {
         "pytorch-grad-cam": peers.pytorch_grad_cam(network.net, network.layer, x),
         "torch-cam": peers.torch_cam(network.net, network.layer, x),
@@ -244,8 +264,8 @@ def libraries(network: Network, options: argparse.Namespace, threads: int, batch
     }
     refused = {}
     onnx_ad = {
-        "onnx-ad": lambda: peers.onnx_ad(str(network.file), last, x.numpy(), threads),
-        "onnx-ad, whole network": lambda: peers.onnx_ad_whole(str(network.file), x.numpy(), threads),
+        "onnx-ad": lambda: peers.onnx_ad(str(network.file), last, x.cpu().numpy(), threads, options.device),
+        "onnx-ad, whole network": lambda: peers.onnx_ad_whole(str(network.file), x.cpu().numpy(), threads, options.device),
     }
     for name, prepare in onnx_ad.items():
         try:
@@ -255,17 +275,17 @@ def libraries(network: Network, options: argparse.Namespace, threads: int, batch
         except Exception as error:  # a library may refuse a network in any way it likes
             refused[name] = f"{type(error).__name__}: {error}"[:200]
     ours = f"explain hirescam top:1 {last}"
-    with Worker(network.file, tensor, "tract", threads) as tract, Worker(network.file, tensor, "onnxruntime", threads) as ort:
-        workers = {"tract": tract, "onnxruntime": ort}
-        mine = {engine: worker.map(ours) for engine, worker in workers.items()}
+    with contextlib.ExitStack() as stack:
+        own = workers(stack, network, options, threads, batch)
+        mine = {engine: worker.map(ours) for engine, worker in own.items()}
         truth = {name: call() for name, call in calls.items()}
         off = {f"{engine} / {name}": difference(m, truth[name]) for engine, m in mine.items() for name in truth if name not in OTHER_MAPS}
         # torch-cam's map is Grad-CAM's, rectified; ours is asked for the same.
-        off["tract / torch-cam"] = difference(np.maximum(tract.map(f"explain gradcam top:1 {last}"), 0), truth["torch-cam"])
+        off |= {f"{e} / torch-cam": difference(np.maximum(w.map(f"explain gradcam top:1 {last}"), 0), truth["torch-cam"]) for e, w in own.items()}
         for pair, error in off.items():
             if not error <= ALIKE:
                 print(f"    maps differ: {pair} by {error:.1e} of the largest cell", flush=True)
-        every = {name: timed(call) for name, call in calls.items()} | {engine: worker.timed(ours) for engine, worker in workers.items()}
+        every = {name: timed(call) for name, call in calls.items()} | {engine: worker.timed(ours) for engine, worker in own.items()}
         return interleaved(every, options) | {"differences": off, "refused": refused}
 
 
@@ -287,14 +307,11 @@ def classes(network: Network, options: argparse.Namespace) -> dict:
     lines = {"1": of("class:0"), "20": of(f"class:{','.join(map(str, some))}"), "best 20": of("top:20"), "inference": "inference"}
     if network.name == LITE0:
         lines["all"] = of("all")
-    if network.name in ("vgg16", "r3d_18"):
-        lines.pop("best 20")
     theirs = peers.pytorch_grad_cam(network.net, network.layer, network.batch(1), classes=some)
-    tensor = network.tensor(1)
-    with Worker(network.file, tensor, "tract", 1) as tract, Worker(network.file, tensor, "onnxruntime", 1) as ort:
-        workers = {"tract": tract, "onnxruntime": ort}
-        off = {engine: difference(worker.map(lines["20"]), theirs()) for engine, worker in workers.items()}
-        calls = {f"{engine} {name}": worker.timed(line) for engine, worker in workers.items() for name, line in lines.items()}
+    with contextlib.ExitStack() as stack:
+        own = workers(stack, network, options)
+        off = {engine: difference(worker.map(lines["20"]), theirs()) for engine, worker in own.items()}
+        calls = {f"{engine} {name}": worker.timed(line) for engine, worker in own.items() for name, line in lines.items()}
         return interleaved(calls | {"pytorch-grad-cam 20": timed(theirs)}, options) | {"differences": off}
 
 
@@ -304,20 +321,21 @@ def methods(network: Network, options: argparse.Namespace) -> dict:
     import torch
 
     torch.set_num_threads(1)
-    last, x, tensor = network.values()[0], network.batch(1), network.tensor(1)
-    options = argparse.Namespace(seconds=0, rounds=[3, 3])
+    last, x = network.values()[0], network.batch(1)
+    thrice = argparse.Namespace(seconds=0, rounds=[3, 3])
     result: dict = {"differences": {}}
-    with Worker(network.file, tensor, "tract", 1) as tract, Worker(network.file, tensor, "onnxruntime", 1) as ort:
+    with contextlib.ExitStack() as stack:
+        own = workers(stack, network, options)
         of = (network.net, network.layer, x)
         for name, theirs in {
             "ablationcam": peers.pytorch_grad_cam(*of, peers.AblationCAM),
             "scorecam": peers.pytorch_grad_cam_score_cam(*of),
         }.items():
             line = f"explain {name} top:1 {last}"
-            ours = {engine: worker.map(line) for engine, worker in {"tract": tract, "onnxruntime": ort}.items()}
+            ours = {engine: worker.map(line) for engine, worker in own.items()}
             kept = []
-            calls = {f"pytorch-grad-cam {name}": timed(lambda: kept.append(theirs())), f"tract {name}": tract.timed(line), f"onnxruntime {name}": ort.timed(line)}
-            result |= interleaved(calls, options, warm=False)
+            calls = {f"pytorch-grad-cam {name}": timed(lambda: kept.append(theirs()))} | {f"{engine} {name}": worker.timed(line) for engine, worker in own.items()}
+            result |= interleaved(calls, thrice, warm=False)
             result["differences"] |= {f"{engine} {name}": difference(made, kept[0]) for engine, made in ours.items()}
     return result
 
@@ -394,7 +412,7 @@ def openvino(network: Network, options: argparse.Namespace) -> dict | None:
     with contextlib.ExitStack() as stack:
         start = lambda *of: stack.enter_context(Worker(*of))
         file = explaining(network, stack.enter_context(tempfile.TemporaryDirectory()))
-        theirs, deployed = (start(f, tensor, "openvino", 1, program) for f in (network.file, file))
+        theirs, deployed = (start(f, tensor, "openvino", 1, "cpu", program) for f in (network.file, file))
         ours = {engine: start(network.file, tensor, engine, 1) for engine in ENGINES}
         truth = theirs.map(reciprocam)
         off = {engine: difference(worker.map(reciprocam), truth) for engine, worker in ours.items()}
@@ -432,33 +450,42 @@ def measure(options: argparse.Namespace) -> None:
             # The file of EfficientNet-Lite0 has its batch of 1 baked in.
             batches = [1] if name == LITE0 else options.batches
             for setting in [(t, b) for t in options.threads for b in batches] if settings else [()]:
-                path = WORK / "measured" / name / f"{'-'.join([what, *map(str, setting)])}.json"
+                path = measured(options.device) / name / f"{'-'.join([what, *map(str, setting)])}.json"
                 if path.exists() and not options.again:
                     continue
-                network = network or Network(name)
+                network = network or Network(name, options.device)
                 print(f"{name}: {what} {' '.join(f'{n} {u}' for n, u in zip(setting, ('thread(s)', 'image(s)')))}", flush=True)
                 found = function(network, options, *setting)
                 if found is None:
                     continue
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps({"machine": machine(found.pop("versions", {})), "measured": found}, indent=1) + "\n")
+                path.write_text(json.dumps({"machine": machine(options.device, found.pop("versions", {})), "measured": found}, indent=1) + "\n")
 
 
-def machine(versions: dict[str, str]) -> dict:
+def machine(device: str, versions: dict[str, str]) -> dict:
     """What it was measured on, and with which versions, of which some are given."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
+
+    def installed(name: str) -> dict[str, str]:
+        with contextlib.suppress(PackageNotFoundError):
+            return {name: version(name)}
+        return {}
 
     said = pathlib.Path("/proc/cpuinfo")
     cpu = next((line.split(":", 1)[1].strip() for line in said.read_text().splitlines() if line.startswith("model name")), "") if said.exists() else ""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else 0
-    packages = ["torch", "torchvision", "grad-cam", "torchcam", "captum", "onnx-ad", "onnxruntime"]
+    packages = ["torch", "torchvision", "grad-cam", "torchcam", "captum", "onnx-ad", "onnxruntime", "onnxruntime-gpu"]
+    if device != "cpu":
+        import torch
+
+        cpu = f"{torch.cuda.get_device_name()} beside {cpu}"
     return {
         "cpu": cpu or platform.processor(),
         "cores": os.cpu_count(),
         "memory": f"{memory:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-        "versions": {name: version(name) for name in packages} | versions | {"python": platform.python_version()},
+        "versions": {name: v for package in packages for name, v in installed(package).items()} | versions | {"python": platform.python_version()},
     }
 
 
@@ -473,6 +500,17 @@ def python_with(requirements: str, folder: str, given: str | None) -> pathlib.Pa
         subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", HERE / requirements], check=True)
         (home / "complete").touch()
     return python
+
+
+def require(device: str) -> None:
+    """Ends where PyTorch or ONNX Runtime cannot compute on the device."""
+    import onnxruntime
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        sys.exit("--device cuda: PyTorch finds no GPU of NVIDIA with a driver that fits")
+    if device == "cuda" and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        sys.exit("--device cuda: this environment's onnxruntime has no CUDA; --python takes one with onnxruntime-gpu in its place")
 
 
 def inside_environment(options: argparse.Namespace) -> None:
@@ -491,7 +529,8 @@ if __name__ == "__main__":
     if options.table:
         import table
 
-        table.write(pathlib.Path(options.table), WORK / "measured")
+        table.write(pathlib.Path(options.table), measured(options.device), options.device)
     else:
         inside_environment(options)
+        require(options.device)
         measure(options)

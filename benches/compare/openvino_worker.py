@@ -19,7 +19,7 @@ import openvino as ov
 import openvino_xai as xai
 
 logging.getLogger("openvino_xai").setLevel(logging.WARNING)
-file, input_name, tensor, _, threads = sys.argv[1:]
+file, input_name, tensor, _, threads, _ = sys.argv[1:]
 image = np.load(tensor)
 
 

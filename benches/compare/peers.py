@@ -69,7 +69,7 @@ def torch_cam(net: nn.Module, layer: str, x: torch.Tensor) -> Call:
 
     def call() -> np.ndarray:
         scores = net(x)
-        return cam(scores.argmax(1).tolist(), scores, normalized=False)[0].numpy()
+        return cam(scores.argmax(1).tolist(), scores, normalized=False)[0].cpu().numpy()
 
     return call
 
@@ -80,18 +80,18 @@ def captum(net: nn.Module, layer: str, x: torch.Tensor) -> Call:
     method = LayerGradientXActivation(net, net.get_submodule(layer))
     with torch.no_grad():
         best = net(x).argmax(1)
-    return lambda: method.attribute(x, target=best).sum(1).detach().numpy()
+    return lambda: method.attribute(x, target=best).sum(1).detach().cpu().numpy()
 
 
 def torch_inference(net: nn.Module, x: torch.Tensor) -> Call:
     def call() -> np.ndarray:
         with torch.inference_mode():
-            return net(x).numpy()
+            return net(x).cpu().numpy()
 
     return call
 
 
-def onnx_ad(file: str, value: str, image: np.ndarray, threads: int) -> Call:
+def onnx_ad(file: str, value: str, image: np.ndarray, threads: int, device: str) -> Call:
     """The file cut at the layer by hand, and the head differentiated by onnx-ad; ONNX Runtime runs body, head and gradient."""
     import onnx_ad
     from onnx.utils import Extractor
@@ -101,7 +101,7 @@ def onnx_ad(file: str, value: str, image: np.ndarray, threads: int) -> Call:
     extractor = Extractor(model)
     body, head = extractor.extract_model([model.graph.input[0].name], [value]), extractor.extract_model([value], [score])
     adjoint = onnx_ad.reverse(head, layout="onnx")
-    run = [session(part, threads) for part in (body, head, adjoint)]
+    run = [session(part, threads, device) for part in (body, head, adjoint)]
     seed = f"adj_{score}"
     gradient = [o.name for o in adjoint.graph.output if o.name.startswith("adj_")][0]
 
@@ -116,16 +116,16 @@ def onnx_ad(file: str, value: str, image: np.ndarray, threads: int) -> Call:
     return call
 
 
-def onnx_ad_whole(file: str, image: np.ndarray, threads: int) -> Call:
+def onnx_ad_whole(file: str, image: np.ndarray, threads: int, device: str) -> Call:
     """The whole file differentiated, as onnx-ad's documentation does it: that gives the gradient at the image alone. It is told the classes."""
     import onnx_ad
 
     model = shaped(file, len(image))
     name, score = model.graph.input[0].name, model.graph.output[0].name
-    (scores,) = session(model, threads).run([score], {name: image})
+    (scores,) = session(model, threads, device).run([score], {name: image})
     hot = np.zeros((*scores.shape, 1), np.float32)
     hot[np.arange(len(scores)), scores.argmax(1), 0] = 1
-    adjoint = session(onnx_ad.reverse(model, layout="onnx"), threads)
+    adjoint = session(onnx_ad.reverse(model, layout="onnx"), threads, device)
     wanted = [score, f"adj_{name}"]
     return lambda: (adjoint.run(wanted, {name: image, f"adj_{score}": hot})[1][..., 0] * image).sum(1)
 
@@ -138,24 +138,25 @@ def shaped(file: str, batch: int) -> onnx.ModelProto:
     return onnx.shape_inference.infer_shapes(model)
 
 
-def session(model: onnx.ModelProto | str, threads: int) -> onnxruntime.InferenceSession:
+def session(model: onnx.ModelProto | str, threads: int, device: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     source = model if isinstance(model, str) else model.SerializeToString()
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    provider = ("CUDAExecutionProvider", {"use_tf32": 0}) if device == "cuda" else "CPUExecutionProvider"
+    return onnxruntime.InferenceSession(source, options, providers=[provider])
 
 
 def layer_value(net: nn.Module, layer: str, x: torch.Tensor, file: str, candidates: list[str]) -> str:
     """The name in the file of what the module `layer` makes, found by its numbers."""
     kept = []
-    handle = net.get_submodule(layer).register_forward_hook(lambda _, __, output: kept.append(output.detach().numpy().copy()))
+    handle = net.get_submodule(layer).register_forward_hook(lambda _, __, output: kept.append(output.detach().cpu().numpy().copy()))
     with torch.no_grad():
         net(x)
     handle.remove()
     model = onnx.load(file)
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in candidates)
-    values = session(model, 1).run(candidates, {model.graph.input[0].name: x.numpy()})
+    values = session(model, 1, "cpu").run(candidates, {model.graph.input[0].name: x.cpu().numpy()})
     off = {n: np.abs(v - kept[0]).max() for n, v in zip(candidates, values) if v.shape == kept[0].shape}
     best = min(off, key=off.get)
     if off[best] > 1e-3 * np.abs(kept[0]).max():

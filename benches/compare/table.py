@@ -8,7 +8,6 @@ import re
 import statistics
 from collections.abc import Callable
 
-BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 ENGINES = {"tract": "tract", "onnxruntime": "ONNX Runtime"}
 
 Times = list[float]
@@ -71,7 +70,7 @@ def goals(found: Found) -> list[str]:
     def peers(names: list[str]) -> Callable[[str], dict[str, Ratio]]:
         def of(engine: str) -> dict[str, Ratio]:
             measured = found.of("libraries-1-1").items()
-            return {n: ratio(m[best], m[engine]) for n, m in measured if (best := fastest(m, names))}
+            return {n: ratio(m[best], m[engine]) for n, m in measured if engine in m and (best := fastest(m, names))}
 
         return of
 
@@ -128,8 +127,8 @@ def cost(found: Found, what: str) -> list[str]:
     for network, m in found.of(what).items():
         line = [network]
         for engine in ENGINES:
-            plain = m[f"{engine} inference"]
-            line += [ms(plain), cell(ratio(m[f"{engine} last"], plain)), cell(ratio(m[f"{engine} deepest"], plain))]
+            plain = m.get(f"{engine} inference")
+            line += ["", "", ""] if plain is None else [ms(plain), cell(ratio(m[f"{engine} last"], plain)), cell(ratio(m[f"{engine} deepest"], plain))]
         body.append(line)
     return rows(["network", *[f"{e} {c}" for e in ENGINES.values() for c in ("ms", "last ×", "deepest ×")]], body)
 
@@ -140,7 +139,7 @@ def libraries(found: Found, what: str) -> list[str]:
     for network, m in found.of(what).items():
         # torch-cam's map is another one, and for some networks not even what it should be.
         off = {pair: error for pair, error in m["differences"].items() if "torch-cam" not in pair}
-        grad_cam = m["differences"]["tract / torch-cam"]
+        grad_cam = max(error for pair, error in m["differences"].items() if "torch-cam" in pair)
         times = [ms(m.get(n)) or "refuses" for n in names]
         body.append([network, *[ms(m.get(engine)) for engine in ENGINES], *times, f"{max(off.values()):.0e}", f"{grad_cam:.0e}"])
     return rows(["network", *[f"ours, {e}" for e in ENGINES.values()], *names, "largest difference", "of Grad-CAM"], body)
@@ -186,19 +185,21 @@ def machine(found: Found) -> str:
     return f"Measured on {where}; {', '.join(versions)}. The highest load average at the end of a measurement was {load}."
 
 
-def write(file: pathlib.Path, folder: pathlib.Path) -> None:
-    found = Found(folder)
+def write(file: pathlib.Path, folder: pathlib.Path, device: str) -> None:
+    """Writes what was measured on the device between the comments that name it."""
+    found, where = Found(folder), "measured" if device == "cpu" else f"measured on {device}"
+    begin, end = f"<!-- {where} -->", f"<!-- end of {where} -->"
     parts = [[machine(found)], ["### Goals"], goals(found)]
     for name, table in {"cost": cost, "libraries": libraries}.items():
         for what in sorted(w for w in found.all if w.startswith(f"{name}-")):
             threads, batch = what.split("-")[1:]
             title = {"cost": "A map beside plain inference", "libraries": "Milliseconds a map, beside other libraries"}[name]
             parts += [[f"### {title}: {threads} thread{'s' * (threads != '1')}, {batch} image{'s' * (batch != '1')}"], table(found, what)]
-    parts += [["### Beside OpenVINO XAI: 1 thread, 1 image"], openvino(found)]
-    parts += [["### Memory, and getting ready"], memory(found), ["### What an explaining model has more than the network"], nodes(found)]
+    if device == "cpu":
+        parts += [["### Beside OpenVINO XAI: 1 thread, 1 image"], openvino(found)]
+        parts += [["### Memory, and getting ready"], memory(found), ["### What an explaining model has more than the network"], nodes(found)]
     text = "\n\n".join("\n".join(part) for part in parts)
     whole = file.read_text()
-    changed = re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n\n{text}\n\n{END}", whole, flags=re.DOTALL)
-    if BEGIN not in whole or END not in whole:
-        raise SystemExit(f"{file} has no {BEGIN} … {END} for the tables")
-    file.write_text(changed)
+    if begin not in whole or end not in whole:
+        raise SystemExit(f"{file} has no {begin} … {end} for the tables")
+    file.write_text(re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n\n{text}\n\n{end}", whole, flags=re.DOTALL))

@@ -1,7 +1,7 @@
 //! Times calls of one network for `compare.py`, inside the process that makes them.
 //!
-//! `worker MODEL INPUT TENSOR ENGINE THREADS`: the network's file, the name of its input, a float32 `.npy` file. Each line
-//! on stdin is a call, and each is answered with one JSON line on stdout:
+//! `worker MODEL INPUT TENSOR ENGINE THREADS DEVICE`: the network's file, the name of its input, a float32 `.npy` file; the
+//! device is cpu or cuda. Each line on stdin is a call, and each is answered with one JSON line on stdout:
 //!
 //! - `inference`: the network in the engine as it is, from tensor to scores.
 //! - `explain METHOD TARGET [LAYER]`: the explainer, from tensor to raw maps.
@@ -28,10 +28,11 @@ enum Call {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, input, tensor, engine, threads] = arguments.as_slice() else {
-        return Err("worker MODEL INPUT TENSOR ENGINE THREADS".into());
+    let [model, input, tensor, engine, threads, device] = arguments.as_slice() else {
+        return Err("worker MODEL INPUT TENSOR ENGINE THREADS DEVICE".into());
     };
-    let options = Options { engine: engine.clone(), threads: threads.parse()?, ..Options::default() };
+    let device = device.parse()?;
+    let options = Options { engine: engine.clone(), threads: threads.parse()?, device, ..Options::default() };
     let tensor: ArrayD<f32> = read_npy(tensor)?;
     let (array, images) = (Array::from(tensor.clone()), [Input::Tensor(tensor)]);
     let mut ready: HashMap<String, Call> = HashMap::new();
@@ -72,7 +73,7 @@ fn prepare(call: &str, model: &str, options: &Options) -> Result<Call, Box<dyn E
     let words: Vec<&str> = call.split(' ').collect();
     let (method, target, layer) = match words.as_slice() {
         ["inference"] => {
-            let choice = engine::Options { threads: options.threads, ..Default::default() };
+            let choice = engine::Options { threads: options.threads, device: options.device, ..Default::default() };
             return Ok(Call::Inference(engine::engine(&options.engine, &choice)?.prepare(&std::fs::read(model)?)?));
         }
         ["explain", method, target] => (method, target, None),
