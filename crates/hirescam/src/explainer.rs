@@ -12,13 +12,14 @@ use crate::methods::{self, Any, Progress, Settings, Several};
 use crate::model_file::ModelFile;
 use crate::others::Others;
 use crate::photo::{Photo, PhotoError};
-use crate::preprocess::{ImageInput, Preprocess, PreprocessError, Rect};
+use crate::preprocess::{ImageInput, Prepared, Preprocess, PreprocessError, Rect};
 use hirescam_core::cam::{Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
 use hirescam_core::head;
 use hirescam_core::shape::Dim;
 use hirescam_engine::{self as engine, Array, Device, Session};
 use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -154,6 +155,24 @@ pub enum Input {
     Tensor(ArrayD<f32>),
 }
 
+impl Input {
+    /// How many images it holds.
+    pub fn images(&self) -> usize {
+        match self {
+            Input::Photo(_) => 1,
+            Input::Tensor(tensor) => tensor.shape().first().copied().unwrap_or(0),
+        }
+    }
+
+    /// The photo, where it is one.
+    fn photo(&self) -> Option<&Photo> {
+        match self {
+            Input::Photo(photo) => Some(photo),
+            Input::Tensor(_) => None,
+        }
+    }
+}
+
 /// A model prepared to explain images.
 pub struct Explainer {
     work: Work,
@@ -252,7 +271,7 @@ impl Explainer {
         self.preprocess.as_ref()
     }
 
-    /// Explains images: for each, one explanation a class, or one a class and layer, classes first. A tensor that holds
+    /// Explains images, photos that follow each other together: for each, one explanation a class, or one a class and layer, classes first. A tensor that holds
     /// several images counts as several.
     ///
     /// # Errors
@@ -286,24 +305,33 @@ impl Explainer {
         watch: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Vec<Explanation>>, Error> {
         let mut explanations: Vec<Vec<Explanation>> = Vec::new();
-        for image in images {
-            match image {
-                Input::Photo(photo) => {
-                    let (Some(preprocess), Some(input)) = (&self.preprocess, self.image) else {
-                        return Err(self.no_preprocess());
-                    };
-                    let prepared = preprocess.apply(photo, input)?;
-                    let start = first + explanations.len();
-                    explanations.extend(self.run(vec![prepared.tensor], Some((photo, prepared.view)), start, watch)?);
-                }
-                Input::Tensor(tensor) => {
+        let both_photos = |a: &Input, b: &Input| matches!((a, b), (Input::Photo(_), Input::Photo(_)));
+        for together in images.chunk_by(both_photos) {
+            let start = first + explanations.len();
+            explanations.extend(match together {
+                [Input::Tensor(tensor)] => {
                     self.check(tensor)?;
-                    let start = first + explanations.len();
-                    explanations.extend(self.run(self.parts(tensor), None, start, watch)?);
+                    self.run(self.parts(tensor), &[], start, watch)?
                 }
-            }
+                photos => {
+                    let prepared = photos.par_iter().filter_map(Input::photo).map(|photo| {
+                        let Prepared { tensor, view } = self.prepare(photo)?;
+                        Ok((tensor, (photo, view)))
+                    });
+                    let (tensors, photos): (Vec<_>, Vec<_>) =
+                        prepared.collect::<Result<Vec<_>, Error>>()?.into_iter().unzip();
+                    self.run(tensors, &photos, start, watch)?
+                }
+            });
         }
         Ok(explanations)
+    }
+
+    fn prepare(&self, photo: &Photo) -> Result<Prepared, Error> {
+        match (&self.preprocess, self.image) {
+            (Some(preprocess), Some(image)) => Ok(preprocess.apply(photo, image)?),
+            _ => Err(self.no_preprocess()),
+        }
     }
 
     /// Whether inputs beside the image have a row for each of so many images, or one for all.
@@ -327,10 +355,9 @@ impl Explainer {
 
     /// An image as the network takes it.
     pub(crate) fn prepared(&self, input: &Input) -> Result<ArrayD<f32>, Error> {
-        match (input, &self.preprocess, self.image) {
-            (Input::Photo(photo), Some(preprocess), Some(image)) => Ok(preprocess.apply(photo, image)?.tensor),
-            (Input::Photo(_), ..) => Err(self.no_preprocess()),
-            (Input::Tensor(tensor), ..) => self.check(tensor).map(|()| tensor.clone()),
+        match input {
+            Input::Photo(photo) => Ok(self.prepare(photo)?.tensor),
+            Input::Tensor(tensor) => self.check(tensor).map(|()| tensor.clone()),
         }
     }
 
@@ -356,11 +383,12 @@ impl Explainer {
         (0..n).step_by(fixed).map(part).collect()
     }
 
-    /// Explains batches, whose first image is the image number `start`.
+    /// Explains batches, whose first image is the image number `start`; `photos` are what the images were made of, where
+    /// they were.
     fn run(
         &self,
         batches: Vec<ArrayD<f32>>,
-        photo: Option<(&Photo, Rect)>,
+        photos: &[(&Photo, Rect)],
         start: usize,
         watch: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Vec<Explanation>>, Error> {
@@ -404,9 +432,9 @@ impl Explainer {
         let images = found.first().map_or(0, Vec::len);
         let mut all: Vec<Vec<(usize, Explanation)>> = (0..images).map(|_| Vec::new()).collect();
         for (of_layer, shared) in found.into_iter().zip(&self.shared) {
-            for (all, of_image) in all.iter_mut().zip(of_layer) {
+            for (i, (all, of_image)) in all.iter_mut().zip(of_layer).enumerate() {
                 for (rank, found) in of_image.into_iter().enumerate() {
-                    let photo = photo.map(|(p, view)| (p.clone(), view));
+                    let photo = photos.get(i).map(|&(photo, view)| (photo.clone(), view));
                     all.push((rank, Explanation::new(shared.clone(), found, photo)));
                 }
             }
@@ -507,6 +535,27 @@ mod tests {
         let explainer = Explainer::from_file(&file, &Options::default())?;
         let image = explainer.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         explainer.explain(&[Input::Tensor(ArrayD::from_elem(image, 0.5))])
+    }
+
+    #[test]
+    fn images_explained_together_are_explained_as_alone() {
+        let fixture = |name: &str| format!("{}/../../fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+        let explainer = Explainer::new(fixture("efficientnet-lite0.onnx"), &Options::default()).unwrap();
+        let photo = |name: &str| Input::Photo(Photo::open(fixture(&format!("photos/{name}.png"))).unwrap());
+        let (coffee, chelsea) = (photo("coffee"), photo("chelsea"));
+        let both = [&coffee, &chelsea].map(|photo| explainer.prepared(photo).unwrap());
+        let both = ndarray::concatenate(Axis(0), &both.each_ref().map(|t| t.view())).unwrap();
+        let inputs = [chelsea.clone(), coffee.clone(), Input::Tensor(both), coffee];
+        let together = explainer.explain(&inputs).unwrap();
+        let labels: Vec<Option<&str>> = together.iter().map(|of_image| of_image[0].label()).collect();
+        let (cat, cup) = (Some("tiger cat"), Some("espresso"));
+        assert_eq!(labels, [cat, cup, cup, cat, cup]);
+        let alone: Vec<_> = inputs.iter().flat_map(|i| explainer.explain(std::slice::from_ref(i)).unwrap()).collect();
+        assert_eq!(inputs.iter().map(Input::images).sum::<usize>(), alone.len());
+        for (a, b) in together.iter().flatten().zip(alone.iter().flatten()) {
+            assert_eq!((&a.map, a.score, a.photo().is_some()), (&b.map, b.score, b.photo().is_some()));
+        }
+        assert_eq!(together[1][0].map, together[2][0].map);
     }
 
     #[test]

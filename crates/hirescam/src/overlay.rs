@@ -186,9 +186,10 @@ fn gray([r, g, b]: [u8; 3]) -> [u8; 3] {
     [((19595 * u32::from(r) + 38470 * u32::from(g) + 7471 * u32::from(b) + 0x8000) >> 16) as u8; 3]
 }
 
-/// (1 − t) · a + t · b.
+/// (1 − t) · a + t · b, rounded.
 fn mix(a: [u8; 3], b: [u8; 3], t: f32) -> [u8; 3] {
-    std::array::from_fn(|k| (f32::from(a[k]) + (f32::from(b[k]) - f32::from(a[k])) * t).round() as u8)
+    // A cast cuts off; rounding itself would be a call for each number.
+    std::array::from_fn(|k| (f32::from(a[k]) + (f32::from(b[k]) - f32::from(a[k])) * t + 0.5) as u8)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Luma, RgbImage};
@@ -53,7 +54,7 @@ pub enum PhotoError {
 /// 8 bits. The EXIF orientation is applied. Colour profiles are ignored, as in every common training pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Photo {
-    rgb: RgbImage,
+    rgb: Arc<RgbImage>,
 }
 
 impl Photo {
@@ -133,7 +134,7 @@ impl Photo {
         if rgb.width() == 0 || rgb.height() == 0 {
             return Err(PhotoError::Invalid("there are no pixels".into()));
         }
-        Ok(Self { rgb })
+        Ok(Self { rgb: Arc::new(rgb) })
     }
 
     /// Width in pixels, at least 1.

@@ -8,18 +8,22 @@ use crate::progress;
 use clap::Args;
 use hirescam::core::certify::Verdict;
 use hirescam::fusion::{Fuse, fuse};
-use hirescam::methods::{self, Any};
+use hirescam::methods::{self, Any, Progress};
 use hirescam::model_file::ModelFile;
 use hirescam::overlay::Style;
-use hirescam::{Explainer, Explanation, Options};
+use hirescam::{Explainer, Explanation, Input, Options};
 use image::RgbImage;
 use indicatif::ProgressBar;
 use ndarray::ArrayD;
 use ndarray_npy::write_npy;
+use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// No more files are held in memory at a time.
+const MOST_TOGETHER: usize = 32;
 
 /// Explain images.
 #[derive(Args)]
@@ -76,26 +80,30 @@ impl Explain {
         let bar = if several { progress::passes() } else { progress::images(files.len()) };
         let mut names = HashSet::new();
         let (mut failed, mut seen) = (0, 0);
-        for (i, path) in files.iter().enumerate() {
-            let stem = unique(path, &mut names);
+        // Methods of several runs tell how far they are with each image.
+        let together = if several { 1 } else { (2 * rayon::current_num_threads()).min(MOST_TOGETHER) };
+        for (i, part) in files.chunks(together).enumerate() {
             if several && files.len() > 1 {
                 bar.set_message(format!("image {} of {}", i + 1, files.len()));
             }
-            match self.explain(&explainer, seen, path, &stem, &bar) {
-                Ok((text, images)) => {
-                    seen += images;
-                    bar.suspend(|| say!("{}", text.trim_end()))?;
+            let part: Vec<(&Path, String)> = part.iter().map(|p| (p.as_path(), unique(p, &mut names))).collect();
+            for ((path, _), made) in part.iter().zip(self.explain(&explainer, seen, &part, &bar)) {
+                match made {
+                    Ok((text, images)) => {
+                        seen += images;
+                        bar.suspend(|| say!("{}", text.trim_end()))?;
+                    }
+                    Err(error) if files.len() == 1 => return Err(error),
+                    Err(error) => {
+                        // Its row counts all the same.
+                        seen += 1;
+                        failed += 1;
+                        bar.suspend(|| eprintln!("error: {}: {error}", path.display()));
+                    }
                 }
-                Err(error) if files.len() == 1 => return Err(error),
-                Err(error) => {
-                    // Its row counts all the same.
-                    seen += 1;
-                    failed += 1;
-                    bar.suspend(|| eprintln!("error: {}: {error}", path.display()));
+                if !several {
+                    bar.inc(1);
                 }
-            }
-            if !several {
-                bar.inc(1);
             }
         }
         bar.finish_and_clear();
@@ -103,18 +111,32 @@ impl Explain {
         Ok(ExitCode::from(u8::from(failed > 0)))
     }
 
-    /// Explains one file, whose first image is the image number `first`, and writes what comes of it; returns what to
+    /// Explains files, whose first image is the image number `first`, and writes what comes of them; returns of each what to
     /// print, and how many images there were.
     fn explain(
         &self,
         explainer: &Explainer,
         first: usize,
-        path: &Path,
-        stem: &str,
+        files: &[(&Path, String)],
         bar: &ProgressBar,
-    ) -> Result<(String, usize), Error> {
-        let (input, hash) = inputs::read(path)?;
-        let of_images = explainer.explain_from(first, &[input], &mut |p| progress::watch(bar, p))?;
+    ) -> Vec<Result<(String, usize), Error>> {
+        let read: Vec<_> = files.par_iter().map(|(path, _)| inputs::read(path)).collect();
+        let explained = explained(explainer, first, read, &mut |p| progress::watch(bar, p));
+        let written = explained.into_par_iter().zip(files).map(|(made, (path, stem))| {
+            let (of_images, hash) = made?;
+            Ok((self.write_all(explainer, &of_images, (path, &hash), stem)?, of_images.len()))
+        });
+        written.collect()
+    }
+
+    /// Writes what was made of the images in one file; returns what to print.
+    fn write_all(
+        &self,
+        explainer: &Explainer,
+        of_images: &[Vec<Explanation>],
+        (path, hash): (&Path, &str),
+        stem: &str,
+    ) -> Result<String, Error> {
         let mut text = String::new();
         let several = of_images.len() > 1;
         for (n, explanations) in of_images.iter().enumerate() {
@@ -125,17 +147,17 @@ impl Explain {
                 for (i, explanation) in of_class.iter().enumerate() {
                     let layer = if layers > 1 { format!("-layer{}", i + 1) } else { String::new() };
                     let base = self.out.join(format!("{stem}{image}{class}{layer}"));
-                    let record = self.write(explanation, explainer, (path, &hash, n), &base)?;
+                    let record = self.write(explanation, explainer, (path, hash, n), &base)?;
                     text += &if self.json { format!("{record}\n") } else { summary(explanation, path, &record) };
                 }
                 if let Some(how) = self.fuse {
                     let base = self.out.join(format!("{stem}{image}{class}-fused"));
-                    let record = self.write_fused(of_class, how, (path, &hash, n), &base)?;
+                    let record = self.write_fused(of_class, how, (path, hash, n), &base)?;
                     text += &if self.json { format!("{record}\n") } else { of_fused(&record) };
                 }
             }
         }
-        Ok((text, of_images.len()))
+        Ok(text)
     }
 
     fn write(
@@ -244,6 +266,33 @@ impl Explain {
         write_record(&record, base)?;
         Ok(record)
     }
+}
+
+/// What was made of the images in a file, and the file's hash.
+type Explained = Result<(Vec<Vec<Explanation>>, String), Error>;
+
+/// Explains files that were read, whose first image is the image number `first`: together, or where that fails one after the
+/// other, so that one which fails keeps no other from its maps.
+fn explained(
+    explainer: &Explainer,
+    mut first: usize,
+    read: Vec<Result<(Input, String), Error>>,
+    watch: &mut dyn FnMut(Progress),
+) -> Vec<Explained> {
+    let inputs: Option<Vec<Input>> = read.iter().map(|r| Some(r.as_ref().ok()?.0.clone())).collect();
+    let inputs = inputs.filter(|inputs| inputs.len() > 1);
+    let made = inputs.and_then(|inputs| explainer.explain_from(first, &inputs, watch).ok());
+    let mut made = made.map(Vec::into_iter);
+    let one = |read: Result<(Input, String), Error>| {
+        let explained = read.and_then(|(input, hash)| match &mut made {
+            Some(made) => Ok((made.by_ref().take(input.images()).collect::<Vec<_>>(), hash)),
+            None => Ok((explainer.explain_from(first, &[input], watch)?, hash)),
+        });
+        // The row of one that failed counts all the same.
+        first += explained.as_ref().map_or(1, |(images, _)| images.len());
+        explained
+    };
+    read.into_iter().map(one).collect()
 }
 
 fn of_base(base: &Path, suffix: &str) -> PathBuf {

@@ -57,7 +57,11 @@ pub(super) fn emit<'g>(
             let gradients = graph.constant(gradients);
             Some(gradients.with_rank(activation.rank() + 1))
         }
-        None if m > 1 => at_once::gradients(model, shapes, head, logits, &picked, image),
+        None if m > 1 => {
+            // What went wrong in vain there is forgotten, but not what went wrong before.
+            graph.take_fault().map_or(Ok(()), Err)?;
+            at_once::gradients(model, shapes, head, logits, &picked, image)
+        }
         None => None,
     };
     let mut maps = Vec::new();
