@@ -7,7 +7,7 @@ mod common;
 use common::{Random, info, model};
 use hirescam_core::cam::{self, Explaining, METHODS, Request, Target, method};
 use hirescam_core::certify::Verdict;
-use hirescam_core::onnx::{self, NodeProto, tensor_shape_proto::dimension, type_proto};
+use hirescam_core::onnx::{self, NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::ops::{Setting, attribute};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
@@ -227,6 +227,50 @@ fn a_thousand_classes_take_one_sweep_or_are_refused() {
 }
 
 #[test]
+fn classes_of_one_sweep_see_what_comes_beside_the_image() {
+    // A number of each image multiplies the pooled channels, one for all is added, and two products with a ReLU between
+    // follow.
+    let mut random = Random::new(5);
+    let stored = [
+        ("w", random.tensor(&[4, 5], -1.0, 1.0)),
+        ("v", random.tensor(&[5, 3], -1.0, 1.0)),
+        ("o", random.tensor(&[1, 4], -1.0, 1.0)),
+    ];
+    let nodes = vec![
+        node("Relu", &["x"], "a", vec![]),
+        node("GlobalAveragePool", &["a"], "p", vec![]),
+        node("Flatten", &["p"], "f", vec![]),
+        node("Mul", &["f", "age"], "g", vec![]),
+        node("Add", &["g", "o"], "q", vec![]),
+        node("MatMul", &["q", "w"], "h", vec![]),
+        node("Relu", &["h"], "r", vec![]),
+        node("MatMul", &["r", "v"], "y", vec![]),
+    ];
+    for n in [0, 1] {
+        let inputs = vec![free("x", &[n, 4, 3, 3]), free("age", &[n, 1])];
+        let model = Model::new(model(17, nodes.clone(), inputs, vec![free("y", &[n, 3])], &stored)).unwrap();
+        let images = 3usize.pow(1 - n as u32);
+        let known = HashMap::from([
+            ("x".to_owned(), random.tensor(&[images, 4, 3, 3], -1.0, 1.0)),
+            ("age".to_owned(), random.tensor(&[images, 1], 0.5, 2.0)),
+        ]);
+        let map = |target: &str| {
+            let explaining = cam::attach(&model, &request("a", target)).unwrap();
+            let whole = Model::new(explaining.model.as_ref().clone()).unwrap();
+            let made = reference::evaluate(&whole, known.clone(), &[&explaining.outputs.map]).unwrap().remove(0).data;
+            let products = whole.graph().node.iter().filter(|n| n.input.iter().any(|i| i == "w")).count();
+            (made, products)
+        };
+        let (all, products) = map("all");
+        assert_eq!((all.shape(), products), (&[images, 3, 3, 3][..], 2));
+        for class in 0..3 {
+            let (one, _) = map(&format!("class:{class}"));
+            assert_near(&all.index_axis(Axis(1), class).to_owned(), &one, &format!("class {class}, batch {n}"));
+        }
+    }
+}
+
+#[test]
 fn the_map_of_a_sum_is_the_sum_of_the_maps() {
     for &(file, layer, _) in LAYERS {
         let model = zoo(file);
@@ -299,15 +343,17 @@ fn node(op: &str, inputs: &[&str], output: &str, attributes: Vec<(&str, Setting)
     }
 }
 
+/// The declaration of a float value; a leading 0 stands for a free batch.
+fn free(name: &str, shape: &[usize]) -> ValueInfoProto {
+    let mut info = info(name, DataType::Float, shape);
+    if let (0, Some(type_proto::Value::TensorType(t))) = (shape[0], &mut info.r#type.as_mut().unwrap().value) {
+        t.shape.as_mut().unwrap().dim[0].value = Some(dimension::Value::DimParam("N".into()));
+    }
+    info
+}
+
 /// A network of the image `x`; a leading 0 stands for a free batch.
 fn network(nodes: Vec<NodeProto>, image: &[usize], outputs: &[(&str, &[usize])], stored: &[(&str, Tensor)]) -> Model {
-    let free = |name: &str, shape: &[usize]| {
-        let mut info = info(name, DataType::Float, shape);
-        if let (0, Some(type_proto::Value::TensorType(t))) = (shape[0], &mut info.r#type.as_mut().unwrap().value) {
-            t.shape.as_mut().unwrap().dim[0].value = Some(dimension::Value::DimParam("N".into()));
-        }
-        info
-    };
     let outputs = outputs.iter().map(|(name, shape)| free(name, shape)).collect();
     Model::new(model(17, nodes, vec![free("x", image)], outputs, stored)).unwrap()
 }

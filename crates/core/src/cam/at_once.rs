@@ -21,7 +21,6 @@ pub(super) fn gradients<'g>(
     head: &Head,
     logits: &Logits<'g, '_>,
     picked: &Picked<'g>,
-    image: &str,
 ) -> Option<Value<'g>> {
     let graph = logits.raw.graph();
     let nodes = head.path.iter().filter_map(|&i| model.graph().node.get(i));
@@ -34,10 +33,13 @@ pub(super) fn gradients<'g>(
     if dims.iter().try_fold(m, |p, d| p.checked_mul(d.per_image())).is_none_or(|p| p > MOST_NUMBERS) {
         return None;
     }
-    let of_image = head::dependence(model, shapes, image);
+    let inputs: Vec<&str> = model.inputs().map(|input| input.name()).collect();
+    let of_inputs = head::dependence_on(model, shapes, &inputs);
     let repeated = |name: &str| -> Result<Value<'g>, Error> {
         let value = graph.value(name)?;
-        if !of_image.contains_key(name) || !is_float(value.dtype()) {
+        let of_layer = head.dependence.contains_key(name);
+        // Integers may count places of the whole batch.
+        if !is_float(value.dtype()) || !(of_layer || of_inputs.contains_key(name)) {
             return Ok(value);
         }
         let (dims, of_batch) = (value.shaped()?.dims(), |d: &Dim| matches!(d, Dim::Batch(_)));
@@ -47,22 +49,21 @@ pub(super) fn gradients<'g>(
         };
         match leads {
             true => Ok(Value::concat(&vec![value; m], 0).unwrap_or(value)),
-            false if dims.iter().any(of_batch) || matches!(batch, Dim::Fixed(_)) => {
-                Err(Error::Argument(format!("the first axis of {name:?} is not the batch")))
-            }
-            false => Ok(value),
+            // What all images share is the same for all classes, unless the classes have derivatives by it.
+            false if !of_layer && of_batch(&batch) && !dims.iter().any(of_batch) => Ok(value),
+            false => Err(Error::Argument(format!("the first axis of {name:?} is not the batch"))),
         }
     };
     let seed = (head.score.logits.as_str(), logits.seeds(picked));
     let made = grad::vjp_of(model, &head.path, &head.dependence, seed, &head.layer, &repeated);
-    let gradient = made.ok()?.with_rank(dims.len());
+    let gradient = made.map(|gradient| gradient.with_rank(dims.len()));
     // What was emitted in vain is left out in the end.
-    let gradient = graph.take_fault().map_or(Some(gradient), |_| None)?;
-    let (first, rest) = gradient.dims().split_first().map(|(first, rest)| (*first, rest.to_vec()))?;
-    if first != batch.times(m) {
+    let gradient = graph.take_fault().map_or(gradient, Err).ok()?;
+    let [first, rest @ ..] = &gradient.dims()[..] else { return None };
+    if *first != batch.times(m) {
         return None;
     }
-    let apart = gradient.reshape(&[&[Dim::Fixed(m), batch], rest.as_slice()].concat());
+    let apart = gradient.reshape(&[&[Dim::Fixed(m), batch], rest].concat());
     let perm: Vec<usize> = [1, 0].into_iter().chain(2..apart.rank()).collect();
     Some(apart.transpose(&perm))
 }

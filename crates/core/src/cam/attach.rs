@@ -153,7 +153,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let pixels: Vec<usize> = pixels.map(|(_, d)| d.per_image()).collect();
     let mut cells = Vec::new();
     for (i, (head, grid)) in heads.iter().enumerate() {
-        let emitted = emit(model, &shapes, head, grid.as_ref(), request, image.name(), &logits)?;
+        let emitted = emit(model, &shapes, head, grid.as_ref(), request, &logits)?;
         let mut own = |name: &str| if i == 0 { free(name) } else { free(&format!("{name}_{}", i + 1)) };
         let mut outputs = shared.clone();
         if i > 0 {

@@ -30,7 +30,6 @@ pub(super) fn emit<'g>(
     head: &Head,
     grid: Option<&Grid>,
     request: &Request,
-    image: &str,
     logits: &Logits<'g, '_>,
 ) -> Result<Emitted<'g>, Error> {
     let graph = logits.raw.graph();
@@ -60,7 +59,7 @@ pub(super) fn emit<'g>(
         None if m > 1 => {
             // What went wrong in vain there is forgotten, but not what went wrong before.
             graph.take_fault().map_or(Ok(()), Err)?;
-            at_once::gradients(model, shapes, head, logits, &picked, image)
+            at_once::gradients(model, shapes, head, logits, &picked)
         }
         None => None,
     };
