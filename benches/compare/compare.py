@@ -8,7 +8,7 @@
 
 It makes an environment of its own (target/compare-python, from requirements.txt), another for OpenVINO XAI (requirements-openvino.txt), and builds
 the release binaries. Networks are torchvision's with random weights from a fixed seed, and fixtures/efficientnet-lite0.onnx. Each measurement is a
-JSON file in target/compare, and is skipped where it is there already.
+JSON file in target/compare, and is skipped where it is there already; in the end all that is there is printed as tables.
 
 How it measures. All that is compared is ready and warm, then called in turn, in an order that changes from round to round, with a pause before each
 call for threads to fall asleep. Our calls are timed inside a process of their own (`worker.rs`), the libraries' inside this one. Before anything is
@@ -525,12 +525,13 @@ def inside_environment(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    import table
+
     options = arguments()
     if options.table:
-        import table
-
         table.write(pathlib.Path(options.table), measured(options.device), options.device)
     else:
         inside_environment(options)
         require(options.device)
         measure(options)
+        print(table.text(measured(options.device), options.device))

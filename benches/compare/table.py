@@ -185,10 +185,9 @@ def machine(found: Found) -> str:
     return f"Measured on {where}; {', '.join(versions)}. The highest load average at the end of a measurement was {load}."
 
 
-def write(file: pathlib.Path, folder: pathlib.Path, device: str) -> None:
-    """Writes what was measured on the device between the comments that name it."""
-    found, where = Found(folder), "measured" if device == "cpu" else f"measured on {device}"
-    begin, end = f"<!-- {where} -->", f"<!-- end of {where} -->"
+def text(folder: pathlib.Path, device: str) -> str:
+    """All that was measured on the device, as tables."""
+    found = Found(folder)
     parts = [[machine(found)], ["### Goals"], goals(found)]
     for name, table in {"cost": cost, "libraries": libraries}.items():
         for what in sorted(w for w in found.all if w.startswith(f"{name}-")):
@@ -198,8 +197,15 @@ def write(file: pathlib.Path, folder: pathlib.Path, device: str) -> None:
     if device == "cpu":
         parts += [["### Beside OpenVINO XAI: 1 thread, 1 image"], openvino(found)]
         parts += [["### Memory, and getting ready"], memory(found), ["### What an explaining model has more than the network"], nodes(found)]
-    text = "\n\n".join("\n".join(part) for part in parts)
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def write(file: pathlib.Path, folder: pathlib.Path, device: str) -> None:
+    """Writes what was measured on the device between the comments that name it."""
+    where = "measured" if device == "cpu" else f"measured on {device}"
+    begin, end = f"<!-- {where} -->", f"<!-- end of {where} -->"
     whole = file.read_text()
     if begin not in whole or end not in whole:
         raise SystemExit(f"{file} has no {begin} … {end} for the tables")
-    file.write_text(re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n\n{text}\n\n{end}", whole, flags=re.DOTALL))
+    made = f"{begin}\n\n{text(folder, device)}\n\n{end}"
+    file.write_text(re.sub(f"{begin}.*?{end}", lambda _: made, whole, flags=re.DOTALL))
