@@ -11,8 +11,8 @@ use crate::{Error, Model, grad};
 
 /// ∂s/∂A of each class that is picked, `[N, M, …]` with A's other axes. None where they cannot be found together.
 ///
-/// The seeds of all classes lie one after the other along the batch, and so do the values that the rules read, each once
-/// for every class. Every product with weights is then one, for which an engine keeps these weights once.
+/// The seeds of an image's classes lie one after the other along the batch, and so do the values that the rules read, each
+/// image's once for every class. Every product with weights is then one, for which an engine keeps these weights once.
 ///
 /// Convolutions are left out: tract is slower at batches of them than at one after the other.
 pub(super) fn gradients<'g>(
@@ -30,6 +30,9 @@ pub(super) fn gradients<'g>(
     let m = picked.scores.sizes().get(1).copied()?;
     let dims = graph.value(&head.layer).ok()?.dims();
     let batch = *dims.first()?;
+    if matches!(batch, Dim::Batch(2..)) {
+        return None;
+    }
     if dims.iter().try_fold(m, |p, d| p.checked_mul(d.per_image())).is_none_or(|p| p > MOST_NUMBERS) {
         return None;
     }
@@ -43,15 +46,12 @@ pub(super) fn gradients<'g>(
             return Ok(value);
         }
         let (dims, of_batch) = (value.shaped()?.dims(), |d: &Dim| matches!(d, Dim::Batch(_)));
-        let leads = match batch {
-            Dim::Batch(_) => dims.first().is_some_and(of_batch),
-            Dim::Fixed(_) => dims.first() == Some(&batch),
-        };
-        match leads {
-            true => Ok(Value::concat(&vec![value; m], 0).unwrap_or(value)),
+        match (batch, dims.as_slice()) {
+            (Dim::Batch(_), [Dim::Batch(_), rest @ ..]) => Ok(repeat(value, batch, rest, m)),
+            (Dim::Fixed(_), [first, rest @ ..]) if *first == batch => Ok(repeat(value, batch, rest, m)),
             // What all images share is the same for all classes, unless the classes have derivatives by it.
-            false if !of_layer && of_batch(&batch) && !dims.iter().any(of_batch) => Ok(value),
-            false => Err(Error::Argument(format!("the first axis of {name:?} is not the batch"))),
+            (Dim::Batch(_), dims) if !of_layer && !dims.iter().any(of_batch) => Ok(value),
+            _ => Err(Error::Argument(format!("the first axis of {name:?} is not the batch"))),
         }
     };
     let seed = (head.score.logits.as_str(), logits.seeds(picked));
@@ -63,7 +63,14 @@ pub(super) fn gradients<'g>(
     if *first != batch.times(m) {
         return None;
     }
-    let apart = gradient.reshape(&[&[Dim::Fixed(m), batch], rest].concat());
-    let perm: Vec<usize> = [1, 0].into_iter().chain(2..apart.rank()).collect();
-    Some(apart.transpose(&perm))
+    Some(gradient.reshape(&[&[batch, Dim::Fixed(m)], rest].concat()))
+}
+
+/// Each image's part of a value `times` times, one after the other; the other axes have the extents `rest`.
+fn repeat<'g>(value: Value<'g>, images: Dim, rest: &[Dim], times: usize) -> Value<'g> {
+    let first = value.dims().first().copied().unwrap_or(images);
+    let of_image = Dim::Fixed(first.per_image() / images.per_image().max(1));
+    let apart = value.reshape(&[&[images, Dim::Fixed(1), of_image], rest].concat());
+    let every: Vec<i64> = (0..apart.rank()).map(|axis| if axis == 1 { times as i64 } else { 1 }).collect();
+    apart.expand(&every).reshape(&[&[first.times(times)], rest].concat())
 }

@@ -164,11 +164,11 @@ impl<'g> Logits<'g, '_> {
         seed.reshape(&[&[lead], self.raw.dims().get(1..).unwrap_or(&[])].concat())
     }
 
-    /// The seeds of several classes' maps, one after the other along the batch, those of a class together: `[M·N, …]`.
+    /// The seeds of several classes' maps, one after the other along the batch, those of an image together: `[N·M, …]`.
     pub fn seeds(&self, picked: &Picked<'g>) -> Value<'g> {
         let classes = picked.classes.expand_as(picked.scores);
         let all = self.batch().times(classes.sizes().get(1).copied().unwrap_or(1));
-        let classes = classes.swap_last().reshape(&[all, Dim::Fixed(1)]);
+        let classes = classes.reshape(&[all, Dim::Fixed(1)]);
         let hot = classes.equal(classes.iota(self.score.classes)).cast(self.raw.dtype());
         hot.reshape(&[&[all], self.raw.dims().get(1..).unwrap_or(&[])].concat())
     }
