@@ -271,8 +271,8 @@ impl Explainer {
         self.preprocess.as_ref()
     }
 
-    /// Explains images, photos that follow each other together: for each, one explanation a class, or one a class and layer, classes first. A tensor that holds
-    /// several images counts as several.
+    /// Explains images: for each, one explanation a class, or one a class and layer, classes first. A tensor that holds
+    /// several images counts as several. Photos next to each other are prepared on all cores and explained together.
     ///
     /// # Errors
     /// [`Error::Preprocess`] when a photo does not fit, [`Error::Argument`] for a tensor of another shape,
