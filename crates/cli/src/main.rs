@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            output::error(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }

@@ -10,6 +10,7 @@ use hirescam::labels::Labels;
 use hirescam::methods::Settings;
 use hirescam::model_file::ModelFile;
 use hirescam::preprocess::{Preprocess, preset};
+use hirescam::source;
 use serde::{Serialize, Serializer};
 use std::path::{Path, PathBuf};
 
@@ -58,6 +59,7 @@ pub struct What {
     pub shape: Option<Vec<usize>>,
     /// Class labels: a text file with one a line, or a JSON file
     #[arg(long, value_name = "FILE")]
+    #[serde(serialize_with = "as_path")]
     pub labels: Option<PathBuf>,
     /// How photos are prepared: a preset's name or a TOML or preprocessor_config.json file
     #[arg(long, value_name = "PRESET|FILE")]
@@ -65,6 +67,14 @@ pub struct What {
 }
 
 impl What {
+    /// The files that are named.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let values = self.inputs.iter().filter_map(|text| Some(text.rsplit_once('=')?.1));
+        let target = self.target.iter().filter_map(|text| Some(text.split_once(':')?.1.trim()));
+        let named = values.chain(target).chain(self.preprocess.as_deref()).map(PathBuf::from);
+        named.chain(self.labels.clone()).collect()
+    }
+
     /// The library's options for a model.
     pub fn options(&self, file: &ModelFile) -> Result<Options, Error> {
         let labels = match &self.labels {
@@ -74,7 +84,7 @@ impl What {
         let target = match (&self.target, &self.classes[..], self.top) {
             (Some(text), ..) => {
                 let class = |name: &str| class(name, labels.as_ref()).map_err(|error| error.to_string());
-                let numbers = |file: &str| inputs::array(Path::new(file)).map_err(|error| error.to_string());
+                let numbers = |file: &str| source::array(Path::new(file)).map_err(|error| error.to_string());
                 Target::parse(text, class, |file| Ok(numbers(file)?.to_f64().iter().copied().collect()))?
             }
             (None, [], top) => Target::Top(top.unwrap_or(1)),
@@ -204,9 +214,15 @@ pub struct Engine {
     pub device: Device,
     /// ONNX Runtime's library (libonnxruntime.so), where it is not found by itself
     #[arg(long, value_name = "FILE")]
+    #[serde(serialize_with = "as_path")]
     pub onnxruntime: Option<PathBuf>,
 }
 
 fn as_text<S: Serializer>(device: &Device, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(device)
+}
+
+/// Paths need not be text.
+fn as_path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }

@@ -247,7 +247,8 @@ fn methods_of_several_runs_explain_as_the_others_do() {
     for (method, shape) in [("reciprocam", vec![7, 7]), ("rise", vec![28, 28]), ("occlusion", vec![14, 14])] {
         let explain = |out: &str, seed: &str| {
             let arguments = ["explain", &model, &photo, "--method", method, "--samples", "20", "--seed", seed];
-            let made = records(&ok(folder.path(), &[&arguments[..], &["--json", "--out", out]].concat()));
+            let out = format!("{method}-{out}");
+            let made = records(&ok(folder.path(), &[&arguments[..], &["--json", "--out", &out]].concat()));
             let map: ArrayD<f32> = read_npy(folder.path().join(made[0]["map"].as_str().unwrap())).unwrap();
             (made[0].clone(), map)
         };

@@ -74,9 +74,40 @@ pub enum Error {
         /// What was found: NaN or an infinity.
         value: f64,
     },
+    /// A result would replace a file that the same command reads, or another that it writes.
+    #[error("{path} is read or written by this command already: no result may replace it", path = .path.display())]
+    Protected {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A result would replace what another run made, or what is no result at all.
+    #[error("{path}{more} there already, and not from the same image and options", path = .path.display(), more = more(*.others))]
+    Exists {
+        /// The file, the first of them.
+        path: PathBuf,
+        /// How many more there are.
+        others: usize,
+    },
     /// The arguments do not go together.
     #[error("{0}")]
     Argument(String),
+}
+
+fn more(others: usize) -> String {
+    match others {
+        0 => " is".into(),
+        n => format!(" and results of {n} more images are"),
+    }
+}
+
+impl Error {
+    /// The text where `path` is said already.
+    pub fn without(&self, path: &Path) -> String {
+        match self {
+            Error::File { path: own, error } if own == path => error.to_string(),
+            error => error.to_string(),
+        }
+    }
 }
 
 /// What to explain, and how.
@@ -259,6 +290,16 @@ impl Explainer {
     /// The layers that are explained.
     pub fn layers(&self) -> impl Iterator<Item = &str> {
         self.shared.iter().map(|s| s.layer.as_str())
+    }
+
+    /// What the explanations at the first layer share.
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        self.shared.first().map(Arc::as_ref)
+    }
+
+    /// Whether the method takes several runs for an image.
+    pub(crate) fn takes_several_runs(&self) -> bool {
+        matches!(self.work, Work::SeveralRuns(_))
     }
 
     /// The method, in prose.

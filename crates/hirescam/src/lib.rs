@@ -27,7 +27,11 @@ pub mod model_file;
 mod others;
 pub mod overlay;
 pub mod photo;
+pub mod pipeline;
 pub mod preprocess;
+pub mod record;
+pub mod sink;
+pub mod source;
 
 pub use explainer::{Error, Explainer, Input, Options};
 pub use explanation::Explanation;

@@ -74,6 +74,14 @@ impl ModelFile {
         std::fs::write(to, bytes).map_err(|error| Error::File { path: to.to_owned(), error })
     }
 
+    /// The files that the model is read from, with those beside it that say how it is used, whether they are there or not.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let weights = self.weights.iter().map(|location| self.path.with_file_name(location));
+        let suffixes = ["toml", "labels.txt"].map(|suffix| self.path.with_extension(suffix));
+        let names = ["preprocessor_config.json", "config.json"].map(|name| self.path.with_file_name(name));
+        [self.path.clone()].into_iter().chain(weights).chain(suffixes).chain(names).collect()
+    }
+
     /// The preprocessing that goes with the model: from its metadata (`hirescam.preprocess`, TOML), from `NAME.toml`
     /// beside it, or from Hugging Face's `preprocessor_config.json` beside it. With the place it comes from.
     ///

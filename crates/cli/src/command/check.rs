@@ -2,12 +2,13 @@
 
 use crate::error::Error;
 use crate::options::{Engine, What};
-use crate::output::say;
-use crate::{inputs, progress};
+use crate::output::{self, say};
+use crate::progress;
 use clap::Args;
 use hirescam::check::{Layers, Plan, check};
 use hirescam::methods::Settings;
 use hirescam::model_file::ModelFile;
+use hirescam::source;
 use hirescam::{Input, Options};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -77,9 +78,9 @@ impl Check {
             settings: Settings { seed: self.seed, batch: self.batch, ..Settings::default() },
             ..self.what.options(&file)?
         };
-        let files = if self.images.is_empty() { Vec::new() } else { inputs::files(&self.images)? };
+        let files = if self.images.is_empty() { Vec::new() } else { source::files(&self.images)? };
         if let (None, Some(path)) = (&options.image_shape, files.first()) {
-            options.image_shape = inputs::shape(&file.model, options.image.as_deref(), path)?;
+            options.image_shape = source::shape(&file.model, options.image.as_deref(), path)?;
         }
         let plan = Plan {
             layers: match (self.what.layers.as_slice(), self.all_layers) {
@@ -94,7 +95,7 @@ impl Check {
             pictures: if self.html.is_some() { self.pictures } else { 0 },
         };
         let read = |path: &PathBuf| -> (String, Result<Input, String>) {
-            let input = inputs::read(path).map(|(input, _)| input).map_err(|error| error.to_string());
+            let input = source::read(path).map(|(input, _)| input).map_err(|error| error.without(path));
             (path.display().to_string(), input)
         };
         let bar = progress::steps();
@@ -109,9 +110,9 @@ impl Check {
             std::fs::write(path, report.html()).map_err(|e| write(path, e))?;
         }
         if self.json {
-            say!("{}", serde_json::to_string(&report).map_err(|e| Error::Argument(e.to_string()))?)?;
+            output::json(&report)?;
         } else {
-            say!("{}", report.text().trim_end())?;
+            report.lines().iter().try_for_each(|line| say!("{line}"))?;
         }
         Ok(ExitCode::from(u8::from(report.images.iter().any(|i| i.error.is_some()))))
     }

@@ -2,12 +2,13 @@
 
 use crate::error::Error;
 use crate::options::{Engine, Runs, What};
-use crate::output::say;
-use crate::{inputs, progress};
+use crate::output::{self, say};
+use crate::progress;
 use clap::Args;
 use hirescam::Options;
 use hirescam::comparison::{Comparison, compare};
 use hirescam::model_file::ModelFile;
+use hirescam::source;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -61,9 +62,9 @@ impl Compare {
             ..self.what.options(&file)?
         };
         if options.image_shape.is_none() {
-            options.image_shape = inputs::shape(&file.model, options.image.as_deref(), &self.image)?;
+            options.image_shape = source::shape(&file.model, options.image.as_deref(), &self.image)?;
         }
-        let (input, hash) = inputs::read(&self.image)?;
+        let (input, hash) = source::read(&self.image)?;
         let bar = progress::passes();
         let compared = compare(&file, &options, &self.methods, &input, &mut |method, p| {
             bar.set_message(method.to_owned());
@@ -77,9 +78,9 @@ impl Compare {
         let text = serde_json::to_string_pretty(&record).map_err(|e| Error::Argument(e.to_string()))?;
         std::fs::write(&path, text + "\n").map_err(|e| Error::File { path, what: e.to_string() })?;
         if self.json {
-            say!("{record}")?;
+            output::json(&record)?;
         } else {
-            say!("{}", self.table(&compared, picture.as_deref()).trim_end())?;
+            self.table(&compared, picture.as_deref()).iter().try_for_each(|line| say!("{line}"))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -142,23 +143,25 @@ impl Compare {
         })
     }
 
-    fn table(&self, compared: &Comparison, picture: Option<&Path>) -> String {
+    fn table(&self, compared: &Comparison, picture: Option<&Path>) -> Vec<String> {
         let e = &compared.hirescam;
-        let mut text = format!("{}: {} (score {:.4}) at {}\n", self.image.display(), e.name(), e.score, e.shared.layer);
-        text += &format!("  {:21} {:>11} {:>11} {:>13}  {}\n", "method", "sum", "residual", "HiResCAM ≤ 0", "proven");
+        let mut lines = vec![
+            format!("{}: {} (score {:.4}) at {}", self.image.display(), e.name(), e.score, e.shared.layer),
+            format!("  {:21} {:>11} {:>11} {:>13}  {}", "method", "sum", "residual", "HiResCAM ≤ 0", "proven"),
+        ];
         for m in &compared.methods {
             let of = &m.explanation;
             let outside = m.outside.map_or("-".into(), |share| format!("{:.1} %", 100.0 * share));
             let place =
                 if of.shared.layer == e.shared.layer { String::new() } else { format!(", at {}", of.shared.layer) };
-            text += &format!(
-                "  {:21} {:>11.4} {:>11.4} {outside:>13}  {}{place}\n",
+            lines.push(format!(
+                "  {:21} {:>11.4} {:>11.4} {outside:>13}  {}{place}",
                 of.shared.method.name, of.sum, of.residual, of.shared.certificate.verdict
-            );
+            ));
         }
-        text += "  HiResCAM ≤ 0: the share of |map| that lies where HiResCAM is zero or negative\n";
-        text += &compared.why_equal().map_or(String::new(), |why| format!("  {why}\n"));
-        text += &picture.map_or(String::new(), |path| format!("  picture: {}\n", path.display()));
-        text
+        lines.push("  HiResCAM ≤ 0: the share of |map| that lies where HiResCAM is zero or negative".into());
+        lines.extend(compared.why_equal().map(|why| format!("  {why}")));
+        lines.extend(picture.map(|path| format!("  picture: {}", path.display())));
+        lines
     }
 }

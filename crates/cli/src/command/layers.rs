@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::options::What;
-use crate::output::say;
+use crate::output::{self, say};
 use clap::Args;
 use hirescam::core::grid::Grid;
 use hirescam::core::shape::{Dim, Shapes};
@@ -65,7 +65,7 @@ impl Layers {
                     "recommended": layer.recommended,
                     "error": certificate.err(),
                 });
-                say!("{record}")?;
+                output::json(&record)?;
                 continue;
             }
             let mut notes: Vec<String> = Vec::new();

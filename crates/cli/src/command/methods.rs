@@ -1,7 +1,7 @@
 //! `hirescam methods`: how maps can be made.
 
 use crate::error::Error;
-use crate::output::say;
+use crate::output::{self, say};
 use clap::Args;
 use hirescam::methods;
 use serde_json::json;
@@ -29,7 +29,7 @@ impl Methods {
                     "in_units_of_the_score": row.scored,
                     "source": row.source,
                 });
-                say!("{record}")?;
+                output::json(&record)?;
                 continue;
             }
             say!("{:21} {}", row.name, row.title)?;

@@ -1,7 +1,7 @@
 //! `hirescam ops`: the operators that are known.
 
 use crate::error::Error;
-use crate::output::say;
+use crate::output::{self, say};
 use clap::Args;
 use hirescam::core::ops::list;
 use serde_json::json;
@@ -29,7 +29,7 @@ impl Ops {
                     "function": row.function,
                     "limits": row.limits,
                 });
-                say!("{record}")?;
+                output::json(&record)?;
                 continue;
             }
             let sets = match (row.since, row.until) {

@@ -4,8 +4,13 @@ use super::report::{Image, Layer, Report};
 use super::words::{self, Table};
 
 impl Report {
-    /// The report as text for a terminal.
+    /// The report as text.
     pub fn text(&self) -> String {
+        self.lines().join("\n") + "\n"
+    }
+
+    /// The lines of the report as text.
+    pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.model.display().to_string()];
         lines.extend(words::about(self).iter().map(|l| format!("  {l}")));
         lines.extend(self.images.iter().map(image));
@@ -25,7 +30,7 @@ impl Report {
             lines.push(String::new());
             lines.extend(words::LEGEND.iter().map(|(name, what)| format!("{name}: {what}")));
         }
-        lines.join("\n") + "\n"
+        lines
     }
 }
 
