@@ -64,6 +64,17 @@ pub const EMITTED: &[&str] = &[
     "Where",
 ];
 
+/// Whether the input number `i` of an emitted `op` has the element type of the others of which that is true.
+fn alike(op: &str, i: usize) -> bool {
+    match op {
+        "Where" => i > 0,
+        "Pad" | "ScatterElements" => i != 1,
+        "CumSum" | "Expand" | "Gather" | "GatherElements" | "ReduceProd" | "ReduceSum" | "Reshape" | "Resize"
+        | "Slice" | "TopK" => i == 0,
+        _ => true,
+    }
+}
+
 /// The oldest operator set that the emitted nodes are written for: the first whose arithmetic broadcasts as NumPy's.
 pub const OLDEST_OPSET: i64 = 7;
 
@@ -242,7 +253,7 @@ impl Graph {
             return handles(made);
         }
         let node = NodeProto { op_type: Some(op.into()), attribute: attributes, ..Default::default() };
-        let facts = self.infer(&node, inputs);
+        let facts = self.one_type(&node, inputs).and_then(|()| self.infer(&node, inputs));
         let mut inner = self.inner.borrow_mut();
         let made: Vec<usize> = (0..outputs).map(|i| inner.values.len() + i).collect();
         match facts {
@@ -277,6 +288,20 @@ impl Graph {
         match self.infer(node, inputs) {
             Err(Error::Unsupported { .. }) | Ok(_) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the inputs of an emitted node have one element type, as far as ONNX wants that.
+    fn one_type(&self, node: &NodeProto, inputs: &[Option<Value>]) -> Result<(), Error> {
+        let alike = inputs.iter().enumerate().filter(|(i, _)| alike(node.op_type(), *i));
+        let types: Vec<DataType> = alike.filter_map(|(_, v)| v.map(Value::dtype)).collect();
+        match types.iter().find(|t| types.first() != Some(t)) {
+            None => Ok(()),
+            Some(other) => {
+                let first = types.first().unwrap_or(other);
+                let what = format!("the derivative would mix the element types {first:?} and {other:?}");
+                Err(Fault::Unsupported(what).at(node))
+            }
         }
     }
 

@@ -17,6 +17,9 @@ use std::collections::HashMap;
 /// depends on `x`. The result broadcasts to the shape of `x`: an extent of 1 means that the gradient is the same all
 /// along that axis, for every image.
 ///
+/// Values of 16 bits are read as float32, and so is the result: the derivative of a mean over 7×7 places is below what
+/// float16 has digits for.
+///
 /// # Errors
 /// [`Error::Unsupported`] with the node that has no derivative rule.
 pub fn vjp<'g>(
@@ -82,7 +85,8 @@ fn sweep_of<'m, 'g>(
     values: &dyn Fn(&str) -> Result<Value<'g>, Error>,
 ) -> Sweep<'m, 'g> {
     let smooth = |name: &str| dependence.get(name) == Some(&Dependence::Smooth);
-    let mut sweep = Sweep { bar: HashMap::from([(y, Ok(dy))]), faults: Vec::new() };
+    let values = &|name: &str| values(name).map(Value::wide);
+    let mut sweep = Sweep { bar: HashMap::from([(y, Ok(dy.wide()))]), faults: Vec::new() };
     // What went wrong before spoils all.
     if let Some(fault) = graph.take_fault() {
         let fault = sweep.fail(fault);

@@ -24,6 +24,15 @@ pub fn is_float(dtype: DataType) -> bool {
     matches!(dtype, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)
 }
 
+/// The element type that sums and derivatives of values of `dtype` are computed in: float32 for the floating-point types of
+/// 16 bits, else `dtype` itself.
+pub fn wide(dtype: DataType) -> DataType {
+    match dtype {
+        DataType::Float16 | DataType::Bfloat16 => DataType::Float,
+        other => other,
+    }
+}
+
 impl Tensor {
     /// Whether both hold the same, NaN counted as the same as NaN.
     pub fn same(&self, other: &Tensor) -> bool {

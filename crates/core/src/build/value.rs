@@ -8,7 +8,7 @@ use crate::head::show;
 use crate::onnx::{AttributeProto, NodeProto};
 use crate::ops::attribute;
 use crate::shape::{self, Dim, Fact};
-use crate::tensor::{DataType, Tensor};
+use crate::tensor::{DataType, Tensor, wide};
 use ndarray::ArrayD;
 
 impl<'g> Value<'g> {
@@ -188,6 +188,10 @@ impl<'g> Value<'g> {
     /// The value as another element type.
     pub fn cast(self, dtype: DataType) -> Value<'g> {
         if self.dtype() == dtype { self } else { self.graph.one("Cast", &[self], vec![attribute("to", dtype as i64)]) }
+    }
+    /// The value as float32 where it is of a floating-point type of 16 bits.
+    pub fn wide(self) -> Value<'g> {
+        self.cast(wide(self.dtype()))
     }
 
     /// Matrix product over the last two axes.
@@ -532,11 +536,6 @@ impl<'g> Value<'g> {
 
     /// The `k` largest values along the last axis and their positions.
     pub fn top_k(self, k: usize) -> (Value<'g>, Value<'g>) {
-        // TopK takes bfloat16 only since operator set 24.
-        if self.dtype() == DataType::Bfloat16 {
-            let (values, indices) = self.cast(DataType::Float).top_k(k);
-            return (values.cast(self.dtype()), indices);
-        }
         // tract has no TopK of the operator sets before 10.
         if self.graph.opset < 10 {
             return self.largest_one_by_one(k);

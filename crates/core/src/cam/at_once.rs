@@ -39,7 +39,7 @@ pub(super) fn gradients<'g>(
     let inputs: Vec<&str> = model.inputs().map(|input| input.name()).collect();
     let of_inputs = head::dependence_on(model, shapes, &inputs);
     let repeated = |name: &str| -> Result<Value<'g>, Error> {
-        let value = graph.value(name)?;
+        let value = graph.value(name)?.wide();
         let of_layer = head.dependence.contains_key(name);
         // Integers may count places of the whole batch.
         if !is_float(value.dtype()) || !(of_layer || of_inputs.contains_key(name)) {

@@ -115,7 +115,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     };
     let heads = layers.iter().map(cut).collect::<Result<Vec<(Head, Option<Grid>)>, Error>>()?;
     let graph = Graph::new(model, &shapes);
-    let raw = graph.value(&score.logits)?;
+    let raw = graph.value(&score.logits)?.wide();
     let batch = graph.value(&layer)?.dims().first().copied().unwrap_or(Dim::Fixed(1));
     // Names that neither the model nor what is added to it uses yet.
     let (taken, mut added) = (model.names(), HashSet::new());

@@ -3,7 +3,6 @@
 use super::{Guarantee, Method, Site};
 use crate::build::Value;
 use crate::shape::Dim;
-use crate::tensor::DataType;
 
 /// A · v with A as a matrix `[places, channels]` and v its first right singular vector. Muhammad & Yeasin 2020,
 /// arXiv:2008.00299.
@@ -36,10 +35,6 @@ const SQUARINGS: usize = 10;
 /// The Gram matrix of the smaller side is squared again and again: after n squarings its second eigenvalue is smaller
 /// than its first by (σ₂/σ₁)^(2·2ⁿ), and any column is the first eigenvector. The longest one is taken.
 pub fn principal<'g>(s: &Site<'g, '_>, m: Value<'g>) -> Value<'g> {
-    // Squares of activations do not fit into 16 bits.
-    let dtype = m.dtype();
-    let half = matches!(dtype, DataType::Float16 | DataType::Bfloat16);
-    let m = if half { m.cast(DataType::Float) } else { m };
     // [images, channels, places]
     let turned = s.channels_first(m);
     let mut dims = turned.dims();
@@ -68,5 +63,5 @@ pub fn principal<'g>(s: &Site<'g, '_>, m: Value<'g>) -> Value<'g> {
     if let Some(d) = dims.get_mut(row) {
         *d = Dim::Fixed(1);
     }
-    s.channels_back(v.swap_last().matmul(x).reshape(&dims)).cast(dtype)
+    s.channels_back(v.swap_last().matmul(x).reshape(&dims))
 }

@@ -7,6 +7,7 @@ use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
 use crate::grid::Grid;
 use crate::head::Head;
 use crate::shape::{Dim, Shapes};
+use crate::tensor::DataType;
 use crate::{Error, Model, grad};
 
 /// More maps than this are not made one by one: engines would take long to prepare them.
@@ -33,7 +34,7 @@ pub(super) fn emit<'g>(
     logits: &Logits<'g, '_>,
 ) -> Result<Emitted<'g>, Error> {
     let graph = logits.raw.graph();
-    let activation = graph.value(&head.layer)?;
+    let activation = graph.value(&head.layer)?.wide();
     let n = activation.dims().first().copied().unwrap_or(Dim::Fixed(1));
     let (target, method) = (&request.target, request.method);
     let m = target.maps(&head.score);
@@ -117,7 +118,10 @@ pub(super) fn emit<'g>(
         None => {
             let space: Vec<usize> = (lead..map.rank()).collect();
             let total = map.reduce_sum(&space, false);
-            picked.scores - if certificate.scale == 1 { total } else { total / certificate.scale as f64 }
+            let total = if certificate.scale == 1 { total } else { total / certificate.scale as f64 };
+            // Score and map can be of two types: the result has the wider.
+            let dtype = if picked.scores.dtype() == DataType::Double { DataType::Double } else { total.dtype() };
+            picked.scores.cast(dtype) - total.cast(dtype)
         }
     };
     let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, lead));

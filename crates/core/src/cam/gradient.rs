@@ -11,7 +11,8 @@ use crate::{Error, Model, grad, head};
 pub struct Gradient {
     /// The model: one more input, one more output.
     pub model: ModelProto,
-    /// The added input: what each score counts for, in the shape of the scores.
+    /// The added input: what each score counts for, in the shape of the scores and of
+    /// the element type [`wide`](crate::tensor::wide) makes of theirs.
     pub seed: String,
     /// The added output: ∂⟨seed, scores⟩/∂activation, in the shape of the activation.
     pub gradient: String,
@@ -32,7 +33,7 @@ pub fn gradient(model: &Model, activation: &str, scores: &str) -> Result<Gradien
         }
     }
     let [seed, gradient] = names;
-    let (a, s) = (graph.value(activation)?, graph.value(scores)?);
+    let (a, s) = (graph.value(activation)?, graph.value(scores)?.wide());
     let weights = graph.input(&seed, s.dtype(), &s.dims());
     let dependence = head::dependence(model, &shapes, activation);
     let path = head::path(model, &dependence, scores);

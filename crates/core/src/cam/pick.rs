@@ -9,7 +9,7 @@ use ndarray::{ArrayD, IxDyn};
 
 /// The logits in the graph.
 pub(super) struct Logits<'g, 'a> {
-    /// As the model has them.
+    /// As the model has them, but for [`Value::wide`].
     pub raw: Value<'g>,
     /// `[N, entries]`.
     pub flat: Value<'g>,
