@@ -5,7 +5,7 @@
 
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
-use crate::onnx::{TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use crate::onnx::{TypeProto, ValueInfoProto, tensor_shape_proto, tensor_shape_proto::dimension, type_proto};
 use crate::ops;
 use crate::tensor::{self, DataType};
 use crate::{Error, Model, Tensor};
@@ -198,6 +198,15 @@ pub fn merge(shapes: &[&[usize]], batches: &[usize]) -> Option<Vec<Dim>> {
 /// The extents that the file declares for a value, `None` where it leaves them open.
 pub fn declared(info: &ValueInfoProto) -> Vec<Option<usize>> {
     dimensions(info).map(|d| d.and_then(Result::ok)).collect()
+}
+
+/// The extents that the file declares for a value, to be changed.
+pub(crate) fn dims_mut(info: &mut ValueInfoProto) -> impl Iterator<Item = &mut tensor_shape_proto::Dimension> {
+    let tensor = match info.r#type.as_mut().and_then(|t| t.value.as_mut()) {
+        Some(type_proto::Value::TensorType(tensor)) => tensor.shape.as_mut(),
+        _ => None,
+    };
+    tensor.into_iter().flat_map(|s| &mut s.dim)
 }
 
 /// The name that the file gives to the batch axis of `info`, if any.

@@ -6,6 +6,7 @@ use crate::output::say;
 use crate::triton;
 use clap::Args;
 use hirescam::core::cam::{self, Request};
+use hirescam::core::shape::show;
 use hirescam::explainer::request;
 use hirescam::methods;
 use hirescam::model_file::ModelFile;
@@ -64,6 +65,9 @@ impl Compile {
         say!("  added outputs: {}, {}", made.outputs.class, made.outputs.score)?;
         if let Some(input) = &made.input {
             say!("  added input: {input}")?;
+        }
+        for (name, extents) in made.closed() {
+            say!("  {name} takes {} only: the network takes any size there, a derivative holds for one", show(&extents))?;
         }
         Ok(ExitCode::SUCCESS)
     }

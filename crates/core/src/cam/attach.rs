@@ -12,7 +12,7 @@ use crate::head::{self, Head, Score};
 use crate::layers::layers;
 use crate::onnx::{
     GraphProto, ModelProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto,
-    type_proto,
+    type_proto, wire,
 };
 use crate::shape::{Dim, Shapes, batch_name};
 use crate::tensor::DataType;
@@ -69,6 +69,9 @@ impl Default for Request {
 }
 
 /// Attaches the map that `request` asks for to `model`, in place of one that may be attached already.
+///
+/// A derivative holds for one size of the image. Where the file leaves that open, the axes are closed in the declared inputs,
+/// so that runtimes refuse any other; [`strip`](strip::strip()) opens them again.
 ///
 /// # Errors
 /// Those of [`Model::check_weights`], [`Shapes::infer`], [`head::score`], [`Target::check`], [`head::cut`], [`grid::grid`] and [`grad::vjp`];
@@ -187,6 +190,12 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let layers = made.iter().zip(&heads).map(|((emitted, _), (head, _))| (head, &emitted.certificate));
     let mut metadata = metadata(request, &score, layers);
     metadata.push(("hirescam.heatmap".to_owned(), heatmap::shown(&cells)));
+    metadata.push(("hirescam.image_shape".to_owned(), head::show(&image_dims)));
+    let closed = strip::closed(model, &shapes);
+    let as_written = strip::as_written(model, closed.iter().map(|(i, _)| *i));
+    if !closed.is_empty() {
+        metadata.push((wire::CLOSED.to_owned(), wire::written(&as_written)));
+    }
     metadata.push(counts);
     metadata.extend(Some(calls).filter(|(_, calls)| !calls.is_empty()));
     let entry = |(key, value): (String, String)| StringStringEntryProto { key: Some(key), value: Some(value) };
@@ -199,6 +208,9 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let mut proto = model.proto().clone();
     if let (Some(graph), Some(new)) = (&mut proto.graph, &added.graph) {
         graph.node.extend_from_slice(&new.node);
+        for (i, info) in closed {
+            graph.input.iter_mut().skip(i).take(1).for_each(|own| *own = info.clone());
+        }
         graph.input.extend_from_slice(&new.input);
         graph.output.extend_from_slice(&new.output);
     }
@@ -209,6 +221,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         model: proto.clone(),
         added: added.clone(),
         inlined: model.inlined().clone(),
+        closed: as_written.clone(),
         file: model.file().cloned(),
         outputs,
         certificate: emitted.certificate,

@@ -5,8 +5,9 @@ use crate::certify::Certificate;
 use crate::grid::Grid;
 use crate::head::Head;
 use crate::onnx::functions::Inlined;
+use crate::onnx::wire::Closed;
 use crate::onnx::{self, ModelProto};
-use crate::shape::Dim;
+use crate::shape::{Dim, declared};
 use crate::{Error, Model};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub struct Explaining {
     pub model: Arc<ModelProto>,
     pub(super) added: Arc<ModelProto>,
     pub(super) inlined: Inlined,
+    pub(super) closed: Closed,
     pub(super) file: Option<Bytes>,
     /// The names of the added outputs.
     pub outputs: Outputs,
@@ -83,10 +85,17 @@ impl Explaining {
     }
 
     fn append(&self, file: &[u8]) -> Option<Vec<u8>> {
-        onnx::wire::append(file, &self.added, &self.model, &self.inlined)
+        onnx::wire::append(file, &self.added, &self.model, &self.inlined, &self.closed)
     }
 
-    /// The bytes of the explaining model for an engine, and those of the file as it was, which are a part of them where the
+    /// The inputs whose open axes are closed in the explaining model, because the maps hold for these extents only: names and
+    /// extents.
+    pub fn closed(&self) -> impl Iterator<Item = (&str, Vec<Option<usize>>)> {
+        let inputs = self.model.graph.iter().flat_map(|g| &g.input).enumerate();
+        inputs.filter(|(i, _)| self.closed.contains_key(i)).map(|(_, info)| (info.name(), declared(info)))
+    }
+
+    /// The bytes of the explaining model for an engine, which leave open what the file leaves open, and those of the file as it was, which are a part of them where the
     /// file is only added to. Of `model` and `file`, which these were made from, the memory is used again, if nobody else
     /// holds it: no second copy of the weights is made. What is left in `layers` has no weights either.
     pub fn take_bytes(layers: &mut [Explaining], model: Model, file: Bytes) -> (Bytes, Bytes) {

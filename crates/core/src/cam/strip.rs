@@ -2,8 +2,9 @@
 
 use crate::error::short;
 use crate::onnx::functions::{Call, Inlined};
-use crate::onnx::wire::{self, Added};
-use crate::onnx::{self, NodeProto};
+use crate::onnx::wire::{self, Added, Closed, from_hexadecimal, hexadecimal};
+use crate::onnx::{self, GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto};
+use crate::shape::{Dim, Shapes, declared, dims_mut};
 use crate::{Error, Model};
 use prost::Message;
 
@@ -20,10 +21,37 @@ pub(super) fn added(counts: [usize; 3], inlined: &Inlined) -> [(String, String);
         calls = format!("{} {}", inlined.infos, inlined.imports);
     }
     for call in &inlined.calls {
-        let hex: String = call.node.encode_to_vec().iter().map(|b| format!("{b:02x}")).collect();
-        calls += &format!(" {} {} {hex}", call.at, call.count);
+        calls += &format!(" {} {} {}", call.at, call.count, hexadecimal(&call.node.encode_to_vec()));
     }
     [(ADDED.to_owned(), counts.map(|n| n.to_string()).join(" ")), (CALLS.to_owned(), calls)]
+}
+
+/// The declarations of inputs that leave axes open of which what is added takes only one extent, with these axes closed, by
+/// the numbers of the inputs.
+pub(super) fn closed(model: &Model, shapes: &Shapes) -> Vec<(usize, ValueInfoProto)> {
+    let close = |info: &ValueInfoProto| {
+        let taken = shapes.dims(info.name()).filter(|_| model.inputs().any(|i| i.name() == info.name()))?;
+        let mut info = info.clone();
+        let open = declared(&info).iter().map(Option::is_none).collect::<Vec<_>>();
+        let mut any = false;
+        for ((dim, open), taken) in dims_mut(&mut info).zip(open).zip(taken) {
+            if let (true, Dim::Fixed(n)) = (open, taken) {
+                dim.value = Some(tensor_shape_proto::dimension::Value::DimValue(n as i64));
+                any = true;
+            }
+        }
+        any.then_some(info)
+    };
+    model.graph().input.iter().enumerate().filter_map(|(i, info)| Some((i, close(info)?))).collect()
+}
+
+/// The declarations that a model has for the inputs of these numbers, as its file is written.
+pub(super) fn as_written(model: &Model, inputs: impl Iterator<Item = usize>) -> Closed {
+    let field = |i: usize| {
+        let input = vec![model.graph().input.get(i)?.clone()];
+        Some((i, GraphProto { input, ..Default::default() }.encode_to_vec()))
+    };
+    inputs.filter_map(field).collect()
 }
 
 /// The bytes of the explaining model `file` without what was added, as they were before; `None` for a file to which nothing
@@ -36,9 +64,9 @@ pub(super) fn added(counts: [usize; 3], inlined: &Inlined) -> [(String, String);
 pub fn strip(file: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     let find = |key: &str| wire::metadata(file).find(|e| e.key() == key).map(|e| e.value().to_owned());
     let Some(counts) = find(ADDED) else { return Ok(None) };
-    let calls = find(CALLS).unwrap_or_default();
+    let [calls, closed] = [CALLS, wire::CLOSED].map(|key| find(key).unwrap_or_default());
     let ours = |key: &str| key.starts_with("hirescam.") && key != "hirescam.preprocess";
-    let bare = parse(&counts, &calls).and_then(|added| wire::remove(file, &added, ours));
+    let bare = parse(&counts, &calls, &closed).and_then(|added| wire::remove(file, &added, ours));
     bare.map(Some).ok_or_else(|| Error::Invalid {
         at: format!("metadata {ADDED:?}"),
         what: format!("{:?} does not fit the graph", short(&counts)),
@@ -62,7 +90,7 @@ pub fn bare(model: &Model) -> Result<Option<Model>, Error> {
     }))
 }
 
-fn parse(counts: &str, calls: &str) -> Option<Added> {
+fn parse(counts: &str, calls: &str, closed: &str) -> Option<Added> {
     let counts: Option<Vec<usize>> = counts.split(' ').map(|n| n.parse().ok()).collect();
     let &[nodes, inputs, outputs] = counts?.as_slice() else { return None };
     let mut inlined = Inlined::default();
@@ -71,12 +99,15 @@ fn parse(counts: &str, calls: &str) -> Option<Added> {
         (inlined.infos, inlined.imports) = (infos.parse().ok()?, words.next()?.parse().ok()?);
     }
     while let Some(at) = words.next() {
-        let (at, count, hex) = (at.parse().ok()?, words.next()?.parse().ok()?, words.next()?);
-        let byte = |i: usize| u8::from_str_radix(hex.get(2 * i..2 * i + 2)?, 16).ok();
-        let bytes: Option<Vec<u8>> = (0..hex.len().div_ceil(2)).map(byte).collect();
-        inlined.calls.push(Call { node: NodeProto::decode(bytes?.as_slice()).ok()?, at, count });
+        let (at, count, bytes) = (at.parse().ok()?, words.next()?.parse().ok()?, from_hexadecimal(words.next()?)?);
+        inlined.calls.push(Call { node: NodeProto::decode(bytes.as_slice()).ok()?, at, count });
     }
-    Some(Added { nodes, inputs, outputs, inlined })
+    let mut words = closed.split(' ').filter(|w| !w.is_empty());
+    let mut closed = Closed::new();
+    while let Some(at) = words.next() {
+        closed.insert(at.parse().ok()?, from_hexadecimal(words.next()?)?);
+    }
+    Some(Added { nodes, inputs, outputs, inlined, closed })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::functions::Inlined;
 use super::*;
 use crate::Error;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 /// What the messages of a file may take once decoded, weights aside. (A message of two bytes can take a thousand; a
@@ -169,19 +169,35 @@ const OUTPUT: u32 = 12;
 const INFO: u32 = 13;
 
 /// The file with what `added` holds put after what is there: nodes, inputs and outputs of its graph, and metadata. Entries
-/// of the same key are replaced, and calls by the nodes of `model` that `inlined` tells of. Everything else stays byte for
-/// byte, fields included that came after this crate was written.
+/// of the same key are replaced, calls by the nodes of `model` that `inlined` tells of, and the declarations of the inputs
+/// `closed` by those of `model`. Everything else stays byte for byte, fields included that came after this crate was
+/// written.
 ///
 /// Nothing where the file is not laid out as a list of fields.
-pub(crate) fn append(file: &[u8], added: &ModelProto, model: &ModelProto, inlined: &Inlined) -> Option<Vec<u8>> {
+pub(crate) fn append(
+    file: &[u8],
+    added: &ModelProto,
+    model: &ModelProto,
+    inlined: &Inlined,
+    closed: &Closed,
+) -> Option<Vec<u8>> {
     let keys: HashSet<&str> = added.metadata_props.iter().map(|e| e.key()).collect();
     let (whole, mut new) = (model.graph.as_ref()?, added.graph.clone()?);
     new.value_info = whole.value_info.get(whole.value_info.len().checked_sub(inlined.infos)?..)?.to_vec();
     let imports = model.opset_import.len().checked_sub(inlined.imports)?;
     let (mut calls, mut at) = (inlined.calls.iter().peekable(), 0);
+    let (mut inputs, mut own) = (0, Closed::default());
     let graph = |payload: &[u8], last: bool| {
         let mut graph = Vec::with_capacity(payload.len());
         for field in fields(payload) {
+            if field.tag == INPUT {
+                inputs += 1;
+                if closed.contains_key(&(inputs - 1)) {
+                    own.insert(inputs - 1, payload.get(field.whole)?.to_vec());
+                    put(INPUT, &whole.input.get(inputs - 1)?.encode_to_vec(), &mut graph);
+                    continue;
+                }
+            }
             match calls.next_if(|call| field.tag == NODE && call.at == at) {
                 Some(call) => {
                     let node = whole.node.get(at..at + call.count)?.to_vec();
@@ -201,21 +217,48 @@ pub(crate) fn append(file: &[u8], added: &ModelProto, model: &ModelProto, inline
     };
     let keep = |tag: u32, payload: &[u8]| tag != METADATA || entry(payload).is_some_and(|e| !keys.contains(e.key()));
     let mut out = rewrite(file, graph, keep)?;
-    let rest = ModelProto {
+    let mut rest = ModelProto {
         opset_import: model.opset_import.get(imports..)?.to_vec(),
         metadata_props: added.metadata_props.clone(),
         ..Default::default()
     };
+    // The declarations as this very file has them.
+    let entry = rest.metadata_props.iter_mut().filter(|e| e.key() == CLOSED);
+    entry.for_each(|e| e.value = Some(written(&own)));
     out.extend(rest.encode_to_vec());
     Some(out)
 }
 
-/// What [`append`] put into a file: how many of each, and the calls that were there.
+/// The metadata entry that tells which inputs' declarations were replaced: for each its number and the bytes that were
+/// there, as hexadecimal.
+pub(crate) const CLOSED: &str = "hirescam.closed";
+
+/// Declarations of inputs that are replaced, by number: the fields of a graph that they were.
+pub(crate) type Closed = BTreeMap<usize, Vec<u8>>;
+
+/// What stands under [`CLOSED`].
+pub(crate) fn written(closed: &Closed) -> String {
+    closed.iter().map(|(at, field)| format!("{at} {}", hexadecimal(field))).collect::<Vec<_>>().join(" ")
+}
+
+/// Two digits for each byte.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The bytes that [`hexadecimal`] wrote.
+pub(crate) fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let byte = |i: usize| u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok();
+    (0..text.len().div_ceil(2)).map(byte).collect()
+}
+
+/// What [`append`] put into a file: how many of each, and the calls and declarations that were there.
 pub(crate) struct Added {
     pub nodes: usize,
     pub inputs: usize,
     pub outputs: usize,
     pub inlined: Inlined,
+    pub closed: Closed,
 }
 
 /// The file as it was before [`append`], without the metadata that `drop` names. Nothing where it holds less than what was
@@ -224,6 +267,7 @@ pub(crate) fn remove(file: &[u8], added: &Added, drop: impl Fn(&str) -> bool) ->
     let mut imports = fields(file).filter(|f| f.tag == IMPORT).count().checked_sub(added.inlined.imports)?;
     // Nodes of the last call lie before the node `resume`.
     let (mut calls, mut at, mut resume) = (added.inlined.calls.iter().peekable(), 0, 0);
+    let (mut inputs, mut closed) = (0, added.closed.iter().peekable());
     let graph = |payload: &[u8], last: bool| {
         let mut left: HashMap<u32, usize> = HashMap::new();
         fields(payload).for_each(|f| *left.entry(f.tag).or_default() += 1);
@@ -246,6 +290,15 @@ pub(crate) fn remove(file: &[u8], added: &Added, drop: impl Fn(&str) -> bool) ->
                 }
                 at += 1;
             }
+            if field.tag == INPUT {
+                inputs += 1;
+                if let Some((_, own)) = closed.next_if(|(number, _)| **number == inputs - 1) {
+                    let mut whole = fields(own);
+                    whole.next().filter(|f| f.tag == INPUT && f.whole.len() == own.len())?;
+                    graph.extend_from_slice(own);
+                    continue;
+                }
+            }
             if field.tag != NODE || at > resume {
                 graph.extend_from_slice(payload.get(field.whole)?);
             }
@@ -258,7 +311,7 @@ pub(crate) fn remove(file: &[u8], added: &Added, drop: impl Fn(&str) -> bool) ->
         _ => true,
     };
     let out = rewrite(file, graph, keep)?;
-    (calls.next().is_none() && resume <= at).then_some(out)
+    (calls.next().is_none() && closed.next().is_none() && resume <= at).then_some(out)
 }
 
 /// The file with each graph replaced by what `graph` makes of it (a message may come in pieces; told is whether it is the
