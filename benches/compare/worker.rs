@@ -34,7 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = device.parse()?;
     let options = Options { engine: engine.clone(), threads: threads.parse()?, device, ..Options::default() };
     let tensor: ArrayD<f32> = read_npy(tensor)?;
-    let (array, images) = (Array::from(tensor.clone()), [Input::Tensor(tensor)]);
+    let array = Array::from(tensor);
+    let images = [Input::Tensor(array.clone())];
     let mut ready: HashMap<String, Call> = HashMap::new();
     let mut maps = ArrayD::zeros(vec![0]);
     for line in stdin().lines() {

@@ -85,6 +85,23 @@ pub fn image_input<'m>(model: &'m Model, name: Option<&str>) -> Result<&'m Value
         .ok_or_else(|| Error::Invalid { at: "the file".into(), what: "the network has no input".into() })
 }
 
+/// Where the image is first a floating-point tensor: the input `image` itself, or what a Cast makes of integers, perhaps with
+/// axes moved before it. There methods that are made at the image can differentiate. The input where there is no such value.
+pub fn real_image<'m>(model: &'m Model, shapes: &Shapes, image: &'m str) -> &'m str {
+    let real = |value: &str| shapes.dtype(value).is_some_and(is_float);
+    let mut at = image;
+    while !real(at) {
+        let mut readers = model.order().map(|(_, n)| n).filter(|n| !shape_only(n) && reads(n).contains(&at));
+        let (Some(node), None) = (readers.next(), readers.next()) else { return image };
+        let moved = matches!(standard(node), "Cast" | "Transpose" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze");
+        match node.output.first().filter(|_| moved && node.input.first().is_some_and(|i| i == at)) {
+            Some(output) => at = output,
+            None => return image,
+        }
+    }
+    at
+}
+
 /// The scores of the output `output`, or of the one that looks most like class scores.
 ///
 /// With `keep` the output is taken as it is; otherwise a final Softmax, LogSoftmax or Sigmoid is walked back through.

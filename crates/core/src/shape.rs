@@ -231,7 +231,8 @@ fn tensor_type(t: &TypeProto) -> Option<&type_proto::Tensor> {
     }
 }
 
-fn element_type(info: &ValueInfoProto) -> Option<DataType> {
+/// The element type that the file declares for a value.
+pub fn element_type(info: &ValueInfoProto) -> Option<DataType> {
     let tensor = info.r#type.as_ref().and_then(tensor_type)?;
     DataType::try_from(tensor.elem_type()).ok()
 }

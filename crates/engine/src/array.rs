@@ -191,6 +191,44 @@ impl Array {
         }
     }
 
+    /// The first element that is NaN or an infinity; none of those kinds that have neither.
+    pub fn not_finite(&self) -> Option<f64> {
+        fn first<T: Copy + Into<f64>>(array: &ArrayD<T>, finite: fn(T) -> bool) -> Option<f64> {
+            // Looking at all of them is faster than stopping at the first.
+            if array.fold(true, |all, &v| all & finite(v)) {
+                return None;
+            }
+            array.iter().copied().find(|&v| !finite(v)).map(Into::into)
+        }
+        match self {
+            Array::F16(array) => first(array, f16::is_finite),
+            Array::F32(array) => first(array, f32::is_finite),
+            Array::F64(array) => first(array, f64::is_finite),
+            _ => None,
+        }
+    }
+
+    /// The first number that elements of `kind` cannot stand for: a fraction or a number out of range where these are
+    /// integers, an integer of more digits than a floating-point kind has, and what is finite here and infinite there. What
+    /// has only to be rounded, floating-point numbers of more digits, is none of these.
+    pub fn first_lost(&self, kind: Kind) -> Option<f64> {
+        let wide = self.to_f64();
+        let there = match kind {
+            Kind::F16 => wide.mapv(|v| f16::from_f64(v).to_f64()),
+            Kind::F32 => wide.mapv(|v| f64::from(v as f32)),
+            Kind::F64 => return None,
+            _ if self.to_kind(kind).is_some() => return None,
+            // One by one: the numbers that fit are kept.
+            _ => {
+                let alone = |v: f64| Array::from(ndarray::arr0(v)).to_kind(kind).is_some();
+                return wide.iter().copied().find(|&v| !alone(v));
+            }
+        };
+        let floating = matches!(self, Array::F16(_) | Array::F32(_) | Array::F64(_));
+        let lost = |(&v, &there): (&f64, &f64)| if floating { v.is_finite() && !there.is_finite() } else { v != there };
+        wide.iter().zip(&there).find(|&pair| lost(pair)).map(|(v, _)| *v)
+    }
+
     /// The array repeated to `shape` as NumPy broadcasts; none where it does not fit.
     pub fn broadcast(&self, shape: &[usize]) -> Option<Self> {
         with_array!(self, array => array.broadcast(shape).map(|wide| wide.to_owned().into()))
@@ -361,6 +399,25 @@ mod tests {
         assert_eq!(Array::from(array![2u8]).to_kind(Kind::Bool), None);
         let large = Array::from(array![i64::MAX]);
         assert_eq!(large.to_kind(Kind::I64), Some(large.clone()));
+    }
+
+    #[test]
+    fn what_another_kind_cannot_stand_for_is_found() {
+        let floats = Array::from(array![1.0f64, 0.1, 255., 1e5]);
+        assert_eq!(floats.first_lost(Kind::F64), None);
+        assert_eq!(floats.first_lost(Kind::F32), None);
+        assert_eq!(floats.first_lost(Kind::F16), Some(1e5));
+        assert_eq!(floats.first_lost(Kind::U8), Some(0.1));
+        assert_eq!(floats.first_lost(Kind::Bool), Some(0.1));
+        let whole = Array::from(array![0i64, 255, 2049, 16_777_217, -1]);
+        assert_eq!(whole.first_lost(Kind::F16), Some(2049.));
+        assert_eq!(whole.first_lost(Kind::F32), Some(16_777_217.));
+        assert_eq!(whole.first_lost(Kind::U8), Some(2049.));
+        assert_eq!(whole.first_lost(Kind::U32), Some(-1.));
+        assert_eq!(whole.first_lost(Kind::I32), None);
+        assert_eq!(Array::from(array![1f32, f32::NAN]).not_finite().map(f64::is_nan), Some(true));
+        assert_eq!(Array::from(array![f16::INFINITY]).not_finite(), Some(f64::INFINITY));
+        assert_eq!(whole.not_finite(), None);
     }
 
     #[test]

@@ -24,9 +24,9 @@ use crate::{Error, Explainer, Input, Options};
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::certify;
 use hirescam_core::{head, layers};
-use hirescam_engine as engine;
+use hirescam_engine::{self as engine, Array};
 use image::{ImageFormat, RgbImage};
-use ndarray::{ArrayD, Axis};
+
 use std::collections::{HashMap, HashSet};
 use std::io::Cursor;
 
@@ -110,8 +110,8 @@ impl Watch<'_> {
 struct Seen {
     /// Which image of the report it is.
     index: usize,
-    /// As the network takes it, without a batch axis.
-    image: ArrayD<f32>,
+    /// As the network takes it, with a batch axis of 1.
+    image: Array,
     /// The photo, where it is to be drawn.
     photo: Option<Photo>,
 }
@@ -321,8 +321,9 @@ impl Work<'_> {
                     continue;
                 }
             };
-            let several = batch.len_of(Axis(0)) > 1;
-            for (i, one) in batch.axis_iter(Axis(0)).enumerate() {
+            let rows = batch.shape().first().copied().unwrap_or(0);
+            let several = rows > 1;
+            for (i, image_of_batch) in (0..rows).filter_map(|i| Some((i, batch.rows(&[i])?))) {
                 let photo = match &input {
                     Ok(Input::Photo(photo)) if seen.len() < self.plan.pictures && self.rows() == 1 => {
                         Some(photo.clone())
@@ -332,7 +333,7 @@ impl Work<'_> {
                 let name = if several { format!("{name} [{i}]") } else { name.clone() };
                 let drawn = photo.as_ref().and_then(|photo| png(&scaled(photo, (SIDE, SIDE))));
                 named.push(Image { png: drawn, ..image(&name, None) });
-                seen.push(Seen { index: named.len() - 1, image: one.to_owned(), photo });
+                seen.push(Seen { index: named.len() - 1, image: image_of_batch, photo });
             }
             if named.len() > MOST_IMAGES {
                 return Err(Error::Argument(format!("more than {MOST_IMAGES} images: a check takes a sample of them")));

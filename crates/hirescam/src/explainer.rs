@@ -17,8 +17,8 @@ use hirescam_core::cam::{Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
 use hirescam_core::head;
 use hirescam_core::shape::Dim;
-use hirescam_engine::{self as engine, Array, Device, Session};
-use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
+use hirescam_engine::{self as engine, Array, Device, Kind, Session};
+use ndarray::{ArrayD, ArrayViewD, Axis};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,6 +64,19 @@ pub enum Error {
     /// The map cannot be shown.
     #[error(transparent)]
     Heatmap(#[from] crate::heatmap::HeatmapError),
+    /// The network's input cannot stand for a number of an image.
+    #[error(
+        "the network takes {kind}, which cannot stand for the {given} number {value}{whole}",
+        whole = if matches!(kind, Kind::F16 | Kind::F32 | Kind::F64) { "" } else { ": it takes whole numbers, as the levels of a picture" }
+    )]
+    Kind {
+        /// The element kind of the network's input.
+        kind: Kind,
+        /// That of the image.
+        given: Kind,
+        /// The first number that would be another one.
+        value: f64,
+    },
     /// The network computes no numbers for an image.
     #[error(
         "the {what} holds {value}: the network overflows or divides by zero on this image, or the image is damaged"
@@ -181,9 +194,10 @@ impl Default for Options {
 pub enum Input {
     /// A photo, to be preprocessed.
     Photo(Photo),
-    /// A tensor in the network's own shape, taken as it is; its first axis may hold several images where the network's
-    /// batch is free.
-    Tensor(ArrayD<f32>),
+    /// A tensor in the network's own shape, of numbers of any kind: they are fed as the network's, and none may change by
+    /// that but for floating-point numbers that are rounded. Its first axis may hold several images where the network's batch
+    /// is free.
+    Tensor(Array),
 }
 
 impl Input {
@@ -191,7 +205,7 @@ impl Input {
     pub fn images(&self) -> usize {
         match self {
             Input::Photo(_) => 1,
-            Input::Tensor(tensor) => tensor.shape().first().copied().unwrap_or(0),
+            Input::Tensor(tensor) => rows(tensor),
         }
     }
 
@@ -208,6 +222,7 @@ impl Input {
 pub struct Explainer {
     work: Work,
     image_dims: Vec<Dim>,
+    image_kind: Kind,
     free_batch: bool,
     preprocess: Option<Preprocess>,
     image: Option<ImageInput>,
@@ -263,7 +278,7 @@ impl Explainer {
             Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine.as_ref())?,
             Any::SeveralRuns(method) => several_runs(&file, options, &request, engine.as_ref(), method)?,
         };
-        let Parts { score, row, layers, image_dims, free_batch, others } = parts;
+        let Parts { score, row, layers, image_dims, image_kind, free_batch, others } = parts;
         if let Some(labels) = labels.as_ref().filter(|_| !score.is_dense()) {
             labels.check(score.classes)?;
         }
@@ -284,7 +299,7 @@ impl Explainer {
         };
         let shared = layers.into_iter().map(|layer| Arc::new(shared(layer))).collect();
         let image = ImageInput::from_shape(&sizes).ok();
-        Ok(Explainer { work, image_dims, free_batch, preprocess, image, others, shared })
+        Ok(Explainer { work, image_dims, image_kind, free_batch, preprocess, image, others, shared })
     }
 
     /// The layers that are explained.
@@ -350,14 +365,11 @@ impl Explainer {
         for together in images.chunk_by(both_photos) {
             let start = first + explanations.len();
             explanations.extend(match together {
-                [Input::Tensor(tensor)] => {
-                    self.check(tensor)?;
-                    self.run(self.parts(tensor), &[], start, watch)?
-                }
+                [Input::Tensor(tensor)] => self.run(self.parts(&self.fed(tensor)?), &[], start, watch)?,
                 photos => {
                     let prepared = photos.par_iter().filter_map(Input::photo).map(|photo| {
                         let Prepared { tensor, view } = self.prepare(photo)?;
-                        Ok((tensor, (photo, view)))
+                        Ok((self.fed(&Array::from(tensor))?, (photo, view)))
                     });
                     let (tensors, photos): (Vec<_>, Vec<_>) =
                         prepared.collect::<Result<Vec<_>, Error>>()?.into_iter().unzip();
@@ -395,64 +407,74 @@ impl Explainer {
     }
 
     /// An image as the network takes it.
-    pub(crate) fn prepared(&self, input: &Input) -> Result<ArrayD<f32>, Error> {
+    pub(crate) fn prepared(&self, input: &Input) -> Result<Array, Error> {
         match input {
-            Input::Photo(photo) => Ok(self.prepare(photo)?.tensor),
-            Input::Tensor(tensor) => self.check(tensor).map(|()| tensor.clone()),
+            Input::Photo(photo) => self.fed(&Array::from(self.prepare(photo)?.tensor)),
+            Input::Tensor(tensor) => self.fed(tensor),
         }
     }
 
-    fn check(&self, tensor: &ArrayD<f32>) -> Result<(), Error> {
+    /// Images as the network declares them: in its shape, and of its element kind.
+    fn fed(&self, tensor: &Array) -> Result<Array, Error> {
         let wanted: Vec<usize> = self.image_dims.iter().skip(1).map(|d| d.per_image()).collect();
-        if tensor.shape().get(1..) == Some(&wanted) && tensor.shape().first().is_some_and(|&n| n > 0) {
-            return Ok(());
+        if tensor.shape().get(1..) != Some(&wanted) || tensor.shape().first().is_none_or(|&n| n == 0) {
+            let dims = head::show(&self.image_dims);
+            let what = format!("the network takes {dims}, the tensor has the shape {:?}", tensor.shape());
+            return Err(Error::Argument(what));
         }
-        let dims = head::show(&self.image_dims);
-        Err(Error::Argument(format!("the network takes {dims}, the tensor has the shape {:?}", tensor.shape())))
+        // Some engines lose a NaN on the way, and give a map that looks like any.
+        if let Some(value) = tensor.not_finite() {
+            return Err(Error::NotFinite { what: "network's input", value });
+        }
+        let kind = self.image_kind;
+        if tensor.kind() != kind
+            && let Some(value) = tensor.first_lost(kind)
+        {
+            return Err(Error::Kind { kind, given: tensor.kind(), value });
+        }
+        tensor.to_kind(kind).ok_or(Error::Kind { kind, given: tensor.kind(), value: f64::NAN })
     }
 
     /// A batch as the network takes it: whole, or image by image where the file fixes the batch or the engine is slow at
     /// batches.
-    fn parts(&self, tensor: &ArrayD<f32>) -> Vec<ArrayD<f32>> {
+    fn parts(&self, tensor: &Array) -> Vec<Array> {
         let apart = matches!(&self.work, Work::OneRun(session, _) if session.is_slow_at_batches());
         let fixed = if self.free_batch { 1 } else { self.image_dims.first().map_or(1, |d| d.per_image()).max(1) };
         let n = tensor.shape().first().copied().unwrap_or(0);
         if n == fixed || (self.free_batch && !apart) {
             return vec![tensor.clone()];
         }
-        let part = |start: usize| tensor.slice_axis(Axis(0), Slice::from(start..(start + fixed).min(n))).to_owned();
-        (0..n).step_by(fixed).map(part).collect()
+        let part = |start: usize| tensor.rows(&(start..(start + fixed).min(n)).collect::<Vec<_>>());
+        (0..n).step_by(fixed).filter_map(part).collect()
     }
 
     /// Explains batches, whose first image is the image number `start`; `photos` are what the images were made of, where
     /// they were.
     fn run(
         &self,
-        batches: Vec<ArrayD<f32>>,
+        batches: Vec<Array>,
         photos: &[(&Photo, Rect)],
         start: usize,
         watch: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Vec<Explanation>>, Error> {
-        // Some engines lose a NaN on the way, and give a map that looks like any.
-        batches.iter().try_for_each(|batch| finite("network's input", batch))?;
         // For each layer the images, for each of these the classes.
         let found: Vec<Vec<Vec<Found>>> = match &self.work {
             Work::OneRun(session, layers) => {
-                let images: usize = batches.iter().map(|b| b.len_of(Axis(0))).sum();
+                let images: usize = batches.iter().map(rows).sum();
                 let found = run_once(session.as_ref(), layers, batches, &self.others, start)?;
                 (0..images).for_each(|i| watch(Progress { image: start + i, done: 1, of: 1 }));
                 found
             }
             Work::SeveralRuns(layers) => {
                 let of_layer = |(l, several): (usize, &Several)| {
-                    let image = |(i, image): (usize, ArrayViewD<f32>)| {
+                    let image = |(i, image): (usize, Array)| {
                         let image_number = start + i;
                         let mut watch = |done, of| {
                             watch(Progress { image: image_number, done: l * of + done, of: layers.len() * of });
                         };
-                        several.explain(&image.to_owned(), self.others.beside(image_number), &mut watch)
+                        several.explain(&image, self.others.beside(image_number), &mut watch)
                     };
-                    let images = batches.iter().flat_map(|b| b.axis_iter(Axis(0)));
+                    let images = batches.iter().flat_map(|b| (0..rows(b)).filter_map(|i| b.rows(&[i])));
                     images.enumerate().map(image).collect::<Result<_, Error>>()
                 };
                 layers.iter().enumerate().map(of_layer).collect::<Result<_, _>>()?
@@ -497,22 +519,27 @@ fn finite(what: &'static str, values: &ArrayD<f32>) -> Result<(), Error> {
     Err(Error::NotFinite { what, value })
 }
 
+/// How many images a batch holds.
+fn rows(batch: &Array) -> usize {
+    batch.shape().first().copied().unwrap_or(0)
+}
+
 /// Runs the explaining model on batches, whose first image is the image number `start`: what each layer makes of each image
 /// and class.
 fn run_once(
     session: &dyn Session,
     layers: &[Explaining],
-    batches: Vec<ArrayD<f32>>,
+    batches: Vec<Array>,
     others: &Others,
     start: usize,
 ) -> Result<Vec<Vec<Vec<Found>>>, Error> {
     let image = layers.first().map_or("", |e| &e.image);
     let (mut first, mut fed) = (start, Vec::new());
     for batch in batches {
-        let images: Vec<usize> = (first..first + batch.len_of(Axis(0))).collect();
+        let images: Vec<usize> = (first..first + rows(&batch)).collect();
         first += images.len();
         let mut arrays = others.of(&images)?;
-        arrays.push((image, Array::from(batch)));
+        arrays.push((image, batch));
         fed.push(arrays);
     }
     let lists: Vec<Vec<(&str, &Array)>> =
@@ -533,7 +560,7 @@ fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec
         let found = made.iter().find(|(n, _)| n == name).map(|(_, a)| a);
         found.ok_or_else(|| Error::Argument(format!("the engine gave no output {name:?}")))
     };
-    let (map, class, score) = (find(&names.map)?.to_f32(), find(&names.class)?.to_i64(), find(&names.score)?.to_f32());
+    let (map, class, score) = (find(&names.map)?.to_f32(), find(&names.class)?.to_i64(), find(&names.score)?.to_f64());
     let other_tokens = names.other_tokens.as_deref().map(find).transpose()?.map(Array::to_f32);
     let logits = names.logits.as_deref().map(find).transpose()?.map(Array::to_f32);
     let m = explaining.maps;
@@ -546,7 +573,7 @@ fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec
         let one = |i: usize| {
             let map = if m == 1 { image_map.to_owned() } else { image_map.index_axis(Axis(0), i).to_owned() };
             let class = classes.next().and_then(|&c| usize::try_from(c).ok()).unwrap_or(0);
-            let score = scores.next().copied().map_or(f64::NAN, f64::from);
+            let score = scores.next().copied().unwrap_or(f64::NAN);
             let other_tokens = others.as_mut().and_then(Iterator::next).copied().map(f64::from);
             let (logits, bias) = (logits.clone(), explaining.b(class));
             Found { map, class, score, logits, bias, other_tokens, notes: Vec::new() }
@@ -575,7 +602,7 @@ mod tests {
         let file = ModelFile { model: Model::new(proto).unwrap(), ..file };
         let explainer = Explainer::from_file(&file, &Options::default())?;
         let image = explainer.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
-        explainer.explain(&[Input::Tensor(ArrayD::from_elem(image, 0.5))])
+        explainer.explain(&[Input::Tensor(ArrayD::from_elem(image, 0.5f32).into())])
     }
 
     #[test]
@@ -584,8 +611,8 @@ mod tests {
         let explainer = Explainer::new(fixture("efficientnet-lite0.onnx"), &Options::default()).unwrap();
         let photo = |name: &str| Input::Photo(Photo::open(fixture(&format!("photos/{name}.png"))).unwrap());
         let (coffee, chelsea) = (photo("coffee"), photo("chelsea"));
-        let both = [&coffee, &chelsea].map(|photo| explainer.prepared(photo).unwrap());
-        let both = ndarray::concatenate(Axis(0), &both.each_ref().map(|t| t.view())).unwrap();
+        let both = [&coffee, &chelsea].map(|photo| explainer.prepared(photo).unwrap().into_f32());
+        let both = ndarray::concatenate(Axis(0), &both.each_ref().map(|t| t.view())).unwrap().into();
         let inputs = [chelsea.clone(), coffee.clone(), Input::Tensor(both), coffee];
         let together = explainer.explain(&inputs).unwrap();
         let labels: Vec<Option<&str>> = together.iter().map(|of_image| of_image[0].label()).collect();
@@ -621,7 +648,7 @@ mod tests {
         let explainer = Explainer::new(DIGITS, &Options::default()).unwrap();
         let image = explainer.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         for value in [f32::NAN, f32::NEG_INFINITY, f32::MAX] {
-            let made = explainer.explain(&[Input::Tensor(ArrayD::from_elem(image.clone(), value))]);
+            let made = explainer.explain(&[Input::Tensor(ArrayD::from_elem(image.clone(), value).into())]);
             assert!(matches!(made, Err(Error::NotFinite { .. })), "{value}");
         }
     }

@@ -22,7 +22,7 @@ fn photo(name: &str) -> (String, Input) {
 /// Multiples of the golden ratio, modulo 1, within ±1.
 fn tensor(shape: &[usize]) -> (String, Input) {
     let values = (0..shape.iter().product()).map(|i| ((i as f64 * 0.618_033_988_749_895) % 1.0 * 2.0 - 1.0) as f32);
-    ("tensor".into(), Input::Tensor(ArrayD::from_shape_vec(shape, values.collect()).unwrap()))
+    ("tensor".into(), Input::Tensor(ArrayD::from_shape_vec(shape, values.collect::<Vec<f32>>()).unwrap().into()))
 }
 
 fn run(model: &str, options: &Options, plan: &Plan, images: Vec<(String, Input)>) -> Result<Report, Error> {
@@ -209,8 +209,8 @@ fn what_fails_is_in_the_report_and_the_rest_is_checked() {
     let plan = Plan { methods: vec!["cam".into(), "gradcam".into()], places: 4, randomise: false, ..Plan::default() };
     let images = [
         ("bad.png".to_owned(), Err("the image is damaged".to_owned())),
-        ("small".to_owned(), Ok(Input::Tensor(ArrayD::zeros(vec![1, 1, 27, 28])))),
-        ("nan".to_owned(), Ok(Input::Tensor(ArrayD::from_elem(vec![1, 1, 28, 28], f32::NAN)))),
+        ("small".to_owned(), Ok(Input::Tensor(ArrayD::<f32>::zeros(vec![1, 1, 27, 28]).into()))),
+        ("nan".to_owned(), Ok(Input::Tensor(ArrayD::from_elem(vec![1, 1, 28, 28], f32::NAN).into()))),
         ("seven".to_owned(), Ok(photo("seven.png").1)),
     ];
     let mut steps = Vec::new();

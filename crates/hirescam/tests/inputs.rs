@@ -47,7 +47,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn explain(case: &Case, options: &Options) -> Result<Vec<Explanation>, Error> {
-    let made = Explainer::new(&case.file, options)?.explain(&[Input::Tensor(case.images.clone())])?;
+    let made = Explainer::new(&case.file, options)?.explain(&[Input::Tensor(case.images.clone().into())])?;
     Ok(made.into_iter().map(|mut of_image| of_image.remove(0)).collect())
 }
 

@@ -49,7 +49,7 @@ fn zoo(file: &str) -> PathBuf {
 /// The one explanation of one image.
 fn explain(file: &str, x: &ArrayD<f32>, options: &Options) -> Explanation {
     let explainer = Explainer::new(zoo(file), options).unwrap();
-    explainer.explain(&[Input::Tensor(x.clone())]).unwrap().remove(0).remove(0)
+    explainer.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0)
 }
 
 /// The largest difference, relative to the largest value of `b`.
@@ -120,7 +120,7 @@ fn ablation_follows_from_the_gradient_where_the_head_is_affine() {
         let explainer = Explainer::new(zoo(file), &options("ablationcam", Some(layer), &settings)).unwrap();
         let mut passes = 0;
         let made = explainer
-            .explain_watched(&[Input::Tensor(x)], &mut |p: Progress| {
+            .explain_watched(&[Input::Tensor(x.into())], &mut |p: Progress| {
                 assert!(p.done <= p.of && p.done > passes && p.image == 0, "{p:?}");
                 passes = p.done;
             })
@@ -228,7 +228,7 @@ fn linear(batch: Option<i64>) -> ModelFile {
 
 fn explain_linear(batch: Option<i64>, method: &str, settings: &Settings, x: &ArrayD<f32>) -> Explanation {
     let explainer = Explainer::from_file(&linear(batch), &options(method, Some("x"), settings)).unwrap();
-    explainer.explain(&[Input::Tensor(x.clone())]).unwrap().remove(0).remove(0)
+    explainer.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0)
 }
 
 #[test]
@@ -317,7 +317,7 @@ fn networks_without_derivative_rules_are_explained_by_methods_that_need_none() {
             assert!(error.contains("Mod"), "{}: {error}", m.row.name);
             continue;
         }
-        let map = made.unwrap().explain(&[Input::Tensor(x.clone())]).unwrap().remove(0).remove(0).map;
+        let map = made.unwrap().explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0).map;
         if m.row.name == "occlusion" {
             let rest = x.mapv(|v| v % 0.7);
             assert!(apart(&map, &wide(&explain_linear(None, "occlusion", &settings, &rest).map)) < 1e-5);
@@ -334,7 +334,7 @@ fn files_with_a_fixed_batch_give_the_same_maps() {
         assert!(apart(&free, &wide(&one)) < 1e-5, "{}", m.row.name);
         let four = Explainer::from_file(&linear(Some(4)), &options(m.row.name, Some("x"), &settings)).unwrap();
         let images = ndarray::concatenate(Axis(0), &vec![x.view(); 4]).unwrap();
-        let made = four.explain(&[Input::Tensor(images)]).unwrap();
+        let made = four.explain(&[Input::Tensor(images.into())]).unwrap();
         assert_eq!(made.len(), 4);
         for of_image in made {
             assert!(apart(&of_image[0].map, &wide(&free)) < 1e-5, "{}", m.row.name);
@@ -352,7 +352,7 @@ fn every_target_of_one_network_is_explained() {
         };
         let [ig, hirescam] = ["integrated-gradients", "hirescam"].map(|method| {
             let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options(method)).unwrap();
-            explainer.explain(&[Input::Tensor(x.clone())]).unwrap().remove(0)
+            explainer.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0)
         });
         assert_eq!(ig.len(), hirescam.len());
         for (a, b) in ig.iter().zip(&hirescam) {
@@ -376,7 +376,7 @@ fn settings_out_of_range_and_unknown_methods_are_refused() {
     assert!(refused(Settings { baseline: f32::INFINITY, ..Settings::default() }));
     let fine = Settings { cells: 1 << 20, samples: Some(1), ..Settings::default() };
     let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options("rise", None, &fine)).unwrap();
-    let made = explainer.explain(&[Input::Tensor(image(&[1, 3, 32, 32]))]);
+    let made = explainer.explain(&[Input::Tensor(image(&[1, 3, 32, 32]).into())]);
     assert!(matches!(made, Err(Error::Argument(_))));
     let says = |name: &str| methods::method(name).err().unwrap().to_string();
     assert!(says("scorcam").contains("scorecam"));
@@ -388,13 +388,13 @@ fn settings_out_of_range_and_unknown_methods_are_refused() {
 #[test]
 fn a_batch_is_explained_as_its_images_are_on_any_number_of_threads() {
     let images = image(&[5, 3, 32, 32]);
-    let alone = |n: usize| Input::Tensor(images.slice_axis(Axis(0), (n..n + 1).into()).to_owned());
+    let alone = |n: usize| Input::Tensor(images.slice_axis(Axis(0), (n..n + 1).into()).to_owned().into());
     let one = Explainer::new(zoo("resnet.ts.onnx"), &options("hirescam", None, &Settings::default())).unwrap();
     let expected: Vec<_> = (0..5).map(|n| one.explain(&[alone(n)]).unwrap().remove(0)).collect();
     for threads in [1, 2, 3] {
         let options = Options { threads, ..options("hirescam", None, &Settings::default()) };
         let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options).unwrap();
-        let made = explainer.explain(&[Input::Tensor(images.clone())]).unwrap();
+        let made = explainer.explain(&[Input::Tensor(images.clone().into())]).unwrap();
         assert_eq!(made.len(), 5);
         for (made, expected) in made.iter().zip(&expected) {
             assert_eq!((made.len(), made[0].class), (1, expected[0].class));
@@ -418,7 +418,7 @@ fn at_tokens_every_method_has_their_grid_or_says_why_not() {
     let names = ONE_RUN.iter().map(|m| m.name).chain(METHODS.iter().map(|m| m.row.name));
     for name in names.filter(|name| *name != "cam") {
         let made = Explainer::new(zoo("vit.ts.onnx"), &options(name, layer, &settings))
-            .and_then(|explainer| explainer.explain(&[Input::Tensor(x.clone())]));
+            .and_then(|explainer| explainer.explain(&[Input::Tensor(x.clone().into())]));
         if matches!(name, "occlusion" | "rise") {
             let why = made.err().map(|e| e.to_string()).unwrap_or_default();
             assert!(why.contains("lie in a row and not as [4, 4]"), "{name}: {why}");
@@ -448,7 +448,8 @@ fn tokens_that_the_graph_does_not_lay_out_are_a_row_until_someone_does() {
     let x = image(&[1, 3, 32, 32]);
     let at = |grid: Option<Vec<usize>>| {
         let options = Options { grid, ..options("hirescam", Some("/Transpose_1_output_0"), &Settings::default()) };
-        Explainer::new(zoo(file), &options).map(|e| e.explain(&[Input::Tensor(x.clone())]).unwrap().remove(0).remove(0))
+        Explainer::new(zoo(file), &options)
+            .map(|e| e.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0))
     };
     let laid = at(None).unwrap();
     assert_eq!(laid.map.shape(), [8, 8]);

@@ -67,7 +67,10 @@ impl Compile {
             say!("  added input: {input}")?;
         }
         for (name, extents) in made.closed() {
-            say!("  {name} takes {} only: the network takes any size there, a derivative holds for one", show(&extents))?;
+            say!(
+                "  {name} takes {} only: the network takes any size there, a derivative holds for one",
+                show(&extents)
+            )?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -104,7 +104,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     request.target.check(&score)?;
     let layer = match &request.layer {
         Some(layer) => layer.clone(),
-        None if request.method.at_image => image.name().to_owned(),
+        None if request.method.at_image => head::real_image(model, &shapes, image.name()).to_owned(),
         None => recommended(model, &shapes, &score, image.name())?,
     };
     let layers: Vec<&String> = [&layer].into_iter().chain(further).collect();

@@ -4,7 +4,7 @@ use super::ablation::{self, Ablated};
 use super::report::{Ablation, Image, Layer, Method, Numbers, Picture, Spread};
 use super::{SIDE, Seen, Watch, Work, png, randomisation};
 use crate::comparison::{Compared, Comparison};
-use crate::methods::cut::{Cut, Wanted, rows_of};
+use crate::methods::cut::{Cut, Wanted};
 use crate::overlay::{Style, bare};
 use crate::{Error, Explanation, Input};
 use hirescam_core::cam::{self, Target};
@@ -17,7 +17,7 @@ impl Work<'_> {
         let one = |seen: &Seen| {
             let input = match &seen.photo {
                 Some(photo) => Input::Photo(photo.clone()),
-                None => Input::Tensor(rows_of(&seen.image, self.rows())),
+                None => Input::Tensor(seen.image.rows(&vec![0; self.rows()]).unwrap_or_else(|| seen.image.clone())),
             };
             let of_image =
                 explainer.explain_from(seen.index, &[input], &mut |_| {})?.into_iter().next().unwrap_or_default();

@@ -230,7 +230,7 @@ mod tests {
         let seven = Photo::open(format!("{FIXTURES}/photos/seven.png")).unwrap();
         let explainer = Explainer::from_file(&file, &options).unwrap();
         let tensor = explainer.prepared(&Input::Photo(seven)).unwrap();
-        let seen = Seen { index: 0, image: tensor.index_axis_move(Axis(0), 0), photo: None };
+        let seen = Seen { index: 0, image: tensor, photo: None };
         let methods: Vec<&cam::Method> = cam::METHODS.iter().filter(|m| m.name != "cam").collect();
         let request = crate::explainer::request(&file, &options, None).unwrap();
         let made = with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
@@ -292,7 +292,7 @@ mod tests {
                 let options =
                     Options { method: method.name.into(), layer: Some(trial.layer.into()), ..Options::default() };
                 let explainer = Explainer::new(format!("{FIXTURES}/digits-cnn.onnx"), &options).unwrap();
-                let input = Input::Tensor(trial.images[0].image.clone().insert_axis(Axis(0)));
+                let input = Input::Tensor(trial.images[0].image.clone());
                 let explained = &explainer.explain(&[input]).unwrap()[0][0].map;
                 let map = map.as_ref().unwrap();
                 let largest = map.iter().fold(0.0f64, |m, v| m.max(v.abs()));

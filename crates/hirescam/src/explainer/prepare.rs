@@ -4,15 +4,15 @@ use super::{Error, Options, Work};
 use crate::methods::cut::Setup;
 use crate::methods::{self, Several};
 use crate::model_file::{ModelFile, sha256};
-use crate::others::Others;
+use crate::others::{Others, kind};
 use crate::preprocess::{Preprocess, Resize};
 use hirescam_core::Model;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Explaining, Request};
 use hirescam_core::certify::Certificate;
 use hirescam_core::head::{self, Score};
-use hirescam_core::shape::{Dim, Shapes, declared};
-use hirescam_engine::Engine;
+use hirescam_core::shape::{Dim, Shapes, declared, element_type};
+use hirescam_engine::{Engine, Kind};
 
 /// What is known of a method made ready.
 pub(super) struct Parts {
@@ -20,6 +20,7 @@ pub(super) struct Parts {
     pub(super) row: Row,
     pub(super) layers: Vec<(String, Certificate)>,
     pub(super) image_dims: Vec<Dim>,
+    pub(super) image_kind: Kind,
     pub(super) free_batch: bool,
     pub(super) others: Others,
 }
@@ -48,11 +49,31 @@ pub(super) fn one_run(
         row: request.method.row(),
         layers: layers.iter().map(|e| (e.head.layer.clone(), e.certificate.clone())).collect(),
         image_dims: first.image_dims.clone(),
+        image_kind: image_kind(&file.model, options)?,
         free_batch: first.free_batch,
     };
     let (bytes, file) = Explaining::take_bytes(&mut layers, file.model, file.bytes);
     let (session, sha256) = beside_hash(&file, || engine.prepare(&bytes));
     Ok((parts, Work::OneRun(session?, layers), sha256))
+}
+
+/// The kind of elements that the network's image has.
+///
+/// # Errors
+/// [`hirescam_core::Error::Unsupported`] for one that engines are not fed.
+fn image_kind(model: &Model, options: &Options) -> Result<Kind, Error> {
+    let info = head::image_input(model, options.image.as_deref())?;
+    let dtype = element_type(info);
+    dtype.and_then(kind).ok_or_else(|| {
+        let dtype = dtype.map_or("no element type".into(), |dtype| format!("{dtype:?}"));
+        let fault = hirescam_core::Error::Unsupported {
+            at: format!("the input {:?}", info.name()),
+            what: format!("it takes {dtype}, which the engines are not fed"),
+            remedy: "Export the network with an input of float32, float16, float64 or integers, and a Cast behind it"
+                .into(),
+        };
+        fault.into()
+    })
 }
 
 /// What `work` gives, and the SHA-256 of `file`, which is found meanwhile: engines read a model on one core.
@@ -83,6 +104,7 @@ pub(super) fn several_runs(
             row,
             layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
             image_dims: setup.shapes.dims(setup.image).unwrap_or_default(),
+            image_kind: image_kind(&file.model, options)?,
             free_batch: setup.shapes.free_batch(),
             score: setup.score.clone(),
             others: setup.others.clone(),

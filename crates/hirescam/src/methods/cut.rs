@@ -190,11 +190,11 @@ impl Cut {
         self.gradient.is_some()
     }
 
-    /// Runs the body on one image, given without a batch axis.
-    pub(crate) fn state<'a>(&self, image: &ArrayD<f32>, beside: Beside<'a>) -> Result<State<'a>, Error> {
+    /// Runs the body on one image, given with a batch axis of 1.
+    pub(crate) fn state<'a>(&self, image: &Array, beside: Beside<'a>) -> Result<State<'a>, Error> {
         let rows = if self.fixed { self.batch } else { 1 };
         let mut known = beside.rows(rows)?;
-        known.push((&self.image, Array::from(rows_of(image, rows))));
+        known.push((&self.image, image.rows(&vec![0; rows]).ok_or_else(|| missing(&self.image))?));
         let made = match &self.body {
             Some((body, takes)) => {
                 let inputs = known.iter().filter(|(name, _)| takes.iter().any(|t| t == name));
@@ -340,8 +340,10 @@ pub(crate) fn at_mut<'a>(a: Changed<'a>, space: &[usize], place: &IxDyn) -> Chan
     axes.fold(a, |a, (&axis, &i)| a.index_axis_move(Axis(axis), i))
 }
 
-/// What each logit counts for, the same for `rows` images; `shape` is that of one image's logits.
+/// What each logit counts for, the same for `rows` images; `shape` is that of one image's logits, `kind` that of their
+/// elements. Derivatives of logits of 16 bits are float32.
 pub(crate) fn seed(weights: &[(usize, f64)], shape: &[usize], rows: usize, kind: Kind) -> Result<Array, Error> {
+    let kind = if kind == Kind::F16 { Kind::F32 } else { kind };
     let mut one = vec![0.0f32; shape.iter().product()];
     for &(entry, weight) in weights {
         one.iter_mut().skip(entry).take(1).for_each(|w| *w += weight as f32);

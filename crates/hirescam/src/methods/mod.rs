@@ -22,6 +22,7 @@ use crate::Error;
 use cut::{Changed, Cut, Setup, State};
 use hirescam_core::cam::{self, Pick, list};
 use hirescam_core::near;
+use hirescam_engine::Array;
 use ndarray::ArrayD;
 use serde::Serialize;
 
@@ -154,8 +155,8 @@ struct Site<'a> {
     cut: &'a Cut,
     /// The activation there, and what goes around it.
     state: &'a State<'a>,
-    /// The image, without a batch axis.
-    image: &'a ArrayD<f32>,
+    /// The image, with a batch axis of 1.
+    image: &'a Array,
     /// What is explained.
     picks: &'a [Pick],
     /// The scores of the image, one for each pick.

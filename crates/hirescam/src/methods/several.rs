@@ -8,8 +8,8 @@ use crate::others::Beside;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::{Certificate, Verdict};
-use hirescam_core::head::Score;
-use ndarray::ArrayD;
+use hirescam_core::head::{self, Score};
+use hirescam_engine::Array;
 use std::sync::Arc;
 
 /// A method of several runs, made ready for a network.
@@ -32,7 +32,7 @@ impl Several {
         setup.options.target.check(setup.score)?;
         let layer = match &setup.request.layer {
             Some(layer) => layer.clone(),
-            None if method.at_image => setup.image.to_owned(),
+            None if method.at_image => head::real_image(setup.model, setup.shapes, setup.image).to_owned(),
             None => cam::recommended(setup.model, setup.shapes, setup.score, setup.image)?,
         };
         Ok(Several {
@@ -69,10 +69,10 @@ impl Several {
         }
     }
 
-    /// Explains one image, given without a batch axis.
+    /// Explains one image, given with a batch axis of 1.
     pub(crate) fn explain(
         &self,
-        image: &ArrayD<f32>,
+        image: &Array,
         beside: Beside,
         watch: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Found>, Error> {

@@ -35,6 +35,8 @@ struct SmoothGrad {
     session: Box<dyn Session>,
     explaining: Explaining,
     input: String,
+    /// The kind of the image's elements.
+    image: Kind,
     /// The extents of one image's logits, and their kind.
     logits: Vec<usize>,
     kind: Kind,
@@ -43,6 +45,12 @@ struct SmoothGrad {
 impl SmoothGrad {
     fn new(setup: &Setup) -> Result<Self, Error> {
         let options = setup.options;
+        let image = setup.shapes.dtype(setup.image).and_then(kind).unwrap_or(Kind::F32);
+        if !matches!(image, Kind::F16 | Kind::F32 | Kind::F64) {
+            return Err(Error::Argument(format!(
+                "SmoothGrad adds noise to the image, and the network takes {image}, whole numbers: choose another method, or give SmoothGrad a network that takes floating-point numbers"
+            )));
+        }
         let base = one_run(&options.settings.base)?;
         let request = Request { target: Target::Seed, method: base, ..setup.request.clone() };
         let explaining = cam::attach(setup.model, &request)?;
@@ -52,6 +60,7 @@ impl SmoothGrad {
             session,
             input: explaining.input.clone().unwrap_or_default(),
             explaining,
+            image,
             logits: setup.score.dims.clone(),
             kind: setup.shapes.dtype(&setup.score.logits).and_then(kind).unwrap_or(Kind::F32),
         })
@@ -70,21 +79,25 @@ impl Prepared for SmoothGrad {
     fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
         let settings = site.settings;
         let n = settings.samples.unwrap_or(SAMPLES);
-        let (low, high) = site.image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+        let image: ArrayD<f32> = site.image.to_f32();
+        let (low, high) = image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
         let deviation = settings.noise * f64::from(high - low);
         let of = 1 + n * site.picks.len();
         let mut made = Vec::new();
         for (p, pick) in site.picks.iter().enumerate() {
             let mut mean: Option<ArrayD<f64>> = None;
             site.cut.runs(n, |start, count, rows| {
-                let mut images = rows_of(site.image, rows);
+                let mut images = rows_of(&image.index_axis(Axis(0), 0).to_owned(), rows);
                 for (i, mut image) in images.axis_iter_mut(Axis(0)).take(count).enumerate() {
                     let mut random = Random::of_sample(settings.seed, start + i);
                     image.mapv_inplace(|v| (f64::from(v) + deviation * random.normal()) as f32);
                 }
                 let seed = seed(&pick.weights, &self.logits, rows, self.kind)?;
                 let mut inputs = site.state.beside.rows(rows)?;
-                inputs.push((&self.explaining.image, Array::from(images)));
+                inputs.push((
+                    &self.explaining.image,
+                    Array::from_f32(self.image, images).unwrap_or_else(|| site.image.clone()),
+                ));
                 inputs.push((&self.input, seed));
                 let out = self.session.run(&inputs.iter().map(|(name, array)| (*name, array)).collect::<Vec<_>>())?;
                 let maps = output(&out, &self.explaining.outputs.map)?.to_f64();

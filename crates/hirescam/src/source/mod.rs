@@ -1,6 +1,6 @@
 //! Where images come from: files, folders and patterns of photos and tensors.
 
-mod npy;
+pub mod npy;
 
 use crate::explainer::{Error, Input};
 use crate::model_file::sha256;
@@ -79,7 +79,7 @@ fn content(path: &Path) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// [`Error::File`] when it cannot be read.
 pub fn array(path: &Path) -> Result<Array, Error> {
-    npy::array(&content(path)?).map_err(|what| fail(path, ErrorKind::InvalidData, what))
+    npy::read(&content(path)?).map_err(|e| fail(path, ErrorKind::InvalidData, e))
 }
 
 /// An image file's SHA-256.
@@ -98,7 +98,7 @@ pub fn read(path: &Path) -> Result<(Input, String), Error> {
     let bytes = content(path)?;
     let hash = sha256(&bytes);
     if npy::is_npy(&bytes) {
-        let tensor = npy::tensor(&bytes).map_err(|what| fail(path, ErrorKind::InvalidData, what))?;
+        let tensor = npy::read(&bytes).map_err(|e| fail(path, ErrorKind::InvalidData, e))?;
         return Ok((Input::Tensor(tensor), hash));
     }
     let photo = Photo::decode(&bytes, Limits::default()).map_err(|e| fail(path, ErrorKind::InvalidData, e))?;
