@@ -1,12 +1,12 @@
 //! What the program reports, and the exit code that goes with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error of the command line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The library refuses.
-    #[error(transparent)]
+    #[error("{0}{remedy}", remedy = remedy(.0))]
     Explain(#[from] hirescam::Error),
     /// An input that is neither photo nor tensor.
     #[error("{0}")]
@@ -21,7 +21,24 @@ pub enum Error {
     },
 }
 
+/// What helps, in this program's words.
+fn remedy(error: &hirescam::Error) -> &'static str {
+    match error {
+        hirescam::Error::Exists { .. } => ": choose another place for the results, or replace them with --overwrite",
+        hirescam::Error::Protected { .. } => ": choose another place for the results (--out DIR, or another file name)",
+        _ => "",
+    }
+}
+
 impl Error {
+    /// The text where `path` is said already.
+    pub fn without(&self, path: &Path) -> String {
+        match self {
+            Error::Explain(error) => error.without(path) + remedy(error),
+            error => error.to_string(),
+        }
+    }
+
     /// The program's exit code.
     pub fn exit_code(&self) -> u8 {
         use hirescam::{Error as E, core::Error as C};

@@ -199,6 +199,18 @@ impl Runs {
     }
 }
 
+/// Where results go.
+#[derive(Args)]
+pub struct Out {
+    /// Where pictures, maps and records go
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+    /// Replace what another run left there. Results of the same image and options are replaced anyway, and what the command
+    /// reads never is
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
 /// What runs the network.
 #[derive(Args, Serialize)]
 pub struct Engine {

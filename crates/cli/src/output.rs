@@ -5,6 +5,7 @@ use crate::error::Error;
 use serde::Serialize;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write, stderr, stdout};
+use std::path::Path;
 
 /// Writes a line to stdout; that a reader has seen enough (`| head`) is no error.
 ///
@@ -25,9 +26,24 @@ pub fn json(value: &impl Serialize) -> Result<(), Error> {
     put(&escaped(&text, escape))
 }
 
+/// Makes the folder in which a file is to lie.
+///
+/// # Errors
+/// [`Error::File`] where it cannot be made.
+pub fn folder_of(file: &Path) -> Result<(), Error> {
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let made = std::fs::create_dir_all(folder);
+    made.map_err(|error| Error::File { path: folder.to_owned(), what: error.to_string() })
+}
+
 /// Says on stderr what went wrong.
 pub fn error(text: &str) {
     aside("error", text);
+}
+
+/// Says on stderr what went wrong with a file.
+pub fn failed(file: &Path, problem: &Error) {
+    error(&format!("{}: {}", file.display(), problem.without(file)));
 }
 
 /// Says something on stderr beside the results.

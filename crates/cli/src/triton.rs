@@ -4,12 +4,13 @@
 //! Configuration" guide.
 
 use crate::error::Error;
-use hirescam::core::cam::Explaining;
+use hirescam::core::cam::{self, Explaining};
 use hirescam::core::onnx::{ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam::core::shape::Dim;
 use hirescam::core::tensor::DataType;
 use hirescam::labels::Labels;
 use hirescam::model_file::ModelFile;
+use hirescam::sink::{self, Protected};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,13 +22,14 @@ const LABELS: &str = "labels.txt";
 /// path of the model.
 ///
 /// # Errors
-/// [`Error::File`] when a file cannot be written, [`Error::Argument`] for an input or output that the server cannot have.
+/// [`Error::File`] when a file cannot be written, [`Error::Explain`] where another is there, [`Error::Argument`] for an input or output that the server cannot have.
 pub fn write(
     folder: &Path,
     file: &ModelFile,
     made: &Explaining,
     bytes: &[u8],
     labels: Option<&Labels>,
+    overwrite: bool,
 ) -> Result<PathBuf, Error> {
     let name = file.path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let labels = labels.filter(|_| !made.head.score.is_dense());
@@ -35,16 +37,27 @@ pub fn write(
     let config = config(&name, made, labels.is_some())?;
     let entry = folder.join(name);
     let model = entry.join("1").join("model.onnx");
-    let fail = |path: &Path, e: std::io::Error| Error::File { path: path.to_owned(), what: e.to_string() };
-    fs::create_dir_all(entry.join("1")).map_err(|e| fail(&entry, e))?;
-    let put = |name: &str, text: &str| fs::write(entry.join(name), text).map_err(|e| fail(&entry.join(name), e));
-    put("config.pbtxt", &config)?;
+    let mut texts = vec![(entry.join("config.pbtxt"), config)];
     if let Some(labels) = labels {
-        let lines: String = (0..labels.len()).filter_map(|i| Some(format!("{}\n", labels.get(i)?))).collect();
-        put(LABELS, &lines)?;
+        let lines = labels.names().iter().map(|label| format!("{label}\n")).collect();
+        texts.push((entry.join(LABELS), lines));
     }
+    let mut protected = Protected::new(file.files());
+    for (path, text) in &texts {
+        // The configuration may have been edited.
+        sink::claim(path, &mut protected, overwrite, |there| there == text.as_bytes())?;
+    }
+    sink::claim(&model, &mut protected, overwrite, is_explaining)?;
+    let folder = model.parent().unwrap_or(&entry);
+    fs::create_dir_all(folder).map_err(|e| Error::File { path: folder.to_owned(), what: e.to_string() })?;
+    texts.iter().try_for_each(|(path, text)| sink::write(path, text.as_bytes()))?;
     file.save(&model, bytes)?;
     Ok(model)
+}
+
+/// Whether a file is an explaining model, which can be made again.
+pub fn is_explaining(file: &[u8]) -> bool {
+    cam::strip(file).is_ok_and(|bare| bare.is_some())
 }
 
 /// The model's configuration, as text.

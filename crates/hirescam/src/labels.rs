@@ -143,6 +143,11 @@ impl Labels {
         if self.0.is_empty() { Err(LabelsError::Invalid("there are none".into())) } else { Ok(self) }
     }
 
+    /// The names of all classes.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
     /// The name of a class.
     pub fn get(&self, class: usize) -> Option<&str> {
         self.0.get(class).map(String::as_str)

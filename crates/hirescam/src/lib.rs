@@ -21,6 +21,7 @@ pub mod explainer;
 pub mod explanation;
 pub mod fusion;
 pub mod heatmap;
+pub mod html;
 pub mod labels;
 pub mod methods;
 pub mod model_file;

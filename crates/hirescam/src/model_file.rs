@@ -3,6 +3,7 @@
 use crate::explainer::Error;
 use crate::labels::Labels;
 use crate::preprocess::Preprocess;
+use crate::sink::{self, Protected, Whole, identity};
 use bytes::Bytes;
 use hirescam_core::{Model, onnx};
 use sha2::{Digest, Sha256};
@@ -48,22 +49,22 @@ impl ModelFile {
     /// beside the model are copied to the same places beside `to`, unless they are there already.
     ///
     /// # Errors
-    /// [`Error::File`] when a file cannot be written, [`Error::Argument`] when another file is in the weights' place.
+    /// [`Error::File`] when a file cannot be written, [`Error::Protected`] where `to` is one that the model is read from,
+    /// [`Error::Argument`] when another file is in the weights' place.
     pub fn save(&self, to: &Path, bytes: &[u8]) -> Result<(), Error> {
         let folder = |path: &Path| path.parent().unwrap_or(Path::new("")).to_owned();
+        let mut protected = Protected::new(self.files());
+        protected.claim(to)?;
         for location in &self.weights {
             let (from, to_weights) = (folder(&self.path).join(location), folder(to).join(location));
             let fail = |error| Error::File { path: to_weights.clone(), error };
-            if canonical(to).is_some_and(|path| Some(path) == canonical(&from)) {
-                return Err(Error::Argument(format!(
-                    "{} holds the network's weights: choose another name",
-                    to.display()
-                )));
-            }
             if !to_weights.exists() {
+                protected.claim(&to_weights)?;
                 std::fs::create_dir_all(folder(&to_weights)).map_err(fail)?;
-                std::fs::copy(&from, &to_weights).map_err(fail)?;
-            } else if canonical(&from) != canonical(&to_weights) && !same(&from, &to_weights).map_err(fail)? {
+                let mut copy = Whole::create(&to_weights)?;
+                File::open(&from).and_then(|mut from| io::copy(&mut from, &mut copy)).map_err(fail)?;
+                copy.finish()?;
+            } else if identity(&from) != identity(&to_weights) && !same(&from, &to_weights).map_err(fail)? {
                 return Err(Error::Argument(format!(
                     "the network's weights have to lie beside {}, and {} is another file: choose another folder",
                     to.display(),
@@ -71,7 +72,7 @@ impl ModelFile {
                 )));
             }
         }
-        std::fs::write(to, bytes).map_err(|error| Error::File { path: to.to_owned(), error })
+        sink::write(to, bytes)
     }
 
     /// The files that the model is read from, with those beside it that say how it is used, whether they are there or not.
@@ -144,10 +145,6 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
 fn text(path: &Path) -> Result<String, Error> {
     let fail = |error| Error::File { path: path.to_owned(), error };
     String::from_utf8(read(path, MOST_TEXT)?).map_err(|e| fail(io::Error::new(ErrorKind::InvalidData, e)))
-}
-
-fn canonical(path: &Path) -> Option<PathBuf> {
-    path.canonicalize().ok()
 }
 
 /// Whether two files hold the same.

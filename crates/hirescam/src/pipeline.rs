@@ -3,19 +3,18 @@
 use crate::explainer::{Error, Explainer, Input};
 use crate::explanation::Explanation;
 use crate::fusion::{Fuse, Fused, fuse};
+use crate::labels::Labels;
 use crate::methods::Progress;
-use crate::model_file::sha256;
 use crate::overlay::Style;
 use crate::record::{self, Origin};
-use crate::sink::{Claim, Folder, part_of, put};
+use crate::sink::{Claim, Folder, fingerprint, part_of, png, put};
 use crate::source;
 use hirescam_core::certify::Verdict;
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 use ndarray::ArrayD;
 use ndarray_npy::WriteNpyExt;
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 /// No more files are held in memory at a time.
@@ -66,8 +65,7 @@ impl Pipeline<'_> {
     /// What decides the results of an image, but for the image: two runs of which this is the same have the same results.
     pub fn run(&self) -> String {
         let shared = self.explainer.shared();
-        let labels =
-            shared.and_then(|s| s.labels.as_ref()).map(|l| (0..l.len()).filter_map(|i| l.get(i)).collect::<Vec<_>>());
+        let labels = shared.and_then(|s| s.labels.as_ref()).map(Labels::names);
         let all = json!([
             env!("CARGO_PKG_VERSION"),
             shared.map(|s| &s.model_sha256),
@@ -78,7 +76,7 @@ impl Pipeline<'_> {
             self.pictures,
             self.options,
         ]);
-        sha256(all.to_string().as_bytes())
+        fingerprint(&all)
     }
 
     /// Explains the images in `files` and writes the results into `folder`; `each` is told what came of each file, in their
@@ -252,13 +250,6 @@ fn npy(map: &ArrayD<f32>) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     map.write_npy(&mut bytes).map_err(|error| Error::Argument(format!("the map cannot be written: {error}")))?;
     Ok(bytes)
-}
-
-fn png(picture: &RgbImage) -> Result<Vec<u8>, Error> {
-    let mut bytes = Cursor::new(Vec::new());
-    let written = picture.write_to(&mut bytes, ImageFormat::Png);
-    written.map_err(|error| Error::Argument(format!("the picture cannot be written: {error}")))?;
-    Ok(bytes.into_inner())
 }
 
 /// Explains files that were read, whose first image is the image number `first`: together, or where that fails one after the

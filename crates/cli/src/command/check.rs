@@ -2,15 +2,15 @@
 
 use crate::error::Error;
 use crate::options::{Engine, What};
-use crate::output::{self, say};
+use crate::output::{self, folder_of, say};
 use crate::progress;
 use clap::Args;
 use hirescam::check::{Layers, Plan, check};
 use hirescam::methods::Settings;
 use hirescam::model_file::ModelFile;
-use hirescam::source;
-use hirescam::{Input, Options};
-use std::path::{Path, PathBuf};
+use hirescam::sink::{self, Protected};
+use hirescam::{Input, Options, html, source};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Check a network.
@@ -49,6 +49,9 @@ pub struct Check {
     /// Write the report as one HTML page, with pictures, too
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Replace the file of that name, where it is another than a page that was made here
+    #[arg(long)]
+    overwrite: bool,
     /// How many photos are drawn at each layer on that page
     #[arg(long, value_name = "N", default_value_t = Plan::default().pictures)]
     pictures: usize,
@@ -65,11 +68,6 @@ impl Check {
             return Err(Error::Argument(format!("methods are checked by --methods {}", self.what.method)));
         }
         let file = ModelFile::open(&self.model)?;
-        let write = |path: &Path, e: std::io::Error| Error::File { path: path.to_owned(), what: e.to_string() };
-        // Before the work, not after it.
-        if let Some(folder) = self.html.as_ref().and_then(|path| path.parent()) {
-            std::fs::create_dir_all(folder).map_err(|e| write(folder, e))?;
-        }
         let mut options = Options {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
@@ -79,6 +77,13 @@ impl Check {
             ..self.what.options(&file)?
         };
         let files = if self.images.is_empty() { Vec::new() } else { source::files(&self.images)? };
+        let mut protected = Protected::new(file.files().iter().chain(&files));
+        self.what.files().iter().for_each(|path| protected.read(path));
+        // Before the work, not after it.
+        if let Some(path) = &self.html {
+            folder_of(path)?;
+            sink::claim(path, &mut protected, self.overwrite, html::is_ours)?;
+        }
         if let (None, Some(path)) = (&options.image_shape, files.first()) {
             options.image_shape = source::shape(&file.model, options.image.as_deref(), path)?;
         }
@@ -107,7 +112,7 @@ impl Check {
         bar.finish_and_clear();
         let report = report?;
         if let Some(path) = &self.html {
-            std::fs::write(path, report.html()).map_err(|e| write(path, e))?;
+            sink::write(path, report.html().as_bytes())?;
         }
         if self.json {
             output::json(&report)?;

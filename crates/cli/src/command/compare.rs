@@ -1,14 +1,16 @@
 //! `hirescam compare`: methods side by side.
 
 use crate::error::Error;
-use crate::options::{Engine, Runs, What};
+use crate::options::{Engine, Out, Runs, What};
 use crate::output::{self, say};
 use crate::progress;
 use clap::Args;
-use hirescam::Options;
 use hirescam::comparison::{Comparison, compare};
-use hirescam::model_file::ModelFile;
-use hirescam::source;
+use hirescam::labels::Labels;
+use hirescam::model_file::{ModelFile, sha256};
+use hirescam::sink::{self, Folder, Protected};
+use hirescam::{Options, record, source};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,8 +20,10 @@ use std::process::ExitCode;
 pub struct Compare {
     /// The network, an ONNX file
     model: PathBuf,
-    /// A photo, or a ready float32 tensor (.npy) in the network's own shape
-    image: PathBuf,
+    /// Photos, folders of photos, patterns, or ready float32 tensors (.npy) in the network's own shape, each compared on its
+    /// own
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
     /// The methods; `hirescam methods` lists them
     #[arg(long, value_name = "METHODS", value_delimiter = ',', default_values = METHODS)]
     methods: Vec<String>,
@@ -29,9 +33,8 @@ pub struct Compare {
     /// Show negative evidence too, in diverging colours
     #[arg(long)]
     signed: bool,
-    /// Where the picture and the record go
-    #[arg(long, value_name = "DIR", default_value = "out")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: Out,
     /// Print the record on stdout, one JSON object, and nothing else
     #[arg(long)]
     json: bool,
@@ -61,51 +64,91 @@ impl Compare {
             settings: self.runs.settings(),
             ..self.what.options(&file)?
         };
-        if options.image_shape.is_none() {
-            options.image_shape = source::shape(&file.model, options.image.as_deref(), &self.image)?;
+        let files = source::files(&self.images)?;
+        if let (None, Some(path)) = (&options.image_shape, files.first()) {
+            options.image_shape = source::shape(&file.model, options.image.as_deref(), path)?;
         }
-        let (input, hash) = source::read(&self.image)?;
-        let bar = progress::passes();
-        let compared = compare(&file, &options, &self.methods, &input, &mut |method, p| {
-            bar.set_message(method.to_owned());
-            progress::watch(&bar, p);
-        });
+        let mut protected = Protected::new(file.files().iter().chain(&files));
+        self.what.files().iter().for_each(|path| protected.read(path));
+        let run = json!([
+            env!("CARGO_PKG_VERSION"),
+            sha256(&file.bytes),
+            self.methods,
+            options.labels.as_ref().map(Labels::names),
+            options.preprocess,
+            self.options(),
+        ]);
+        let mut folder =
+            Folder::open(&self.out.out, "compare", sink::fingerprint(&run), protected, self.out.overwrite)?;
+        let names = folder.names(&files, source::hash)?;
+        let (bar, mut failed) = (progress::passes(), 0);
+        for (path, name) in files.iter().zip(&names) {
+            let made = self.one((path, name), &file, &options, &mut folder, &bar);
+            match made {
+                Ok((record, lines)) => bar.suspend(|| match self.json {
+                    true => output::json(&record),
+                    false => lines.iter().try_for_each(|line| say!("{line}")),
+                })?,
+                Err(error) if files.len() == 1 => return Err(error),
+                Err(error) => {
+                    failed += 1;
+                    bar.suspend(|| output::failed(path, &error));
+                }
+            }
+        }
         bar.finish_and_clear();
-        let compared = compared?;
-        let picture = self.picture(&compared)?;
-        let record = self.record(&compared, &hash, picture.as_deref());
-        let path = self.file("json");
-        let text = serde_json::to_string_pretty(&record).map_err(|e| Error::Argument(e.to_string()))?;
-        std::fs::write(&path, text + "\n").map_err(|e| Error::File { path, what: e.to_string() })?;
-        if self.json {
-            output::json(&record)?;
-        } else {
-            self.table(&compared, picture.as_deref()).iter().try_for_each(|line| say!("{line}"))?;
-        }
-        Ok(ExitCode::SUCCESS)
+        Ok(ExitCode::from(u8::from(failed > 0)))
     }
 
-    fn file(&self, suffix: &str) -> PathBuf {
-        let stem = self.image.file_stem().map_or("image".into(), |s| s.to_string_lossy());
-        self.out.join(format!("{stem}-compared.{suffix}"))
-    }
-
-    /// Writes the picture, where there can be one.
-    fn picture(&self, compared: &Comparison) -> Result<Option<PathBuf>, Error> {
-        std::fs::create_dir_all(&self.out).map_err(|e| Error::File { path: self.out.clone(), what: e.to_string() })?;
+    /// Compares the methods on one image and writes what comes of it: the record, and what to say.
+    fn one(
+        &self,
+        (path, name): (&Path, &str),
+        file: &ModelFile,
+        options: &Options,
+        folder: &mut Folder,
+        bar: &ProgressBar,
+    ) -> Result<(Value, Vec<String>), Error> {
+        let (input, hash) = source::read(path)?;
+        let compared = compare(file, options, &self.methods, &input, &mut |method, p| {
+            bar.set_message(method.to_owned());
+            progress::watch(bar, p);
+        })?;
+        let claim = folder.claim(name, &["-compared".into()], &hash)?;
+        let Some(base) = claim.bases.first() else { return Err(Error::Argument("there is no name".into())) };
+        let mut parts = Vec::new();
+        let (mut picture, mut no_picture) = (None, None);
         match compared.picture(self.signed, self.own_scale) {
             Ok(drawn) => {
-                let path = self.file("png");
-                drawn.save(&path).map_err(|e| Error::File { path: path.clone(), what: e.to_string() })?;
-                Ok(Some(path))
+                parts.push(("png", sink::png(&drawn)?));
+                picture = Some(sink::part_of(base, "png"));
             }
             // Tensors and maps of other than two axes have no picture.
-            Err(hirescam::Error::Argument(_)) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(hirescam::Error::Argument(why)) => no_picture = Some(why),
+            Err(error) => return Err(error.into()),
         }
+        let record = self.record(&compared, (path, &hash), picture.as_deref(), no_picture.as_deref());
+        let record = record::with(record, folder.mark(&claim.sample));
+        let text = serde_json::to_string_pretty(&record).map_err(|e| Error::Argument(e.to_string()))?;
+        parts.push(("json", (text + "\n").into_bytes()));
+        sink::put(base, &parts)?;
+        claim.clear();
+        let lines = table(&compared, path, picture.as_deref(), no_picture.as_deref());
+        Ok((record, lines))
     }
 
-    fn record(&self, compared: &Comparison, hash: &str, picture: Option<&Path>) -> Value {
+    /// The options, as they stand in records.
+    fn options(&self) -> Value {
+        json!({ "what": self.what, "engine": self.engine, "runs": self.runs, "signed": self.signed, "own_scale": self.own_scale })
+    }
+
+    fn record(
+        &self,
+        compared: &Comparison,
+        (path, hash): (&Path, &str),
+        picture: Option<&Path>,
+        no_picture: Option<&str>,
+    ) -> Value {
         let e = &compared.hirescam;
         let method = |m: &hirescam::comparison::Compared| {
             let of = &m.explanation;
@@ -124,9 +167,10 @@ impl Compare {
             })
         };
         json!({
-            "model": self.model,
+            "model": record::path(&self.model),
             "model_sha256": e.shared.model_sha256,
-            "image": self.image,
+            "image": record::path(path),
+            "image_bytes": record::bytes(path),
             "image_sha256": hash,
             "layer": e.shared.layer,
             "class": e.class,
@@ -135,33 +179,35 @@ impl Compare {
             "uniform": e.shared.certificate.uniform,
             "equal": compared.why_equal(),
             "methods": compared.methods.iter().map(method).collect::<Vec<_>>(),
-            "picture": picture,
+            "picture": picture.map(record::path),
+            "no_picture": no_picture,
             "engine": e.shared.engine,
             "engine_version": e.shared.engine_version,
             "version": env!("CARGO_PKG_VERSION"),
-            "options": { "what": self.what, "engine": self.engine, "runs": self.runs, "signed": self.signed, "own_scale": self.own_scale },
+            "options": self.options(),
         })
     }
+}
 
-    fn table(&self, compared: &Comparison, picture: Option<&Path>) -> Vec<String> {
-        let e = &compared.hirescam;
-        let mut lines = vec![
-            format!("{}: {} (score {:.4}) at {}", self.image.display(), e.name(), e.score, e.shared.layer),
-            format!("  {:21} {:>11} {:>11} {:>13}  {}", "method", "sum", "residual", "HiResCAM ≤ 0", "proven"),
-        ];
-        for m in &compared.methods {
-            let of = &m.explanation;
-            let outside = m.outside.map_or("-".into(), |share| format!("{:.1} %", 100.0 * share));
-            let place =
-                if of.shared.layer == e.shared.layer { String::new() } else { format!(", at {}", of.shared.layer) };
-            lines.push(format!(
-                "  {:21} {:>11.4} {:>11.4} {outside:>13}  {}{place}",
-                of.shared.method.name, of.sum, of.residual, of.shared.certificate.verdict
-            ));
-        }
-        lines.push("  HiResCAM ≤ 0: the share of |map| that lies where HiResCAM is zero or negative".into());
-        lines.extend(compared.why_equal().map(|why| format!("  {why}")));
-        lines.extend(picture.map(|path| format!("  picture: {}", path.display())));
-        lines
+/// What is said of a comparison, a line each.
+fn table(compared: &Comparison, path: &Path, picture: Option<&Path>, no_picture: Option<&str>) -> Vec<String> {
+    let e = &compared.hirescam;
+    let mut lines = vec![
+        format!("{}: {} (score {:.4}) at {}", path.display(), e.name(), e.score, e.shared.layer),
+        format!("  {:21} {:>11} {:>11} {:>13}  {}", "method", "sum", "residual", "HiResCAM ≤ 0", "proven"),
+    ];
+    for m in &compared.methods {
+        let of = &m.explanation;
+        let outside = m.outside.map_or("-".into(), |share| format!("{:.1} %", 100.0 * share));
+        let place = if of.shared.layer == e.shared.layer { String::new() } else { format!(", at {}", of.shared.layer) };
+        lines.push(format!(
+            "  {:21} {:>11.4} {:>11.4} {outside:>13}  {}{place}",
+            of.shared.method.name, of.sum, of.residual, of.shared.certificate.verdict
+        ));
     }
+    lines.push("  HiResCAM ≤ 0: the share of |map| that lies where HiResCAM is zero or negative".into());
+    lines.extend(compared.why_equal().map(|why| format!("  {why}")));
+    lines.extend(picture.map(|path| format!("  picture: {}", path.display())));
+    lines.extend(no_picture.map(|why| format!("  no picture: {why}")));
+    lines
 }

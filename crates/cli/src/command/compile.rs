@@ -10,6 +10,7 @@ use hirescam::core::shape::show;
 use hirescam::explainer::request;
 use hirescam::methods;
 use hirescam::model_file::ModelFile;
+use hirescam::sink::{self, Protected};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,6 +30,9 @@ pub struct Compile {
     /// NAME being the network's file name
     #[arg(long, value_name = "DIR")]
     triton: Option<PathBuf>,
+    /// Replace files of these names, where they are others than explaining models
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     what: What,
 }
@@ -38,6 +42,11 @@ impl Compile {
     pub fn run(&self) -> Result<ExitCode, Error> {
         let file = ModelFile::open(&self.model)?;
         let options = self.what.options(&file)?;
+        let mut protected = Protected::new(file.files());
+        self.what.files().iter().for_each(|path| protected.read(path));
+        if let Some(path) = &self.output_file {
+            sink::claim(path, &mut protected, self.overwrite, triton::is_explaining)?;
+        }
         let preprocess = match &options.preprocess {
             Some(p) => Some(p.clone()),
             None => file.preprocess()?.map(|(p, _)| p),
@@ -53,7 +62,7 @@ impl Compile {
             say!("{}: {}", path.display(), method.name)?;
         }
         if let Some(folder) = &self.triton {
-            let path = triton::write(folder, &file, made, &bytes, options.labels.as_ref())?;
+            let path = triton::write(folder, &file, made, &bytes, options.labels.as_ref(), self.overwrite)?;
             say!("{}: {}", path.display(), method.name)?;
         }
         for e in &layers {

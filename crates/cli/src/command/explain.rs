@@ -1,7 +1,7 @@
 //! `hirescam explain`: overlay, raw map and record for each image and class.
 
 use crate::error::Error;
-use crate::options::{Engine, Runs, What};
+use crate::options::{Engine, Out, Runs, What};
 use crate::output::{self, say};
 use crate::progress;
 use clap::Args;
@@ -27,12 +27,8 @@ pub struct Explain {
     what: What,
     #[command(flatten)]
     engine: Engine,
-    /// Where pictures, maps and records go
-    #[arg(long, value_name = "DIR", default_value = "out")]
-    out: PathBuf,
-    /// Replace what another run left there
-    #[arg(long)]
-    overwrite: bool,
+    #[command(flatten)]
+    out: Out,
     /// Show negative evidence too, in diverging colours
     #[arg(long)]
     signed: bool,
@@ -80,7 +76,7 @@ impl Explain {
             fuse: self.fuse,
             options: json!({ "what": self.what, "engine": self.engine, "runs": self.runs, "signed": self.signed }),
         };
-        let mut folder = Folder::open(&self.out, "explain", pipeline.run(), protected, self.overwrite)?;
+        let mut folder = Folder::open(&self.out.out, "explain", pipeline.run(), protected, self.out.overwrite)?;
         let several = matches!(methods::method(&options.method)?, Any::SeveralRuns(_));
         let bar = if several { progress::passes() } else { progress::images(files.len()) };
         let mut failed = 0;
@@ -106,7 +102,7 @@ impl Explain {
                     Err(error) if files.len() == 1 => return Err(error.into()),
                     Err(error) => {
                         failed += 1;
-                        bar.suspend(|| output::error(&format!("{}: {}", file.display(), error.without(file))));
+                        bar.suspend(|| output::failed(file, &error.into()));
                     }
                 }
                 if !several {

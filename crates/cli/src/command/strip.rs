@@ -4,6 +4,7 @@ use crate::error::Error;
 use clap::Args;
 use hirescam::core::cam;
 use hirescam::model_file::ModelFile;
+use hirescam::sink::{self, Protected};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,6 +16,9 @@ pub struct Strip {
     /// Where the network goes; weights in files of their own are copied beside it
     #[arg(short, long, value_name = "OUT.onnx")]
     output_file: PathBuf,
+    /// Replace the file of that name, where it is another one
+    #[arg(long)]
+    overwrite: bool,
 }
 
 impl Strip {
@@ -27,6 +31,8 @@ impl Strip {
                 self.model.display()
             )));
         };
+        let mut protected = Protected::new(file.files());
+        sink::claim(&self.output_file, &mut protected, self.overwrite, |there| there == bare)?;
         file.save(&self.output_file, &bare)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -2,6 +2,7 @@
 
 use super::report::{Image, Layer, Picture, Report};
 use super::words::{self, Table};
+use crate::html::{END, base64, escape, start};
 
 impl Report {
     /// The report as one HTML page that holds all it shows.
@@ -28,49 +29,9 @@ impl Report {
             body += &format!("<section>\n<h2>What the columns are</h2>\n<dl>\n{rows}</dl>\n</section>\n");
         }
         body += &format!("<footer class=\"small\">hirescam {}</footer>\n", escape(self.version));
-        format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n<title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
-            escape(&title)
-        )
+        format!("{}{body}{END}", start(&title))
     }
 }
-
-const STYLE: &str = "
-:root { color-scheme: light dark; --ink: #1c1c1e; --paper: #fff; --soft: #6b6b70; --line: #d8d8dc; --tint: #f4f4f6; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8ea; --paper: #18181a; --soft: #a0a0a6; --line: #3c3c40; --tint: #232326; }
-}
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-section { margin-top: 2rem; padding-top: 1rem; border-top: 1px solid var(--line); }
-ul { list-style: none; margin: .5rem 0; padding: 0; overflow-wrap: anywhere; }
-.small, figcaption, .place { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
-.verdict { display: inline-block; margin-left: .5rem; padding: 0 .5rem; border: 1px solid var(--soft); border-radius: 1rem; font-size: .85rem; font-weight: normal; }
-.wide { overflow-x: auto; margin: .75rem 0; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; }
-th.group { text-align: center; }
-th.words, td.words { text-align: left; }
-tbody tr:nth-child(odd) { background: var(--tint); }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .75rem; margin: .75rem 0; }
-figure { margin: 0; max-width: 14rem; break-inside: avoid; }
-figure img { display: block; width: 100%; height: auto; }
-dt { font-weight: 600; }
-dd { margin: 0 0 .5rem; color: var(--soft); }
-@media print {
-  :root { color-scheme: light; --ink: #000; --paper: #fff; --soft: #444; --line: #bbb; --tint: #fff; }
-  body { font-size: 10pt; }
-  main { max-width: none; padding: 0; }
-  .wide { overflow: visible; }
-  .pictures { grid-template-columns: repeat(6, 1fr); }
-  table { font-size: 7.5pt; }
-  th, td { padding: .1rem .25rem; }
-  h2, tr { break-after: avoid; break-inside: avoid; }
-}
-";
 
 fn image(image: &Image) -> String {
     let picture = image.png.as_ref().map_or(String::new(), |png| img(png, &image.name));
@@ -151,38 +112,6 @@ fn table(table: &Table) -> String {
     )
 }
 
-/// Text as it stands in HTML, in attributes too. Control characters, which no page may hold, are left out.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\'' => escaped += "&#39;",
-            c if c.is_control() && !c.is_whitespace() => {}
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let six = (bits >> (18 - 6 * digit) & 63) as usize;
-            text.push(if digit <= chunk.len() { DIGITS.get(six).map_or('=', |&d| d.into()) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,27 +169,5 @@ mod tests {
             }
         }
         assert!(cells > 50);
-    }
-
-    #[test]
-    fn bytes_are_base64_as_in_the_rfc() {
-        // RFC 4648, section 10.
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xbf]), "+/+/");
-    }
-
-    #[test]
-    fn text_cannot_become_markup() {
-        assert_eq!(escape("<a b='c' d=\"e\">&\u{0}\u{1b}ü\n"), "&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;ü\n");
     }
 }

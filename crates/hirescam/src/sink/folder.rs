@@ -209,7 +209,7 @@ impl Claim {
 ///
 /// # Errors
 /// [`Error::File`] when one cannot be written.
-pub(crate) fn put(base: &Path, parts: &[(&str, Vec<u8>)]) -> Result<(), Error> {
+pub fn put(base: &Path, parts: &[(&str, Vec<u8>)]) -> Result<(), Error> {
     whole::write_all(parts.iter().map(|(part, bytes)| (part_of(base, part), bytes)))?;
     let rest: Vec<PathBuf> =
         PARTS.iter().filter(|part| parts.iter().all(|(p, _)| p != *part)).map(|p| part_of(base, p)).collect();
@@ -218,7 +218,7 @@ pub(crate) fn put(base: &Path, parts: &[(&str, Vec<u8>)]) -> Result<(), Error> {
 }
 
 /// The path of a part of a result.
-pub(crate) fn part_of(base: &Path, part: &str) -> PathBuf {
+pub fn part_of(base: &Path, part: &str) -> PathBuf {
     let mut path = base.as_os_str().to_owned();
     path.push(".");
     path.push(part);

@@ -4,7 +4,52 @@ mod folder;
 mod protected;
 mod whole;
 
-pub use folder::{Claim, Folder};
-pub(crate) use folder::{part_of, put};
+pub use folder::{Claim, Folder, part_of, put};
 pub use protected::Protected;
+pub(crate) use protected::identity;
 pub use whole::{Whole, write};
+
+use crate::explainer::Error;
+use crate::model_file::sha256;
+use image::{ImageFormat, RgbImage};
+use serde_json::Value;
+use std::io::Cursor;
+use std::path::Path;
+
+/// Sees to it that a file may be written at `path`, before the work that makes it: it is none of the `protected`, and one that
+/// is there is `ours`, by its content, or may be overwritten. It is protected from then on.
+///
+/// # Errors
+/// [`Error::Protected`] and [`Error::Exists`] where it may not, [`Error::File`] when what is there cannot be read.
+pub fn claim(
+    path: &Path,
+    protected: &mut Protected,
+    overwrite: bool,
+    ours: impl FnOnce(&[u8]) -> bool,
+) -> Result<(), Error> {
+    protected.claim(path)?;
+    if overwrite || !path.is_file() {
+        return Ok(());
+    }
+    let there = std::fs::read(path).map_err(|error| Error::File { path: path.to_owned(), error })?;
+    match ours(&there) {
+        true => Ok(()),
+        false => Err(Error::Exists { path: path.to_owned(), others: 0 }),
+    }
+}
+
+/// Stands for all that decides what is made of an image, but for the image.
+pub fn fingerprint(all: &Value) -> String {
+    sha256(all.to_string().as_bytes())
+}
+
+/// A picture as the bytes of a PNG file.
+///
+/// # Errors
+/// [`Error::Argument`] when it cannot be one.
+pub fn png(picture: &RgbImage) -> Result<Vec<u8>, Error> {
+    let mut bytes = Cursor::new(Vec::new());
+    let written = picture.write_to(&mut bytes, ImageFormat::Png);
+    written.map_err(|error| Error::Argument(format!("the picture cannot be written: {error}")))?;
+    Ok(bytes.into_inner())
+}
