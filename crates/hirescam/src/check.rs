@@ -14,7 +14,7 @@ mod words;
 
 pub use report::{Ablation, Correlation, Image, Layer, Method, Numbers, Picture, Randomisation, Report, Spread, Stage};
 
-use crate::explainer::{request, with_setup};
+use crate::explainer::{request, shape_of, with_setup};
 use crate::methods;
 use crate::methods::cut::Setup;
 use crate::model_file::{ModelFile, sha256};
@@ -151,6 +151,13 @@ pub fn check(
             methods.push(method);
         }
     }
+    // Where the file leaves the size open and the options do not say it, the first image does.
+    let mut images = images.peekable();
+    let shape = match (&options.image_shape, images.peek()) {
+        (None, Some((_, Ok(first)))) => shape_of(file, &options, first)?,
+        (shape, _) => shape.clone(),
+    };
+    let options = Options { image_shape: shape, ..options };
     let request = request(file, &options, options.preprocess.as_ref())?;
     with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
         if let Some(labels) = options.labels.as_ref().filter(|_| !setup.score.is_dense()) {
@@ -158,7 +165,7 @@ pub fn check(
         }
         let axes = head::channel_axes(setup.model, setup.shapes);
         let work = Work { file, setup, plan, methods: &methods, axes };
-        work.report(images, &mut Watch { tell: watch, done: 0, of: 0 })
+        work.report(&mut images, &mut Watch { tell: watch, done: 0, of: 0 })
     })
 }
 

@@ -2,14 +2,14 @@
 
 mod prepare;
 
-pub(crate) use prepare::with_setup;
-use prepare::{Parts, one_run, several_runs};
+use prepare::{Parts, one_run, open_image, several_runs};
 pub use prepare::{image_shape, request};
+pub(crate) use prepare::{shape_of, with_setup};
 
 use crate::explanation::{Explanation, Found, Logits, Shared};
 use crate::labels::{Labels, LabelsError};
 use crate::methods::{self, Any, Progress, Settings, Several};
-use crate::model_file::ModelFile;
+use crate::model_file::{ModelFile, sha256};
 use crate::others::Others;
 use crate::photo::{Photo, PhotoError};
 use crate::preprocess::{ImageInput, Prepared, Preprocess, PreprocessError, Rect};
@@ -17,11 +17,11 @@ use hirescam_core::cam::{Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
 use hirescam_core::head;
 use hirescam_core::shape::Dim;
-use hirescam_engine::{self as engine, Array, Device, Kind, Session};
+use hirescam_engine::{self as engine, Array, Device, Engine, Kind, Session};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What can go wrong between a model file and a picture.
 #[derive(Debug, thiserror::Error)]
@@ -219,13 +219,48 @@ impl Input {
 }
 
 /// A model prepared to explain images.
+///
+/// Where the file leaves the size of the image open, and neither options nor preprocessing say it, the model is prepared for
+/// each size that comes, and the last few are kept.
 pub struct Explainer {
+    about: About,
+    preprocess: Option<Preprocess>,
+    /// How photos come into the network; none where it takes no photos.
+    image: Option<ImageInput>,
+    /// The latest first; one where the size is known beforehand.
+    ready: Mutex<Vec<Arc<Ready>>>,
+    /// What is made ready for one size after the other, where it is not.
+    open: Option<Open>,
+}
+
+/// What is known of an explainer before the first image.
+pub(crate) struct About {
+    title: &'static str,
+    several_runs: bool,
+    /// How many layers are explained.
+    pub(crate) layers: usize,
+    pub(crate) labels: Option<Labels>,
+    pub(crate) engine_version: String,
+    model: PathBuf,
+    pub(crate) model_sha256: String,
+}
+
+/// How many sizes are kept ready. Each holds its own copy of the weights.
+const SIZES_KEPT: usize = 4;
+
+/// A model whose image can be of any size.
+struct Open {
+    file: ModelFile,
+    options: Options,
+    engine: Box<dyn Engine>,
+}
+
+/// A model made ready for images of one size.
+struct Ready {
     work: Work,
     image_dims: Vec<Dim>,
     image_kind: Kind,
     free_batch: bool,
-    preprocess: Option<Preprocess>,
-    image: Option<ImageInput>,
     others: Others,
     /// One for each layer.
     shared: Vec<Arc<Shared>>,
@@ -273,53 +308,71 @@ impl Explainer {
             &options.engine,
             &engine::Options { device: options.device, threads: options.threads, library: options.library.clone() },
         )?;
-        let (path, request) = (file.path.clone(), request(&file, options, preprocess.as_ref())?);
-        let (parts, work, sha256) = match methods::method(&options.method)? {
-            Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine.as_ref())?,
-            Any::SeveralRuns(method) => several_runs(&file, options, &request, engine.as_ref(), method)?,
+        let (title, several_runs) = match methods::method(&options.method)? {
+            Any::OneRun(method) => (method.title, false),
+            Any::SeveralRuns(method) => (method.row.title, true),
         };
-        let Parts { score, row, layers, image_dims, image_kind, free_batch, others } = parts;
-        if let Some(labels) = labels.as_ref().filter(|_| !score.is_dense()) {
-            labels.check(score.classes)?;
-        }
-        let sizes: Vec<Option<usize>> = image_dims.iter().map(|d| Some(d.per_image())).collect();
-        let shared = |(layer, certificate): (String, Certificate)| Shared {
-            method: row.clone(),
-            target: options.target.clone(),
-            layer,
-            output: score.output.clone(),
-            activation: score.activation.clone(),
-            certificate,
-            image_axes: image_dims.len().saturating_sub(2),
-            labels: labels.clone(),
-            engine: engine.name().to_owned(),
+        let options = Options { preprocess: preprocess.clone(), labels: labels.clone(), ..options.clone() };
+        let about = |model: PathBuf, model_sha256: String| About {
+            title,
+            several_runs,
+            layers: 1 + options.further_layers.len(),
+            labels,
             engine_version: engine.version(),
-            model: path.clone(),
-            model_sha256: sha256.clone(),
+            model,
+            model_sha256,
         };
-        let shared = layers.into_iter().map(|layer| Arc::new(shared(layer))).collect();
+        if let (None, Some(image)) = (&options.image_shape, open_image(&file, &options, preprocess.as_ref())?) {
+            let about = about(file.path.clone(), sha256(&file.bytes));
+            // What is wrong with the options is found early, where there is a size to try.
+            let image_shape = image_shape(&file, &options, preprocess.as_ref())?;
+            let ready = match image_shape.is_some() {
+                true => {
+                    vec![Arc::new(Ready::of(file.clone(), &Options { image_shape, ..options.clone() }, &*engine)?.0)]
+                }
+                false => Vec::new(),
+            };
+            let open = Some(Open { file, options, engine });
+            return Ok(Explainer { about, preprocess, image, ready: Mutex::new(ready), open });
+        }
+        let path = file.path.clone();
+        let (ready, sha256) = Ready::of(file, &options, engine.as_ref())?;
+        let sizes: Vec<Option<usize>> = ready.image_dims.iter().map(|d| Some(d.per_image())).collect();
         let image = ImageInput::from_shape(&sizes).ok();
-        Ok(Explainer { work, image_dims, image_kind, free_batch, preprocess, image, others, shared })
+        let (about, ready) = (about(path, sha256), Mutex::new(vec![Arc::new(ready)]));
+        Ok(Explainer { about, preprocess, image, ready, open: None })
     }
 
-    /// The layers that are explained.
-    pub fn layers(&self) -> impl Iterator<Item = &str> {
-        self.shared.iter().map(|s| s.layer.as_str())
-    }
-
-    /// What the explanations at the first layer share.
-    pub(crate) fn shared(&self) -> Option<&Shared> {
-        self.shared.first().map(Arc::as_ref)
+    /// What is known before the first image.
+    pub(crate) fn about(&self) -> &About {
+        &self.about
     }
 
     /// Whether the method takes several runs for an image.
     pub(crate) fn takes_several_runs(&self) -> bool {
-        matches!(self.work, Work::SeveralRuns(_))
+        self.about.several_runs
     }
 
     /// The method, in prose.
     pub fn title(&self) -> &'static str {
-        self.shared.first().map_or("", |s| s.method.title)
+        self.about.title
+    }
+
+    /// What is ready for images of the shape `shape`; it is made ready where the file leaves the size open.
+    fn ready(&self, shape: &[usize]) -> Result<Arc<Ready>, Error> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |ready: &Arc<Ready>| self.open.is_none() || ready.takes(shape);
+        let found = match (ready.iter().position(fits), &self.open) {
+            (Some(at), _) => ready.remove(at),
+            (None, Some(Open { file, options, engine })) => {
+                let options = Options { image_shape: Some(shape.to_vec()), ..options.clone() };
+                Arc::new(Ready::of(file.clone(), &options, engine.as_ref())?.0)
+            }
+            (None, None) => return Err(Error::Argument("no size of the image is ready".into())),
+        };
+        ready.insert(0, found.clone());
+        ready.truncate(SIZES_KEPT);
+        Ok(found)
     }
 
     /// How photos are prepared, where that is known.
@@ -364,18 +417,23 @@ impl Explainer {
         let both_photos = |a: &Input, b: &Input| matches!((a, b), (Input::Photo(_), Input::Photo(_)));
         for together in images.chunk_by(both_photos) {
             let start = first + explanations.len();
-            explanations.extend(match together {
-                [Input::Tensor(tensor)] => self.run(self.parts(&self.fed(tensor)?), &[], start, watch)?,
-                photos => {
-                    let prepared = photos.par_iter().filter_map(Input::photo).map(|photo| {
-                        let Prepared { tensor, view } = self.prepare(photo)?;
-                        Ok((self.fed(&Array::from(tensor))?, (photo, view)))
-                    });
-                    let (tensors, photos): (Vec<_>, Vec<_>) =
-                        prepared.collect::<Result<Vec<_>, Error>>()?.into_iter().unzip();
-                    self.run(tensors, &photos, start, watch)?
-                }
+            if let [Input::Tensor(tensor)] = together {
+                let ready = self.ready(tensor.shape())?;
+                explanations.extend(ready.run(ready.parts(&ready.fed(tensor)?), &[], start, watch)?);
+                continue;
+            }
+            let prepared = together.par_iter().filter_map(Input::photo).map(|photo| {
+                let Prepared { tensor, view } = self.prepare(photo)?;
+                Ok((Array::from(tensor), (photo, view)))
             });
+            let prepared = prepared.collect::<Result<Vec<_>, Error>>()?;
+            for same in prepared.chunk_by(|(a, _), (b, _)| a.shape() == b.shape()) {
+                let Some((one, _)) = same.first() else { continue };
+                let (ready, start) = (self.ready(one.shape())?, first + explanations.len());
+                let tensors = same.iter().map(|(tensor, _)| ready.fed(tensor)).collect::<Result<_, _>>()?;
+                let photos: Vec<_> = same.iter().map(|(_, photo)| *photo).collect();
+                explanations.extend(ready.run(tensors, &photos, start, watch)?);
+            }
         }
         Ok(explanations)
     }
@@ -392,7 +450,8 @@ impl Explainer {
     /// # Errors
     /// [`Error::Argument`] for an input that has another number of rows.
     pub fn check_rows(&self, images: usize) -> Result<(), Error> {
-        self.others.check_rows(images)
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.first().map_or(Ok(()), |ready| ready.others.check_rows(images))
     }
 
     fn no_preprocess(&self) -> Error {
@@ -401,23 +460,66 @@ impl Explainer {
         } else {
             format!(
                 "how are photos prepared for this network? Nothing goes with {}: name a preset (--preprocess imagenet), give a TOML file, or a ready tensor (.npy)",
-                self.shared.first().map_or(Path::new(""), |s| &s.model).display()
+                self.about.model.display()
             )
         })
     }
 
     /// An image as the network takes it.
     pub(crate) fn prepared(&self, input: &Input) -> Result<Array, Error> {
+        let tensor = self.shown(input)?;
+        self.ready(tensor.shape())?.fed(&tensor)
+    }
+
+    /// An image in the shape in which it comes to the network.
+    fn shown(&self, input: &Input) -> Result<Array, Error> {
         match input {
-            Input::Photo(photo) => self.fed(&Array::from(self.prepare(photo)?.tensor)),
-            Input::Tensor(tensor) => self.fed(tensor),
+            Input::Photo(photo) => Ok(self.prepare(photo)?.tensor.into()),
+            Input::Tensor(tensor) => Ok(tensor.clone()),
         }
+    }
+}
+
+impl Ready {
+    /// Makes the model in `file` ready, for the size that `options` tell where the file leaves it open. With the file's
+    /// SHA-256.
+    fn of(file: ModelFile, options: &Options, engine: &dyn Engine) -> Result<(Self, String), Error> {
+        let (path, request) = (file.path.clone(), request(&file, options, options.preprocess.as_ref())?);
+        let (parts, work, sha256) = match methods::method(&options.method)? {
+            Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine)?,
+            Any::SeveralRuns(method) => several_runs(&file, options, &request, engine, method)?,
+        };
+        let Parts { score, row, layers, image_dims, image_kind, free_batch, others } = parts;
+        if let Some(labels) = options.labels.as_ref().filter(|_| !score.is_dense()) {
+            labels.check(score.classes)?;
+        }
+        let shared = |(layer, certificate): (String, Certificate)| Shared {
+            method: row.clone(),
+            target: options.target.clone(),
+            layer,
+            output: score.output.clone(),
+            activation: score.activation.clone(),
+            certificate,
+            image_axes: image_dims.len().saturating_sub(2),
+            labels: options.labels.clone(),
+            engine: engine.name().to_owned(),
+            engine_version: engine.version(),
+            model: path.clone(),
+            model_sha256: sha256.clone(),
+        };
+        let shared = layers.into_iter().map(|layer| Arc::new(shared(layer))).collect();
+        Ok((Ready { work, image_dims, image_kind, free_batch, others, shared }, sha256))
+    }
+
+    /// Whether an image of this shape is what was made ready, whatever the number of images.
+    fn takes(&self, shape: &[usize]) -> bool {
+        let wanted = self.image_dims.iter().skip(1).map(|d| d.per_image());
+        shape.len() == self.image_dims.len() && shape.iter().skip(1).copied().eq(wanted)
     }
 
     /// Images as the network declares them: in its shape, and of its element kind.
     fn fed(&self, tensor: &Array) -> Result<Array, Error> {
-        let wanted: Vec<usize> = self.image_dims.iter().skip(1).map(|d| d.per_image()).collect();
-        if tensor.shape().get(1..) != Some(&wanted) || tensor.shape().first().is_none_or(|&n| n == 0) {
+        if !self.takes(tensor.shape()) || rows(tensor) == 0 {
             let dims = head::show(&self.image_dims);
             let what = format!("the network takes {dims}, the tensor has the shape {:?}", tensor.shape());
             return Err(Error::Argument(what));
@@ -601,7 +703,7 @@ mod tests {
         tensor.raw_data = Some(raw.into());
         let file = ModelFile { model: Model::new(proto).unwrap(), ..file };
         let explainer = Explainer::from_file(&file, &Options::default())?;
-        let image = explainer.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
+        let image = explainer.ready(&[])?.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         explainer.explain(&[Input::Tensor(ArrayD::from_elem(image, 0.5f32).into())])
     }
 
@@ -646,7 +748,7 @@ mod tests {
             }
         }
         let explainer = Explainer::new(DIGITS, &Options::default()).unwrap();
-        let image = explainer.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
+        let image = explainer.ready(&[]).unwrap().image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         for value in [f32::NAN, f32::NEG_INFINITY, f32::MAX] {
             let made = explainer.explain(&[Input::Tensor(ArrayD::from_elem(image.clone(), value).into())]);
             assert!(matches!(made, Err(Error::NotFinite { .. })), "{value}");

@@ -64,12 +64,12 @@ type Explained = Result<(Vec<Vec<Explanation>>, String), Error>;
 impl Pipeline<'_> {
     /// What decides the results of an image, but for the image: two runs of which this is the same have the same results.
     pub fn run(&self) -> String {
-        let shared = self.explainer.shared();
-        let labels = shared.and_then(|s| s.labels.as_ref()).map(Labels::names);
+        let about = self.explainer.about();
+        let labels = about.labels.as_ref().map(Labels::names);
         let all = json!([
             env!("CARGO_PKG_VERSION"),
-            shared.map(|s| &s.model_sha256),
-            shared.map(|s| &s.engine_version),
+            about.model_sha256,
+            about.engine_version,
             self.explainer.preprocess(),
             labels,
             self.fuse.map(|how| how.to_string()),
@@ -139,7 +139,7 @@ impl Pipeline<'_> {
 
     /// What tells the results of one file apart: image, class, layer.
     fn suffixes(&self, images: &[Vec<Explanation>]) -> Vec<String> {
-        let layers = self.explainer.layers().count();
+        let layers = self.explainer.about().layers;
         let mut suffixes = Vec::new();
         for (n, of_image) in images.iter().enumerate() {
             let image = if images.len() > 1 { format!("-{n}") } else { String::new() };
@@ -161,7 +161,7 @@ impl Pipeline<'_> {
         claim: &Claim,
         folder: &Folder,
     ) -> Result<Vec<Vec<Written>>, Error> {
-        let layers = self.explainer.layers().count();
+        let layers = self.explainer.about().layers;
         let mut bases = claim.bases.iter();
         let mut put = |map: &ArrayD<f32>, picture: Result<RgbImage, Error>, record: Value| {
             let base = bases.next().ok_or_else(|| Error::Argument("a result has no name".into()))?;

@@ -68,7 +68,7 @@ impl Check {
             return Err(Error::Argument(format!("methods are checked by --methods {}", self.what.method)));
         }
         let file = ModelFile::open(&self.model)?;
-        let mut options = Options {
+        let options = Options {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
             device: self.engine.device,
@@ -83,9 +83,6 @@ impl Check {
         if let Some(path) = &self.html {
             folder_of(path)?;
             sink::claim(path, &mut protected, self.overwrite, html::is_ours)?;
-        }
-        if let (None, Some(path)) = (&options.image_shape, files.first()) {
-            options.image_shape = source::shape(&file.model, options.image.as_deref(), path)?;
         }
         let plan = Plan {
             layers: match (self.what.layers.as_slice(), self.all_layers) {

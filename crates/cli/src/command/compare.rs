@@ -56,7 +56,7 @@ impl Compare {
             return Err(Error::Argument(format!("methods are compared by --methods {}", self.what.method)));
         }
         let file = ModelFile::open(&self.model)?;
-        let mut options = Options {
+        let options = Options {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
             device: self.engine.device,
@@ -65,9 +65,6 @@ impl Compare {
             ..self.what.options(&file)?
         };
         let files = source::files(&self.images)?;
-        if let (None, Some(path)) = (&options.image_shape, files.first()) {
-            options.image_shape = source::shape(&file.model, options.image.as_deref(), path)?;
-        }
         let mut protected = Protected::new(file.files().iter().chain(&files));
         self.what.files().iter().for_each(|path| protected.read(path));
         let run = json!([

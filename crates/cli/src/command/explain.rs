@@ -54,7 +54,7 @@ impl Explain {
         }
         let files = source::files(&self.images)?;
         let file = ModelFile::open(&self.model)?;
-        let mut options = Options {
+        let options = Options {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
             device: self.engine.device,
@@ -62,10 +62,6 @@ impl Explain {
             settings: self.runs.settings(),
             ..self.what.options(&file)?
         };
-        // Where neither file nor options say for which size, a ready tensor does.
-        if let (None, Some(path)) = (&options.image_shape, files.first()) {
-            options.image_shape = source::shape(&file.model, options.image.as_deref(), path)?;
-        }
         let mut protected = Protected::new(file.files().iter().chain(&files));
         self.what.files().iter().for_each(|path| protected.read(path));
         let explainer = Explainer::of(file, &options)?;

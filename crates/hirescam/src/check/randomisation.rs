@@ -234,8 +234,8 @@ mod tests {
         let methods: Vec<&cam::Method> = cam::METHODS.iter().filter(|m| m.name != "cam").collect();
         let request = crate::explainer::request(&file, &options, None).unwrap();
         let made = with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
-            let (layer, images) = (explainer.layers().next().unwrap(), [&seen]);
-            Ok(then(&Trial { setup, layer, methods: &methods, images: &images }))
+            let layer = cam::recommended(setup.model, setup.shapes, setup.score, setup.image)?;
+            Ok(then(&Trial { setup, layer: &layer, methods: &methods, images: &[&seen] }))
         });
         made.unwrap()
     }

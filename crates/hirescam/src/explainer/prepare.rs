@@ -1,11 +1,11 @@
 //! Making a method ready: what is asked of a model, and the sessions that answer.
 
-use super::{Error, Options, Work};
+use super::{Error, Input, Options, Work};
 use crate::methods::cut::Setup;
 use crate::methods::{self, Several};
 use crate::model_file::{ModelFile, sha256};
 use crate::others::{Others, kind};
-use crate::preprocess::{Preprocess, Resize};
+use crate::preprocess::{ImageInput, Layout, Preprocess, Resize};
 use hirescam_core::Model;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Explaining, Request};
@@ -172,17 +172,53 @@ pub fn image_shape(
         (None, Some(Resize::Exact(size))) => Some(*size),
         _ => None,
     });
-    let Some(([height, width], [_, a, b, c])) = size.zip(declared.first_chunk::<4>()) else { return Ok(None) };
-    if declared.len() != 4 || declared.iter().skip(1).all(Option::is_some) {
+    let open = declared.iter().skip(1).any(Option::is_none);
+    let Some(([height, width], image)) = size.zip(photos(&declared, preprocess).filter(|_| open)) else {
         return Ok(None);
-    }
-    let colours = preprocess.map_or(3, |p| p.channels.count());
-    let (height, width) = (height as usize, width as usize);
-    let last = c.is_some_and(|n| n <= 4) && a.is_none_or(|n| n > 4);
-    let mut shape =
-        if last { vec![1, height, width, c.unwrap_or(colours)] } else { vec![1, a.unwrap_or(colours), height, width] };
-    if let (false, Some(h), Some(w)) = (last, *b, *c) {
-        shape = vec![1, a.unwrap_or(colours), h, w];
-    }
-    Ok(Some(shape))
+    };
+    let height = image.height.unwrap_or(height as usize);
+    let (width, channels) = (image.width.unwrap_or(width as usize), image.channels.unwrap_or(3));
+    Ok(Some(match image.layout {
+        Layout::ChannelsFirst => vec![1, channels, height, width],
+        Layout::ChannelsLast => vec![1, height, width, channels],
+    }))
+}
+
+/// How photos come into the network, where the file leaves extents of its image open beside the batch; `None` where it does
+/// not.
+///
+/// # Errors
+/// [`Error::Core`] for a model without inputs, or without the one that is named.
+pub(super) fn open_image(
+    file: &ModelFile,
+    options: &Options,
+    preprocess: Option<&Preprocess>,
+) -> Result<Option<Option<ImageInput>>, Error> {
+    let declared = declared(head::image_input(&file.model, options.image.as_deref())?);
+    Ok(declared.iter().skip(1).any(Option::is_none).then(|| photos(&declared, preprocess)))
+}
+
+/// The shape that `input` has as the network's image, where the file leaves that open.
+///
+/// # Errors
+/// As [`image_shape`]; [`Error::Preprocess`] for a photo that does not fit.
+pub(crate) fn shape_of(file: &ModelFile, options: &Options, input: &Input) -> Result<Option<Vec<usize>>, Error> {
+    let Some(image) = open_image(file, options, options.preprocess.as_ref())? else { return Ok(None) };
+    Ok(match (input, &options.preprocess, image) {
+        (Input::Tensor(tensor), ..) => Some(tensor.shape().to_vec()),
+        (Input::Photo(photo), Some(preprocess), Some(image)) => {
+            Some(preprocess.apply(photo, image)?.tensor.shape().to_vec())
+        }
+        (Input::Photo(_), ..) => None,
+    })
+}
+
+/// The order of the axes of an image with the extents that a file declares; none where it takes no photos.
+fn photos(declared: &[Option<usize>], preprocess: Option<&Preprocess>) -> Option<ImageInput> {
+    let [_, a, b, c] = *<&[Option<usize>; 4]>::try_from(declared).ok()?;
+    let colours = || Some(preprocess.map_or(3, |p| p.channels.count()));
+    Some(match c.is_some_and(|n| n <= 4) && a.is_none_or(|n| n > 4) {
+        true => ImageInput { layout: Layout::ChannelsLast, channels: c.or_else(colours), height: a, width: b },
+        false => ImageInput { layout: Layout::ChannelsFirst, channels: a.or_else(colours), height: b, width: c },
+    })
 }

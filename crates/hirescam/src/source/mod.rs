@@ -5,9 +5,6 @@ pub mod npy;
 use crate::explainer::{Error, Input};
 use crate::model_file::sha256;
 use crate::photo::{Limits, Photo};
-use hirescam_core::Model;
-use hirescam_core::head::image_input;
-use hirescam_core::shape::declared;
 use hirescam_engine::Array;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -103,16 +100,4 @@ pub fn read(path: &Path) -> Result<(Input, String), Error> {
     }
     let photo = Photo::decode(&bytes, Limits::default()).map_err(|e| fail(path, ErrorKind::InvalidData, e))?;
     Ok((Input::Photo(photo), hash))
-}
-
-/// The shape of the input `image` that a ready tensor in the file `path` tells, where the model leaves extents open.
-///
-/// # Errors
-/// [`Error::Core`] when the model has no such input.
-pub fn shape(model: &Model, image: Option<&str>, path: &Path) -> Result<Option<Vec<usize>>, Error> {
-    let declared = declared(image_input(model, image)?);
-    Ok(match declared.iter().skip(1).any(Option::is_none).then(|| read(path)) {
-        Some(Ok((Input::Tensor(t), _))) => Some(t.shape().to_vec()),
-        _ => None,
-    })
 }
