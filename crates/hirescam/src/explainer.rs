@@ -678,7 +678,7 @@ fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec
             let score = scores.next().copied().unwrap_or(f64::NAN);
             let other_tokens = others.as_mut().and_then(Iterator::next).copied().map(f64::from);
             let (logits, bias) = (logits.clone(), explaining.b(class));
-            Found { map, class, score, logits, bias, other_tokens, notes: Vec::new() }
+            Found { map, class, score, logits, bias, other_tokens, integral: None, notes: Vec::new() }
         };
         (0..m).map(one).collect()
     };

@@ -2,6 +2,8 @@
 
 mod words;
 
+pub(crate) use words::percent;
+
 use crate::explainer::Error;
 use crate::heatmap::Heatmap;
 use crate::labels::Labels;
@@ -13,6 +15,7 @@ use hirescam_core::cam::list::Row;
 use hirescam_core::certify::{Certificate, Verdict};
 use image::RgbImage;
 use ndarray::{ArrayD, Ix2};
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,6 +48,13 @@ pub struct Shared {
     pub model_sha256: String,
 }
 
+impl Shared {
+    /// The label of a class; a blank one is none.
+    fn label(&self, class: usize) -> Option<&str> {
+        self.labels.as_ref()?.get(class).filter(|label| !label.trim().is_empty())
+    }
+}
+
 /// Where the network saw a class in an image, and what is proven about that map.
 #[derive(Clone, Debug)]
 pub struct Explanation {
@@ -65,13 +75,32 @@ pub struct Explanation {
     /// What has to be added to Σ map and the other tokens to give the score: measured as h(0) where the verdict is exact, the rest of the
     /// score where it is locally linear, absent where nothing of the kind is proven.
     pub bias: Option<f64>,
-    /// score − (Σ map + other tokens) / scale − bias, with the certificate's scale.
-    pub residual: f64,
+    /// Whether the bias was found apart from score and map, so that the residual is a test. Where it is the rest of the
+    /// score, the residual is 0 by construction.
+    pub bias_is_known: bool,
+    /// score − (Σ map + other tokens) / scale − bias, with the certificate's scale; absent for methods whose cells are not
+    /// meant to add up.
+    pub residual: Option<f64>,
+    /// How the integral came out, for integrated gradients.
+    pub integral: Option<Integral>,
     /// What else there is to say of this map, a sentence each: how a method of several runs came to it.
     pub notes: Vec<String>,
     /// What the explainer's explanations share.
     pub shared: Arc<Shared>,
     photo: Option<(Photo, Rect)>,
+}
+
+/// How well a sum of steps stands for an integral.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Integral {
+    /// The steps of the sum.
+    pub steps: usize,
+    /// Σ map less what the cells are to add up to, s(x) − s(baseline).
+    pub delta: f64,
+    /// The share of that difference which the delta was to stay below; none where the number of steps was given.
+    pub tolerance: Option<f64>,
+    /// Whether it did; true where there is no tolerance.
+    pub converged: bool,
 }
 
 /// What was found of an image.
@@ -83,6 +112,7 @@ pub(crate) struct Found {
     pub(crate) logits: Arc<Logits>,
     pub(crate) bias: Option<f64>,
     pub(crate) other_tokens: Option<f64>,
+    pub(crate) integral: Option<Integral>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -109,9 +139,10 @@ impl Logits {
 
 impl Explanation {
     pub(crate) fn new(shared: Arc<Shared>, found: Found, photo: Option<(Photo, Rect)>) -> Self {
-        let Found { map, class, score, logits, bias, other_tokens, notes } = found;
+        let Found { map, class, score, logits, bias, other_tokens, integral, notes } = found;
         let sum: f64 = map.iter().copied().map(f64::from).sum();
         let total = (sum + other_tokens.unwrap_or(0.0)) / shared.certificate.scale as f64;
+        let bias_is_known = bias.is_some() && matches!(shared.certificate.verdict, Verdict::Exact | Verdict::SumOnly);
         let bias = match shared.certificate.verdict {
             Verdict::Exact | Verdict::SumOnly => bias.or(Some(score - total)),
             Verdict::LocallyLinear => Some(score - total),
@@ -125,8 +156,22 @@ impl Explanation {
             (true, true) => 1.0 / (1.0 + (-logit).exp()),
             (true, false) => (logit - logits.largest).exp() / logits.sum,
         };
-        let residual = score - total - bias.unwrap_or(0.0);
-        Explanation { map, class, score, probability, sum, other_tokens, bias, residual, notes, shared, photo }
+        let residual = shared.method.additive.then(|| score - total - bias.unwrap_or(0.0));
+        Explanation {
+            map,
+            class,
+            score,
+            probability,
+            sum,
+            other_tokens,
+            bias,
+            bias_is_known,
+            residual,
+            integral,
+            notes,
+            shared,
+            photo,
+        }
     }
 
     /// The photo that was explained; none where the image was given as a tensor.
@@ -139,17 +184,14 @@ impl Explanation {
         self.photo.as_ref().map(|(photo, view)| (photo, *view))
     }
 
-    /// The class's label, where labels are known.
+    /// The class's label, where labels are known and this one is not blank.
     pub fn label(&self) -> Option<&str> {
-        self.shared.labels.as_ref().and_then(|l| l.get(self.class))
+        self.shared.label(self.class)
     }
 
     /// What the map is about: the label, or `class 3`; `cat − dog` for a contrast.
     pub fn name(&self) -> String {
-        let name = |class: usize| {
-            let label = self.shared.labels.as_ref().and_then(|l| l.get(class));
-            label.map_or(format!("class {class}"), str::to_owned)
-        };
+        let name = |class: usize| self.shared.label(class).map_or(format!("class {class}"), str::to_owned);
         self.shared.target.describe(self.class, name)
     }
 

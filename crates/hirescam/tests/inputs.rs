@@ -86,7 +86,7 @@ fn methods_of_several_runs_feed_the_same() {
     for case in cases() {
         for method in METHODS {
             let settings =
-                Settings { batch: 3, samples: Some(4), steps: 3, base: "hirescam".into(), ..Settings::default() };
+                Settings { batch: 3, samples: Some(4), steps: Some(3), base: "hirescam".into(), ..Settings::default() };
             let options = Options { method: method.row.name.into(), settings, ..case.options.clone() };
             // At the layer, and at the image, where what comes beside it goes around all of the network.
             for layer in [case.options.layer.clone(), None] {

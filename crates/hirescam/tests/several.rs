@@ -76,7 +76,7 @@ fn maps_agree_with_pytorch() {
     let settings = Settings {
         batch: 5,
         seed: s("seed") as u64,
-        steps: s("steps") as usize,
+        steps: Some(s("steps") as usize),
         baseline: s("baseline") as f32,
         stride: Some(s("stride") as usize),
         window: Some(s("window") as usize),
@@ -149,12 +149,13 @@ fn integrated_gradients_at_an_affine_head_are_hirescam() {
         ("affine_tail.ts.onnx", "/Relu_1_output_0"),
     ] {
         let x = image(&[1, 3, 32, 32]);
-        let settings = Settings { steps: 3, ..Settings::default() };
+        let settings = Settings { steps: Some(3), ..Settings::default() };
         let [ig, hirescam] =
             ["integrated-gradients", "hirescam"].map(|m| explain(file, &x, &options(m, Some(layer), &settings)));
         assert!(apart(&ig.map, &wide(&hirescam.map)) < 1e-5, "{file}");
         assert!((ig.bias.unwrap() - hirescam.bias.unwrap()).abs() < 1e-4, "{file}");
-        assert!(ig.residual.abs() < 1e-4 * ig.score.abs().max(1.0), "{file}: {}", ig.residual);
+        let residual = ig.residual.unwrap();
+        assert!(residual.abs() < 1e-4 * ig.score.abs().max(1.0), "{file}: {residual}");
         assert_eq!(ig.shared.certificate.verdict, Verdict::SumOnly);
     }
 }
@@ -163,8 +164,8 @@ fn integrated_gradients_at_an_affine_head_are_hirescam() {
 fn integrated_gradients_are_complete_up_to_an_error_that_shrinks_with_the_steps() {
     let x = image(&[1, 3, 32, 32]);
     let delta = |steps: usize| {
-        let settings = Settings { steps, ..Settings::default() };
-        explain("squashed.ts.onnx", &x, &options("integrated-gradients", None, &settings)).residual.abs()
+        let settings = Settings { steps: Some(steps), ..Settings::default() };
+        explain("squashed.ts.onnx", &x, &options("integrated-gradients", None, &settings)).residual.unwrap().abs()
     };
     let (few, many) = (delta(2), delta(64));
     assert!(many < 0.1 * few && many < 1e-2, "{few} {many}");
@@ -235,7 +236,7 @@ fn explain_linear(batch: Option<i64>, method: &str, settings: &Settings, x: &Arr
 fn on_a_linear_network_windows_that_meet_are_worth_what_their_pixels_contribute() {
     let x = image(&[1, 2, 4, 6]).mapv(|v| v * v);
     for baseline in [0.0, 0.5] {
-        let settings = Settings { baseline, stride: Some(2), window: Some(2), steps: 1, ..Settings::default() };
+        let settings = Settings { baseline, stride: Some(2), window: Some(2), steps: Some(1), ..Settings::default() };
         // Σ_c (x − baseline) ⊙ g: the map of gradient × input there.
         let shifted = explain_linear(None, "gradient-x-input", &settings, &x.mapv(|v| v - baseline));
         let pixels = wide(&shifted.map);
@@ -247,7 +248,7 @@ fn on_a_linear_network_windows_that_meet_are_worth_what_their_pixels_contribute(
         assert!(apart(&occlusion.map, &windows) < 1e-5);
         let integrated = explain_linear(None, "integrated-gradients", &settings, &x);
         assert!(apart(&integrated.map, &pixels) < 1e-5);
-        assert!(integrated.residual.abs() < 1e-4);
+        assert!(integrated.residual.unwrap().abs() < 1e-4);
     }
 }
 
@@ -277,7 +278,7 @@ fn the_batch_changes_nothing_but_rounding_and_the_seed_everything_that_is_random
     let x = image(&[1, 3, 32, 32]);
     for m in METHODS {
         let make = |batch: usize, seed: u64| {
-            let settings = Settings { batch, seed, samples: Some(5), steps: 5, ..Settings::default() };
+            let settings = Settings { batch, seed, samples: Some(5), steps: Some(5), ..Settings::default() };
             explain("resnet.ts.onnx", &x, &options(m.row.name, None, &settings)).map
         };
         let (a, again, one, other) = (make(4, 1), make(4, 1), make(1, 1), make(4, 2));
@@ -429,14 +430,14 @@ fn at_tokens_every_method_has_their_grid_or_says_why_not() {
         assert_eq!(e.other_tokens.is_some(), name != "smoothgrad", "{name}");
         if name == "integrated-gradients" {
             // All that is missing is the delta of the integral, which the normalisation makes large.
-            let delta = format!("a delta of {:.1e}", -e.residual);
+            let delta = format!("a delta of {:.1e}", -e.residual.unwrap());
             assert!(e.notes[0].contains(&delta), "{delta}: {}", e.notes[0]);
             assert!(e.other_tokens.unwrap().abs() > 0.1);
         }
     }
     // Behind the last attention the class token has it all, and a map of nothing says so.
     let e = explain("vit.ts.onnx", &x, &options("hirescam", Some("/norm/LayerNormalization_output_0"), &settings));
-    assert!(e.map.iter().all(|&v| v == 0.0) && e.residual.abs() < 1e-5);
+    assert!(e.map.iter().all(|&v| v == 0.0) && e.residual.unwrap().abs() < 1e-5);
     assert!((e.other_tokens.unwrap() + e.bias.unwrap() - e.score).abs() < 1e-5);
     assert!(e.in_words()[0].contains("of the tokens that are no places and b ="), "{}", e.in_words()[0]);
 }

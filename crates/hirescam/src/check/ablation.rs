@@ -83,6 +83,11 @@ impl Ablated {
         (all > 0.0).then(|| idle.map(|(cell, _)| cell.abs()).sum::<f64>() / all)
     }
 
+    /// The largest change that can be rounding.
+    pub(super) fn rounding(&self) -> f64 {
+        self.rounding
+    }
+
     /// How many places there are.
     pub(super) fn len(&self) -> usize {
         self.places.len()

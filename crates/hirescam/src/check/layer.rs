@@ -88,6 +88,7 @@ impl Work<'_> {
             places: 0,
             deviation: 0.0,
             deviation_relative: 0.0,
+            rounding: 0.0,
             zeros: 0,
             change_at_zeros: None,
             error: None,
@@ -121,6 +122,8 @@ impl Work<'_> {
             summary.images += 1;
             summary.places = summary.places.max(ablated.len());
             summary.deviation = summary.deviation.max(deviation);
+            let rounding = ablated.rounding();
+            summary.rounding = if summary.images == 1 { rounding } else { summary.rounding.min(rounding) };
             let zeros = cells.iter().filter(|(cell, _)| *cell == 0.0);
             summary.zeros += zeros.clone().count();
             if largest > 0.0 {
@@ -176,11 +179,8 @@ impl Work<'_> {
             };
             let e = &m.explanation;
             made.verdict = Some(e.shared.certificate.verdict.to_string());
-            // CAM is so many times a map in units of the score.
-            if method.scored || e.shared.certificate.scale > 1 {
-                residual.push(e.residual.abs());
-                relative.extend((e.score != 0.0).then(|| (e.residual / e.score).abs()));
-            }
+            residual.extend(e.residual.map(f64::abs));
+            relative.extend(e.residual.filter(|_| e.score != 0.0).map(|r| (r / e.score).abs()));
             unused.extend(m.unused);
             outside.extend(m.outside);
             if let Some(Some(ablated)) = ablated.get(i) {

@@ -158,7 +158,7 @@ pub struct Numbers {
     /// b, where one is proven.
     pub bias: Option<f64>,
     /// score − Σ map / scale − b.
-    pub residual: f64,
+    pub residual: Option<f64>,
     /// As [`Method::unused`].
     #[serde(rename = "share_where_hirescam_is_zero")]
     pub unused: Option<f64>,
@@ -218,6 +218,9 @@ pub struct Ablation {
     pub deviation: f64,
     /// The largest |change − cell| over the largest |cell| of its image.
     pub deviation_relative: f64,
+    /// The largest change of the score that can be rounding: sixteen roundings in float32 of |score| + Σ |cell|, in the image
+    /// where that is least.
+    pub rounding: f64,
     /// At how many of the places HiResCAM was 0.
     pub zeros: usize,
     /// The largest |change| at one of those, over the largest |cell| of its image.
@@ -308,6 +311,7 @@ pub(super) fn example() -> Report {
         places: 7,
         deviation: 2e-6,
         deviation_relative: 4e-6,
+        rounding: 3e-5,
         zeros: 3,
         change_at_zeros: Some(0.0),
         error: None,
@@ -367,6 +371,7 @@ pub(super) fn example() -> Report {
                 methods: vec![method("hirescam", "HiResCAM", "locally-linear", true)],
                 ablation: Some(Ablation {
                     images: 1,
+                    deviation: 0.2,
                     deviation_relative: 0.4,
                     change_at_zeros: Some(0.02),
                     ..ablation

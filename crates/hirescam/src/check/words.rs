@@ -143,7 +143,11 @@ pub(super) fn proven(layer: &Layer) -> Vec<String> {
         }
         None => {}
     }
-    lines.extend(layer.ignores_scale.then(|| "the head ignores the layer's scale: the map sums to 0".into()));
+    lines.extend(
+        layer
+            .ignores_scale
+            .then(|| "the head hardly changes with the layer's scale: the map sums to 0, or nearly".into()),
+    );
     lines.extend(layer.reads_one_place.then(|| "the head reads one place: the map has one cell".into()));
     lines
 }
@@ -163,15 +167,18 @@ pub(super) fn taken_out(layer: &Layer, found: &Ablation) -> Vec<String> {
     let all: usize = layer.resolution.iter().product();
     let of = if found.images == 1 { "an image".into() } else { format!("each of {} images", found.images) };
     let (absolute, relative) = (number(found.deviation), percent_or_power(found.deviation_relative));
-    let mut lines = vec![match layer.verdict.as_deref() {
-        Some("exact") => format!(
-            "{} of {all} places taken out of {of}, one at a time: what the score lost was the cell, up to {relative} of the largest cell ({absolute})",
-            found.places
+    let taken = format!("{} of {all} places taken out of {of}, one at a time: what the score lost", found.places);
+    let differs = format!("{taken} differs from the cell by up to {relative} of the largest cell ({absolute})");
+    let rounding = found.deviation <= found.rounding;
+    let mut lines = vec![match (layer.verdict.as_deref(), rounding) {
+        (_, true) => {
+            format!("{taken} was the cell, up to {relative} of the largest cell ({absolute}), which is rounding")
+        }
+        (Some("exact"), false) => format!(
+            "{differs}; behind an affine head it should not, but for rounding (about {} of the score's own)",
+            number(found.rounding)
         ),
-        _ => format!(
-            "{} of {all} places taken out of {of}, one at a time: what the score lost differs from the cell by up to {relative} of the largest cell ({absolute}); behind this head nothing forbids it",
-            found.places
-        ),
+        _ => format!("{differs}; behind this head nothing forbids it"),
     }];
     if let Some(change) = found.change_at_zeros {
         lines.push(match change == 0.0 {

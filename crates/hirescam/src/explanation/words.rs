@@ -1,7 +1,31 @@
 //! What there is to say of an explanation. Each sentence follows the numbers that it speaks of.
 
 use super::Explanation;
+use crate::overlay;
 use hirescam_core::certify::Verdict;
+
+/// How much of the sizes of all that is added up rounding can leave: engines compute maps in float32 to about 4e-5.
+const ROUNDING: f64 = 1e-4;
+/// A map that comes to less than this share of the score explains next to nothing of it.
+const LITTLE: f64 = 0.01;
+/// Beyond so many times the score, a share of it says nothing more.
+const MOST_TIMES: f64 = 10.0;
+
+/// A share in percent. An exact 0 is told from what rounds to it, and so is all from nearly all.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = 100.0 * share;
+    match percent.abs() {
+        0.0 => "0 %".into(),
+        size if size < 0.05 => format!("{percent:.1e} %"),
+        size if (99.95..100.0).contains(&size) => format!("{percent:.3} %"),
+        _ => format!("{percent:.1} %"),
+    }
+}
+
+/// Four digits after the point, where they show anything.
+fn number(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) { format!("{value:.4}") } else { format!("{value:.3e}") }
+}
 
 impl Explanation {
     /// What to do about a row of places that the graph does not lay out in the image.
@@ -14,40 +38,76 @@ impl Explanation {
         })
     }
 
+    /// (Σ map + other tokens) / scale: what the map makes of the score.
+    fn total(&self) -> f64 {
+        (self.sum + self.other_tokens.unwrap_or(0.0)) / self.shared.certificate.scale as f64
+    }
+
+    /// The sizes of all that is added up: |score| + |b| + (Σ |map| + |other tokens|) / scale.
+    fn size(&self) -> f64 {
+        let cells: f64 = self.map.iter().map(|v| f64::from(v.abs())).sum();
+        let map = (cells + self.other_tokens.unwrap_or(0.0).abs()) / self.shared.certificate.scale as f64;
+        self.score.abs() + self.bias.unwrap_or(0.0).abs() + map
+    }
+
+    /// Whether the residual is no more than rounding leaves; none where there is no residual.
+    pub fn adds_up(&self) -> Option<bool> {
+        self.residual.map(|residual| residual.abs() <= ROUNDING * self.size())
+    }
+
+    /// Σ map, with the other tokens, as a share of the score; none where the sum means nothing, or the score is so near to 0
+    /// that a share of it does.
+    pub fn share(&self) -> Option<f64> {
+        let share = self.total() / self.score;
+        (self.shared.method.additive && share.abs() <= MOST_TIMES).then_some(share)
+    }
+
+    /// What the numbers of the map are: the title of a colour bar.
+    pub fn unit(&self) -> String {
+        let (c, method) = (&self.shared.certificate, &self.shared.method);
+        match (c.verdict, c.scale) {
+            (Verdict::Exact | Verdict::LocallyLinear, 1) => "contribution to the score".into(),
+            (Verdict::Exact | Verdict::LocallyLinear, places) => format!("{places} × contribution to the score"),
+            _ if method.scored => format!("{}, in units of the score", method.title),
+            _ => method.title.into(),
+        }
+    }
+
+    /// What a picture shows, in a line: what is explained, its score, how much of that is in the map and what is left,
+    /// method, layer and verdict.
+    pub fn caption(&self) -> String {
+        let short = |v: f64| overlay::number(v as f32);
+        let mut score = format!("score {}", short(self.score));
+        if let Some(residual) = self.residual {
+            let sum = self.sum / self.shared.certificate.scale as f64;
+            let share = self.share().map_or(String::new(), |share| format!(" ({})", percent(share)));
+            let others = self.other_tokens.map_or(String::new(), |o| {
+                format!(" + {} of other tokens", short(o / self.shared.certificate.scale as f64))
+            });
+            let b = self.bias.map_or(String::new(), |b| format!(" + b {}", short(b)));
+            score += &match self.adds_up() {
+                Some(true) => format!(" = Σ {}{others}{share}{b}", short(sum)),
+                _ => format!(", Σ {}{others}{share}{b}, residual {}", short(sum), short(residual)),
+            };
+        }
+        let shared = &self.shared;
+        format!(
+            "{} · {score} · {} at {} · {}",
+            self.name(),
+            shared.method.title,
+            shared.layer,
+            shared.certificate.verdict
+        )
+    }
+
     /// The certificate in plain words, one sentence a line.
     pub fn in_words(&self) -> Vec<String> {
         let c = &self.shared.certificate;
-        let mut lines = Vec::new();
-        let because = c.reason.as_ref().map_or(String::new(), |r| format!(" because of the {r}"));
-        let scale = c.scale as f64;
-        let (sum, others) = (self.sum / scale, self.other_tokens.map(|o| o / scale));
-        let (score, residual, b) = (self.score, self.residual, self.bias.unwrap_or(0.0));
-        // The other tokens are a part of the sum that is not in the picture.
-        let with = others.map_or(String::new(), |o| format!("{o:.4} of the tokens that are no places and "));
-        let also = others.map_or(String::new(), |o| format!(" (and {o:.4} of the tokens that are no places)"));
-        lines.push(match c.verdict {
-            Verdict::Exact if c.scale > 1 => format!(
-                "exact: the cells are {scale} times each place's contribution to the score; divided by that they add up to {sum:.4} and, with {with}b = {b:.4} (the same for every image), make the score {score:.4} (residual {residual:.1e})",
-            ),
-            Verdict::Exact => format!(
-                "exact: the cells are each place's contribution to the score; they add up to {sum:.4} and, with {with}b = {b:.4} (the same for every image), make the score {score:.4} (residual {residual:.1e})",
-            ),
-            Verdict::LocallyLinear => format!(
-                "locally-linear{because}: the cells are contributions to the linear form that the network follows for this image; they add up to {sum:.4}{also}, the rest of the score {score:.4} is b = {b:.4}, which belongs to this image",
-            ),
-            Verdict::GradientOnly => format!(
-                "gradient-only{because}: a place that the score does not depend on gets 0; the cells add up to {sum:.4}{also} and not to the score {score:.4} (residual {residual:.4})",
-            ),
-            Verdict::SumOnly => format!(
-                "sum-only{because}: the cells add up to {sum:.4} and, with {with}b = {b:.4}, make the score {score:.4} (residual {residual:.1e}), but the map can show places that the network did not use",
-            ),
-            Verdict::Unproven => {
-                "unproven: the map can show places that the network did not use, and hide some that it did".into()
-            }
-        });
-        if let (Verdict::Unproven, Some(others)) = (c.verdict, others) {
-            lines.push(format!("the tokens that are no places have {others:.4}, which is not in the map"));
+        let mut lines = vec![self.verdict_in_words()];
+        if let (Verdict::Unproven, Some(others)) = (c.verdict, self.other_tokens) {
+            lines.push(format!("the tokens that are no places have {}, which is not in the map", number(others)));
         }
+        lines.extend(self.explains_little());
         lines.extend(self.without_grid());
         lines.extend(c.but.iter().chain(&c.caution).chain(&self.notes).cloned());
         if c.uniform {
@@ -56,14 +116,166 @@ impl Explanation {
         if let Some(join) = &c.bypass {
             lines.push(format!("a path goes around the layer and joins at the {join}: the map explains only what flows through the layer"));
         }
-        if self.map.iter().all(|&v| v <= 0.0) {
-            lines.push(
-                "no place speaks for the class: every cell is negative or zero. That is a result, not a failure".into(),
-            );
-        }
+        lines.extend(self.nothing_positive());
         if let Some(activation) = &self.shared.activation {
             lines.push(format!("the score is the logit before the final {activation}"));
         }
         lines
+    }
+
+    /// The verdict and what the numbers make of it.
+    fn verdict_in_words(&self) -> String {
+        let c = &self.shared.certificate;
+        let because = c.reason.as_ref().map_or(String::new(), |r| format!(" because of the {r}"));
+        match c.verdict {
+            Verdict::Exact => {
+                let cells = match c.scale {
+                    1 => "the cells are each place's contribution to the score; they".into(),
+                    n => {
+                        format!("the cells are {n} times each place's contribution to the score; divided by that they")
+                    }
+                };
+                format!("exact: {cells} {}", self.sum_and_b())
+            }
+            Verdict::LocallyLinear => format!(
+                "locally-linear{because}: the cells are contributions to the linear form that the network follows for this image; they {}",
+                self.sum_and_b()
+            ),
+            Verdict::GradientOnly => {
+                let local = format!("gradient-only{because}: a place that the score does not depend on gets 0");
+                match self.sum_alone() {
+                    Some(sum) => format!("{local}; more is not proven of the cells, which {sum}"),
+                    None => format!("{local}; the cells are not meant to add up to the score"),
+                }
+            }
+            Verdict::SumOnly => format!(
+                "sum-only{because}: the cells {}; the map can show places that the network did not use",
+                self.sum_and_b()
+            ),
+            Verdict::Unproven => {
+                let nothing =
+                    "unproven: the map can show places that the network did not use, and hide some that it did";
+                self.sum_alone().map_or(nothing.into(), |sum| format!("{nothing}; its cells {sum}"))
+            }
+        }
+    }
+
+    /// `add up to 3.1000 (12.0 % of the score)`.
+    fn sum_in_words(&self) -> String {
+        let share = self.share().map_or(String::new(), |share| match self.other_tokens {
+            None => format!(" ({} of the score)", percent(share)),
+            Some(_) => format!(" (with the tokens that are no places {} of the score)", percent(share)),
+        });
+        format!("add up to {}{share}", number(self.sum / self.shared.certificate.scale as f64))
+    }
+
+    /// What Σ map and b make of the score, where a b is proven.
+    fn sum_and_b(&self) -> String {
+        let (sum, score, b) = (self.sum_in_words(), number(self.score), number(self.bias.unwrap_or(0.0)));
+        // The other tokens are a part of the sum that is not in the picture.
+        let others = self.other_tokens.map(|o| number(o / self.shared.certificate.scale as f64));
+        let residual = self.residual.unwrap_or(0.0);
+        let b_is = match (&self.shared.certificate.verdict, &self.integral) {
+            (Verdict::Exact, _) => " (the same for every image)",
+            (Verdict::SumOnly, Some(_)) => " (the score of the baseline)",
+            (Verdict::SumOnly, None) if self.bias_is_known => " (the same for every image)",
+            (Verdict::SumOnly, None) => "",
+            _ => ", which belongs to this image",
+        };
+        if !self.bias_is_known {
+            let others = others.map_or(String::new(), |o| format!(" (and {o} of the tokens that are no places)"));
+            return format!("{sum}{others}, the rest of the score {score} is b = {b}{b_is}");
+        }
+        let others = others.map_or(String::new(), |o| format!("{o} of the tokens that are no places and "));
+        let made = number(self.total() + self.bias.unwrap_or(0.0));
+        match (self.adds_up(), &self.integral) {
+            (Some(false), None) => format!(
+                "{sum}, which with {others}b = {b}{b_is} makes {made} and NOT the score {score}: the residual {} is {} of all that is added up, more than rounding leaves in 32 bits. In a network that computes in 16 bits it may be rounding; elsewhere the certificate does not hold, and that deserves a report",
+                number(residual),
+                percent(residual.abs() / self.size()),
+            ),
+            (Some(false), Some(_)) => format!(
+                "{sum}, which with {others}b = {b}{b_is} makes {made} and not the score {score}: {} is missing",
+                number(residual)
+            ),
+            _ => format!("{sum} and, with {others}b = {b}{b_is}, make the score {score} (residual {residual:.1e})"),
+        }
+    }
+
+    /// What Σ map is beside the score, where no b is proven; none where it means nothing.
+    fn sum_alone(&self) -> Option<String> {
+        let (residual, score) = (self.residual?, number(self.score));
+        let others = self.other_tokens.map_or(String::new(), |o| {
+            let o = number(o / self.shared.certificate.scale as f64);
+            format!(" (and {o} of the tokens that are no places)")
+        });
+        let sum = format!("{}{others}", self.sum_in_words());
+        Some(match self.adds_up() {
+            Some(true) => format!("{sum}: the score {score}, but for a residual of {residual:.1e}"),
+            _ => format!("{sum} and not to the score {score} (residual {})", number(residual)),
+        })
+    }
+
+    /// That hardly anything of the score is in the map, where it is so.
+    fn explains_little(&self) -> Option<String> {
+        let residual = self.residual?;
+        let (scale, total, score) = (self.shared.certificate.scale as f64, self.total(), self.score);
+        if total.abs() < LITTLE * score.abs() {
+            let cells: f64 = self.map.iter().map(|v| f64::from(v.abs())).sum::<f64>() / scale;
+            let why = match cells < LITTLE * score.abs() {
+                true => String::new(),
+                false => format!(": cells for it and against it cancel (Σ |map| is {})", number(cells)),
+            };
+            let rest = match self.bias {
+                Some(b) => format!("b = {}", number(b)),
+                None => format!("the residual {}", number(residual)),
+            };
+            return Some(format!(
+                "the map comes to next to nothing of the score, {} of {}{why}; what is left is {rest}",
+                number(total),
+                number(score)
+            ));
+        }
+        let (sum, others) = (self.sum / scale, self.other_tokens? / scale);
+        (sum.abs() < LITTLE * others.abs()).then(|| {
+            format!(
+                "nearly all lies on tokens that are no places ({}), and next to nothing in the map ({})",
+                number(others),
+                number(sum)
+            )
+        })
+    }
+
+    /// That no cell is positive, where it is so.
+    fn nothing_positive(&self) -> Option<String> {
+        if self.map.iter().any(|&v| v > 0.0) {
+            return None;
+        }
+        Some(if self.map.iter().all(|&v| v == 0.0) {
+            "every cell is 0: the map shows no place".into()
+        } else if self.shared.certificate.verdict == Verdict::Unproven {
+            "every cell is negative or zero: a picture of what is positive is empty".into()
+        } else {
+            format!(
+                "no place speaks for {}: every cell is negative or zero. That is a result, not a failure",
+                self.name()
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_numbers_show_what_is_there() {
+        let shares = [(0.0, "0 %"), (1.0, "100.0 %"), (0.12345, "12.3 %"), (-0.5, "-50.0 %"), (1e-5, "1.0e-3 %")];
+        assert!(shares.into_iter().all(|(share, text)| percent(share) == text));
+        assert_eq!(percent(0.9998), "99.980 %");
+        assert_eq!(
+            (number(0.0).as_str(), number(11.4).as_str(), number(-2e-5).as_str()),
+            ("0.0000", "11.4000", "-2.000e-5")
+        );
     }
 }

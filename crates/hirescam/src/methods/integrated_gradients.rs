@@ -3,6 +3,7 @@
 use super::cut::Wanted;
 use super::{Made, Method, Prepared, Site};
 use crate::Error;
+use crate::explanation::{Integral, percent};
 use hirescam_core::cam::list;
 use ndarray::{ArrayD, Axis, Zip};
 
@@ -10,7 +11,8 @@ use ndarray::{ArrayD, Axis, Zip};
 /// Sundararajan et al. 2017, arXiv:1703.01365, eq. 1.
 ///
 /// Completeness: Σ map = s(x) − s(x₀), up to the error of the sum that stands for the integral; what is missing is
-/// reported as delta. b is s(x₀), so that Σ map + b = s(x) − delta. The baseline x₀ is one number everywhere
+/// reported as delta. b is s(x₀), so that Σ map + b = s(x) + delta. Where no number of steps is given, they are doubled until
+/// the delta is small ([`Settings::tolerance`](super::Settings::tolerance)), four times at most. The baseline x₀ is one number everywhere
 /// ([`Settings::baseline`](super::Settings::baseline)). At a layer with an affine head and x₀ = 0 this is HiResCAM.
 ///
 /// # Differs from the paper
@@ -25,16 +27,23 @@ pub(super) const METHOD: Method = Method {
     prepare: |_| Ok(Box::new(IntegratedGradients)),
 };
 
-/// A delta of more than this share of what is to be added up is worth more steps: a hundredth, as good as the eye can tell.
-const MUCH: f64 = 0.01;
+/// The steps when no number is given, to begin with.
+const STEPS: usize = 50;
+/// The share of s(x) − s(x₀) that may be missing when nothing is said: a hundredth, as good as the eye can tell.
+const TOLERANCE: f64 = 0.01;
+/// How often the steps are doubled at most.
+const DOUBLINGS: u32 = 4;
 
 struct IntegratedGradients;
 
 impl Prepared for IntegratedGradients {
     fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
-        let (cut, x) = (site.cut, &site.state.activation);
-        let (steps, baseline) = (site.settings.steps, site.settings.baseline);
-        let passes = 2 + steps * site.picks.len();
+        let (cut, x, baseline) = (site.cut, &site.state.activation, site.settings.baseline);
+        let first = site.settings.steps.unwrap_or(STEPS);
+        let tolerance = match site.settings.steps {
+            None => Some(site.settings.tolerance.unwrap_or(TOLERANCE)),
+            Some(_) => site.settings.tolerance,
+        };
         let mut at_baseline = Vec::new();
         cut.scores(
             site.state,
@@ -44,30 +53,59 @@ impl Prepared for IntegratedGradients {
                 at_baseline = site.picks.iter().map(|p| p.score(logits)).collect();
             },
         )?;
-        watch(2, passes);
+        let mut done = 2;
         let mut made = Vec::new();
         for (i, ((pick, score), b)) in site.picks.iter().zip(site.scores).zip(at_baseline).enumerate() {
-            let mut mean = ArrayD::<f64>::zeros(x.raw_dim());
-            let on_the_way = |k: usize, mut a: super::Changed| {
-                let part = ((k as f64 + 0.5) / steps as f64) as f32;
-                a.mapv_inplace(|v| baseline + part * (v - baseline));
-            };
-            cut.gradients(site.state, steps, on_the_way, &pick.weights, |k, gradient| {
-                Zip::from(&mut mean).and(&gradient).for_each(|m, &g| *m += f64::from(g) / steps as f64);
-                watch(3 + i * steps + k, passes);
-            })?;
-            Zip::from(&mut mean).and(x).for_each(|m, &x| *m *= f64::from(x) - f64::from(baseline));
-            let map = mean.sum_axis(Axis(cut.channels));
-            let delta = map.sum() - (score - b);
             let difference = score - b;
-            let mut notes = vec![format!(
-                "completeness: the cells add up to s(x) − s(baseline) = {difference:.4}, but for a delta of {delta:.1e} ({steps} steps, midpoint rule, baseline {baseline} everywhere); b is s(baseline)"
-            )];
-            if delta.abs() > MUCH * difference.abs() {
-                notes.push("the delta is large: more steps make it smaller".into());
-            }
-            made.push(Made { bias: Some(b), ..Made::at_layer(site, map.mapv(|v| v as f32), notes) });
+            let mut steps = first;
+            let (map, integral) = loop {
+                // As far as is known now: nothing is doubled from here on.
+                let of = done + steps + first * (site.picks.len() - i - 1);
+                watch(done, of);
+                let mut mean = ArrayD::<f64>::zeros(x.raw_dim());
+                let on_the_way = |k: usize, mut a: super::Changed| {
+                    let part = ((k as f64 + 0.5) / steps as f64) as f32;
+                    a.mapv_inplace(|v| baseline + part * (v - baseline));
+                };
+                cut.gradients(site.state, steps, on_the_way, &pick.weights, |k, gradient| {
+                    Zip::from(&mut mean).and(&gradient).for_each(|m, &g| *m += f64::from(g) / steps as f64);
+                    watch(done + k + 1, of);
+                })?;
+                done += steps;
+                Zip::from(&mut mean).and(x).for_each(|m, &x| *m *= f64::from(x) - f64::from(baseline));
+                let map = mean.sum_axis(Axis(cut.channels));
+                let delta = map.sum() - difference;
+                let converged = tolerance.is_none_or(|t| delta.abs() <= t * difference.abs());
+                if converged || steps >= first << DOUBLINGS || !delta.is_finite() {
+                    break (map, Integral { steps, delta, tolerance, converged });
+                }
+                steps *= 2;
+            };
+            let notes = notes(&integral, difference, baseline);
+            let made_here = Made::at_layer(site, map.mapv(|v| v as f32), notes);
+            made.push(Made { bias: Some(b), integral: Some(integral), ..made_here });
         }
         Ok(made)
     }
+}
+
+/// How the integral came out, a sentence each.
+fn notes(integral: &Integral, difference: f64, baseline: f32) -> Vec<String> {
+    let Integral { steps, delta, tolerance, converged } = *integral;
+    let share = match difference == 0.0 {
+        true => String::new(),
+        false => format!("{} of it; ", percent(delta.abs() / difference.abs())),
+    };
+    let mut notes = vec![format!(
+        "completeness: the cells should add up to s(x) − s(baseline) = {difference:.4}, and do so but for a delta of {delta:.1e} ({share}{steps} steps, midpoint rule, baseline {baseline} everywhere)"
+    )];
+    if !converged {
+        notes.push(format!(
+            "the integral has not converged: with {steps} steps, the most that are tried by themselves, more than {} is missing. More steps usually make it less",
+            percent(tolerance.unwrap_or(TOLERANCE))
+        ));
+    } else if delta.abs() > TOLERANCE * difference.abs() {
+        notes.push("the delta is large: more steps usually make it smaller".into());
+    }
+    notes
 }

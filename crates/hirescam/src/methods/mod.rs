@@ -19,6 +19,7 @@ mod smoothgrad;
 pub(crate) use several::Several;
 
 use crate::Error;
+use crate::explanation::Integral;
 use cut::{Changed, Cut, Setup, State};
 use hirescam_core::cam::{self, Pick, list};
 use hirescam_core::near;
@@ -40,8 +41,11 @@ pub struct Settings {
     pub noise: f64,
     /// SmoothGrad: the method of one run whose maps are averaged.
     pub base: String,
-    /// Integrated gradients: the number of steps.
-    pub steps: usize,
+    /// Integrated gradients: the number of steps; 50 to begin with when not given.
+    pub steps: Option<usize>,
+    /// Integrated gradients: the share of what the cells should add up to that may be missing; the steps are doubled until it
+    /// is reached, four times at most. When not given, 0.01 if `steps` is not given either, else nothing is doubled.
+    pub tolerance: Option<f64>,
     /// Integrated gradients, occlusion: the number that stands for nothing, in the network's own input (0 is the mean
     /// colour where preprocessing takes the mean off) or in the layer.
     pub baseline: f32,
@@ -63,7 +67,8 @@ impl Default for Settings {
             samples: None,
             noise: 0.15,
             base: "saliency".into(),
-            steps: 50,
+            steps: None,
+            tolerance: None,
             baseline: 0.0,
             stride: None,
             window: None,
@@ -82,7 +87,7 @@ impl Settings {
         let counts = [
             ("batch", Some(self.batch)),
             ("samples", self.samples),
-            ("steps", Some(self.steps)),
+            ("steps", self.steps),
             ("stride", self.stride),
             ("window", self.window),
             ("cells", Some(self.cells)),
@@ -95,6 +100,9 @@ impl Settings {
                 "noise is {}; it is a share of the image's range, 0 or more",
                 self.noise
             )));
+        }
+        if let Some(tolerance) = self.tolerance.filter(|t| !(*t >= 0.0 && t.is_finite())) {
+            return Err(Error::Argument(format!("the tolerance is {tolerance}; it is a share, 0 or more")));
         }
         if !(self.keep > 0.0 && self.keep <= 1.0) {
             return Err(Error::Argument(format!("keep is {}; it is a share above 0 and up to 1", self.keep)));
@@ -190,20 +198,22 @@ struct Made {
     bias: Option<f64>,
     /// What tokens that are no places of the image have.
     other_tokens: Option<f64>,
+    /// How well a sum stands for an integral.
+    integral: Option<Integral>,
     /// What there is to say of this map, a sentence each.
     notes: Vec<String>,
 }
 
 impl Made {
     fn new(map: ArrayD<f32>, notes: Vec<String>) -> Self {
-        Made { map, bias: None, other_tokens: None, notes }
+        Made { map, bias: None, other_tokens: None, integral: None, notes }
     }
 
     /// Of a map of the places that the network is cut at: laid out as they lie in the image.
     fn at_layer(site: &Site, map: ArrayD<f32>, notes: Vec<String>) -> Self {
         let laid = site.cut.grid.as_ref().map(|grid| grid.lay_out(&map));
         let (map, other_tokens) = laid.unwrap_or((map, None));
-        Made { map, bias: None, other_tokens, notes }
+        Made { map, bias: None, other_tokens, integral: None, notes }
     }
 }
 

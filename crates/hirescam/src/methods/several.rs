@@ -53,7 +53,10 @@ impl Several {
     /// What there is to say of the method.
     pub(crate) fn row(&self) -> Row {
         let row = self.method.row.clone();
-        Row { scored: self.prepared.base().map_or(row.scored, |base| base.scored), ..row }
+        match self.prepared.base().map(cam::Method::row) {
+            Some(base) => Row { scored: base.scored, additive: base.additive, ..row },
+            None => row,
+        }
     }
 
     /// What is proven of the maps.
@@ -93,6 +96,7 @@ impl Several {
             logits: one_a_class.clone(),
             bias: made.bias,
             other_tokens: made.other_tokens,
+            integral: made.integral,
             notes: made.notes,
         };
         Ok(made.into_iter().zip(picks.iter().zip(&scores)).map(found).collect())
