@@ -3,8 +3,6 @@
 //! Exit codes: 0 all done; 1 some images failed; 2 the arguments do not fit; 3 a file cannot be read or is invalid;
 //! 4 the model needs something that is not supported; 5 the engine failed or is missing.
 
-#![recursion_limit = "256"] // Records are one long `json!` each.
-
 mod command;
 mod error;
 mod inputs;

@@ -2,17 +2,21 @@
 
 use crate::error::Error;
 use crate::inputs;
+use crate::output;
 use clap::Args;
 use hirescam::Options;
+use hirescam::colormap::colormap;
 use hirescam::core::cam::Target;
 use hirescam::engine::Device;
 use hirescam::labels::Labels;
 use hirescam::methods::Settings;
 use hirescam::model_file::ModelFile;
+use hirescam::overlay::{Font, Layout, OverlayError, Style};
 use hirescam::preprocess::{Preprocess, preset};
 use hirescam::source;
 use serde::{Serialize, Serializer};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// What to explain.
 #[derive(Args, Serialize)]
@@ -141,6 +145,86 @@ fn preprocess(name: &str) -> Result<Preprocess, Error> {
     Ok(read.map_err(hirescam::Error::from)?)
 }
 
+/// The colours and the letters of pictures.
+#[derive(Args, Serialize)]
+#[command(next_help_heading = "Pictures")]
+pub struct Colours {
+    /// How much of the photo the strongest colours cover, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = Style::default().opacity)]
+    pub opacity: f32,
+    /// The colour map, by matplotlib's name: viridis, inferno, magma, plasma, cividis, turbo, gray, jet; for signed maps glow (ours,
+    /// for dark and light photos), coolwarm, RdBu_r, seismic, bwr [default: inferno, or with --signed glow]
+    #[arg(long, value_name = "NAME")]
+    pub colormap: Option<String>,
+    /// Let the colours end at this percentile of the cells that are not 0, instead of at the largest: for maps of pixels, 99 or so
+    #[arg(long, value_name = "PERCENTILE")]
+    pub clip: Option<f32>,
+    /// A font (.ttf, .otf) for labels that the bundled ones cannot write, as Chinese ones
+    #[arg(long, value_name = "FILE")]
+    pub font: Option<PathBuf>,
+}
+
+impl Colours {
+    /// The library's style.
+    pub fn style(&self) -> Result<Style, Error> {
+        let refused = |error: OverlayError| Error::from(hirescam::Error::from(error));
+        let font = self.font.as_ref().map(|path| {
+            let bytes = std::fs::read(path).map_err(|e| Error::File { path: path.clone(), what: e.to_string() })?;
+            Font::read(bytes).map_err(|e| Error::File { path: path.clone(), what: e.to_string() })
+        });
+        Ok(Style {
+            opacity: self.opacity,
+            colormap: self.colormap.as_deref().map(colormap).transpose().map_err(|e| refused(e.into()))?,
+            clip: self.clip,
+            font: font.transpose()?,
+            ..Style::default()
+        })
+    }
+}
+
+/// How a picture of one map looks.
+#[derive(Args, Serialize)]
+#[command(next_help_heading = "Pictures")]
+pub struct Look {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub colours: Colours,
+    /// The overlay alone in the photo's own pixels, without colour bar and words
+    #[arg(long, conflicts_with = "beside")]
+    pub plain: bool,
+    /// The photo as it is, and the overlay to the right of it
+    #[arg(long)]
+    pub beside: bool,
+}
+
+impl Look {
+    /// The library's style.
+    pub fn style(&self) -> Result<Style, Error> {
+        let layout = match (self.plain, self.beside) {
+            (true, _) => Layout::Plain,
+            (false, true) => Layout::Beside,
+            (false, false) => Layout::Figure,
+        };
+        Ok(Style { layout, ..self.colours.style()? })
+    }
+}
+
+/// Says once what a picture's words hold that no font can write.
+pub fn note_missing(style: &Style, words: &str) -> Result<(), Error> {
+    static SAID: Once = Once::new();
+    let missing = if style.layout == Layout::Plain {
+        String::new()
+    } else {
+        style.missing(words).map_err(hirescam::Error::from)?
+    };
+    if !missing.is_empty() {
+        SAID.call_once(|| {
+            output::note(&format!("pictures have boxes for {missing}: a font that can write it can be given with --font (not for scripts that run from right to left, or whose letters join)"));
+        });
+    }
+    Ok(())
+}
+
 /// How methods of several runs work.
 #[derive(Args, Serialize)]
 #[command(next_help_heading = "Methods of several runs")]
@@ -160,9 +244,13 @@ pub struct Runs {
     /// smoothgrad: the method whose maps are averaged
     #[arg(long, value_name = "METHOD", default_value_t = Settings::default().base)]
     pub base: String,
-    /// integrated-gradients: the steps of the integral
-    #[arg(long, value_name = "N", default_value_t = Settings::default().steps)]
-    pub steps: usize,
+    /// integrated-gradients: the steps of the integral (50, doubled until the tolerance is reached)
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// integrated-gradients: the share of score − baseline score that may be missing; the steps are doubled until it is
+    /// reached, four times at most (0.01, or no doubling where --steps is given)
+    #[arg(long, value_name = "SHARE")]
+    pub tolerance: Option<f64>,
     /// integrated-gradients, occlusion: the number that stands for nothing, in the network's own input or in the layer
     #[arg(long, value_name = "NUMBER", default_value_t = Settings::default().baseline, allow_negative_numbers = true)]
     pub baseline: f32,
@@ -190,6 +278,7 @@ impl Runs {
             noise: self.noise,
             base: self.base.clone(),
             steps: self.steps,
+            tolerance: self.tolerance,
             baseline: self.baseline,
             stride: self.stride,
             window: self.window,

@@ -1,4 +1,4 @@
-//! Colour maps: matplotlib's own 256 entries, value for value.
+//! Colour maps: matplotlib's own 256 entries, value for value, and one made for overlays.
 
 mod tables;
 
@@ -14,7 +14,7 @@ pub enum Kind {
 /// A colour map: 256 colours for values from 0 to 1.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Colormap {
-    /// matplotlib's name.
+    /// matplotlib's name, or `glow`.
     pub name: &'static str,
     /// What it is made for.
     pub kind: Kind,
@@ -31,7 +31,8 @@ pub struct UnknownColormap {
     pub near: Vec<&'static str>,
 }
 
-/// All colour maps. `jet` (and, less so, `turbo`) draws the middle brighter than the top: kept for comparison with others.
+/// All colour maps. `glow` is no map of matplotlib: its ends are bright, so that they stand out from dark photos as well as
+/// from light ones. `jet` (and, less so, `turbo`) draws the middle brighter than the top: kept for comparison with others.
 pub const COLORMAPS: &[Colormap] = &[
     Colormap { name: "viridis", kind: Kind::Sequential, table: &tables::VIRIDIS },
     Colormap { name: "inferno", kind: Kind::Sequential, table: &tables::INFERNO },
@@ -41,11 +42,35 @@ pub const COLORMAPS: &[Colormap] = &[
     Colormap { name: "turbo", kind: Kind::Sequential, table: &tables::TURBO },
     Colormap { name: "gray", kind: Kind::Sequential, table: &tables::GRAY },
     Colormap { name: "jet", kind: Kind::Sequential, table: &tables::JET },
+    Colormap { name: "glow", kind: Kind::Diverging, table: &GLOW },
     Colormap { name: "coolwarm", kind: Kind::Diverging, table: &tables::COOLWARM },
     Colormap { name: "RdBu_r", kind: Kind::Diverging, table: &tables::RDBU_R },
     Colormap { name: "seismic", kind: Kind::Diverging, table: &tables::SEISMIC },
     Colormap { name: "bwr", kind: Kind::Diverging, table: &tables::BWR },
 ];
+
+/// From bright blue over grey to bright red; the hue is there soon, for overlays fade towards the middle by themselves.
+const GLOW: [u32; 256] = {
+    const BLUE: [u32; 3] = [56, 140, 255];
+    const RED: [u32; 3] = [255, 72, 40];
+    const GREY: u32 = 150;
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256u32 {
+        let (end, distance) = if i < 128 { (BLUE, 255 - 2 * i) } else { (RED, 2 * i - 255) };
+        // 1 − (1 − distance)³ of 255.
+        let hue = 255 - (255 - distance).pow(3) / (255 * 255);
+        let mut color = 0;
+        let mut k = 0;
+        while k < 3 {
+            color = color << 8 | (GREY * (255 - hue) + end[k] * hue) / 255;
+            k += 1;
+        }
+        table[i as usize] = color;
+        i += 1;
+    }
+    table
+};
 
 /// The colour map of this name, upper or lower case.
 ///

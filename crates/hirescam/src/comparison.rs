@@ -4,7 +4,7 @@ use crate::explainer::{Error, Explainer, Input, Options};
 use crate::explanation::Explanation;
 use crate::methods::{self, Any, Progress};
 use crate::model_file::ModelFile;
-use crate::overlay::{Style, Tile, number, side_by_side};
+use crate::overlay::{Scales, Style, Tile, number, side_by_side};
 use hirescam_core::cam::{self, Guarantee, Target};
 use image::RgbImage;
 use ndarray::{ArrayD, Axis};
@@ -163,56 +163,62 @@ impl Comparison {
     }
 
     /// What the picture shows, in sentences.
-    pub fn caption(&self, own_scale: bool) -> String {
+    pub fn caption(&self, scales: Scales) -> String {
         let e = &self.hirescam;
-        let mut lines = vec![format!(
-            "{} (score {:.2}) · {} at {}",
-            e.name(),
-            e.score,
-            e.shared.certificate.verdict,
-            e.shared.layer
-        )];
+        let mut lines = vec![e.caption()];
         let others = self.methods.iter().filter(|m| self.is_alone(m));
         let others: Vec<&str> = others.map(|m| m.explanation.shared.method.title).collect();
-        lines.push(match (own_scale, others.as_slice()) {
-            (true, _) => "Each picture has a scale of its own: colours cannot be compared between pictures.".into(),
-            (false, []) => "One scale for all pictures.".into(),
-            (false, others) => format!(
-                "One scale for all maps in units of the score and with the same cells; on scales of their own: {}.",
+        let own = "each map has a scale of its own, so that colours cannot be compared between maps";
+        let shared = match others.as_slice() {
+            [] => "one scale for all maps".into(),
+            _ if others.len() == self.methods.len() => own.into(),
+            others => format!(
+                "one scale for all maps in units of the score and with the same cells; on scales of their own: {}",
                 list(others)
             ),
+        };
+        lines.push(match scales {
+            Scales::Own => format!("Colours: {own}."),
+            _ if others.len() == self.methods.len() => format!("Colours: {own}."),
+            Scales::Shared => format!("Colours: {shared}."),
+            Scales::Both => format!("Upper row: {shared}. Lower row: {own}."),
         });
         lines.extend(self.why_equal().map(|why| why + "."));
         let others = e.other_tokens.map_or("", |_| ", without the tokens that are no places");
-        lines.push(format!("Residual: the score without Σ{others} and without a proven b."));
+        if self.methods.iter().any(|m| m.explanation.residual.is_some()) {
+            lines.push(format!("Residual: the score without Σ{others} and without a proven b."));
+        }
         lines.join("\n")
     }
 
-    /// The methods side by side on the photo, with Σ, residual and the share outside HiResCAM below each. Methods share one
-    /// scale, but for those that are not in units of the score or have other cells; with `own_scale` each has its own. Without `signed`,
-    /// negative values are left out of the pictures.
+    /// The methods side by side on the photo, with verdict, Σ, residual and the share outside HiResCAM below each. Where methods
+    /// share one scale, those that are not in units of the score or have other cells have their own. Without `signed`, negative
+    /// values are left out of the pictures. Of the style, title and caption are made here.
     ///
     /// # Errors
     /// [`Error::Argument`] when the image was given as a tensor or a map is no picture, [`Error::Overlay`].
-    pub fn picture(&self, signed: bool, own_scale: bool) -> Result<RgbImage, Error> {
+    pub fn picture(&self, signed: bool, scales: Scales, style: &Style) -> Result<RgbImage, Error> {
         let (photo, view) =
             self.hirescam.seen().ok_or_else(|| Error::Argument("a tensor has no photo to draw on".into()))?;
         let tile = |m: &Compared| {
             let (e, heatmap) = (&m.explanation, m.explanation.heatmap()?);
             let place = if e.shared.layer == self.hirescam.shared.layer { "" } else { ", at the image" };
-            let mut lines = vec![format!("Σ {}, residual {}", number(e.sum as f32), number(e.residual as f32))];
+            let sums = |r: f64| format!("Σ {}, residual {}", number(e.sum as f32), number(r as f32));
+            let mut lines = vec![e.shared.certificate.verdict.to_string()];
+            lines.push(e.residual.map_or("not meant to add up".into(), sums));
             lines.extend(m.outside.map(|share| format!("{:.0} % where HiResCAM ≤ 0", 100.0 * share)));
             Ok(Tile {
                 heatmap: if signed { heatmap } else { heatmap.rectify() },
                 title: format!("{}{place}", e.shared.method.title),
                 lines,
-                own_scale: own_scale || self.is_alone(m),
+                own_scale: self.is_alone(m),
             })
         };
         let tiles = self.methods.iter().map(tile).collect::<Result<Vec<_>, Error>>()?;
-        let style =
-            Style { title: "in units of the score".into(), caption: self.caption(own_scale), ..Style::default() };
-        Ok(side_by_side(photo, view, &tiles, &style)?)
+        let caption = [Some(self.caption(scales)), style.clipped().map(|clipped| format!("The {clipped}."))];
+        let caption = caption.into_iter().flatten().collect::<Vec<_>>().join("\n");
+        let style = Style { title: "in units of the score".into(), caption, ..style.clone() };
+        Ok(side_by_side(photo, view, &tiles, scales, &style)?)
     }
 }
 

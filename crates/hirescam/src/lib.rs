@@ -14,6 +14,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![recursion_limit = "256"] // Records are one long `json!` each.
+
 pub mod check;
 pub mod colormap;
 pub mod comparison;

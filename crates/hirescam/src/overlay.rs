@@ -5,7 +5,8 @@ mod side_by_side;
 mod text;
 
 pub(crate) use figure::number;
-pub use side_by_side::{Tile, side_by_side};
+pub use side_by_side::{Scales, Tile, side_by_side};
+pub use text::Font;
 
 use image::{Rgb, RgbImage};
 
@@ -14,15 +15,31 @@ use crate::heatmap::Heatmap;
 use crate::photo::Photo;
 use crate::preprocess::{Filter, Rect, resample};
 use figure::figure;
+use text::Pen;
+
+/// What a picture consists of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// The overlay with colour bar and caption, of a size to look at.
+    #[default]
+    Figure,
+    /// The same, with the photo as it is to the left of it.
+    Beside,
+    /// The overlay alone, in the photo's own pixels.
+    Plain,
+}
 
 /// How an overlay looks.
 #[derive(Debug, Clone)]
 pub struct Style {
-    /// The colours; without any, `inferno` for rectified maps and `RdBu_r` for signed ones.
+    /// The colours; without any, `inferno` for rectified maps and `glow` for signed ones.
     pub colormap: Option<&'static Colormap>,
     /// The values at the ends of the colour bar; without any, 0 to max for rectified maps and −max |v| to max |v| for
     /// signed ones. Values beyond get the colour of the end.
     pub range: Option<(f32, f32)>,
+    /// A percentile of the sizes |v| of all cells that are not 0, which takes the place of the largest |v| at the ends of the
+    /// colour bar: maps of pixels have few large values, and are hardly seen beside them. It is stated in the caption.
+    pub clip: Option<f32>,
     /// How much of the photo the strongest colours cover, 0 to 1.
     pub opacity: f32,
     /// Whether weak values cover less of the photo, so that places without evidence show it untouched. The colour bar is
@@ -32,11 +49,45 @@ pub struct Style {
     pub title: String,
     /// Text below the picture; broken into at most three lines.
     pub caption: String,
+    /// What the picture consists of.
+    pub layout: Layout,
+    /// What words are written with, where the bundled fonts do not have it all.
+    pub font: Option<Font>,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { colormap: None, range: None, opacity: 0.85, fade: true, title: String::new(), caption: String::new() }
+        Self {
+            colormap: None,
+            range: None,
+            clip: None,
+            opacity: 0.85,
+            fade: true,
+            title: String::new(),
+            caption: String::new(),
+            layout: Layout::default(),
+            font: None,
+        }
+    }
+}
+
+impl Style {
+    /// The characters of a text that no font here has, or that cannot be set letter by letter from left to right; a box is
+    /// drawn for each.
+    ///
+    /// # Errors
+    /// [`OverlayError::Font`].
+    pub fn missing(&self, text: &str) -> Result<String, OverlayError> {
+        let pen = Pen::new(1.0, self.font.as_ref())?;
+        let mut missing: Vec<char> = text.chars().filter(|&c| !c.is_whitespace() && !pen.has(c)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        Ok(missing.into_iter().collect())
+    }
+
+    /// Where the colours end, when that is not at the largest value.
+    pub(crate) fn clipped(&self) -> Option<String> {
+        self.clip.filter(|_| self.range.is_none()).map(|p| format!("colours end at percentile {p} of the cells"))
     }
 }
 
@@ -54,8 +105,8 @@ pub enum OverlayError {
     /// The default colour map is missing.
     #[error(transparent)]
     Colormap(#[from] crate::colormap::UnknownColormap),
-    /// The bundled font is damaged.
-    #[error("the bundled font is damaged")]
+    /// A font cannot be read.
+    #[error("the font cannot be read: it is damaged, or no TrueType or OpenType font")]
     Font,
 }
 
@@ -70,19 +121,24 @@ const PAPER: [u8; 3] = [255; 3];
 /// Draws a heatmap where it belongs on the upright photo: stretched bilinearly over `view`, the part the network saw
 /// (see [`Prepared`](crate::preprocess::Prepared)); the rest is paled.
 ///
-/// Under the colours the photo is grey, so that every hue in the picture is a value of the map. The map is taken as it is: rectify it
+/// What else the picture holds is the style's [`Layout`]. Under the colours the photo is grey, so that every hue in the picture is a value of the map. The map is taken as it is: rectify it
 /// before if only evidence for the class is to be seen, but do not normalise it, for the bar's numbers are its values.
 ///
 /// # Errors
-/// [`OverlayError::Invalid`] if the range, the opacity or the view is none.
+/// [`OverlayError::Invalid`] if the range, the percentile, the opacity or the view is none.
 pub fn overlay(photo: &Photo, view: Rect, heatmap: &Heatmap, style: &Style) -> Result<RgbImage, OverlayError> {
     let scale = Scale::new(heatmap, style)?;
     let finite = view.x.is_finite() && view.y.is_finite();
     if !(finite && view.width > 0.0 && view.height > 0.0) {
         return Err(OverlayError::Invalid { field: "view", reason: format!("{view:?} is no rectangle") });
     }
-    let panel = panel(photo, view, heatmap, &scale, (LEAST_SIDE, MOST_SIDE));
-    figure(&panel, heatmap, &scale, style)
+    if style.layout == Layout::Plain {
+        return Ok(painted(photo.rgb().clone(), photo, view, heatmap, &scale));
+    }
+    let sides = (LEAST_SIDE, MOST_SIDE);
+    let beside = (style.layout == Layout::Beside).then(|| scaled(photo, sides));
+    let panels: Vec<RgbImage> = beside.into_iter().chain([panel(photo, view, heatmap, &scale, sides)]).collect();
+    figure(&panels, heatmap, &scale, style)
 }
 
 /// The same without colour bar and words, its longer side `side` pixels: for pages that bring their own.
@@ -107,9 +163,16 @@ impl Scale {
     fn new(heatmap: &Heatmap, style: &Style) -> Result<Self, OverlayError> {
         let colors = match style.colormap {
             Some(colors) => colors,
-            None => colormap(if heatmap.is_rectified() { "inferno" } else { "RdBu_r" })?,
+            None => colormap(if heatmap.is_rectified() { "inferno" } else { "glow" })?,
         };
-        let strongest = heatmap.max().max(-heatmap.min());
+        let strongest = match style.clip {
+            None => heatmap.max().max(-heatmap.min()),
+            Some(p) if p > 0.0 && p <= 100.0 => percentile(heatmap, p),
+            Some(p) => {
+                let reason = format!("{p}; needs a percentile above 0 and up to 100");
+                return Err(OverlayError::Invalid { field: "clip", reason });
+            }
+        };
         let (low, high) = match style.range {
             Some((low, high)) if low < high && low.is_finite() && high.is_finite() => (low, high),
             Some((low, high)) => {
@@ -120,7 +183,7 @@ impl Scale {
             }
             None if heatmap.is_rectified() => (0.0, strongest),
             None if colors.kind == Kind::Diverging => (-strongest, strongest),
-            None => (heatmap.min(), heatmap.max()),
+            None => (heatmap.min().max(-strongest), heatmap.max().min(strongest)),
         };
         if !(0.0..=1.0).contains(&style.opacity) {
             return Err(OverlayError::Invalid { field: "opacity", reason: format!("{}; needs 0 to 1", style.opacity) });
@@ -155,6 +218,17 @@ impl Scale {
     }
 }
 
+/// A percentile of the sizes of the cells that are not 0, between two of them linearly; 0 where all are 0.
+fn percentile(heatmap: &Heatmap, percent: f32) -> f32 {
+    let mut sizes: Vec<f32> = heatmap.values().iter().map(|v| v.abs()).filter(|v| *v > 0.0).collect();
+    sizes.sort_by(f32::total_cmp);
+    let at = f64::from(percent) / 100.0 * sizes.len().saturating_sub(1) as f64;
+    let size = |i: usize| sizes.get(i).copied().map(f64::from);
+    let (Some(low), part) = (size(at as usize), at.fract()) else { return 0.0 };
+    let high = size(at as usize + 1).unwrap_or(low);
+    (low + part * (high - low)) as f32
+}
+
 /// The photo with a longer side between `least` and `most` pixels.
 pub(crate) fn scaled(photo: &Photo, (least, most): (u32, u32)) -> RgbImage {
     let longer = photo.width().max(photo.height());
@@ -166,7 +240,11 @@ pub(crate) fn scaled(photo: &Photo, (least, most): (u32, u32)) -> RgbImage {
 
 /// The photo, scaled for display, with the colours on it.
 fn panel(photo: &Photo, view: Rect, heatmap: &Heatmap, scale: &Scale, sides: (u32, u32)) -> RgbImage {
-    let mut picture = scaled(photo, sides);
+    painted(scaled(photo, sides), photo, view, heatmap, scale)
+}
+
+/// The colours on a picture of the whole photo.
+fn painted(mut picture: RgbImage, photo: &Photo, view: Rect, heatmap: &Heatmap, scale: &Scale) -> RgbImage {
     let per_x = f64::from(photo.width()) / f64::from(picture.width());
     let per_y = f64::from(photo.height()) / f64::from(picture.height());
     for (x, y, Rgb(pixel)) in picture.enumerate_pixels_mut() {
@@ -264,6 +342,47 @@ mod tests {
         let zeros_scale = Scale::new(&zeros, &Style::default()).unwrap();
         assert_eq!(ticks(&zeros, &zeros_scale), [(0.5, "0".to_owned())]);
         assert_eq!(zeros_scale.paint(zeros_scale.place(0.0), [100; 3]), [100; 3]);
+    }
+
+    #[test]
+    fn colours_end_at_a_percentile_of_the_cells_that_are_not_0() {
+        let map = Heatmap::new(array![[0.0, 0.0, -1.0, 2.0], [0.0, 3.0, 4.0, 100.0]]).unwrap();
+        let ends = |clip: f32, map: &Heatmap| {
+            Scale::new(map, &Style { clip: Some(clip), ..Style::default() }).map(|s| (s.low, s.high))
+        };
+        assert_eq!(ends(50.0, &map).unwrap(), (-3.0, 3.0));
+        assert_eq!(ends(25.0, &map.clone().rectify()).unwrap(), (0.0, 2.75));
+        assert_eq!(ends(100.0, &map).unwrap(), (-100.0, 100.0));
+        assert_eq!(ends(50.0, &Heatmap::new(array![[0.0]]).unwrap()).unwrap(), (0.0, 0.0));
+        for nonsense in [0.0, -1.0, 101.0, f32::NAN] {
+            assert!(ends(nonsense, &map).is_err());
+        }
+    }
+
+    #[test]
+    fn plain_pictures_have_the_photos_pixels_and_others_a_frame() {
+        let map = Heatmap::new(array![[0.0, 2.0]]).unwrap().rectify();
+        for (w, h) in [(1, 1), (30, 20), (2000, 900)] {
+            let photo = photo(w, h);
+            let of = |layout| {
+                overlay(&photo, whole(&photo), &map, &Style { layout, ..Style::default() }).unwrap().dimensions()
+            };
+            let [figure, beside, plain] = [Layout::Figure, Layout::Beside, Layout::Plain].map(of);
+            assert_eq!(plain, (w, h));
+            assert!(beside.0 > figure.0 && beside.1 == figure.1, "{beside:?} {figure:?}");
+        }
+    }
+
+    #[test]
+    fn signed_colours_stand_out_from_dark_and_from_light_photos() {
+        let map = Heatmap::new(array![[-1.0, 1.0]]).unwrap();
+        let scale = Scale::new(&map, &Style::default()).unwrap();
+        for (ground, place) in [0, 20, 128, 235, 255].into_iter().flat_map(|g| [(g, 0.0), (g, 0.2), (g, 0.8), (g, 1.0)])
+        {
+            let color = scale.paint(place, [ground; 3]);
+            let apart = color.iter().map(|c| c.abs_diff(ground)).max().unwrap();
+            assert!(apart > 70 && hue(Rgb(color)) > 60, "{place} on {ground}: {color:?}");
+        }
     }
 
     #[test]

@@ -9,7 +9,6 @@ use crate::overlay::Style;
 use crate::record::{self, Origin};
 use crate::sink::{Claim, Folder, fingerprint, part_of, png, put};
 use crate::source;
-use hirescam_core::certify::Verdict;
 use image::RgbImage;
 use ndarray::ArrayD;
 use ndarray_npy::WriteNpyExt;
@@ -28,6 +27,8 @@ pub struct Pipeline<'a> {
     pub pictures: bool,
     /// Whether the pictures show negative evidence too.
     pub signed: bool,
+    /// How the pictures look; title and caption are made here.
+    pub style: Style,
     /// How the maps of several layers become one more.
     pub fuse: Option<Fuse>,
     /// The options of the command, as they stand in the records.
@@ -195,13 +196,13 @@ impl Pipeline<'_> {
                 let fused = fused.transpose()?.zip(of_class.first().cloned());
                 for e in of_class {
                     let record = record::record(&e, self.explainer, of, &self.options);
-                    let record = put(&e.map, self.picture(|| e.overlay(self.signed, &style(&e))), record)?;
+                    let record = put(&e.map, self.picture(|| e.overlay(self.signed, &self.style(&e))), record)?;
                     written.push(Written { made: Made::Map(e.into()), record });
                 }
                 if let Some(((how, fused), first)) = fused {
                     let record = record::fused(&fused, how, &first, of, &self.options);
                     let record =
-                        put(&fused.map, self.picture(|| fused.overlay(&style_of_fused(&fused, &first))), record)?;
+                        put(&fused.map, self.picture(|| fused.overlay(&self.style_of_fused(&fused, &first))), record)?;
                     written.push(Written { made: Made::Fused(fused), record });
                 }
             }
@@ -214,35 +215,19 @@ impl Pipeline<'_> {
     fn picture(&self, draw: impl FnOnce() -> Result<RgbImage, Error>) -> Result<RgbImage, Error> {
         if self.pictures { draw() } else { Err(Error::Argument("pictures are switched off".into())) }
     }
-}
 
-fn style(e: &Explanation) -> Style {
-    Style {
-        title: match (e.shared.certificate.verdict, e.shared.certificate.scale) {
-            (Verdict::Exact | Verdict::LocallyLinear, 1) => "contribution to the score".into(),
-            (Verdict::Exact | Verdict::LocallyLinear, places) => format!("{places} × contribution to the score"),
-            _ if e.shared.method.scored => format!("{}, in units of the score", e.shared.method.title),
-            _ => e.shared.method.title.into(),
-        },
-        caption: format!(
-            "{} {:.2} · {} at {} · {}",
-            e.name(),
-            e.score,
-            e.shared.method.title,
-            e.shared.layer,
-            e.shared.certificate.verdict
-        ),
-        ..Style::default()
+    fn style(&self, e: &Explanation) -> Style {
+        Style { title: e.unit(), caption: e.caption(), ..self.style.clone() }
     }
-}
 
-fn style_of_fused(fused: &Fused, first: &Explanation) -> Style {
-    let (name, method, how, layers) = (first.name(), first.shared.method.title, fused.how, fused.layers.len());
-    Style {
-        title: "for the eye, without a unit".into(),
-        caption: format!("{name} · {method} · {how} of {layers} layers, each divided by its maximum"),
-        range: Some((0.0, 1.0)),
-        ..Style::default()
+    fn style_of_fused(&self, fused: &Fused, first: &Explanation) -> Style {
+        let (name, method, how, layers) = (first.name(), first.shared.method.title, fused.how, fused.layers.len());
+        Style {
+            title: "for the eye, without a unit".into(),
+            caption: format!("{name} · {method} · {how} of {layers} layers, each divided by its maximum"),
+            range: Some((0.0, 1.0)),
+            ..self.style.clone()
+        }
     }
 }
 

@@ -1,19 +1,21 @@
 //! `hirescam compare`: methods side by side.
 
 use crate::error::Error;
-use crate::options::{Engine, Out, Runs, What};
+use crate::options::{Colours, Engine, Out, Runs, What, note_missing};
 use crate::output::{self, say};
 use crate::progress;
 use clap::Args;
 use hirescam::comparison::{Comparison, compare};
 use hirescam::labels::Labels;
 use hirescam::model_file::{ModelFile, sha256};
+use hirescam::overlay::Scales;
 use hirescam::sink::{self, Folder, Protected};
 use hirescam::{Options, record, source};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 /// Compare methods.
 #[derive(Args)]
@@ -27,8 +29,11 @@ pub struct Compare {
     /// The methods; `hirescam methods` lists them
     #[arg(long, value_name = "METHODS", value_delimiter = ',', default_values = METHODS)]
     methods: Vec<String>,
-    /// A colour scale for each picture, instead of one for all that are in units of the score
-    #[arg(long)]
+    /// The colour scales: shared, one for all maps in units of the score; own, one for each map; both, in two rows
+    #[arg(long, value_name = "shared|own|both", default_value_t, value_parser = Scales::from_str)]
+    scale: Scales,
+    /// The same as --scale own
+    #[arg(long, hide = true, conflicts_with = "scale")]
     own_scale: bool,
     /// Show negative evidence too, in diverging colours
     #[arg(long)]
@@ -38,6 +43,8 @@ pub struct Compare {
     /// Print the record on stdout, one JSON object, and nothing else
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    colours: Colours,
     #[command(flatten)]
     what: What,
     #[command(flatten)]
@@ -66,7 +73,7 @@ impl Compare {
         };
         let files = source::files(&self.images)?;
         let mut protected = Protected::new(file.files().iter().chain(&files));
-        self.what.files().iter().for_each(|path| protected.read(path));
+        self.what.files().iter().chain(&self.colours.font).for_each(|path| protected.read(path));
         let run = json!([
             env!("CARGO_PKG_VERSION"),
             sha256(&file.bytes),
@@ -115,7 +122,9 @@ impl Compare {
         let Some(base) = claim.bases.first() else { return Err(Error::Argument("there is no name".into())) };
         let mut parts = Vec::new();
         let (mut picture, mut no_picture) = (None, None);
-        match compared.picture(self.signed, self.own_scale) {
+        let style = self.colours.style()?;
+        bar.suspend(|| note_missing(&style, &compared.caption(self.scales())))?;
+        match compared.picture(self.signed, self.scales(), &style) {
             Ok(drawn) => {
                 parts.push(("png", sink::png(&drawn)?));
                 picture = Some(sink::part_of(base, "png"));
@@ -136,7 +145,14 @@ impl Compare {
 
     /// The options, as they stand in records.
     fn options(&self) -> Value {
-        json!({ "what": self.what, "engine": self.engine, "runs": self.runs, "signed": self.signed, "own_scale": self.own_scale })
+        json!({
+            "what": self.what, "engine": self.engine, "runs": self.runs, "colours": self.colours, "signed": self.signed,
+            "scale": self.scales().to_string(),
+        })
+    }
+
+    fn scales(&self) -> Scales {
+        if self.own_scale { Scales::Own } else { self.scale }
     }
 
     fn record(
@@ -156,6 +172,7 @@ impl Compare {
                 "sum": of.sum,
                 "bias": of.bias,
                 "residual": of.residual,
+                "integral": of.integral,
                 "in_units_of_the_score": of.shared.method.scored,
                 "share_where_hirescam_is_zero": m.unused,
                 "share_where_hirescam_is_not_positive": m.outside,
@@ -195,12 +212,17 @@ fn table(compared: &Comparison, path: &Path, picture: Option<&Path>, no_picture:
     ];
     for m in &compared.methods {
         let of = &m.explanation;
+        let shown = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.4}"));
+        let (sum, residual) = (shown(of.residual.map(|_| of.sum)), shown(of.residual));
         let outside = m.outside.map_or("-".into(), |share| format!("{:.1} %", 100.0 * share));
         let place = if of.shared.layer == e.shared.layer { String::new() } else { format!(", at {}", of.shared.layer) };
         lines.push(format!(
-            "  {:21} {:>11.4} {:>11.4} {outside:>13}  {}{place}",
-            of.shared.method.name, of.sum, of.residual, of.shared.certificate.verdict
+            "  {:21} {sum:>11} {residual:>11} {outside:>13}  {}{place}",
+            of.shared.method.name, of.shared.certificate.verdict
         ));
+    }
+    if compared.methods.iter().any(|m| m.explanation.residual.is_none()) {
+        lines.push("  -: the cells are not meant to add up to the score".into());
     }
     lines.push("  HiResCAM ≤ 0: the share of |map| that lies where HiResCAM is zero or negative".into());
     lines.extend(compared.why_equal().map(|why| format!("  {why}")));

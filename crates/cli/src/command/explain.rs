@@ -1,7 +1,7 @@
 //! `hirescam explain`: overlay, raw map and record for each image and class.
 
 use crate::error::Error;
-use crate::options::{Engine, Out, Runs, What};
+use crate::options::{Engine, Look, Out, Runs, What, note_missing};
 use crate::output::{self, say};
 use crate::progress;
 use clap::Args;
@@ -32,6 +32,8 @@ pub struct Explain {
     /// Show negative evidence too, in diverging colours
     #[arg(long)]
     signed: bool,
+    #[command(flatten)]
+    look: Look,
     /// Draw no pictures: maps and records only
     #[arg(long)]
     no_overlay: bool,
@@ -63,14 +65,17 @@ impl Explain {
             ..self.what.options(&file)?
         };
         let mut protected = Protected::new(file.files().iter().chain(&files));
-        self.what.files().iter().for_each(|path| protected.read(path));
+        self.what.files().iter().chain(&self.look.colours.font).for_each(|path| protected.read(path));
         let explainer = Explainer::of(file, &options)?;
         let pipeline = Pipeline {
             explainer: &explainer,
             pictures: !self.no_overlay,
             signed: self.signed,
+            style: self.look.style()?,
             fuse: self.fuse,
-            options: json!({ "what": self.what, "engine": self.engine, "runs": self.runs, "signed": self.signed }),
+            options: json!({
+                "what": self.what, "engine": self.engine, "runs": self.runs, "look": self.look, "signed": self.signed,
+            }),
         };
         let mut folder = Folder::open(&self.out.out, "explain", pipeline.run(), protected, self.out.overwrite)?;
         let several = matches!(methods::method(&options.method)?, Any::SeveralRuns(_));
@@ -89,6 +94,9 @@ impl Explain {
                 match images {
                     Ok(images) => {
                         for written in images.iter().flatten() {
+                            if let Made::Map(e) = &written.made {
+                                bar.suspend(|| note_missing(&pipeline.style, &e.caption()))?;
+                            }
                             bar.suspend(|| match self.json {
                                 true => output::json(&written.record),
                                 false => lines(written, file).iter().try_for_each(|line| say!("{line}")),

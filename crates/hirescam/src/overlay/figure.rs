@@ -10,29 +10,35 @@ use crate::heatmap::Heatmap;
 const CAPTION_LINES: usize = 3;
 pub(super) const INK: [u8; 3] = [38; 3];
 
-/// Panel, colour bar and caption on paper.
+/// Panels of one size beside each other, colour bar and caption on paper.
 pub(super) fn figure(
-    panel: &RgbImage,
+    panels: &[RgbImage],
     heatmap: &Heatmap,
     scale: &Scale,
     style: &Style,
 ) -> Result<RgbImage, OverlayError> {
-    let text = panel.width().max(panel.height()) as f32 / 36.0;
-    let pen = Pen::new(text).map_err(|_| OverlayError::Font)?;
+    let (width, height) = panels.first().map_or((1, 1), RgbImage::dimensions);
+    let pen = Pen::new(width.max(height) as f32 / 36.0, style.font.as_ref())?;
     let px = |texts: f32| pen.px(texts);
     let (margin, gap) = (px(0.8), px(0.7));
-    let bar = Bar { scale, ticks: ticks(heatmap, scale), title: &style.title, pen: &pen };
+    let bar = Bar { scale: scale.clone(), ticks: ticks(heatmap, scale), title: &style.title, pen: &pen };
     // A flat picture still gets a bar of some height, a narrow one paper for its caption.
-    let bar_height = panel.height().max(px(12.5));
-    let room = panel.width().max(px(14.0));
+    let bar_height = height.max(px(12.5));
+    let all = (width + gap) * panels.len() as u32 - gap;
+    let room = all.max(px(14.0));
 
-    let width = margin + room + gap + bar.width() + margin;
-    let caption = pen.wrap(&style.caption, (width - 2 * margin) as f32, CAPTION_LINES);
+    let page = margin + room + gap + bar.width() + margin;
+    let words: Vec<String> = [Some(style.caption.clone()), style.clipped()].into_iter().flatten().collect();
+    let words: Vec<String> = words.into_iter().filter(|w| !w.is_empty()).collect();
+    let caption = pen.wrap(&words.join(" · "), (page - 2 * margin) as f32, CAPTION_LINES);
     let caption_height = if caption.is_empty() { 0 } else { px(0.5 + 1.25 * caption.len() as f32) };
-    let mut paper = RgbImage::from_pixel(width, margin + bar_height + caption_height + margin, Rgb(PAPER));
+    let mut paper = RgbImage::from_pixel(page, margin + bar_height + caption_height + margin, Rgb(PAPER));
 
-    let (left, top) = (margin + (room - panel.width()) / 2, margin + (bar_height - panel.height()) / 2);
-    imageops::replace(&mut paper, panel, i64::from(left), i64::from(top));
+    let (mut left, top) = (margin + (room - all) / 2, margin + (bar_height - height) / 2);
+    for panel in panels {
+        imageops::replace(&mut paper, panel, i64::from(left), i64::from(top));
+        left += width + gap;
+    }
     bar.draw(&mut paper, margin + room + gap, margin, bar_height);
     pen.lines(&mut paper, INK, margin, margin + bar_height + px(0.5), &caption);
     Ok(paper)
@@ -40,7 +46,7 @@ pub(super) fn figure(
 
 /// The colour bar with its numbers and its title.
 pub(super) struct Bar<'a> {
-    pub(super) scale: &'a Scale,
+    pub(super) scale: Scale,
     /// Places from 0 to 1, and what stands there.
     pub(super) ticks: Vec<(f32, String)>,
     /// What the numbers are.
@@ -60,7 +66,7 @@ impl Bar<'_> {
     }
 
     pub(super) fn draw(&self, paper: &mut RgbImage, bar_left: u32, top: u32, height: u32) {
-        let (scale, pen, text) = (self.scale, self.pen, self.pen.size);
+        let (scale, pen, text) = (&self.scale, self.pen, self.pen.size);
         let px = |texts: f32| pen.px(texts);
         let width = px(1.0);
         for y in 0..height {

@@ -1,19 +1,69 @@
-//! Writing on pictures with the one bundled font (Roboto, Apache-2.0: see `assets/`).
+//! Writing on pictures with the bundled fonts (Roboto and, for what it lacks, DejaVu Sans: see `assets/`), or one that is
+//! given.
 
-use ab_glyph::{Font, FontRef, InvalidFont, PxScale, ScaleFont, point};
+use super::OverlayError;
+use ab_glyph::{Font as _, FontArc, PxScale, ScaleFont, point};
 use image::{Rgb, RgbImage};
 
-/// The font at one size.
+/// A font that is given, for characters that the bundled ones lack.
+#[derive(Debug, Clone)]
+pub struct Font(FontArc);
+
+impl Font {
+    /// Reads a TrueType or OpenType font; of a collection the first.
+    ///
+    /// # Errors
+    /// [`OverlayError::Font`] for anything else.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, OverlayError> {
+        FontArc::try_from_vec(bytes).map(Font).map_err(|_| OverlayError::Font)
+    }
+}
+
+/// Drawn for what no font has.
+const BOX: char = '□';
+
+/// Scripts that are written from right to left, or whose letters change with their neighbours: Hebrew to Syriac and the rest up
+/// to Arabic Extended, those of India, Tibetan, Burmese, Khmer, and the presentation forms of Hebrew and Arabic. Set letter by
+/// letter they would be other words.
+const CANNOT_BE_SET: [(char, char); 5] = [
+    ('\u{0590}', '\u{0DFF}'),
+    ('\u{0F00}', '\u{109F}'),
+    ('\u{1780}', '\u{17FF}'),
+    ('\u{FB1D}', '\u{FDFF}'),
+    ('\u{FE70}', '\u{FEFC}'),
+];
+
+/// The fonts at one size.
 pub(super) struct Pen {
-    font: FontRef<'static>,
+    /// The first that has a character writes it.
+    fonts: Vec<FontArc>,
     /// Height of a line in pixels.
     pub(super) size: f32,
 }
 
 impl Pen {
-    pub(super) fn new(size: f32) -> Result<Self, InvalidFont> {
-        let font = FontRef::try_from_slice(include_bytes!("../../assets/roboto-subset.ttf"))?;
-        Ok(Self { font, size })
+    pub(super) fn new(size: f32, given: Option<&Font>) -> Result<Self, OverlayError> {
+        let bundled: [&'static [u8]; 2] =
+            [include_bytes!("../../assets/roboto-subset.ttf"), include_bytes!("../../assets/dejavu-subset.ttf")];
+        let mut fonts = Vec::new();
+        for bytes in bundled {
+            fonts.push(FontArc::try_from_slice(bytes).map_err(|_| OverlayError::Font)?);
+        }
+        fonts.extend(given.map(|font| font.0.clone()));
+        Ok(Self { fonts, size })
+    }
+
+    /// Whether a character can be written.
+    pub(super) fn has(&self, c: char) -> bool {
+        let set = !CANNOT_BE_SET.iter().any(|(first, last)| (*first..=*last).contains(&c));
+        set && self.fonts.iter().any(|font| font.glyph_id(c).0 != 0)
+    }
+
+    /// The font that writes a character, and its glyph there; the box's where none does.
+    fn glyph(&self, c: char) -> Option<(&FontArc, ab_glyph::GlyphId)> {
+        let c = if self.has(c) || c.is_whitespace() { c } else { BOX };
+        let found = self.fonts.iter().map(|font| (font, font.glyph_id(c))).find(|(_, glyph)| glyph.0 != 0);
+        found.or_else(|| self.fonts.first().map(|font| (font, font.glyph_id(' '))))
     }
 
     /// So many heights of a line, in whole pixels.
@@ -30,19 +80,19 @@ impl Pen {
 
     /// Distance from the top of a line to its baseline.
     pub(super) fn ascent(&self) -> f32 {
-        self.font.as_scaled(PxScale::from(self.size)).ascent()
+        self.fonts.first().map_or(0.0, |font| font.as_scaled(PxScale::from(self.size)).ascent())
     }
 
     /// Width of one line of text in pixels.
     pub(super) fn width(&self, text: &str) -> f32 {
-        self.place(text, |_, _| {})
+        self.place(text, |_, _, _| {})
     }
 
     /// Draws one line whose top left corner is at (x, y); what lies outside the picture is not drawn.
     pub(super) fn draw(&self, picture: &mut RgbImage, ink: [u8; 3], x: f32, y: f32, text: &str) {
-        self.place(text, |glyph, advance| {
+        self.place(text, |font, glyph, advance| {
             let glyph = glyph.with_scale_and_position(self.size, point(x + advance, y + self.ascent()));
-            let Some(outline) = self.font.outline_glyph(glyph) else {
+            let Some(outline) = font.outline_glyph(glyph) else {
                 return;
             };
             let corner = outline.px_bounds().min;
@@ -58,13 +108,12 @@ impl Pen {
         });
     }
 
-    /// Calls `put` with each glyph and its distance from the start, and gives the whole width.
-    fn place(&self, text: &str, mut put: impl FnMut(ab_glyph::GlyphId, f32)) -> f32 {
-        let scaled = self.font.as_scaled(PxScale::from(self.size));
+    /// Calls `put` with each glyph, its font and its distance from the start, and gives the whole width.
+    fn place(&self, text: &str, mut put: impl FnMut(&FontArc, ab_glyph::GlyphId, f32)) -> f32 {
         let mut advance = 0.0;
-        for glyph in text.chars().map(|c| self.font.glyph_id(c)) {
-            put(glyph, advance);
-            advance += scaled.h_advance(glyph);
+        for (font, glyph) in text.chars().filter_map(|c| self.glyph(c)) {
+            put(font, glyph, advance);
+            advance += font.as_scaled(PxScale::from(self.size)).h_advance(glyph);
         }
         advance
     }
@@ -112,15 +161,27 @@ mod tests {
 
     #[test]
     fn all_that_captions_need_is_in_the_font() {
-        let pen = Pen::new(20.0).unwrap();
-        for c in " ~0A−Σ·±×…∞≥≤éßłΩ".chars() {
-            assert_ne!(pen.font.glyph_id(c).0, 0, "{c}");
+        let pen = Pen::new(20.0, None).unwrap();
+        for c in " ~0A−Σ·±×…∞≥≤éßłΩЖńệ□Հ".chars() {
+            assert!(pen.has(c), "{c}");
         }
     }
 
     #[test]
+    fn what_cannot_be_written_is_a_box_and_is_told() {
+        let pen = Pen::new(20.0, None).unwrap();
+        assert_eq!(pen.width("猫"), pen.width("□"));
+        assert!(pen.width("□") > 5.0);
+        // Hebrew has glyphs in many fonts, but is written from the right.
+        assert_eq!(crate::overlay::Style::default().missing("cat 猫 猫 שלום\n").unwrap().chars().count(), 5);
+        assert!(Font::read(b"no font".to_vec()).is_err());
+        let given = Font::read(include_bytes!("../../assets/dejavu-subset.ttf").to_vec()).unwrap();
+        assert!(Pen::new(20.0, Some(&given)).unwrap().has('Ж'));
+    }
+
+    #[test]
     fn long_texts_are_wrapped_and_shortened() {
-        let pen = Pen::new(20.0).unwrap();
+        let pen = Pen::new(20.0, None).unwrap();
         let text = "a caption of many words that goes on and on · and does not end";
         let lines = pen.wrap(text, 150.0, 3);
         assert_eq!(lines.len(), 3);
