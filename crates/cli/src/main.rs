@@ -9,6 +9,7 @@ mod inputs;
 mod options;
 mod output;
 mod progress;
+mod report;
 mod triton;
 
 use clap::{Parser, Subcommand};

@@ -88,13 +88,13 @@ pub enum Error {
         value: f64,
     },
     /// A result would replace a file that the same command reads, or another that it writes.
-    #[error("{path} is read or written by this command already: no result may replace it", path = .path.display())]
+    #[error("{path} is read or written by this command, and must not be replaced", path = .path.display())]
     Protected {
         /// The file.
         path: PathBuf,
     },
     /// A result would replace what another run made, or what is no result at all.
-    #[error("{path}{more} there already, and not from the same image and options", path = .path.display(), more = more(*.others))]
+    #[error("{path}{more} there already, and this command would not make the same again", path = .path.display(), more = more(*.others))]
     Exists {
         /// The file, the first of them.
         path: PathBuf,
@@ -114,6 +114,25 @@ fn more(others: usize) -> String {
 }
 
 impl Error {
+    /// The kind of error, in a word for machines.
+    pub fn kind(&self) -> &'static str {
+        use hirescam_core::Error as Core;
+        match self {
+            Error::File { .. } | Error::Photo(_) => "file",
+            Error::Core(Core::Unsupported { .. }) | Error::Model { error: Core::Unsupported { .. }, .. } => {
+                "unsupported"
+            }
+            Error::Model { .. } | Error::Core(Core::Decode(_) | Core::Invalid { .. }) => "model",
+            Error::Engine(_) => "engine",
+            Error::NotFinite { .. } => "not-finite",
+            Error::Protected { .. } | Error::Exists { .. } => "exists",
+            Error::Core(_) | Error::Kind { .. } | Error::Argument(_) => "argument",
+            Error::Preprocess(_) => "preprocess",
+            Error::Labels(_) => "labels",
+            Error::Overlay(_) | Error::Heatmap(_) => "picture",
+        }
+    }
+
     /// The text where `path` is said already.
     pub fn without(&self, path: &Path) -> String {
         match self {

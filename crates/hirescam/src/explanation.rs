@@ -7,7 +7,7 @@ pub(crate) use words::percent;
 use crate::explainer::Error;
 use crate::heatmap::Heatmap;
 use crate::labels::Labels;
-use crate::overlay::{Style, overlay};
+use crate::overlay::{Style, bare, overlay};
 use crate::photo::Photo;
 use crate::preprocess::Rect;
 use hirescam_core::cam::Target;
@@ -221,5 +221,18 @@ impl Explanation {
         let heatmap = self.heatmap()?;
         let heatmap = if signed { heatmap } else { heatmap.rectify() };
         Ok(overlay(photo, *view, &heatmap, style)?)
+    }
+
+    /// The heatmap over the photo without colour bar and words, its longer side `side` pixels.
+    ///
+    /// # Errors
+    /// As [`Explanation::overlay`].
+    pub fn thumbnail(&self, signed: bool, style: &Style, side: u32) -> Result<RgbImage, Error> {
+        let Some((photo, view)) = &self.photo else {
+            return Err(Error::Argument("a tensor has no photo to draw on".into()));
+        };
+        let heatmap = self.heatmap()?;
+        let heatmap = if signed { heatmap } else { heatmap.rectify() };
+        Ok(bare(photo, *view, &heatmap, style, side)?)
     }
 }

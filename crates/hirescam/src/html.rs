@@ -41,6 +41,8 @@ th.group { text-align: center; }
 th.words, td.words { text-align: left; }
 tbody tr:nth-child(odd) { background: var(--tint); }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .75rem; margin: .75rem 0; }
+.wider { grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); }
+.wider figure { max-width: 22rem; }
 figure { margin: 0; max-width: 14rem; break-inside: avoid; }
 figure img { display: block; width: 100%; height: auto; }
 dt { font-weight: 600; }

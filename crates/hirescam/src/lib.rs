@@ -35,6 +35,7 @@ pub mod preprocess;
 pub mod record;
 pub mod sink;
 pub mod source;
+pub mod summary;
 
 pub use explainer::{Error, Explainer, Input, Options};
 pub use explanation::Explanation;

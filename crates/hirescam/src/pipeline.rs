@@ -10,6 +10,7 @@ use crate::record::{self, Origin};
 use crate::sink::{Claim, Folder, fingerprint, part_of, png, put};
 use crate::source;
 use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
 use ndarray::ArrayD;
 use ndarray_npy::WriteNpyExt;
 use rayon::prelude::*;
@@ -19,12 +20,17 @@ use std::path::{Path, PathBuf};
 /// No more files are held in memory at a time.
 const MOST_TOGETHER: usize = 32;
 
+/// The longer side of a small picture in pixels.
+const SIDE: u32 = 320;
+
 /// How images are explained, and what is written of them.
 pub struct Pipeline<'a> {
     /// What explains them.
     pub explainer: &'a Explainer,
     /// Whether a picture is drawn of each.
     pub pictures: bool,
+    /// Whether a small one is made of each for a page.
+    pub thumbnails: bool,
     /// Whether the pictures show negative evidence too.
     pub signed: bool,
     /// How the pictures look; title and caption are made here.
@@ -43,12 +49,25 @@ pub struct Outcome<'a> {
     pub images: Result<Vec<Vec<Written>>, Error>,
 }
 
+impl Outcome<'_> {
+    /// What stands below the pictures of the maps.
+    pub fn captions(&self) -> impl Iterator<Item = String> {
+        let maps = self.images.iter().flatten().flatten().filter_map(|written| match &written.made {
+            Made::Map(e) => Some(e.caption()),
+            Made::Fused(_) => None,
+        });
+        maps
+    }
+}
+
 /// A result, and what was written of it.
 pub struct Written {
     /// The result.
     pub made: Made,
     /// Its record.
     pub record: Value,
+    /// Its picture without words, as a JPEG file, where it is to be shown and there is one.
+    pub thumbnail: Option<Vec<u8>>,
 }
 
 /// What a result is.
@@ -197,13 +216,16 @@ impl Pipeline<'_> {
                 for e in of_class {
                     let record = record::record(&e, self.explainer, of, &self.options);
                     let record = put(&e.map, self.picture(|| e.overlay(self.signed, &self.style(&e))), record)?;
-                    written.push(Written { made: Made::Map(e.into()), record });
+                    let thumbnail =
+                        self.thumbnails.then(|| e.thumbnail(self.signed, &self.style(&e), SIDE)).transpose();
+                    let thumbnail = thumbnail.ok().flatten().map(|picture| jpeg(&picture)).transpose()?;
+                    written.push(Written { made: Made::Map(e.into()), record, thumbnail });
                 }
                 if let Some(((how, fused), first)) = fused {
                     let record = record::fused(&fused, how, &first, of, &self.options);
                     let record =
                         put(&fused.map, self.picture(|| fused.overlay(&self.style_of_fused(&fused, &first))), record)?;
-                    written.push(Written { made: Made::Fused(fused), record });
+                    written.push(Written { made: Made::Fused(fused), record, thumbnail: None });
                 }
             }
             all.push(written);
@@ -234,6 +256,13 @@ impl Pipeline<'_> {
 fn npy(map: &ArrayD<f32>) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     map.write_npy(&mut bytes).map_err(|error| Error::Argument(format!("the map cannot be written: {error}")))?;
+    Ok(bytes)
+}
+
+fn jpeg(picture: &RgbImage) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let written = JpegEncoder::new_with_quality(&mut bytes, 85).encode_image(picture);
+    written.map_err(|error| Error::Argument(format!("the picture cannot be written: {error}")))?;
     Ok(bytes)
 }
 

@@ -1,6 +1,6 @@
 //! What is written down of an explanation, so that it can be read by machines and made again.
 
-use crate::explainer::Explainer;
+use crate::explainer::{Error, Explainer};
 use crate::explanation::Explanation;
 use crate::fusion::{Fuse, Fused};
 use serde_json::{Map, Value, json};
@@ -51,6 +51,7 @@ pub fn record(e: &Explanation, explainer: &Explainer, of: Origin, options: &Valu
         "output": e.shared.output,
         "final_activation": e.shared.activation,
         "target": e.shared.target.to_string(),
+        "explained": e.name(),
         "class": e.class,
         "label": e.label(),
         "score": e.score,
@@ -95,6 +96,16 @@ pub fn fused(fused: &Fused, how: Fuse, first: &Explanation, of: Origin, options:
         "map_shape": fused.map.shape(),
         "version": env!("CARGO_PKG_VERSION"),
         "options": options,
+    })
+}
+
+/// What stands in the place of a record where a file failed.
+pub fn failure(file: &Path, error: &Error) -> Value {
+    json!({
+        "image": path(file),
+        "image_bytes": bytes(file),
+        "error": { "kind": error.kind(), "text": error.without(file) },
+        "version": env!("CARGO_PKG_VERSION"),
     })
 }
 

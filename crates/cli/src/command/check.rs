@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::options::{Engine, What};
 use crate::output::{self, folder_of, say};
-use crate::progress;
+use crate::{inputs, progress};
 use clap::Args;
 use hirescam::check::{Layers, Plan, check};
 use hirescam::methods::Settings;
@@ -21,6 +21,9 @@ pub struct Check {
     /// Photos, folders of photos, patterns, or ready float32 tensors (.npy) in the network's own shape; without any, only
     /// what is proven is reported
     images: Vec<PathBuf>,
+    /// Also take the images of the folders within folders
+    #[arg(short, long)]
+    recursive: bool,
     /// All layers that `hirescam layers` lists; without this and --layer, the recommended one and the last of each
     /// resolution, of these the last three
     #[arg(long, conflicts_with = "layers")]
@@ -76,7 +79,7 @@ impl Check {
             settings: Settings { seed: self.seed, batch: self.batch, ..Settings::default() },
             ..self.what.options(&file)?
         };
-        let files = if self.images.is_empty() { Vec::new() } else { source::files(&self.images)? };
+        let files = if self.images.is_empty() { Vec::new() } else { inputs::images(&self.images, self.recursive)? };
         let mut protected = Protected::new(file.files().iter().chain(&files));
         self.what.files().iter().for_each(|path| protected.read(path));
         // Before the work, not after it.

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::options::{Colours, Engine, Out, Runs, What, note_missing};
 use crate::output::{self, say};
-use crate::progress;
+use crate::{inputs, progress};
 use clap::Args;
 use hirescam::comparison::{Comparison, compare};
 use hirescam::labels::Labels;
@@ -26,6 +26,9 @@ pub struct Compare {
     /// own
     #[arg(required = true)]
     images: Vec<PathBuf>,
+    /// Also take the images of the folders within folders
+    #[arg(short, long)]
+    recursive: bool,
     /// The methods; `hirescam methods` lists them
     #[arg(long, value_name = "METHODS", value_delimiter = ',', default_values = METHODS)]
     methods: Vec<String>,
@@ -71,7 +74,7 @@ impl Compare {
             settings: self.runs.settings(),
             ..self.what.options(&file)?
         };
-        let files = source::files(&self.images)?;
+        let files = inputs::images(&self.images, self.recursive)?;
         let mut protected = Protected::new(file.files().iter().chain(&files));
         self.what.files().iter().chain(&self.colours.font).for_each(|path| protected.read(path));
         let run = json!([

@@ -2,17 +2,18 @@
 
 use crate::error::Error;
 use crate::options::{Engine, Look, Out, Runs, What, note_missing};
-use crate::output::{self, say};
-use crate::progress;
+use crate::report::Report;
+use crate::{inputs, output, progress};
 use clap::Args;
 use hirescam::fusion::Fuse;
-use hirescam::methods::{self, Any};
+use hirescam::methods::{self, Any, Progress};
 use hirescam::model_file::ModelFile;
-use hirescam::pipeline::{Made, Outcome, Pipeline, Written};
-use hirescam::sink::{Folder, Protected};
-use hirescam::{Explainer, Explanation, Options, source};
+use hirescam::pipeline::{Outcome, Pipeline};
+use hirescam::sink::{Folder, Gallery, Protected, Table};
+use hirescam::summary::Summary;
+use hirescam::{Explainer, Options};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Explain images.
@@ -34,7 +35,16 @@ pub struct Explain {
     signed: bool,
     #[command(flatten)]
     look: Look,
-    /// Draw no pictures: maps and records only
+    /// Also take the images of the folders within folders
+    #[arg(short, long)]
+    recursive: bool,
+    /// A page with all images, too: overlay, class, score, Σ map and verdict of each. It holds all it shows
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// A table of all results, too, a line each
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Draw no overlays: maps and records only
     #[arg(long)]
     no_overlay: bool,
     /// With several layers, put their maps into one more picture: the mean or the max of the maps, each rectified and
@@ -54,8 +64,8 @@ impl Explain {
         if self.fuse.is_some() && self.what.layers.len() < 2 {
             return Err(Error::Argument("--fuse takes the maps of several layers: give --layer more than once".into()));
         }
-        let files = source::files(&self.images)?;
         let file = ModelFile::open(&self.model)?;
+        let files = inputs::images(&self.images, self.recursive)?;
         let options = Options {
             engine: self.engine.engine.clone(),
             threads: self.engine.threads,
@@ -66,10 +76,17 @@ impl Explain {
         };
         let mut protected = Protected::new(file.files().iter().chain(&files));
         self.what.files().iter().chain(&self.look.colours.font).for_each(|path| protected.read(path));
+        [&self.csv, &self.html].into_iter().flatten().try_for_each(|path| output::folder_of(path))?;
+        let table =
+            self.csv.as_ref().map(|path| Table::create(path, &mut protected, self.out.overwrite)).transpose()?;
+        let title = format!("Explained by {}", self.model.display());
+        let page = |path: &PathBuf| Gallery::create(path, &title, &mut protected, self.out.overwrite);
+        let gallery = self.html.as_ref().map(page).transpose()?;
         let explainer = Explainer::of(file, &options)?;
         let pipeline = Pipeline {
             explainer: &explainer,
             pictures: !self.no_overlay,
+            thumbnails: gallery.is_some(),
             signed: self.signed,
             style: self.look.style()?,
             fuse: self.fuse,
@@ -80,67 +97,27 @@ impl Explain {
         let mut folder = Folder::open(&self.out.out, "explain", pipeline.run(), protected, self.out.overwrite)?;
         let several = matches!(methods::method(&options.method)?, Any::SeveralRuns(_));
         let bar = if several { progress::passes() } else { progress::images(files.len()) };
-        let mut failed = 0;
-        pipeline.explain(
-            &files,
-            &mut folder,
-            &mut |p| {
-                if several && files.len() > 1 {
-                    bar.set_message(format!("image {}", p.image + 1));
-                }
-                progress::watch(&bar, p);
-            },
-            &mut |Outcome { file, images }| {
-                match images {
-                    Ok(images) => {
-                        for written in images.iter().flatten() {
-                            if let Made::Map(e) = &written.made {
-                                bar.suspend(|| note_missing(&pipeline.style, &e.caption()))?;
-                            }
-                            bar.suspend(|| match self.json {
-                                true => output::json(&written.record),
-                                false => lines(written, file).iter().try_for_each(|line| say!("{line}")),
-                            })?;
-                        }
-                    }
-                    Err(error) if files.len() == 1 => return Err(error.into()),
-                    Err(error) => {
-                        failed += 1;
-                        bar.suspend(|| output::failed(file, &error.into()));
-                    }
-                }
-                if !several {
-                    bar.inc(1);
-                }
-                Ok::<(), Error>(())
-            },
-        )?;
+        let one = files.len() == 1;
+        let mut report = Report { json: self.json, one, table, gallery, summary: Summary::default() };
+        let mut watch = |p: Progress| {
+            if several && !one {
+                bar.set_message(format!("image {}", p.image + 1));
+            }
+            progress::watch(&bar, p);
+        };
+        let mut each = |outcome: Outcome| {
+            bar.suspend(|| {
+                outcome.captions().try_for_each(|caption| note_missing(&pipeline.style, &caption))?;
+                report.tell(outcome)
+            })?;
+            if !several {
+                bar.inc(1);
+            }
+            Ok::<(), Error>(())
+        };
+        pipeline.explain(&files, &mut folder, &mut watch, &mut each)?;
         bar.finish_and_clear();
+        let failed = report.end(folder.path(), folder.replaced())?;
         Ok(ExitCode::from(u8::from(failed > 0)))
     }
-}
-
-/// What is said of a result, a line each.
-fn lines(written: &Written, file: &Path) -> Vec<String> {
-    let mut lines = match &written.made {
-        Made::Map(e) => of_map(e, file),
-        Made::Fused(fused) => vec![format!("  {}", fused.in_words())],
-    };
-    let line = |(key, says): (&str, &str)| Some(format!("  {says}: {}", written.record.get(key)?.as_str()?));
-    lines.extend([("overlay", "overlay"), ("no_overlay", "no picture"), ("map", "map")].into_iter().filter_map(line));
-    lines
-}
-
-fn of_map(e: &Explanation, file: &Path) -> Vec<String> {
-    // Only classes have one.
-    let probability = match e.probability.is_nan() {
-        true => String::new(),
-        false => format!(", probability {:.1} %", 100.0 * e.probability),
-    };
-    let mut lines = vec![
-        format!("{}: {} (score {:.4}{probability})", file.display(), e.name(), e.score),
-        format!("  {} at {}", e.shared.method.title, e.shared.layer),
-    ];
-    lines.extend(e.in_words().iter().map(|line| format!("  {line}")));
-    lines
 }

@@ -114,7 +114,6 @@ fn table(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::check::report::example;
 
     /// Goes through the tags of a page: each is closed where it was opened. Says what stands outside of tags.

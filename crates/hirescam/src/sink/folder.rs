@@ -41,6 +41,8 @@ struct Earlier {
     command: String,
     run: String,
     image: String,
+    /// The names of its parts.
+    files: Vec<String>,
 }
 
 /// The names of what was made of one image file.
@@ -250,8 +252,18 @@ impl Earlier {
             none if none.is_empty() => if record.get("methods").is_some() { "compare" } else { "explain" }.into(),
             command => command,
         };
-        Some(Earlier { name, sample, command, run: text("run"), image })
+        let parts = ["map", "overlay", "picture"].map(|part| text(part));
+        let parts = parts.iter().filter_map(|part| Some(Path::new(part).file_name()?.to_string_lossy().into_owned()));
+        let files = parts.chain([format!("{name}.json")]).collect();
+        Some(Earlier { name, sample, command, run: text("run"), image, files })
     }
+}
+
+/// Whether a file is a part of a result, as a record beside it tells.
+pub(crate) fn is_result(path: &Path) -> bool {
+    let part = path.extension().is_some_and(|e| PARTS.iter().any(|part| e == *part));
+    part && Earlier::read(&path.with_extension("json"))
+        .is_some_and(|e| e.files.iter().any(|f| Some(f.as_ref()) == path.file_name()))
 }
 
 /// The name of an image file without its ending. Bytes that are no text are replaced.

@@ -1,12 +1,17 @@
 //! Where results go: files that are whole or not there, under names that lose nothing.
 
 mod folder;
+mod gallery;
 mod protected;
+mod table;
 mod whole;
 
+pub(crate) use folder::is_result;
 pub use folder::{Claim, Folder, part_of, put};
+pub use gallery::Gallery;
 pub use protected::Protected;
-pub(crate) use protected::identity;
+pub(crate) use protected::{Identity, identity};
+pub use table::Table;
 pub use whole::{Whole, write};
 
 use crate::explainer::Error;

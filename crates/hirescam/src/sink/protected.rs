@@ -13,10 +13,10 @@ pub struct Protected {
 
 /// What tells one file from another: device and number.
 #[cfg(unix)]
-type Identity = (u64, u64);
+pub(crate) type Identity = (u64, u64);
 /// What tells one file from another: the path without links.
 #[cfg(not(unix))]
-type Identity = PathBuf;
+pub(crate) type Identity = PathBuf;
 
 #[cfg(unix)]
 pub(crate) fn identity(path: &Path) -> Option<Identity> {

@@ -39,6 +39,11 @@ impl Whole {
         Ok(Whole { to: place, temporary: Some(temporary), file: BufWriter::new(file) })
     }
 
+    /// The file's place.
+    pub fn path(&self) -> &Path {
+        &self.to
+    }
+
     /// Writes all that was kept back.
     fn flushed(&mut self) -> Result<(), Error> {
         self.file.flush().map_err(|error| Error::File { path: self.to.clone(), error })

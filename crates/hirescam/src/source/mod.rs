@@ -5,7 +5,9 @@ pub mod npy;
 use crate::explainer::{Error, Input};
 use crate::model_file::sha256;
 use crate::photo::{Limits, Photo};
+use crate::sink::{Identity, identity, is_result};
 use hirescam_engine::Array;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -20,17 +22,36 @@ fn fail(path: &Path, kind: ErrorKind, what: impl Into<Box<dyn std::error::Error 
     Error::File { path: path.to_owned(), error: io::Error::new(kind, what) }
 }
 
-/// The files that `arguments` name: a folder stands for its images, a pattern for its matches, each sorted.
+/// Images that were found, and what was passed over on the way.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The files, in the order of the arguments, those of a folder or a pattern sorted.
+    pub files: Vec<PathBuf>,
+    /// What else was in the folders, and how often: other kinds of files by their ending, results of earlier runs, folders.
+    pub passed_over: BTreeMap<String, usize>,
+}
+
+/// What folders within folders are called among what was passed over.
+pub const FOLDERS: &str = "folders";
+
+/// The files that `arguments` name: a folder stands for its images, with `recursive` also for those of the folders in it, a
+/// pattern for its matches. In folders, hidden files and results of earlier runs are passed over; a folder that is reached
+/// twice, by a link, is entered once.
 ///
 /// # Errors
 /// [`Error::File`] for what is not there and folders without images, [`Error::Argument`] for what is no pattern.
-pub fn files(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
-    let mut files = Vec::new();
+pub fn files(arguments: &[PathBuf], recursive: bool) -> Result<Found, Error> {
+    let mut found = Found::default();
     for argument in arguments {
         if argument.is_dir() {
-            files.extend(folder(argument)?);
-        } else if argument.is_file() {
-            files.push(argument.clone());
+            let before = found.files.len();
+            found.folder(argument, recursive, &mut HashSet::new())?;
+            if found.files.len() == before {
+                let what = format!("the folder holds no images ({})", SUFFIXES.join(", "));
+                return Err(fail(argument, ErrorKind::NotFound, what));
+            }
+        } else if argument.exists() {
+            found.files.push(argument.clone());
         } else {
             let pattern = argument.to_string_lossy();
             let matches =
@@ -40,24 +61,45 @@ pub fn files(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
                 return Err(fail(argument, ErrorKind::NotFound, "there is no such file"));
             }
             matches.sort();
-            files.extend(matches);
+            found.files.extend(matches);
         }
     }
-    Ok(files)
+    Ok(found)
 }
 
-fn folder(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = std::fs::read_dir(path).map_err(|error| Error::File { path: path.to_owned(), error })?;
-    let suffix =
-        |p: &PathBuf| p.extension().is_some_and(|e| SUFFIXES.contains(&e.to_string_lossy().to_lowercase().as_str()));
-    let mut files: Vec<PathBuf> =
-        entries.filter_map(Result::ok).map(|e| e.path()).filter(|p| p.is_file() && suffix(p)).collect();
-    files.sort();
-    if files.is_empty() {
-        let what = format!("the folder holds no images ({})", SUFFIXES.join(", "));
-        return Err(fail(path, ErrorKind::NotFound, what));
+impl Found {
+    fn folder(&mut self, path: &Path, recursive: bool, entered: &mut HashSet<Identity>) -> Result<(), Error> {
+        if !identity(path).is_none_or(|folder| entered.insert(folder)) {
+            return Ok(());
+        }
+        let entries = std::fs::read_dir(path).map_err(|error| Error::File { path: path.to_owned(), error })?;
+        let hidden = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let entries = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| !hidden(path));
+        let mut entries: Vec<PathBuf> = entries.collect();
+        entries.sort();
+        for path in entries {
+            let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+            let passed_over = if path.is_dir() {
+                if recursive && self.folder(&path, recursive, entered).is_ok() {
+                    continue;
+                }
+                FOLDERS.to_owned()
+            } else if is_result(&path) {
+                "results of earlier runs".to_owned()
+            } else {
+                match ending {
+                    Some(ending) if SUFFIXES.contains(&ending.as_str()) && path.is_file() => {
+                        self.files.push(path);
+                        continue;
+                    }
+                    Some(ending) => format!(".{ending}"),
+                    None => "files without an ending".to_owned(),
+                }
+            };
+            *self.passed_over.entry(passed_over).or_default() += 1;
+        }
+        Ok(())
     }
-    Ok(files)
 }
 
 /// The bytes of an image or a tensor.

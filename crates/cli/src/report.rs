@@ -1,0 +1,99 @@
+//! What `explain` says of its results: all of one image, a line for each of many and a summary; and the lists of all.
+
+use crate::error::Error;
+use crate::output::{self, say};
+use hirescam::pipeline::{Made, Outcome, Written};
+use hirescam::record;
+use hirescam::sink::{Gallery, Table};
+use hirescam::summary::{self, Summary, headline};
+use std::path::Path;
+
+/// How results are told.
+pub struct Report {
+    /// As JSON, a line each.
+    pub json: bool,
+    /// Whether there is one file only.
+    pub one: bool,
+    pub table: Option<Table>,
+    pub gallery: Option<Gallery>,
+    pub summary: Summary,
+}
+
+impl Report {
+    /// Tells what came of a file. Of a single one that failed the error is given back.
+    pub fn tell(&mut self, Outcome { file, images }: Outcome) -> Result<(), Error> {
+        let images = match images {
+            Ok(images) => images,
+            Err(error) => {
+                self.summary.failed(file, &error);
+                let failure = record::failure(file, &error);
+                if self.json {
+                    output::json(&failure)?;
+                }
+                self.list(&failure, None)?;
+                if self.one {
+                    return Err(error.into());
+                }
+                output::failed(file, &error.into());
+                return Ok(());
+            }
+        };
+        for (index, of_image) in images.iter().enumerate() {
+            self.summary.image(of_image);
+            for written in of_image {
+                self.list(&written.record, written.thumbnail.as_deref())?;
+                if self.json {
+                    output::json(&written.record)?;
+                }
+            }
+            if self.json {
+                continue;
+            }
+            match self.one && images.len() == 1 {
+                true => of_image.iter().flat_map(|w| lines(w, file)).try_for_each(|line| say!("{line}"))?,
+                false => say!("{}", summary::line(file, (images.len() > 1).then_some(index), of_image))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, record: &serde_json::Value, thumbnail: Option<&[u8]>) -> Result<(), Error> {
+        self.table.as_mut().map_or(Ok(()), |table| table.add(record))?;
+        self.gallery.as_mut().map_or(Ok(()), |gallery| gallery.add(record, thumbnail))?;
+        Ok(())
+    }
+
+    /// Ends the lists, and sums up where there was more than one image; how many files failed. `replaced` is how many results
+    /// took the place of those of the same run before, in the folder `out`.
+    pub fn end(self, out: &Path, replaced: usize) -> Result<usize, Error> {
+        let lines = self.summary.lines();
+        self.table.map_or(Ok(()), Table::finish)?;
+        self.gallery.map_or(Ok(()), |gallery| gallery.finish(&lines))?;
+        if !self.json {
+            if !self.one || self.summary.images() > 1 {
+                say!("")?;
+                lines.iter().try_for_each(|line| say!("{line}"))?;
+                say!("  overlays, maps and records: {}", out.display())?;
+            }
+            if replaced > 0 {
+                say!("  replaced the same results of an earlier run: {replaced}")?;
+            }
+        }
+        Ok(self.summary.failures())
+    }
+}
+
+/// All that is said of a result, a line each.
+fn lines(written: &Written, file: &Path) -> Vec<String> {
+    let mut lines = match &written.made {
+        Made::Map(e) => {
+            let first = format!("{}: {}", file.display(), headline(e));
+            let place = format!("  {} at {}", e.shared.method.title, e.shared.layer);
+            [first, place].into_iter().chain(e.in_words().iter().map(|line| format!("  {line}"))).collect()
+        }
+        Made::Fused(fused) => vec![format!("  {}", fused.in_words())],
+    };
+    let line = |(key, says): (&str, &str)| Some(format!("  {says}: {}", written.record.get(key)?.as_str()?));
+    lines.extend([("overlay", "overlay"), ("no_overlay", "no picture"), ("map", "map")].into_iter().filter_map(line));
+    lines
+}

@@ -1,0 +1,187 @@
+//! What came of many images, in a line each and a few sentences for all.
+
+use crate::explainer::Error;
+use crate::explanation::{Explanation, percent};
+use crate::pipeline::{Made, Written};
+use hirescam_core::certify::{Certificate, Verdict};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// How many classes, failures and remarks are named; the others are counted.
+const MOST: usize = 10;
+
+/// The class and its score: `espresso (score 11.4004, probability 95.1 %)`.
+pub fn headline(e: &Explanation) -> String {
+    // Only classes have one.
+    let probability = match e.probability.is_nan() {
+        true => String::new(),
+        false => format!(", probability {:.1} %", 100.0 * e.probability),
+    };
+    format!("{} (score {:.4}{probability})", e.name(), e.score)
+}
+
+/// What was found of one image, in a line: each class with its score and what the cells of its maps add up to. `index` is which
+/// image of its file it is, where that has several.
+pub fn line(file: &Path, index: Option<usize>, of_image: &[Written]) -> String {
+    let maps = of_image.iter().filter_map(|written| match &written.made {
+        Made::Map(e) => Some(e),
+        Made::Fused(_) => None,
+    });
+    let maps: Vec<_> = maps.collect();
+    let classes = maps.chunk_by(|a, b| a.class == b.class && a.shared.layer != b.shared.layer).map(|of_class| {
+        let sum = |e: &&Box<Explanation>| {
+            let share = e.share().map_or(String::new(), |share| format!(" ({} of the score)", percent(share)));
+            let layer = if of_class.len() > 1 { format!(" at {}", e.shared.layer) } else { String::new() };
+            format!("{:.4}{share}{layer}", e.sum)
+        };
+        let sums: Vec<String> = of_class.iter().filter(|e| e.residual.is_some()).map(sum).collect();
+        let sums = if sums.is_empty() { String::new() } else { format!(", Σ map {}", sums.join(", ")) };
+        let none = of_class.iter().all(|e| e.map.iter().all(|&v| v <= 0.0));
+        let none = if none { ", no place speaks for it" } else { "" };
+        of_class.first().map_or(String::new(), |e| headline(e)) + &sums + none
+    });
+    let index = index.map_or(String::new(), |index| format!(" [{index}]"));
+    format!("{}{index}: {}", file.display(), classes.collect::<Vec<_>>().join("; "))
+}
+
+/// What is proven for every image, in a sentence.
+fn proven(c: &Certificate) -> String {
+    let because = c.reason.as_ref().map_or(String::new(), |reason| format!(" because of the {reason}"));
+    let sum = if c.scale > 1 { format!("Σ map / {}", c.scale) } else { "Σ map".to_owned() };
+    let means = match c.verdict {
+        Verdict::Exact => {
+            format!(
+                "the cells are each place's contribution to the score; {sum} + b = score, b the same for every image"
+            )
+        }
+        Verdict::LocallyLinear => format!(
+            "the cells are contributions to the linear form that the network follows for an image; {sum} + b = score, b belongs to the image"
+        ),
+        Verdict::GradientOnly => {
+            "a place that the score does not depend on gets 0; the cells need not add up to the score".into()
+        }
+        Verdict::SumOnly => {
+            format!("{sum} + b = score, but the maps can show places that the network did not use")
+        }
+        Verdict::Unproven => "the maps can show places that the network did not use, and hide some that it did".into(),
+    };
+    format!("{}{because}: {means}", c.verdict)
+}
+
+/// Counts what came of many images.
+#[derive(Default)]
+pub struct Summary {
+    images: usize,
+    failed: usize,
+    /// Of how many images a class was the first.
+    classes: Vec<(String, usize)>,
+    /// Method and layer, with what is proven there.
+    layers: Vec<[String; 2]>,
+    /// What is said of maps, and of how many.
+    remarks: Vec<(String, usize)>,
+    maps: usize,
+    without_picture: Vec<(String, usize)>,
+    errors: Vec<(String, usize)>,
+    /// Where each text stands in these lists.
+    places: HashMap<(u8, String), usize>,
+}
+
+impl Summary {
+    /// Counts an image.
+    pub fn image(&mut self, of_image: &[Written]) {
+        self.images += 1;
+        let mut first = true;
+        for written in of_image {
+            if let Some(why) = written.record.get("no_overlay").and_then(|why| why.as_str()) {
+                count(&mut self.without_picture, &mut self.places, 0, why.to_owned());
+            }
+            let Made::Map(e) = &written.made else { continue };
+            self.maps += 1;
+            if std::mem::take(&mut first) {
+                count(&mut self.classes, &mut self.places, 1, e.name());
+            }
+            let layer = [format!("{} at {}", e.shared.method.title, e.shared.layer), proven(&e.shared.certificate)];
+            if !self.layers.contains(&layer) {
+                self.layers.push(layer);
+            }
+            // The first is what is proven, with the numbers of the image.
+            for remark in e.in_words().into_iter().skip(1) {
+                count(&mut self.remarks, &mut self.places, 2, remark);
+            }
+        }
+    }
+
+    /// Counts a file that failed.
+    pub fn failed(&mut self, file: &Path, error: &Error) {
+        self.failed += 1;
+        count(&mut self.errors, &mut self.places, 3, error.without(file));
+    }
+
+    /// How many images were explained.
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
+    /// How many files failed.
+    pub fn failures(&self) -> usize {
+        self.failed
+    }
+
+    /// The whole, a line each.
+    pub fn lines(&self) -> Vec<String> {
+        let failed = if self.failed > 0 { format!(", {} failed", files(self.failed)) } else { String::new() };
+        let mut lines = vec![format!("{} explained{failed}", images(self.images))];
+        for [place, proven] in &self.layers {
+            lines.extend([format!("  {place}"), format!("  {proven}")]);
+        }
+        if !self.classes.is_empty() {
+            lines.push(format!("  best classes: {}", most(&self.classes)));
+        }
+        let of = |n: usize| if n == self.maps { String::new() } else { format!("{n} of {} maps: ", self.maps) };
+        // What is said once has numbers of its image, and stands in its record.
+        let common = largest(&self.remarks).into_iter().filter(|(_, n)| *n > 1 || self.maps == 1);
+        lines.extend(common.take(MOST).map(|(remark, n)| format!("  {}{remark}", of(n))));
+        for (why, n) in &self.without_picture {
+            lines.push(format!("  {n} without a picture: {why}"));
+        }
+        for (error, n) in largest(&self.errors).iter().take(MOST) {
+            lines.push(format!("  {} failed: {error}", files(*n)));
+        }
+        if self.errors.len() > MOST {
+            lines.push(format!("  and {} more reasons", self.errors.len() - MOST));
+        }
+        lines
+    }
+}
+
+fn count(list: &mut Vec<(String, usize)>, places: &mut HashMap<(u8, String), usize>, which: u8, text: String) {
+    let place = *places.entry((which, text.clone())).or_insert(list.len());
+    match list.get_mut(place) {
+        Some((_, n)) => *n += 1,
+        None => list.push((text, 1)),
+    }
+}
+
+/// The largest counts first; of equal ones the first.
+fn largest(list: &[(String, usize)]) -> Vec<(String, usize)> {
+    let mut sorted = list.to_vec();
+    sorted.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    sorted
+}
+
+fn most(list: &[(String, usize)]) -> String {
+    let sorted = largest(list);
+    let mut shown: Vec<String> = sorted.iter().take(MOST).map(|(text, n)| format!("{text}: {n}")).collect();
+    if let Some(rest) = sorted.get(MOST..).filter(|rest| !rest.is_empty()) {
+        shown.push(format!("{} others: {}", rest.len(), rest.iter().map(|(_, n)| n).sum::<usize>()));
+    }
+    shown.join(", ")
+}
+
+fn images(n: usize) -> String {
+    if n == 1 { "1 image".into() } else { format!("{n} images") }
+}
+
+fn files(n: usize) -> String {
+    if n == 1 { "1 file".into() } else { format!("{n} files") }
+}
