@@ -224,7 +224,7 @@ impl Array {
                 return wide.iter().copied().find(|&v| !alone(v));
             }
         };
-        let floating = matches!(self, Array::F16(_) | Array::F32(_) | Array::F64(_));
+        let floating = self.kind().is_float();
         let lost = |(&v, &there): (&f64, &f64)| if floating { v.is_finite() && !there.is_finite() } else { v != there };
         wide.iter().zip(&there).find(|&pair| lost(pair)).map(|(v, _)| *v)
     }
@@ -270,6 +270,11 @@ impl Kind {
         Kind::U64,
         Kind::Bool,
     ];
+
+    /// Whether its elements are floating-point numbers.
+    pub fn is_float(self) -> bool {
+        matches!(self, Kind::F16 | Kind::F32 | Kind::F64)
+    }
 }
 
 impl std::fmt::Display for Kind {

@@ -7,12 +7,12 @@
 //! Threads share out the rows of a result and never split a sum, so that their number leaves every
 //! bit of the outputs as it is.
 
-use std::collections::HashMap;
+mod kinds;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use tract_onnx::pb::{attribute_proto::AttributeType, tensor_proto::DataType};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto, tensor_proto::DataType};
 use tract_onnx::pb::{tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Type};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::konst::Const;
@@ -113,7 +113,7 @@ impl Prepared {
         let mut proto = tract_onnx::onnx().proto_model_for_read(&mut &*model).map_err(|e| invalid(&e))?;
         let graph = proto.graph.as_mut().ok_or_else(|| refused("it holds no graph"))?;
         spell_out_domains(graph);
-        split_gemms(graph);
+        kinds::respell(graph);
         let ports = graph
             .input
             .iter()
@@ -320,74 +320,6 @@ fn spell_out_domains(graph: &mut GraphProto) {
     }
 }
 
-/// Splits products with a sum into product and sum where they may be in another type than float32: tract (0.23) multiplies
-/// with float32 then, whatever the matrices hold.
-fn split_gemms(graph: &mut GraphProto) {
-    const OTHERS: [i32; 2] = [DataType::Float16 as i32, DataType::Double as i32];
-    let tensors: HashMap<&str, i32> = graph.initializer.iter().map(|t| (&*t.name, t.data_type)).collect();
-    let inputs = graph.input.iter().filter_map(|input| {
-        let Type::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
-        Some(tensor.elem_type)
-    });
-    let attributes = graph.node.iter().flat_map(|node| &node.attribute);
-    let made = attributes.map(|a| a.t.as_ref().map_or(if a.name == "to" { a.i as i32 } else { 0 }, |t| t.data_type));
-    if !tensors.values().copied().chain(inputs).chain(made).any(|kind| OTHERS.contains(&kind)) {
-        return;
-    }
-    let float = |name: &String| tensors.get(&**name) == Some(&(DataType::Float as i32));
-    let mut nodes = Vec::with_capacity(graph.node.len());
-    for node in &graph.node {
-        let factor = |name: &str| node.attribute.iter().find(|a| a.name == name).map_or(1.0, |a| a.f);
-        let [a, b, rest @ ..] = node.input.as_slice() else {
-            nodes.push(node.clone());
-            continue;
-        };
-        let plain = rest.is_empty() && factor("alpha") == 1.0;
-        let Some(output) = node.output.first().filter(|_| node.op_type == "Gemm" && !plain && !float(b)) else {
-            nodes.push(node.clone());
-            continue;
-        };
-        let part = |op: &str, suffix: &str, input: &[&String], attribute: Vec<AttributeProto>| NodeProto {
-            op_type: op.into(),
-            name: format!("{}.{suffix}", node.name),
-            input: input.iter().map(|i| (*i).clone()).collect(),
-            output: vec![format!("{output}.{suffix}")],
-            attribute,
-            ..Default::default()
-        };
-        let turned = node.attribute.iter().filter(|a| a.name.starts_with("trans")).cloned().collect();
-        nodes.push(part("Gemm", "product", &[a, b], turned));
-        let mut sum = format!("{output}.product");
-        let mut times = |value: String, by: f32, suffix: &str| {
-            if by == 1.0 {
-                return value;
-            }
-            let tensor = TensorProto { data_type: DataType::Float as i32, float_data: vec![by], ..Default::default() };
-            let attribute = AttributeProto {
-                name: "value".into(),
-                r#type: AttributeType::Tensor as i32,
-                t: Some(tensor),
-                ..Default::default()
-            };
-            let [factor, like, product] = [".factor", ".like", ""].map(|part| format!("{suffix}{part}"));
-            nodes.push(part("Constant", &factor, &[], vec![attribute]));
-            nodes.push(part("CastLike", &like, &[&format!("{output}.{factor}"), a], Vec::new()));
-            nodes.push(part("Mul", &product, &[&value, &format!("{output}.{like}")], Vec::new()));
-            format!("{output}.{product}")
-        };
-        sum = times(sum, factor("alpha"), "alpha");
-        let last = match rest.first().filter(|c| !c.is_empty() && factor("beta") != 0.0) {
-            Some(c) => {
-                let c = times(c.clone(), factor("beta"), "beta");
-                part("Add", "sum", &[&sum, &c], Vec::new())
-            }
-            None => part("Identity", "sum", &[&sum], Vec::new()),
-        };
-        nodes.push(NodeProto { name: node.name.clone(), output: vec![output.clone()], ..last });
-    }
-    graph.node = nodes;
-}
-
 fn port(input: &ValueInfoProto, optional: bool) -> Result<Port, Error> {
     let name = &input.name;
     let declared = input.r#type.as_ref().and_then(|t| t.value.as_ref());
@@ -524,7 +456,8 @@ mod tests {
 
     #[test]
     fn weights_of_two_users_are_packed_beforehand() {
-        use tract_onnx::pb::{TypeProto, type_proto};
+        use tract_onnx::pb::attribute_proto::AttributeType;
+        use tract_onnx::pb::{AttributeProto, TensorProto, TypeProto, type_proto};
         // y = x Wᵀ W, with whole numbers that make the sums exact.
         let n = 1100;
         let w = |i: usize, j: usize| f32::from((i * 7 + j * 3) as u8 % 5);

@@ -67,7 +67,7 @@ pub enum Error {
     /// The network's input cannot stand for a number of an image.
     #[error(
         "the network takes {kind}, which cannot stand for the {given} number {value}{whole}",
-        whole = if matches!(kind, Kind::F16 | Kind::F32 | Kind::F64) { "" } else { ": it takes whole numbers, as the levels of a picture" }
+        whole = if kind.is_float() { "" } else { ": it takes whole numbers, as the levels of a picture" }
     )]
     Kind {
         /// The element kind of the network's input.
@@ -449,7 +449,7 @@ impl Explainer {
             for same in prepared.chunk_by(|(a, _), (b, _)| a.shape() == b.shape()) {
                 let Some((one, _)) = same.first() else { continue };
                 let (ready, start) = (self.ready(one.shape())?, first + explanations.len());
-                let tensors = same.iter().map(|(tensor, _)| ready.fed(tensor)).collect::<Result<_, _>>()?;
+                let tensors = same.iter().map(|(tensor, _)| ready.fed_photo(tensor)).collect::<Result<_, _>>()?;
                 let photos: Vec<_> = same.iter().map(|(_, photo)| *photo).collect();
                 explanations.extend(ready.run(tensors, &photos, start, watch)?);
             }
@@ -487,7 +487,8 @@ impl Explainer {
     /// An image as the network takes it.
     pub(crate) fn prepared(&self, input: &Input) -> Result<Array, Error> {
         let tensor = self.shown(input)?;
-        self.ready(tensor.shape())?.fed(&tensor)
+        let ready = self.ready(tensor.shape())?;
+        if input.photo().is_some() { ready.fed_photo(&tensor) } else { ready.fed(&tensor) }
     }
 
     /// An image in the shape in which it comes to the network.
@@ -534,6 +535,16 @@ impl Ready {
     fn takes(&self, shape: &[usize]) -> bool {
         let wanted = self.image_dims.iter().skip(1).map(|d| d.per_image());
         shape.len() == self.image_dims.len() && shape.iter().skip(1).copied().eq(wanted)
+    }
+
+    /// As [`Ready::fed`], of what the preprocessing made of a photo.
+    fn fed_photo(&self, tensor: &Array) -> Result<Array, Error> {
+        self.fed(tensor).map_err(|error| match error {
+            Error::Kind { kind, value, .. } if !kind.is_float() => Error::Preprocess(PreprocessError::Mismatch(format!(
+                "the network takes {kind}, and the preprocessing makes {value}: a network of whole numbers takes the photo's own levels, 0 to 255 (`scale = 1`, no `mean`, no `std`)"
+            ))),
+            error => error,
+        })
     }
 
     /// Images as the network declares them: in its shape, and of its element kind.

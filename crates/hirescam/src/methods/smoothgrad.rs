@@ -46,7 +46,7 @@ impl SmoothGrad {
     fn new(setup: &Setup) -> Result<Self, Error> {
         let options = setup.options;
         let image = setup.shapes.dtype(setup.image).and_then(kind).unwrap_or(Kind::F32);
-        if !matches!(image, Kind::F16 | Kind::F32 | Kind::F64) {
+        if !image.is_float() {
             return Err(Error::Argument(format!(
                 "SmoothGrad adds noise to the image, and the network takes {image}, whole numbers: choose another method, or give SmoothGrad a network that takes floating-point numbers"
             )));
