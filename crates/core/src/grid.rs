@@ -9,7 +9,7 @@
 use crate::build::Value;
 use crate::error::short;
 use crate::graph::{Attributes, axis};
-use crate::head::{self, Head};
+use crate::head::Head;
 use crate::onnx::NodeProto;
 use crate::ops::{self, Layout, slicing};
 use crate::shape::{Dim, Shapes};
@@ -141,8 +141,7 @@ impl<'m> Places<'m> {
     pub(crate) fn follow(model: &'m Model, shapes: &Shapes) -> Option<Self> {
         let image = model.inputs().find(|i| i.name() == shapes.image)?.name();
         let dims = shapes.dims(image)?;
-        let channels = head::image_channels(&dims);
-        let space: Vec<usize> = (1..dims.len()).filter(|&a| a != channels).collect();
+        let space = shapes.image_places();
         let mut whole = [1; MOST_AXES];
         let mut axes = vec![None; dims.len()];
         for (along, &axis) in space.iter().enumerate() {
@@ -297,6 +296,11 @@ impl<'m> Places<'m> {
     pub(crate) fn elsewhere(&self, value: &str) -> bool {
         let nowhere = |steps: &Rc<[Step]>| steps.iter().all(Option::is_none);
         self.of.get(value).is_some_and(|laid| laid.axes.iter().flatten().any(nowhere))
+    }
+
+    /// Whether the axis `axis` of `value` counts places of the image, as windows that are folded into the batch.
+    pub(crate) fn counts_places(&self, value: &str, axis: usize) -> bool {
+        self.of.get(value).and_then(|laid| laid.axes.get(axis)).is_some_and(Option::is_some)
     }
 
     /// How the places of a layer lie, and whether they lie as the axes `space` say.

@@ -1,5 +1,6 @@
 //! Cutting a model at a layer and a score: which output is explained, and what lies between the two.
 
+use crate::axes::Samples;
 use crate::error::{Fault, near, short};
 use crate::graph::{Attributes, reads, standard};
 use crate::grid::Places;
@@ -54,6 +55,8 @@ pub struct Head {
     pub path: Vec<usize>,
     /// How each value depends on A; values that do not are left out.
     pub dependence: HashMap<String, Dependence>,
+    /// How the samples lie in A.
+    pub samples: Samples,
     /// The axis of A that counts channels.
     pub channels: usize,
     /// The axes of A that count places.
@@ -260,27 +263,33 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
     if dims.len() < 3 {
         return refuse(format!("has the shape {}: no axes of space", show(&dims)));
     }
-    if !counts_images(shapes, &dims) {
-        return refuse(format!("has the shape {}: its first axis alone has to count the images", show(&dims)));
+    let Some(samples) = shapes.samples(layer) else {
+        return refuse(match shapes.mixing(model, layer) {
+            Some(node) => format!("holds nothing of one image alone: {node} reads several"),
+            None => format!("has the shape {}: it is not known which of its axes counts the images", show(&dims)),
+        });
+    };
+    if let Samples::Along { axis, outer, inner } = samples
+        && outer * inner > 1
+        && Places::follow(model, shapes).is_some_and(|places| places.counts_places(layer, axis))
+    {
+        return refuse(format!("has the shape {}: the axis {axis} counts images and places in them", show(&dims)));
     }
     let channels = match channels {
         Some(axis) => crate::graph::axis(axis, dims.len())
             .map_err(|_| Error::Argument(format!("{layer:?} has no axis {axis}")))?,
         None => channel_axes(model, shapes).get(layer).copied().unwrap_or(1),
     };
-    let space = (1..dims.len()).filter(|&a| a != channels).collect();
+    let space = samples.places(dims.len(), channels);
+    if space.is_empty() {
+        return refuse(format!("has the shape {}: no axes of space", show(&dims)));
+    }
     let dependence = dependence(model, shapes, layer);
     let path = path(model, &dependence, &score.logits);
     if !dependence.contains_key(&score.logits) || layer == score.logits {
         return refuse(format!("does not lead to the score {:?}", score.logits));
     }
-    Ok(Head { layer: layer.to_owned(), score: score.clone(), path, dependence, channels, space })
-}
-
-/// Whether the first axis of a value counts the images, as far as the file tells, and no other follows the batch.
-pub fn counts_images(shapes: &Shapes, dims: &[Dim]) -> bool {
-    let follows = dims.iter().filter(|d| matches!(d, Dim::Batch(_))).count();
-    !shapes.free_batch() || (follows == 1 && dims.first() == Some(&Dim::Batch(1)))
+    Ok(Head { layer: layer.to_owned(), score: score.clone(), path, dependence, samples, channels, space })
 }
 
 /// How each value depends on `start`.
@@ -332,7 +341,7 @@ pub(crate) fn path(model: &Model, dependence: &HashMap<String, Dependence>, goal
 /// images.
 pub fn channel_axes<'m>(model: &'m Model, shapes: &Shapes) -> HashMap<&'m str, usize> {
     let dims = |v: &str| shapes.dims(v).filter(|d| !d.is_empty());
-    let images = model.inputs().filter_map(|i| Some((i.name(), image_channels(&dims(i.name())?))));
+    let images = model.inputs().filter_map(|i| Some((i.name(), shapes.image_channels(i.name())?)));
     let mut axes: HashMap<&str, usize> = images.collect();
     for (_, node) in model.order() {
         let layout = ops::find(node).map_or(Layout::Other, |c| c.layout);
@@ -379,12 +388,6 @@ fn carried(from: &[Dim], axis: usize, to: &[Dim]) -> Option<usize> {
     };
     let before = elements(&from[..axis])?;
     (0..to.len()).find(|&i| from.get(axis) == to.get(i) && elements(&to[..i]) == Some(before))
-}
-
-/// The channel axis of an image: the last if that alone looks like colours, else the second.
-pub fn image_channels(dims: &[Dim]) -> usize {
-    let colours = |d: Option<&Dim>| matches!(d, Some(Dim::Fixed(1 | 3 | 4)));
-    if dims.len() >= 3 && colours(dims.last()) && !colours(dims.get(1)) { dims.len() - 1 } else { 1 }
 }
 
 impl Head {

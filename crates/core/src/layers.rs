@@ -1,5 +1,6 @@
 //! Which layers can be picked, and which is best.
 
+use crate::axes::Samples;
 use crate::build::{Graph, Value};
 use crate::certify::{self, Certificate, Judgement, Verdict, certify, ignores_scale, reads_one_place};
 use crate::error::short;
@@ -50,9 +51,11 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
     let on_every_path: HashSet<&str> = gates.iter().map(String::as_str).collect();
     let axes = head::channel_axes(model, shapes);
     let from_image = head::dependence(model, shapes, image);
+    let places = Places::follow(model, shapes);
     let mut candidates = Candidates { gates: Vec::new(), branches: Vec::new(), image, axes: &axes };
-    for value in
-        model.values().filter(|v| *v != score.logits && from_image.contains_key(*v) && has_places(shapes, &axes, v))
+    for value in model
+        .values()
+        .filter(|v| *v != score.logits && from_image.contains_key(*v) && has_places(shapes, &axes, places.as_ref(), v))
     {
         let kind = model.maker(value).and_then(ops::find).map_or(Kind::Compute, |c| c.kind);
         match on_every_path.contains(value) {
@@ -61,7 +64,6 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
             _ => {}
         }
     }
-    let places = Places::follow(model, shapes);
     let grid = |value: &str, dims: &[Dim]| {
         let space: Vec<usize> = space(&axes, value, dims.len()).collect();
         places.as_ref()?.grid(shapes, value, &space)
@@ -97,9 +99,14 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
     }
 }
 
-fn has_places(shapes: &Shapes, axes: &HashMap<&str, usize>, value: &str) -> bool {
+fn has_places(shapes: &Shapes, axes: &HashMap<&str, usize>, image_places: Option<&Places>, value: &str) -> bool {
     let Some(dims) = shapes.dims(value) else { return false };
-    let images = head::counts_images(shapes, &dims);
+    let images = shapes.samples(value).is_some_and(|samples| match samples {
+        Samples::Along { axis, outer, inner } => {
+            outer * inner == 1 || !image_places.is_some_and(|p| p.counts_places(value, axis))
+        }
+        Samples::One => true,
+    });
     dims.len() >= 3 && shapes.dtype(value).is_some_and(is_float) && images && places(axes, value, &dims) > 1
 }
 

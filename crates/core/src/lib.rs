@@ -12,6 +12,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod analysis;
+pub mod axes;
 pub mod build;
 pub mod cam;
 pub mod certify;

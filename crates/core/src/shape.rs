@@ -3,6 +3,7 @@
 //! No symbolic algebra: shapes are inferred with a batch of 2 and a batch of 3. An extent that differs follows the
 //! batch. (2 and 3 and not 1 and 2, so that a batch is never mistaken for an extent of 1 that broadcasts.)
 
+use crate::axes::Axes;
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
 use crate::onnx::{TypeProto, ValueInfoProto, tensor_shape_proto, tensor_shape_proto::dimension, type_proto};
@@ -104,6 +105,10 @@ pub struct Shapes {
     pub probes: Vec<(usize, Facts)>,
     /// The first node that could not be followed, if any.
     pub fault: Option<Error>,
+    /// What the axes of the values mean.
+    pub(crate) axes: Axes,
+    /// Why all of a run is one sample, where it is: the node that reads several images for one score.
+    pub one_sample: Option<String>,
 }
 
 impl Shapes {
@@ -131,27 +136,58 @@ impl Shapes {
         let info = model.inputs().find(|i| i.name() == image);
         let info = info.ok_or_else(|| Error::Argument(format!("the model has no input {image:?}")))?;
         let batch = declared(info).first().copied().flatten();
+        Self::infer_at(model, info, (shape, others), batch)
+    }
+
+    /// As [`Shapes::infer_beside`], with `batch` images.
+    ///
+    /// # Errors
+    /// As [`Shapes::infer`].
+    pub(crate) fn infer_of(
+        model: &Model,
+        image: &str,
+        given: (Option<&[usize]>, &[(String, Vec<usize>)]),
+        batch: usize,
+    ) -> Result<Self, Error> {
+        let info = model.inputs().find(|i| i.name() == image);
+        let info = info.ok_or_else(|| Error::Argument(format!("the model has no input {image:?}")))?;
+        Self::infer_at(model, info, given, Some(batch))
+    }
+
+    fn infer_at(
+        model: &Model,
+        info: &ValueInfoProto,
+        (shape, others): (Option<&[usize]>, &[(String, Vec<usize>)]),
+        batch: Option<usize>,
+    ) -> Result<Self, Error> {
+        let image = info.name();
         let stored = stored(model);
         let at = |batch: usize| -> Result<(Facts, Option<Error>), Error> {
             let image_shape = image_shape(info, shape, batch)?;
             elements(&image_shape)?;
             Ok(facts(model, stored.clone(), (image, &image_shape), others, batch))
         };
-        let image = image.to_owned();
+        let known = |probes: Vec<(usize, Facts)>, fault: Option<Error>| {
+            let image = image.to_owned();
+            let mut shapes = Shapes { image, probes, fault, axes: Axes::default(), one_sample: None };
+            shapes.axes = Axes::follow(model, &shapes);
+            Ok(shapes)
+        };
         if let Some(batch) = batch {
             let (facts, fault) = at(batch)?;
-            return Ok(Shapes { image, probes: vec![(batch, facts)], fault });
+            return known(vec![(batch, facts)], fault);
         }
         let [(two, fault), (three, _)] = [at(BATCHES[0])?, at(BATCHES[1])?];
+        let both = vec![(BATCHES[0], two), (BATCHES[1], three)];
         if fault.is_none() {
-            return Ok(Shapes { image, probes: vec![(BATCHES[0], two), (BATCHES[1], three)], fault });
+            return known(both, fault);
         }
         // Some files declare a free batch and yet have a batch of 1 baked into a Reshape.
         let (one, fault_at_one) = at(1)?;
         if fault_at_one.is_none() {
-            return Ok(Shapes { image, probes: vec![(1, one)], fault: None });
+            return known(vec![(1, one)], None);
         }
-        Ok(Shapes { image, probes: vec![(BATCHES[0], two), (BATCHES[1], three)], fault })
+        known(both, fault)
     }
 
     /// Whether the network takes any number of images at once.

@@ -5,6 +5,7 @@ use super::explaining::{Explaining, Outputs};
 use super::heatmap::{self, Size};
 use super::pick::Logits;
 use super::{Method, Target, hirescam, strip};
+use crate::analysis::Analysis;
 use crate::build::{Graph, OLDEST_OPSET, Value};
 use crate::certify::Certificate;
 use crate::grid::{self, Grid};
@@ -37,6 +38,8 @@ pub struct Request {
     pub channels: Option<i64>,
     /// The input that carries the image; the one that looks like one when none is named.
     pub image: Option<String>,
+    /// The image's channel axis, where the graph does not tell it.
+    pub image_channels: Option<i64>,
     /// How the layer's tokens lie in the image, rows and columns, where the graph does not tell it.
     pub grid: Option<Vec<usize>>,
     /// The image's whole shape, where the file leaves extents open.
@@ -59,6 +62,7 @@ impl Default for Request {
             keep_activation: false,
             channels: None,
             image: None,
+            image_channels: None,
             grid: None,
             image_shape: None,
             other_shapes: Vec::new(),
@@ -98,9 +102,8 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     model.check_weights()?;
     let bare = strip::bare(model)?;
     let model = bare.as_ref().unwrap_or(model);
-    let image = head::image_input(model, request.image.as_deref())?;
-    let shapes = Shapes::infer_beside(model, image.name(), request.image_shape.as_deref(), &request.other_shapes)?;
-    let score = head::score(model, &shapes, request.output.as_deref(), request.keep_activation)?;
+    let Analysis { image, shapes, score } = Analysis::of(model, request)?;
+    let image = head::image_input(model, Some(&image))?;
     request.target.check(&score)?;
     let layer = match &request.layer {
         Some(layer) => layer.clone(),
@@ -119,7 +122,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let heads = layers.iter().map(cut).collect::<Result<Vec<(Head, Option<Grid>)>, Error>>()?;
     let graph = Graph::new(model, &shapes);
     let raw = graph.value(&score.logits)?.wide();
-    let batch = graph.value(&layer)?.dims().first().copied().unwrap_or(Dim::Fixed(1));
+    let batch = shapes.count();
     // Names that neither the model nor what is added to it uses yet.
     let (taken, mut added) = (model.names(), HashSet::new());
     let mut free = |name: &str| {
@@ -151,9 +154,8 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let mut made: Vec<(Emitted, Outputs)> = Vec::new();
     let mut wanted: Vec<(Value, String)> = Vec::new();
     let image_dims = shapes.dims(image.name()).unwrap_or_default();
-    let channels = head::image_channels(&image_dims);
-    let pixels = image_dims.iter().enumerate().filter(|(axis, _)| *axis != 0 && *axis != channels);
-    let pixels: Vec<usize> = pixels.map(|(_, d)| d.per_image()).collect();
+    let pixels = shapes.image_places().into_iter().filter_map(|axis| image_dims.get(axis)).map(|d| d.per_image());
+    let pixels: Vec<usize> = pixels.collect();
     let mut cells = Vec::new();
     for (i, (head, grid)) in heads.iter().enumerate() {
         let emitted = emit(model, &shapes, head, grid.as_ref(), request, &logits)?;
@@ -176,7 +178,8 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         }
         if let (Some(size), Some(name)) = (&request.heatmap, &outputs.heatmap) {
             cells = size.cells(grid.as_ref().map_or(head.space.len(), |g| g.sides.len()), &pixels)?;
-            wanted.push((heatmap::heatmap(emitted.map, &cells), name.clone()));
+            let lead = if request.target.maps(&score) == 1 { 1 } else { 2 };
+            wanted.push((heatmap::heatmap(emitted.map, lead, &cells), name.clone()));
         }
         made.push((emitted, outputs));
     }

@@ -2,6 +2,7 @@
 
 use super::pick::{Logits, Picked};
 use super::{Request, Site, Target, at_once, constant, judge};
+use crate::axes::Samples;
 use crate::build::Value;
 use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
 use crate::grid::Grid;
@@ -34,8 +35,13 @@ pub(super) fn emit<'g>(
     logits: &Logits<'g, '_>,
 ) -> Result<Emitted<'g>, Error> {
     let graph = logits.raw.graph();
-    let activation = graph.value(&head.layer)?.wide();
-    let n = activation.dims().first().copied().unwrap_or(Dim::Fixed(1));
+    let own = graph.value(&head.layer)?.wide();
+    let (samples, n) = (head.samples, shapes.count());
+    let activation = samples.first(own, n);
+    let channels = samples.moved(head.channels);
+    let space: Vec<usize> = head.space.iter().map(|&axis| samples.moved(axis)).collect();
+    // Several classes at once are laid along the batch, where that is the first axis.
+    let batched = samples == Samples::FIRST;
     let (target, method) = (&request.target, request.method);
     let m = target.maps(&head.score);
     let picked = logits.pick(target);
@@ -50,19 +56,20 @@ pub(super) fn emit<'g>(
         Target::All => Some((0..m).collect()),
         _ => None,
     };
-    let constant =
-        classes.filter(|_| affine && m > 1).and_then(|classes| constant::gradients(model, shapes, head, &classes));
+    let constant = classes
+        .filter(|_| affine && m > 1 && batched)
+        .and_then(|classes| constant::gradients(model, shapes, head, &classes));
     let together = match constant {
         Some(gradients) => {
             let gradients = graph.constant(gradients);
             Some(gradients.with_rank(activation.rank() + 1))
         }
-        None if m > 1 => {
+        None if m > 1 && batched => {
             // What went wrong in vain there is forgotten, but not what went wrong before.
             graph.take_fault().map_or(Ok(()), Err)?;
             at_once::gradients(model, shapes, head, logits, &picked)
         }
-        None => None,
+        _ => None,
     };
     let mut maps = Vec::new();
     let (mut uniform, mut places) = (false, 1);
@@ -92,7 +99,7 @@ pub(super) fn emit<'g>(
         for i in 0..m {
             let seed = (head.score.logits.as_str(), logits.seed(target, &picked, i));
             let gradient = grad::vjp(model, graph, &head.path, &head.dependence, seed, &head.layer)?;
-            let map = make(activation, gradient.with_rank(activation.rank()), head.channels, &head.space)?;
+            let map = make(activation, samples.first(gradient.with_rank(own.rank()), n), channels, &space)?;
             // [N, 1, …]: the axis of classes.
             maps.push(map.reshape(&[&[n, Dim::Fixed(1)], after_batch(&map.dims()).as_slice()].concat()));
         }
@@ -124,6 +131,6 @@ pub(super) fn emit<'g>(
             picked.scores.cast(dtype) - total.cast(dtype)
         }
     };
-    let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, lead));
+    let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, lead + samples.lead() - 1));
     Ok(Emitted { map, class, score: picked.scores, b: squeeze(b), other_tokens, bias, certificate })
 }

@@ -64,23 +64,24 @@ pub(super) fn shown(cells: &[usize]) -> String {
     cells.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
 
-/// The heatmap of maps `[…, places]`, whose last axes are resized to `cells`: rectified, divided by the map's largest value,
-/// resized.
+/// The heatmap of maps that lie behind `lead` axes, whose last axes are resized to `cells`: rectified, divided by the map's
+/// largest value, resized. Maps of several frames are divided by the largest value of all of them.
 ///
 /// The values lie in 0…1. They are divided before they are resized, as in an overlay: 1 is the strongest cell's centre,
 /// which no pixel need lie on. A map with nothing positive gives 0 everywhere.
 ///
 /// Cell centres lie at half-integers: along each axis, pixel i takes the value at (i + ½) · from / to − ½, clamped to the
 /// first and last centre, between the two cells next to it.
-pub(super) fn heatmap<'g>(map: Value<'g>, cells: &[usize]) -> Value<'g> {
+pub(super) fn heatmap<'g>(map: Value<'g>, lead: usize, cells: &[usize]) -> Value<'g> {
     let (dims, sizes) = (map.dims(), map.sizes());
     let first = dims.len().saturating_sub(cells.len());
-    let (lead, places) = (dims.get(..first).unwrap_or(&[]), sizes.get(first..).unwrap_or(&[]));
+    let (ahead, behind) = (dims.get(..lead).unwrap_or(&[]), sizes.get(lead..).unwrap_or(&[]));
+    let places = sizes.get(first..).unwrap_or(&[]);
     let positive = rectify(map);
-    let (largest, _) = positive.reshape(&[lead, &[Dim::Fixed(places.iter().product())]].concat()).top_k(1);
+    let (largest, _) = positive.reshape(&[ahead, &[Dim::Fixed(behind.iter().product())]].concat()).top_k(1);
     // Nothing positive stays 0 when it is divided by 1.
     let divisor = largest.gt(largest.scalar(0.0)).select(largest, largest.scalar(1.0));
-    let mut heat = positive / divisor.reshape(&[lead, vec![Dim::Fixed(1); cells.len()].as_slice()].concat());
+    let mut heat = positive / divisor.reshape(&[ahead, vec![Dim::Fixed(1); behind.len()].as_slice()].concat());
     for (axis, (&from, &to)) in (first..).zip(places.iter().zip(cells)).filter(|(_, (from, to))| from != to) {
         let (low, share) = between(from, to);
         let high: Vec<i64> = low.iter().map(|&cell| (cell + 1).min(from.saturating_sub(1) as i64)).collect();

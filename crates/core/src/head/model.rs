@@ -206,8 +206,8 @@ impl<'a> Batches<'a> {
             }
         };
         let entries: Option<Vec<(f64, f64)>> = first.1.data.iter().zip(&other.1.data).map(entry).collect();
-        let layer = self.shapes.and_then(|s| s.dims(self.layer)).unwrap_or_default();
-        let (Some(entries), Some(Dim::Batch(1))) = (entries, layer.first()) else {
+        let follows = self.follows();
+        let (Some(entries), Some((axis, times_batch))) = (entries, follows) else {
             return Err(Error::Unsupported {
                 at: format!("the value {value:?}"),
                 what: format!("it follows the batch in no simple way that could be told from {:?}", self.layer),
@@ -215,7 +215,7 @@ impl<'a> Batches<'a> {
             });
         };
         let (times, plus): (Vec<f64>, Vec<f64>) = entries.into_iter().unzip();
-        let batch = self.batch()?;
+        let batch = self.batch(axis, times_batch)?;
         let tensor = |values| Tensor::new(first.1.dtype, first.1.shape(), values);
         let [by, and, cast, product] = ["times", "plus", "batch", "product"].map(|what| self.free(value, what));
         self.store(&by, tensor(times)?)?;
@@ -229,15 +229,34 @@ impl<'a> Batches<'a> {
         Ok(true)
     }
 
-    /// The number of images, int64.
-    fn batch(&mut self) -> Result<String, Error> {
+    /// The axis of the layer that follows the batch, and how many times the batch it is long.
+    fn follows(&self) -> Option<(usize, usize)> {
+        let dims = self.shapes?.dims(self.layer)?;
+        let mut follow = dims.iter().enumerate().filter_map(|(axis, d)| match d {
+            Dim::Batch(times) => Some((axis, *times)),
+            Dim::Fixed(_) => None,
+        });
+        follow.next().filter(|_| follow.next().is_none())
+    }
+
+    /// The number of images, int64, from the layer's axis that is `times` times as long.
+    fn batch(&mut self, axis: usize, times: usize) -> Result<String, Error> {
         if let Some(batch) = &self.batch {
             return Ok(batch.clone());
         }
-        let [shape, first, batch] = ["shape", "first", "images"].map(|what| self.free(self.layer, what));
-        self.store(&first, Tensor { dtype: crate::tensor::DataType::Int64, data: ndarray::arr0(0.0).into_dyn() })?;
+        let [shape, first, long, by, batch] =
+            ["shape", "first", "long", "by", "images"].map(|what| self.free(self.layer, what));
+        let int = |n: usize| Tensor { dtype: crate::tensor::DataType::Int64, data: ndarray::arr0(n as f64).into_dyn() };
+        self.store(&first, int(axis))?;
         self.node("Shape", &[self.layer], &shape);
-        self.node("Gather", &[&shape, &first], &batch);
+        match times {
+            1 => self.node("Gather", &[&shape, &first], &batch),
+            _ => {
+                self.store(&by, int(times))?;
+                self.node("Gather", &[&shape, &first], &long);
+                self.node("Div", &[&long, &by], &batch);
+            }
+        }
         self.batch = Some(batch.clone());
         Ok(batch)
     }

@@ -2,7 +2,7 @@
 //!
 //! At a kink the derivative is the one PyTorch takes, which `fixtures/kinks` records.
 
-use super::{Card, Kind, affine, case, fact, like_first, map, piecewise, tensor};
+use super::{Card, Kind, affine, aligned, case, fact, like_first, map, piecewise, tensor};
 use crate::build::Value;
 use crate::error::{Fault, unsupported};
 use crate::graph::Attributes;
@@ -43,7 +43,8 @@ pub const CARDS: &[Card] = &[
 ];
 
 /// The base of cards that apply a function of one variable.
-pub(super) const ELEMENTWISE: Card = Card { shape: like_first, cases: || vec![case().x(&[2, 3, 4])], ..Card::BASE };
+pub(super) const ELEMENTWISE: Card =
+    Card { shape: like_first, along: aligned, cases: || vec![case().x(&[2, 3, 4])], ..Card::BASE };
 
 /// y = |x|; the derivative at 0 is 0.
 const ABS: Card = Card {

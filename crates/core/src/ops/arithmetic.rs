@@ -1,6 +1,6 @@
 //! Arithmetic on two or more values, with broadcasting.
 
-use super::{Card, Dependence, Kind, Linearity, Site, affine, case, fact, piecewise, product, tensor};
+use super::{Card, Dependence, Kind, Linearity, Site, affine, aligned, case, fact, piecewise, product, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
@@ -97,8 +97,9 @@ fn broadcast_bool(a: &Attributes, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>,
     Ok(out)
 }
 
-const PAIR: Card = Card { shape: broadcast_shape, cases: pairs, ..Card::BASE };
-const COMPARISON: Card = Card { shape: broadcast_bool, linearity: piecewise, cases: Vec::new, ..Card::BASE };
+const PAIR: Card = Card { shape: broadcast_shape, along: aligned, cases: pairs, ..Card::BASE };
+const COMPARISON: Card =
+    Card { shape: broadcast_bool, along: aligned, linearity: piecewise, cases: Vec::new, ..Card::BASE };
 
 fn pairs() -> Vec<super::Case> {
     vec![
@@ -241,6 +242,7 @@ const PRELU: Card = Card {
         [_, Dependence::None] => Linearity::Piecewise,
         _ => Linearity::Smooth,
     },
+    along: aligned,
     cases: || vec![case().x(&[2, 3, 4]).x(&[3, 1]), case().x(&[2, 3]).w(&[1])],
     ..Card::BASE
 };

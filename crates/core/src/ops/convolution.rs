@@ -1,7 +1,7 @@
 //! Convolutions over any number of spatial axes: 1-D, 2-D, 3-D.
 
 use super::window::Window;
-use super::{Card, Layout, case, fact, product, products, size, tensor};
+use super::{Along, Card, Layout, case, channels_first, fact, product, products, size, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
@@ -42,6 +42,11 @@ fn bias_fits(inputs: &[Option<&Fact>], filters: usize) -> Result<(), Fault> {
         Some(b) if b.shape != [filters] => invalid(format!("a bias of the shape {:?} for {filters} filters", b.shape)),
         _ => Ok(()),
     }
+}
+
+/// Channels of several groups need not be those of one image.
+fn along(a: &Attributes, x: &[Option<&Fact>], input: usize, axis: usize) -> Along {
+    if axis == 1 && a.int("group", 1) > 1 { Along::Unknown } else { channels_first(a, x, input, axis) }
 }
 
 /// y[n,m,p] = b[m] + Σ_{c,k} w[m,c,k] · x[n,c,p·stride + k·dilation − pad].
@@ -113,6 +118,7 @@ const CONV: Card = Card {
     }),
     linearity: product,
     layout: Layout::ChannelsFirst,
+    along,
     limits: "by the input, not by weights that depend on the layer",
     cases: || {
         vec![
@@ -245,6 +251,7 @@ const CONV_TRANSPOSE: Card = Card {
     }),
     linearity: product,
     layout: Layout::ChannelsFirst,
+    along,
     limits: "by the input, not by weights that depend on the layer",
     cases: || {
         vec![

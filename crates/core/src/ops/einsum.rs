@@ -1,6 +1,6 @@
 //! Einstein sums.
 
-use super::{Card, Layout, Site, case, product, tensor};
+use super::{Along, Card, Layout, Site, case, product, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
@@ -207,6 +207,18 @@ const EINSUM: Card = Card {
     }),
     linearity: product,
     layout: Layout::Other,
+    along: |a, x, input, axis| {
+        let ranks: Vec<usize> = x.iter().flatten().map(|f| f.shape.len()).collect();
+        let Ok(Equation { terms, output }) = equation(a, &ranks) else { return Along::Unknown };
+        let Some((term, letter)) = terms.get(input).and_then(|t| Some((t, t.chars().nth(axis)?))) else {
+            return Along::Unknown;
+        };
+        match output.find(letter) {
+            Some(to) if term.matches(letter).count() == 1 => Along::To(to),
+            Some(_) => Along::Unknown,
+            None => Along::Across,
+        }
+    },
     limits: "no derivative of diagonals (a letter twice in one term), no sums over an ellipsis",
     cases: || {
         let one = |equation: &str, x: &[usize]| case().x(x).set("equation", equation);

@@ -143,7 +143,7 @@ const SIGN: Card = Card { name: "Sign", eval: |_, x| map(x, |v| if v == 0.0 { 0.
 
 /// The base of cards that ask something of each number.
 const QUESTION: Card =
-    Card { shape: bool_like_first, linearity: piecewise, cases: || vec![case().w(&[2, 3])], ..Card::BASE };
+    Card { shape: bool_like_first, linearity: piecewise, cases: || vec![case().w(&[2, 3])], ..ELEMENTWISE };
 
 fn bool_like_first(a: &Attributes, x: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault> {
     let mut out = like_first(a, x)?;

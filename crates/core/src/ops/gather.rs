@@ -1,7 +1,7 @@
 //! Gathering values by indices and scattering them; each is the other's transpose.
 
 use super::along::{LARGEST, ungather};
-use super::{Card, Kind, Layout, affine, case, fact, tensor};
+use super::{Along, Card, Kind, Layout, affine, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -114,6 +114,16 @@ const GATHER: Card = Card {
         Ok(vec![Some(scatter_add(d, places, at, x, s.attributes.opset)?), None])
     }),
     layout: Layout::Other,
+    along: |a, x, input, own| {
+        let (Ok(data), Ok(indices)) = (fact(x, 0), fact(x, 1)) else { return Along::Unknown };
+        match (input, axis(a.int("axis", 0), data.shape.len()), indices.shape.len()) {
+            (0, Ok(at), n) if own != at => Along::To(if own < at { own } else { own + n - 1 }),
+            (0, Ok(_), 1) => Along::Moved(own),
+            (0, Ok(_), _) => Along::Across,
+            (1, Ok(at), _) => Along::To(own + at),
+            _ => Along::Unknown,
+        }
+    },
     linearity: affine,
     kind: Kind::Movement,
     cases: || {
@@ -168,6 +178,11 @@ const GATHER_ELEMENTS: Card = Card {
     linearity: affine,
     kind: Kind::Movement,
     layout: Layout::Other,
+    along: |a, x, input, own| match fact(x, 0).and_then(|x| axis(a.int("axis", 0), x.shape.len())) {
+        Ok(at) if input == 0 && own == at => Along::Across,
+        Ok(_) => Along::To(own),
+        Err(_) => Along::Unknown,
+    },
     cases: || {
         vec![
             case().x(&[3, 2]).grid(&[2, 2], &[2, 0, -1, 0]),
@@ -314,6 +329,8 @@ fn adds(a: &Attributes) -> Result<bool, Fault> {
 }
 
 const SCATTERING: Card = Card {
+    // What is scattered can go anywhere; what it is scattered into stays where it is.
+    along: |_, _, input, axis| if input == 0 { Along::To(axis) } else { Along::Unknown },
     linearity: affine,
     limits: "derivative for the reductions none (indices that do not repeat) and add",
     ..Card::BASE

@@ -1,7 +1,7 @@
 //! Sampling an image at places that another value names.
 
 use super::along::LARGEST;
-use super::{Card, Layout, affine_in_first, case, fact, tensor};
+use super::{Along, Card, Layout, affine_in_first, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
@@ -184,6 +184,12 @@ const GRID_SAMPLE: Card = Card {
     }),
     linearity: affine_in_first,
     layout: Layout::ChannelsFirst,
+    along: |_, _, input, axis| match (input, axis) {
+        (0 | 1, 0) => Along::To(0),
+        (0, 1) => Along::To(1),
+        (0, axis) => Along::Moved(axis),
+        _ => Along::Unknown,
+    },
     limits: "by the image, with linear interpolation",
     cases: || {
         let mut all = Vec::new();

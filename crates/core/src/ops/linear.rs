@@ -1,7 +1,7 @@
 //! Matrix products.
 
 use super::arithmetic::{broadcast, stretch};
-use super::{Card, Layout, case, fact, product, size, tensor};
+use super::{Along, Card, Layout, case, fact, product, size, tensor};
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
@@ -75,6 +75,15 @@ const GEMM: Card = Card {
     }),
     linearity: |inputs| product(inputs.get(..2).unwrap_or(inputs)),
     layout: Layout::ChannelsLast,
+    along: |a, x, input, axis| {
+        let turned = |name: &str| usize::from(a.int(name, 0) != 0);
+        match input {
+            0 if axis == turned("transA") => Along::To(0),
+            1 if axis != turned("transB") => Along::To(1),
+            0 | 1 => Along::Across,
+            _ => x.get(2).copied().flatten().map_or(Along::Unknown, |c| Along::To(axis + 2 - c.shape.len().min(2))),
+        }
+    },
     cases: || {
         vec![
             case().x(&[2, 3]).x(&[3, 4]).x(&[4]),
@@ -192,6 +201,21 @@ const MATMUL: Card = Card {
     }),
     linearity: product,
     layout: Layout::ChannelsLast,
+    along: |_, x, input, axis| {
+        let (Ok(l), Ok(r)) = (fact(x, 0), fact(x, 1)) else { return Along::Unknown };
+        let (l, r) = (l.shape.len(), r.shape.len());
+        // A vector is a row on the left and a column on the right, and is no axis of the product.
+        let lead = l.max(r).max(2) - 2;
+        let rows = lead + usize::from(l > 1);
+        match input {
+            0 if axis + 1 == l => Along::Across,
+            0 if axis + 2 == l => Along::To(lead),
+            0 => Along::To(axis + lead + 2 - l),
+            1 if axis + 2 == r.max(2) && (r > 1 || axis == 0) => Along::Across,
+            1 if axis + 1 == r => Along::To(rows),
+            _ => Along::To(axis + lead + 2 - r),
+        }
+    },
     cases: || {
         vec![
             case().x(&[2, 3]).x(&[3, 4]),

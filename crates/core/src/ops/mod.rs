@@ -56,6 +56,8 @@ pub struct Card {
     pub linearity: fn(&[Dependence]) -> Linearity,
     /// What the operator does with the axes of its first input.
     pub layout: Layout,
+    /// What becomes of one axis of one input.
+    pub along: AxisRule,
     /// What a person would call the operator when choosing a layer.
     pub kind: Kind,
     /// What the card does not cover, for the list of operators.
@@ -69,6 +71,9 @@ pub type ShapeRule = fn(&Attributes, &[Option<&Fact>]) -> Result<Vec<Fact>, Faul
 
 /// From attributes and inputs to outputs, in f64.
 pub type Evaluation = fn(&Attributes, &[Option<&Tensor>]) -> Result<Vec<Tensor>, Fault>;
+
+/// From attributes, the facts of the inputs, an input and one of its axes to what becomes of that axis in the outputs.
+pub type AxisRule = fn(&Attributes, &[Option<&Fact>], usize, usize) -> Along;
 
 /// A derivative rule: emits, for each input, its cotangent (to be broadcast to the input's shape), `None` where the
 /// operator cannot be differentiated by that input.
@@ -265,6 +270,19 @@ pub enum Layout {
     Other,
 }
 
+/// What becomes of an axis of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// What lies at an entry of it is read for the same entry of this axis of the outputs, and for no other.
+    To(usize),
+    /// It becomes this axis of the outputs, but entries change places, come together or go: windows, slices, joins.
+    Moved(usize),
+    /// It is no axis of the outputs: its entries are summed over, compared, chosen from.
+    Across,
+    /// The card does not say.
+    Unknown,
+}
+
 /// What a person would call an operator when choosing a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -289,6 +307,7 @@ impl Card {
         vjp: None,
         linearity: smooth,
         layout: Layout::Same,
+        along: |_, _, _, _| Along::Unknown,
         kind: Kind::Compute,
         limits: "",
         cases: Vec::new,
@@ -388,6 +407,39 @@ pub(crate) fn ints_in(a: &Attributes, name: &str, inputs: &[Option<&Tensor>], i:
 pub(crate) fn like_first(_: &Attributes, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault> {
     let x = fact(inputs, 0)?;
     Ok(vec![Fact::new(x.dtype, x.shape.clone())])
+}
+
+/// Axes of operators that work entry by entry on inputs which broadcast: aligned at their end.
+pub(crate) fn aligned(_: &Attributes, x: &[Option<&Fact>], input: usize, axis: usize) -> Along {
+    let rank = x.iter().flatten().map(|f| f.shape.len()).max().unwrap_or(0);
+    match x.get(input) {
+        Some(Some(own)) => Along::To(axis + rank - own.shape.len()),
+        _ => Along::Unknown,
+    }
+}
+
+/// Axes of operators that read the first input across `axes`, and keep all others apart.
+pub(crate) fn apart(axes: Result<Vec<usize>, Fault>, input: usize, axis: usize) -> Along {
+    match axes {
+        Ok(axes) if input == 0 => {
+            if axes.contains(&axis) {
+                Along::Moved(axis)
+            } else {
+                Along::To(axis)
+            }
+        }
+        _ => Along::Unknown,
+    }
+}
+
+/// Axes of operators that take all channels of a place together, and neighbouring places.
+pub(crate) fn channels_first(_: &Attributes, _: &[Option<&Fact>], input: usize, axis: usize) -> Along {
+    match (input, axis) {
+        (0, 0) => Along::To(0),
+        (0, 1) => Along::Across,
+        (0, axis) => Along::Moved(axis),
+        _ => Along::Unknown,
+    }
 }
 
 /// Evaluates a function of one variable everywhere.

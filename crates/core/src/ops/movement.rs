@@ -1,6 +1,6 @@
 //! Renaming, rearranging, repeating and joining values.
 
-use super::{Card, Kind, Layout, affine, case, fact, ints_in, ints_of, tensor};
+use super::{Along, Card, Kind, Layout, affine, apart, case, channels_first, fact, ints_in, ints_of, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -202,6 +202,14 @@ const TRANSPOSE: Card = Card {
     }),
     linearity: affine,
     layout: Layout::Permuted,
+    along: |a, x, input, axis| {
+        let rank = x.first().copied().flatten().map_or(0, |x| x.shape.len());
+        let to = match a.ints("perm") {
+            Some(perm) => perm.iter().position(|&p| usize::try_from(p) == Ok(axis)),
+            None => (rank.saturating_sub(1)).checked_sub(axis),
+        };
+        to.filter(|_| input == 0).map_or(Along::Unknown, Along::To)
+    },
     kind: Kind::Movement,
     cases: || vec![case().x(&[2, 3, 4]).set("perm", [2, 0, 1]), case().x(&[2, 3, 4])],
     ..Card::BASE
@@ -253,6 +261,14 @@ const CONCAT: Card = Card {
         Ok(ranges.into_iter().map(|r| r.map(|(from, to)| dy.slice(at, from, to, 1))).collect())
     }),
     linearity: affine,
+    along: |a, x, input, own| {
+        let rank = x.get(input).copied().flatten().map_or(0, |x| x.shape.len());
+        match axis(a.int("axis", 1), rank) {
+            Ok(at) if at == own => Along::Moved(own),
+            Ok(_) => Along::To(own),
+            Err(_) => Along::Unknown,
+        }
+    },
     kind: Kind::Join,
     cases: || {
         vec![case().x(&[2, 3, 4]).x(&[2, 2, 4]).set("axis", 1), case().x(&[2, 3]).w(&[2, 1]).x(&[2, 2]).set("axis", -1)]
@@ -310,6 +326,9 @@ const SPLIT: Card = Card {
         Ok(vec![Value::concat(&pieces, at), None])
     }),
     linearity: affine,
+    along: |a, x, input, own| {
+        apart(fact(x, 0).and_then(|x| Ok(vec![axis(a.int("axis", 0), x.shape.len())?])), input, own)
+    },
     kind: Kind::Movement,
     cases: || {
         vec![
@@ -337,6 +356,10 @@ const EXPAND: Card = Card {
     },
     vjp: Some(|s| Ok(vec![Some(s.unbroadcast(s.dy()?, 0)?), None])),
     linearity: affine,
+    along: |a, x, input, axis| match (fact(x, 0), ints_of(a, "shape", x, 1)) {
+        (Ok(x), Ok(Some(shape))) if input == 0 => Along::To(axis + shape.len().saturating_sub(x.shape.len())),
+        _ => Along::Unknown,
+    },
     kind: Kind::Movement,
     cases: || vec![case().x(&[2, 1, 4]).list(&[2, 3, 1]), case().x(&[3]).list(&[2, 3])],
     ..Card::BASE
@@ -384,6 +407,11 @@ const TILE: Card = Card {
         Ok(vec![Some(d), None])
     }),
     linearity: affine,
+    along: |a, x, input, axis| match ints_of(a, "repeats", x, 1) {
+        Ok(Some(times)) if input == 0 && times.get(axis) == Some(&1) => Along::To(axis),
+        _ if input == 0 => Along::Moved(axis),
+        _ => Along::Unknown,
+    },
     kind: Kind::Movement,
     cases: || {
         vec![
@@ -455,6 +483,7 @@ const REARRANGING: Card = Card {
     }),
     linearity: affine,
     layout: Layout::ChannelsFirst,
+    along: channels_first,
     kind: Kind::Movement,
     ..Card::BASE
 };

@@ -1,7 +1,7 @@
 //! Normalisations.
 
 use super::arithmetic::broadcast;
-use super::{Card, Layout, Linearity, case, fact, tensor};
+use super::{Along, Card, Layout, Linearity, apart, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -56,6 +56,11 @@ const BATCH_NORMALIZATION: Card = Card {
     }),
     linearity: super::affine_in_first,
     layout: Layout::ChannelsFirst,
+    along: |a, x, input, axis| {
+        let all = |x: &Fact| (0..x.shape.len()).filter(|&a| a != 1).collect();
+        let training = a.int("training_mode", 0) != 0;
+        apart(fact(x, 0).map(|x| if training { all(x) } else { Vec::new() }), input, axis)
+    },
     limits: "inference only",
     cases: || {
         let weights = |c: super::Case| c.w(&[3]).w(&[3]).w(&[3]).w_in(&[3], 0.2, 2.0);
@@ -106,6 +111,10 @@ fn normalized_axes(a: &Attributes, rank: usize) -> Result<Vec<usize>, Fault> {
     Ok((axis(a.int("axis", -1), rank)?..rank).collect())
 }
 
+fn scaled_axes(a: &Attributes, x: &[Option<&Fact>], input: usize, axis: usize) -> Along {
+    apart(fact(x, 0).and_then(|x| normalized_axes(a, x.shape.len())), input, axis)
+}
+
 /// The shape rule where input 1 is a scale that broadcasts to the input; further outputs have one number for all of
 /// the axes from `axis` on.
 fn scaled_shape(a: &Attributes, x: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault> {
@@ -149,6 +158,7 @@ const LAYER_NORMALIZATION: Card = Card {
         let epsilon = s.attributes.float("epsilon", 1e-5);
         Ok(vec![Some(unstandardized(x, s.full_dy()? * scale, &axes, epsilon)), None, None])
     }),
+    along: scaled_axes,
     limits: "by the input; only through the first output",
     cases: || {
         vec![
@@ -177,6 +187,7 @@ const RMS_NORMALIZATION: Card = Card {
         let normal = x / root;
         Ok(vec![Some((g - normal * (g * normal).mean(&axes, true)) / root), None])
     }),
+    along: scaled_axes,
     cases: || {
         vec![
             case().x(&[2, 3, 5]).w(&[5]).opset(23),
@@ -229,6 +240,7 @@ const INSTANCE_NORMALIZATION: Card = Card {
         Ok(vec![Some(unstandardized(x, g, &axes, s.attributes.float("epsilon", 1e-5))), None, None])
     }),
     layout: Layout::ChannelsFirst,
+    along: |_, x, input, axis| apart(fact(x, 0).map(|x| (2..x.shape.len()).collect()), input, axis),
     cases: || {
         vec![
             case().x(&[2, 3, 2, 4]).w(&[3]).w(&[3]),
@@ -287,6 +299,7 @@ const GROUP_NORMALIZATION: Card = Card {
         Ok(vec![Some(dx.reshape(&dims)), None, None])
     }),
     layout: Layout::ChannelsFirst,
+    along: |_, x, input, axis| apart(fact(x, 0).map(|x| (1..x.shape.len()).collect()), input, axis),
     cases: || {
         let in_groups = |n: i64, shape: &[usize], w: usize| case().x(shape).w(&[w]).w(&[w]).set("num_groups", n);
         vec![
@@ -324,6 +337,7 @@ const MEAN_VARIANCE_NORMALIZATION: Card = Card {
         let dx = g - g.mean(&axes, true) - direction * (g * y).mean(&axes, true);
         Ok(vec![Some(dx / (deviation + VARIANCE_EPSILON))])
     }),
+    along: |a, x, input, axis| apart(fact(x, 0).and_then(|x| variance_axes(a, x.shape.len())), input, axis),
     limits: "by the input; not over the images of a batch",
     cases: || {
         vec![case().x(&[1, 2, 2, 3]), case().x(&[2, 3, 4]).set("axes", [-1]), case().x(&[2, 3, 4]).set("axes", [1, 2])]
@@ -375,6 +389,9 @@ const LP_NORMALIZATION: Card = Card {
         let inverse = norm.where_gt(0.0, norm.scalar(1.0) / norm);
         Ok(vec![Some((dy - slope * (dy * y).reduce_sum(&at, true)) * inverse)])
     }),
+    along: |a, x, input, own| {
+        apart(fact(x, 0).and_then(|x| Ok(vec![axis(a.int("axis", -1), x.shape.len())?])), input, own)
+    },
     cases: || {
         let x = || case().x(&[2, 3, 4]);
         vec![x(), x().set("axis", 1), x().set("p", 1), x().set("p", 1).set("axis", 1).opset(22)]
@@ -417,6 +434,7 @@ const LRN: Card = Card {
         Ok(vec![Some(d - x * channel_sums(d * x / base, c, after, before) * (2.0 * alpha * beta))])
     }),
     layout: Layout::ChannelsFirst,
+    along: |_, _, input, axis| apart(Ok(vec![1]), input, axis),
     limits: "by the input; windows of up to 256 channels",
     cases: || {
         let over = |size: i64| case().x(&[2, 5, 2, 2]).set("size", size).set("alpha", 0.5f32);

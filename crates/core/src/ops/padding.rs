@@ -2,7 +2,7 @@
 
 use super::along::{LARGEST, ungather};
 use super::movement::checked;
-use super::{Card, Kind, affine, case, fact, ints_in, ints_of, tensor};
+use super::{Card, Kind, affine, apart, case, fact, ints_in, ints_of, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::axis;
 use crate::shape::{Dim, Fact};
@@ -124,6 +124,14 @@ const PAD: Card = Card {
         }
         Ok(vec![Some(d)])
     }),
+    along: |a, x, input, axis| {
+        let moved = || {
+            let pads = ints_of(a, "pads", x, 1)?.unwrap_or_default();
+            let sizes = pad_sizes(fact(x, 0)?.shape.len(), &pads, super::known_ints(x, 3)?)?;
+            Ok((0..sizes.len()).filter(|&at| sizes.get(at) != Some(&(0, 0))).collect())
+        };
+        apart(moved(), input, axis)
+    },
     linearity: affine,
     kind: Kind::Movement,
     cases: || {

@@ -22,6 +22,7 @@ const POOL: Card = Card {
         to.saturating_mul(window).saturating_add(from)
     },
     layout: Layout::ChannelsFirst,
+    along: |_, x, input, axis| super::apart(fact(x, 0).map(|x| (2..x.shape.len()).collect()), input, axis),
     kind: Kind::Pooling,
     ..Card::BASE
 };

@@ -5,7 +5,7 @@
 //! 0 where it saturates; so it is with PyTorch's fake quantisation. A map through such a node is a gradient's at best,
 //! and its `linearity` says so. The cotangent of the integers between the two operators is a float as all others are.
 
-use super::{Card, case, fact, product, tensor};
+use super::{Card, apart, case, fact, product, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -149,6 +149,7 @@ const QUANTIZE_LINEAR: Card = Card {
         let kept = steps.gt(steps.scalar(least - 0.5)).and(steps.lt(steps.scalar(greatest + 0.5)));
         Ok(vec![Some(kept.select(dy / scale, dy.scalar(0.0))), None, None])
     }),
+    along: |_, _, input, axis| apart(Ok(Vec::new()), input, axis),
     limits: "to integers; the derivative is the straight-through estimator",
     cases: || {
         let scales = || Tensor::float(ndarray::arr1(&[0.03, 0.01, 0.02]).into_dyn());
@@ -193,6 +194,7 @@ const DEQUANTIZE_LINEAR: Card = Card {
         Ok(vec![Some(dy * grain.value(scale, x, dy)?), by_scale, None])
     }),
     linearity: product,
+    along: |_, _, input, axis| apart(Ok(Vec::new()), input, axis),
     cases: || {
         let steps = |shape: &[usize], values: &[f64]| Tensor {
             dtype: DataType::Int8,

@@ -1,6 +1,6 @@
 //! Reductions over axes, and running sums.
 
-use super::{Card, Case, Kind, Layout, Site, affine, case, fact, ints_in, ints_of, piecewise, tensor};
+use super::{Along, Card, Case, Kind, Layout, Site, affine, apart, case, fact, ints_in, ints_of, piecewise, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -119,8 +119,29 @@ fn kept<'g>(s: &Site<'g, '_>) -> Result<(Vec<usize>, Value<'g>, Value<'g>), Faul
     Ok((axes, y, dy))
 }
 
-const REDUCTION: Card =
-    Card { shape: reduce_shape, layout: Layout::Other, kind: Kind::Pooling, cases: reductions, ..Card::BASE };
+const REDUCTION: Card = Card {
+    shape: reduce_shape,
+    layout: Layout::Other,
+    along: |a, x, input, axis| {
+        let axes = fact(x, 0).and_then(|f| chosen(a, ints_of(a, "axes", x, 1)?, f.shape.len()));
+        dropped(a, axes, input, axis)
+    },
+    kind: Kind::Pooling,
+    cases: reductions,
+    ..Card::BASE
+};
+
+/// What becomes of an axis where `axes` are reduced.
+fn dropped(a: &Attributes, axes: Result<Vec<usize>, Fault>, input: usize, axis: usize) -> Along {
+    let Ok(axes) = axes else { return Along::Unknown };
+    let before = axes.iter().filter(|&&at| at < axis).count();
+    match input {
+        0 if axes.contains(&axis) => Along::Across,
+        0 if a.int("keepdims", 1) == 0 => Along::To(axis - before),
+        0 => Along::To(axis),
+        _ => Along::Unknown,
+    }
+}
 
 fn reductions() -> Vec<Case> {
     reductions_in(-2.0, 2.0)
@@ -291,6 +312,9 @@ const ARG: Card = Card {
     },
     linearity: piecewise,
     layout: Layout::Other,
+    along: |a, x, input, own| {
+        dropped(a, fact(x, 0).and_then(|x| Ok(vec![axis(a.int("axis", 0), x.shape.len())?])), input, own)
+    },
     cases: || {
         vec![
             case().w(&[2, 3, 4]).set("axis", 1),
@@ -365,6 +389,13 @@ const CUM_SUM: Card = Card {
         let (exclusive, reverse) = (s.attributes.int("exclusive", 0) != 0, s.attributes.int("reverse", 0) != 0);
         Ok(vec![Some(whole.cum_sum(at, exclusive, !reverse)), None])
     }),
+    along: |_, x, input, own| {
+        let at = || match &fact(x, 1)?.value {
+            Some(at) => Ok(vec![axis(one_axis(at)?, fact(x, 0)?.shape.len())?]),
+            None => unsupported("an axis that is only known at run time"),
+        };
+        apart(at(), input, own)
+    },
     linearity: affine,
     cases: || {
         let at = |i: i64| Tensor { dtype: DataType::Int64, data: ndarray::arr0(i as f64).into_dyn() };

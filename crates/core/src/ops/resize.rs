@@ -1,7 +1,7 @@
 //! Resizing: along each axis a matrix R, y = (R₁ ⊗ R₂ ⊗ …)·x, and its transpose back.
 
 use super::along::{self, LARGEST, Row};
-use super::{Card, Dependence, Kind, Linearity, case, fact, tensor};
+use super::{Card, Dependence, Kind, Linearity, apart, case, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
 use crate::shape::{Dim, Fact};
@@ -268,6 +268,17 @@ const RESIZE: Card = Card {
     linearity: |inputs| match inputs {
         [_, rest @ ..] if rest.iter().any(|&d| d != Dependence::None) => Linearity::Smooth,
         _ => Linearity::Affine,
+    },
+    along: |a, x, input, axis| {
+        let moved = || {
+            let wanted = Wanted::of(a, |i| match x.get(i).copied().flatten() {
+                None => Ok(Vec::new()),
+                Some(Fact { value: Some(value), .. }) => Ok(value.data.iter().copied().collect()),
+                Some(_) => unsupported(format!("its input {i} is only known at run time")),
+            })?;
+            Ok(samplings(a, &fact(x, 0)?.shape, &wanted)?.iter().map(|s| s.axis).collect())
+        };
+        apart(moved(), input, axis)
     },
     kind: Kind::Movement,
     cases,

@@ -2,7 +2,7 @@
 
 use super::along::LARGEST;
 use super::gather::scatter_add;
-use super::{Card, Layout, affine, case, fact, piecewise, tensor};
+use super::{Along, Card, Layout, affine, aligned, apart, case, fact, piecewise, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
 use crate::shape::{Dim, Fact};
@@ -37,6 +37,7 @@ const WHERE: Card = Card {
         Ok(vec![None, Some(s.unbroadcast(c.select(dy, zero), 1)?), Some(s.unbroadcast(c.select(zero, dy), 2)?)])
     }),
     linearity: affine,
+    along: aligned,
     cases: || {
         let mask =
             || Tensor { dtype: DataType::Bool, data: ndarray::arr2(&[[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]).into_dyn() };
@@ -109,6 +110,9 @@ const TOP_K: Card = Card {
         Ok(vec![Some(scatter_add(s.full_dy()?, indices, at, x, s.attributes.opset)?), None])
     }),
     layout: Layout::Other,
+    along: |a, x, input, own| {
+        apart(fact(x, 0).and_then(|x| Ok(vec![axis(a.int("axis", -1), x.shape.len())?])), input, own)
+    },
     linearity: piecewise,
     cases: || {
         vec![
@@ -163,6 +167,7 @@ const TRILU: Card = Card {
         Ok(vec![Some(dy * dy.tensor(triangle(&s.attributes, &x.sizes(), k as i64)?)), None])
     }),
     linearity: affine,
+    along: aligned,
     cases: || {
         vec![
             case().x(&[2, 3, 4]).opset(14),
@@ -209,6 +214,10 @@ const ONE_HOT: Card = Card {
         Ok(vec![Tensor { dtype: values.dtype, data: ArrayD::from_shape_fn(shape, hot) }])
     },
     layout: Layout::Other,
+    along: |a, x, input, own| match fact(x, 0).and_then(|x| axis(a.int("axis", -1), x.shape.len() + 1)) {
+        Ok(at) if input == 0 => Along::To(own + usize::from(own >= at)),
+        _ => Along::Unknown,
+    },
     cases: || {
         let values = || Tensor::float(ndarray::arr1(&[-0.5, 2.0]).into_dyn());
         vec![

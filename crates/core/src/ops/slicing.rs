@@ -1,6 +1,6 @@
 //! Cutting values out.
 
-use super::{Card, Kind, affine, case, fact, ints_in, ints_of, tensor};
+use super::{Card, Kind, affine, apart, case, fact, ints_in, ints_of, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::axis;
@@ -109,6 +109,14 @@ const SLICE: Card = Card {
         }
         Ok(vec![Some(d)])
     }),
+    along: |a, x, input, axis| {
+        let cut = |x0: &Fact| {
+            let ranges = slice_ranges(&x0.shape, |i, name| ints_of(a, name, x, i))?;
+            let all = |r: &Range| r.start == 0 && r.step == 1 && x0.shape.get(r.axis) == Some(&r.count);
+            Ok(ranges.iter().filter(|r| !all(r)).map(|r| r.axis).collect())
+        };
+        apart(fact(x, 0).and_then(cut), input, axis)
+    },
     linearity: affine,
     kind: Kind::Movement,
     cases: || {

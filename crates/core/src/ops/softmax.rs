@@ -1,10 +1,11 @@
 //! Softmax and what belongs to it.
 
 use super::elementary::STEP;
-use super::{Card, case, fact, tensor};
+use super::{Along, Card, apart, case, fact, tensor};
 use crate::build::Value;
 use crate::error::Fault;
 use crate::graph::{Attributes, axis};
+use crate::shape::Fact;
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, Axis};
 
@@ -18,6 +19,10 @@ fn softmax_axes(a: &Attributes, rank: usize) -> Result<Vec<usize>, Fault> {
     } else {
         Ok((axis(a.int("axis", 1), rank)?..rank).collect())
     }
+}
+
+fn normalised(a: &Attributes, x: &[Option<&Fact>], input: usize, axis: usize) -> Along {
+    apart(fact(x, 0).and_then(|x| softmax_axes(a, x.shape.len())), input, axis)
 }
 
 /// Per-group (Σ over `axes` of eˣ⁻ᵐ) and m = max, both kept as axes of 1.
@@ -51,6 +56,7 @@ const SOFTMAX: Card = Card {
     cases: || {
         vec![case().x(&[2, 3, 4]), case().x(&[2, 3, 4]).set("axis", 1), case().x(&[2, 3, 4]).set("axis", 1).opset(11)]
     },
+    along: normalised,
     ..Card::BASE
 };
 
@@ -88,6 +94,7 @@ const HARDMAX: Card = Card {
         }
         Ok(vec![Tensor::new(x.dtype, x.shape(), y)?])
     },
+    along: normalised,
     cases: SOFTMAX.cases,
     ..STEP
 };

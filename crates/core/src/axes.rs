@@ -1,0 +1,560 @@
+//! What an axis of a value means: which counts the samples, which the channels of the image.
+//!
+//! Nothing is told from how long an axis is. The axes of the image are followed through the graph, as the cards say
+//! ([`Along`]), to the operators that read them.
+//!
+//! A *sample* is what one score belongs to: an image of a batch, all frames of a clip, a whole bag of images. Samples lie
+//! along one axis of a value, each some entries long, as the frames of clips that are folded into the batch.
+
+use crate::build::Value;
+use crate::error::{describe, short};
+use crate::graph::{Attributes, reads};
+use crate::head::shape_only;
+use crate::onnx::NodeProto;
+use crate::ops::{self, Along, Card, Layout};
+use crate::shape::{Dim, Fact, Shapes};
+use crate::{Error, Model};
+use std::collections::HashMap;
+
+/// How the samples lie in a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Samples {
+    /// Along an axis: all samples `outer` times one after the other, each with `inner` entries next to one another.
+    Along {
+        /// The axis.
+        axis: usize,
+        /// How often all samples come.
+        outer: usize,
+        /// How many entries a sample has each time.
+        inner: usize,
+    },
+    /// There is but one, and all of the value belongs to it.
+    One,
+}
+
+impl Samples {
+    /// The first axis counts samples, and nothing else.
+    pub const FIRST: Samples = Samples::Along { axis: 0, outer: 1, inner: 1 };
+
+    /// The extents that belong to one sample, of a value of the extents `dims`.
+    pub fn of_one(self, dims: &[Dim]) -> Vec<usize> {
+        let mut sizes: Vec<usize> = dims.iter().map(|d| d.per_image()).collect();
+        if let Samples::Along { axis, outer, inner } = self
+            && axis < sizes.len()
+        {
+            match outer * inner {
+                1 => drop(sizes.remove(axis)),
+                n => sizes[axis] = n,
+            }
+        }
+        sizes
+    }
+
+    /// The axes of a value of `rank` axes that count places, where `channels` counts channels.
+    pub fn places(self, rank: usize, channels: usize) -> Vec<usize> {
+        let own = match self {
+            Samples::Along { axis, .. } => axis,
+            Samples::One => 0,
+        };
+        (0..rank).filter(|&axis| axis != own && axis != channels).collect()
+    }
+
+    /// How many axes in front of the channels and places a value has once its samples come first: that of the samples and
+    /// those of their frames.
+    pub(crate) fn lead(self) -> usize {
+        match self {
+            Samples::Along { outer, inner, .. } => 1 + usize::from(outer > 1) + usize::from(inner > 1),
+            Samples::One => 2,
+        }
+    }
+
+    /// Where the axis `axis` of a value is once its samples come first.
+    pub(crate) fn moved(self, axis: usize) -> usize {
+        match self {
+            Samples::Along { axis: own, .. } => self.lead() + axis - usize::from(axis > own),
+            Samples::One => axis + 1,
+        }
+    }
+
+    /// `v`, of a value with these samples or a gradient by it, with the `n` samples along the first axis, and the frames of
+    /// each behind it. An extent of 1 that stands for a whole axis stays one.
+    pub(crate) fn first<'g>(self, v: Value<'g>, n: Dim) -> Value<'g> {
+        let dims = v.dims();
+        let Samples::Along { axis, outer, inner } = self else {
+            return v.reshape(&[&[Dim::Fixed(1)], dims.as_slice()].concat());
+        };
+        let (Some(&own), Some(ahead), Some(behind)) = (dims.get(axis), dims.get(..axis), dims.get(axis + 1..)) else {
+            return v;
+        };
+        let all = match own {
+            Dim::Fixed(1) => [Dim::Fixed(1); 3],
+            _ => [Dim::Fixed(outer), n, Dim::Fixed(inner)],
+        };
+        let has = [outer > 1, true, inner > 1];
+        let parts: Vec<Dim> = all.into_iter().zip(has).filter(|(_, has)| *has).map(|(d, _)| d).collect();
+        let apart = v.reshape(&[ahead, parts.as_slice(), behind].concat());
+        let at = axis + usize::from(outer > 1);
+        let own = axis..axis + parts.len();
+        let frames = own.clone().filter(|&a| a != at);
+        let rest = (0..apart.rank()).filter(|a| !own.contains(a));
+        apart.transpose(&[at].into_iter().chain(frames).chain(rest).collect::<Vec<_>>())
+    }
+}
+
+/// What is known of where the samples lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// There, and no sample is read for another.
+    There(Samples),
+    /// The node of this number reads several samples for each entry.
+    Mixed(usize),
+    /// A node that is not known stands before.
+    Unknown,
+}
+
+/// What the axes of a model's values mean.
+#[derive(Clone, Debug, Default)]
+pub struct Axes {
+    samples: HashMap<String, Known>,
+    /// The channel axes of the inputs; none for what has no such axis.
+    channels: HashMap<String, Option<usize>>,
+}
+
+impl Axes {
+    /// Follows the axes of the inputs of `model`.
+    pub(crate) fn follow(model: &Model, shapes: &Shapes) -> Self {
+        let mut axes = Axes { samples: samples(model, shapes), channels: HashMap::new() };
+        for input in model.inputs() {
+            if let Some(found) = channels(model, shapes, input.name()) {
+                axes.channels.insert(input.name().to_owned(), found);
+            }
+        }
+        axes
+    }
+}
+
+impl Shapes {
+    /// How the samples lie in `value`, as far as it is known.
+    pub fn samples(&self, value: &str) -> Option<Samples> {
+        let dims = self.dims(value)?;
+        if self.one_sample.is_some() {
+            return Some(Samples::One);
+        }
+        match self.axes.samples.get(value) {
+            Some(Known::There(samples)) => Some(*samples),
+            // What follows the batch alone along one axis has a row for each sample there, even if a node is not known.
+            _ if self.free_batch() => {
+                let mut follow = dims.iter().enumerate().filter(|(_, d)| matches!(d, Dim::Batch(_)));
+                match (follow.next(), follow.next()) {
+                    (Some((axis, Dim::Batch(1))), None) => Some(Samples::Along { axis, outer: 1, inner: 1 }),
+                    _ => None,
+                }
+            }
+            _ => dims.first().filter(|d| **d == self.count()).map(|_| Samples::FIRST),
+        }
+    }
+
+    /// How many samples a run has.
+    pub fn count(&self) -> Dim {
+        match self.probes.as_slice() {
+            _ if self.one_sample.is_some() => Dim::Fixed(1),
+            [(batch, _)] => Dim::Fixed(*batch),
+            _ => Dim::Batch(1),
+        }
+    }
+
+    /// Whether it is proven that no sample is read for another's entries of `value`.
+    pub fn keeps_samples_apart(&self, value: &str) -> bool {
+        matches!(self.axes.samples.get(value), Some(Known::There(_)))
+    }
+
+    /// The node that reads several samples for one entry of `value`, in words.
+    pub(crate) fn mixing(&self, model: &Model, value: &str) -> Option<String> {
+        match self.axes.samples.get(value) {
+            Some(Known::Mixed(node)) => model.graph().node.get(*node).map(describe),
+            _ => None,
+        }
+    }
+
+    /// The axis of an input that counts channels, and none where it has no such axis. Where the operators that read it leave
+    /// it open, the last of an extent of 1, 3 or 4 is taken, else the second: [`Shapes::tells_channels`] says so.
+    pub fn image_channels(&self, input: &str) -> Option<usize> {
+        match self.axes.channels.get(input) {
+            Some(channels) => *channels,
+            None => self.dims(input).filter(|d| d.len() >= 3).map(|dims| assumed(&dims)),
+        }
+    }
+
+    /// The axes of the image that count places.
+    pub fn image_places(&self) -> Vec<usize> {
+        let rank = self.dims(&self.image).map_or(0, |d| d.len());
+        self.image_channels(&self.image).map_or((1..rank).collect(), |channels| Samples::FIRST.places(rank, channels))
+    }
+
+    /// Whether the graph, or the caller, tells which axis of an input counts channels.
+    pub fn tells_channels(&self, input: &str) -> bool {
+        self.axes.channels.contains_key(input)
+    }
+
+    /// Takes the caller's word for the channel axis of the image, where the graph does not tell it.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an axis that the image lacks, that counts samples, or that the graph contradicts.
+    pub(crate) fn with_image_channels(mut self, axis: Option<i64>) -> Result<Self, Error> {
+        let Some(given) = axis else { return Ok(self) };
+        let dims = self.dims(&self.image).unwrap_or_default();
+        let refuse = |why: String| {
+            let image = short(&self.image);
+            Err(Error::Argument(format!("the axis {given} of the image {image:?} cannot count its channels: {why}")))
+        };
+        let axis = match crate::graph::axis(given, dims.len()) {
+            Ok(0) if self.one_sample.is_none() => return refuse("it counts images".into()),
+            Ok(axis) => axis,
+            Err(_) => return refuse(format!("it has {} axes", dims.len())),
+        };
+        match self.axes.channels.get(&self.image) {
+            Some(Some(own)) if *own != axis => return refuse(format!("the network reads the axis {own} as channels")),
+            Some(None) => return refuse("the network reads all of its axes as places".into()),
+            _ => {}
+        }
+        self.axes.channels.insert(self.image.clone(), Some(axis));
+        Ok(self)
+    }
+}
+
+/// What is assumed of an image whose channels the graph leaves open: the last axis if that alone looks like colours, else
+/// the second.
+fn assumed(dims: &[Dim]) -> usize {
+    let colours = |d: Option<&Dim>| matches!(d, Some(Dim::Fixed(1 | 3 | 4)));
+    if dims.len() >= 3 && colours(dims.last()) && !colours(dims.get(1)) { dims.len() - 1 } else { 1 }
+}
+
+// ---- samples ---------------------------------------------------------------------------------------------------
+
+/// Where the samples lie in all values that depend on them.
+fn samples(model: &Model, shapes: &Shapes) -> HashMap<String, Known> {
+    let Some((n, facts)) = shapes.probes.first() else { return HashMap::new() };
+    let mut known: HashMap<String, Known> = HashMap::new();
+    for input in model.inputs().map(|i| i.name()) {
+        let Some(dims) = shapes.dims(input) else { continue };
+        if input == shapes.image || dims.first() == Some(&shapes.count()) {
+            known.insert(input.to_owned(), Known::There(if dims.is_empty() { Samples::One } else { Samples::FIRST }));
+        }
+    }
+    let mut follower = Follower { shapes, n: *n, facts };
+    for (i, node) in model.order().filter(|(_, node)| !shape_only(node)) {
+        let before: Vec<Known> = reads(node).iter().filter_map(|r| known.get(*r).copied()).collect();
+        if before.is_empty() {
+            continue;
+        }
+        let mixed = before.iter().find(|k| matches!(k, Known::Mixed(_)));
+        for (number, output) in node.output.iter().enumerate().filter(|(_, o)| !o.is_empty()) {
+            let made = match mixed {
+                Some(mixed) => *mixed,
+                None => follower.through(model, (i, node), number, &known),
+            };
+            known.insert(output.clone(), made);
+        }
+    }
+    known
+}
+
+struct Follower<'a> {
+    shapes: &'a Shapes,
+    /// The batch at which the facts hold.
+    n: usize,
+    facts: &'a HashMap<String, Fact>,
+}
+
+impl Follower<'_> {
+    /// Where the samples lie in the output number `number` of a node.
+    fn through(
+        &mut self,
+        model: &Model,
+        (index, node): (usize, &NodeProto),
+        number: usize,
+        known: &HashMap<String, Known>,
+    ) -> Known {
+        let Some(output) = node.output.get(number) else { return Known::Unknown };
+        let (Some(dims), Some(fact)) = (self.shapes.dims(output), self.facts.get(output)) else {
+            return Known::Unknown;
+        };
+        let made = self.made(model, (index, node), number, known, &fact.shape);
+        let fits = |samples: &Samples| match samples {
+            Samples::One => true,
+            Samples::Along { axis, outer, inner } => dims.get(*axis) == Some(&self.shapes.count().times(outer * inner)),
+        };
+        match made {
+            Known::There(samples) if fits(&samples) => made,
+            // One sample is not mixed with others, whatever a node does.
+            _ if self.n == 1 => Known::There(match dims.first() {
+                Some(Dim::Fixed(1)) => Samples::FIRST,
+                _ => Samples::One,
+            }),
+            Known::There(_) => Known::Unknown,
+            _ => made,
+        }
+    }
+
+    fn made(
+        &self,
+        model: &Model,
+        (index, node): (usize, &NodeProto),
+        number: usize,
+        known: &HashMap<String, Known>,
+        to: &[usize],
+    ) -> Known {
+        let (Some(card), Some(facts)) = (ops::find(node), self.inputs(node)) else { return Known::Unknown };
+        let a = Attributes { node, opset: model.opset() };
+        let mut found: Option<Samples> = None;
+        // What a joined axis has so far.
+        let mut joined: Option<(usize, usize)> = None;
+        for (input, name) in node.input.iter().enumerate() {
+            let samples = match known.get(name) {
+                Some(Known::There(samples)) => *samples,
+                Some(_) => return Known::Unknown,
+                None => continue,
+            };
+            let (Samples::Along { axis, outer, inner }, Some(Some(fact))) = (samples, facts.get(input)) else {
+                return Known::Unknown;
+            };
+            let made = match card.layout {
+                Layout::Reshaped if input == 0 => relocated(&fact.shape, (axis, outer, inner), self.n, to),
+                _ => match (card.along)(&a, &facts, input, axis) {
+                    Along::To(axis) => Some(Samples::Along { axis, outer, inner }),
+                    Along::Moved(to_axis) => {
+                        match self.moved(card, &a, &facts, (to_axis, outer, inner), (number, to)) {
+                            Some((outer, true)) => {
+                                let sum = joined.map_or(0, |(sum, _)| sum) + outer;
+                                if joined.is_some_and(|(_, own)| own != inner) {
+                                    return Known::Mixed(index);
+                                }
+                                joined = Some((sum, inner));
+                                found = None;
+                                Some(Samples::Along { axis: to_axis, outer: sum, inner })
+                            }
+                            Some((outer, false)) => Some(Samples::Along { axis: to_axis, outer, inner }),
+                            None => return Known::Mixed(index),
+                        }
+                    }
+                    Along::Across => return Known::Mixed(index),
+                    Along::Unknown => return Known::Unknown,
+                },
+            };
+            match (made, found) {
+                (None, _) => return Known::Unknown,
+                (Some(made), Some(found)) if made != found => return Known::Mixed(index),
+                _ => found = made,
+            }
+        }
+        // A join with what has no samples is not theirs alone.
+        let all = joined.is_none() || node.input.iter().all(|i| known.contains_key(i));
+        found.filter(|_| all).map_or(Known::Unknown, Known::There)
+    }
+
+    fn inputs(&self, node: &NodeProto) -> Option<Vec<Option<&Fact>>> {
+        node.input.iter().map(|i| if i.is_empty() { Some(None) } else { self.facts.get(i).map(Some) }).collect()
+    }
+
+    /// How often all samples come in the output of a node that takes whole runs of them, and whether inputs are joined: a
+    /// Concat, and the Split or Slice that undoes it, or a Tile.
+    fn moved(
+        &self,
+        card: &Card,
+        a: &Attributes,
+        facts: &[Option<&Fact>],
+        (axis, outer, inner): (usize, usize, usize),
+        (number, to): (usize, &[usize]),
+    ) -> Option<(usize, bool)> {
+        let run = self.n * inner;
+        let runs = |n: usize| (run > 0 && n > 0 && n % run == 0).then(|| n / run);
+        let whole = *to.get(axis)?;
+        match card.name {
+            "Concat" => Some((outer, true)),
+            "Tile" => Some((runs(whole)?, false)),
+            // The parts of a Split that lie before this one must be whole runs too.
+            "Split" => {
+                let list = (a.ints("split").map(<[i64]>::to_vec))
+                    .or_else(|| facts.get(1).copied().flatten().and_then(|f| f.value.as_deref()).map(|t| t.to_ints()));
+                let first = list.map_or(whole * number, |l| l.iter().take(number).map(|&n| n.max(0) as usize).sum());
+                (first % run == 0).then(|| runs(whole)).flatten().map(|n| (n, false))
+            }
+            "Slice" => {
+                let shape = &facts.first().copied().flatten()?.shape;
+                let list = |i: usize, name: &str| ops::ints_of(a, name, facts, i);
+                let ranges = ops::slicing::slice_ranges(shape, list).ok()?;
+                let own = ranges.iter().find(|r| r.axis == axis)?;
+                let start = usize::try_from(own.start).ok().filter(|s| own.step == 1 && s % run == 0);
+                start.and(runs(whole)).map(|n| (n, false))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Where samples lie after a Reshape: as many entries before and after them as there were.
+fn relocated(from: &[usize], (axis, outer, inner): (usize, usize, usize), n: usize, to: &[usize]) -> Option<Samples> {
+    let product = |sizes: &[usize]| sizes.iter().try_fold(1usize, |p, &s| p.checked_mul(s));
+    let before = product(from.get(..axis)?)?.checked_mul(outer)?;
+    let after = product(from.get(axis + 1..)?)?.checked_mul(inner)?;
+    let at = |axis: usize| {
+        let (ahead, behind) = (product(to.get(..axis)?)?, product(to.get(axis + 1..)?)?);
+        let (own, whole) = (*to.get(axis)?, |n: usize, by: usize| (by > 0 && n % by == 0).then(|| n / by));
+        let (outer, inner) = (whole(before, ahead)?, whole(after, behind)?);
+        (outer.checked_mul(n)?.checked_mul(inner)? == own).then_some(Samples::Along { axis, outer, inner })
+    };
+    let found: Vec<Samples> = (0..to.len()).filter_map(at).collect();
+    let alone = |s: &&Samples| matches!(s, Samples::Along { outer: 1, inner: 1, .. });
+    found.iter().find(alone).or(found.first()).copied()
+}
+
+// ---- channels --------------------------------------------------------------------------------------------------
+
+/// Of each axis of a value the axes of the image that are in it, and whether they are in it whole.
+type Origins = Vec<Vec<(usize, bool)>>;
+
+/// The axis of the input `image` that counts channels, none where all are places: as the first operator reads it that tells
+/// channels from places. None where no operator tells.
+fn channels(model: &Model, shapes: &Shapes, image: &str) -> Option<Option<usize>> {
+    let rank = shapes.dims(image)?.len();
+    let facts = &shapes.probes.first()?.1;
+    let mut origins: HashMap<&str, Origins> = HashMap::from([(image, (0..rank).map(|a| vec![(a, true)]).collect())]);
+    let (mut product, mut hint) = (None, None);
+    for (_, node) in model.order().filter(|(_, node)| !shape_only(node)) {
+        let Some((input, own)) =
+            node.input.iter().enumerate().find_map(|(i, n)| Some((i, origins.get(n.as_str())?.clone())))
+        else {
+            continue;
+        };
+        let inputs: Option<Vec<Option<&Fact>>> =
+            node.input.iter().map(|i| if i.is_empty() { Some(None) } else { facts.get(i).map(Some) }).collect();
+        let (Some(card), Some(inputs)) = (ops::find(node), inputs) else { continue };
+        let a = Attributes { node, opset: model.opset() };
+        match card.layout {
+            Layout::ChannelsFirst if input == 0 && own.len() >= 3 => return told(rank, &own, 1),
+            // A product with a matrix can be one along an axis of space, as long as no operator says more.
+            Layout::ChannelsLast if input == 0 && own.len() >= 3 && product.is_none() => {
+                product = told(rank, &own, own.len() - 1);
+            }
+            _ => {}
+        }
+        hint = hint.or_else(|| hinted(card, &a, &inputs, (input, &own), rank));
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            let Some(to) = facts.get(output).map(|f| f.shape.as_slice()) else { continue };
+            let made = match (card.layout, inputs.get(input).copied().flatten()) {
+                (Layout::Reshaped, Some(from)) if input == 0 => regrouped(&own, &from.shape, to),
+                _ => carried_along(card, &a, &inputs, (input, &own), to.len()),
+            };
+            if made.iter().any(|o| !o.is_empty()) {
+                origins.insert(output, made);
+            }
+        }
+    }
+    product.or(hint.map(Some))
+}
+
+/// The channel axis of an image of `rank` axes, where an operator reads the axis `read` of a value with these origins as
+/// channels and those behind the first as places.
+fn told(rank: usize, origins: &Origins, read: usize) -> Option<Option<usize>> {
+    let of = |axis: usize| origins.get(axis).into_iter().flatten();
+    let places: Vec<usize> =
+        (1..origins.len()).filter(|&a| a != read).flat_map(of).map(|(axis, _)| *axis).filter(|&a| a > 0).collect();
+    let whole: Vec<usize> = of(read).map(|(axis, _)| *axis).filter(|a| *a > 0 && !places.contains(a)).collect();
+    match whole.as_slice() {
+        // Of several that are read as one, frames come before the channels of each.
+        [.., last] => Some(Some(*last)),
+        [] => {
+            let mut left = (1..rank).filter(|a| !places.contains(a));
+            match (left.next(), left.next()) {
+                (one, None) if !places.is_empty() => Some(one),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// Which axis of the image looks like channels to an operator that does not tell them from places: what has a constant for
+/// each entry of one axis, what is normalised along one, what is left by a resize or a pooling.
+fn hinted(
+    card: &Card,
+    a: &Attributes,
+    inputs: &[Option<&Fact>],
+    (input, own): (usize, &Origins),
+    rank: usize,
+) -> Option<usize> {
+    let single = |axis: usize| match own.get(axis)?.as_slice() {
+        [(axis, true)] if *axis > 0 => Some(*axis),
+        _ => None,
+    };
+    let own_rank = own.len();
+    match card.name {
+        "Sub" | "Add" | "Mul" | "Div" => {
+            let shape = &inputs.get(1 - input.min(1)).copied().flatten()?.shape;
+            let lead = own_rank.checked_sub(shape.len())?;
+            let wide: Vec<usize> = (0..shape.len()).filter(|&i| shape.get(i) != Some(&1)).map(|i| i + lead).collect();
+            match wide.as_slice() {
+                [axis] => single(*axis),
+                _ => None,
+            }
+        }
+        "LayerNormalization" | "RMSNormalization"
+            if crate::graph::axis(a.int("axis", -1), own_rank).ok()? + 1 == own_rank =>
+        {
+            single(own_rank - 1)
+        }
+        "Resize" | "Upsample" | "Pad" | "ReduceMean" | "ReduceMax" | "ReduceSum" if input == 0 => {
+            let kept = |axis: &usize| matches!((card.along)(a, inputs, 0, *axis), Along::To(_));
+            let places: Vec<usize> = (0..own_rank).filter(|axis| !kept(axis)).filter_map(single).collect();
+            let mut left = (1..rank).filter(|axis| !places.contains(axis));
+            left.next().filter(|_| places.len() > 1 && left.next().is_none())
+        }
+        _ => None,
+    }
+}
+
+/// The origins of the axes of an output of `rank` axes.
+fn carried_along(
+    card: &Card,
+    a: &Attributes,
+    inputs: &[Option<&Fact>],
+    (input, own): (usize, &Origins),
+    rank: usize,
+) -> Origins {
+    let mut made: Origins = vec![Vec::new(); rank];
+    for (axis, origins) in own.iter().enumerate() {
+        if let Along::To(to) | Along::Moved(to) = (card.along)(a, inputs, input, axis)
+            && let Some(slot) = made.get_mut(to)
+        {
+            slot.extend(origins);
+        }
+    }
+    made
+}
+
+/// The origins of the axes of a Reshape: of the shortest stretches of axes with as many elements.
+fn regrouped(own: &Origins, from: &[usize], to: &[usize]) -> Origins {
+    let mut made: Origins = Vec::new();
+    let (mut i, mut j) = (0, 0);
+    while j < to.len() {
+        let (first, second) = (i, j);
+        let (mut before, mut after) = (1usize, 1usize);
+        while before != after || (i, j) == (first, second) {
+            let (count, list, at) = match before <= after && i < from.len() {
+                true => (&mut before, from, &mut i),
+                false => (&mut after, to, &mut j),
+            };
+            let Some(n) = list.get(*at).filter(|n| **n > 0) else { return vec![Vec::new(); to.len()] };
+            *count = count.saturating_mul(*n);
+            *at += 1;
+        }
+        // An axis that is taken apart is in none of its parts whole.
+        let wide = (second..j).filter(|&k| to.get(k) != Some(&1)).count();
+        for k in second..j {
+            let here = wide == 0 || to.get(k) != Some(&1);
+            let parts = own.get(first..i).unwrap_or(&[]).iter().flatten();
+            let wide_origin = |(axis, whole): &(usize, bool)| (*axis, *whole && wide <= 1);
+            made.push(if here { parts.map(wide_origin).collect() } else { Vec::new() });
+        }
+    }
+    made
+}
