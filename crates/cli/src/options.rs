@@ -47,6 +47,9 @@ pub struct What {
     /// The axis of the layer that counts channels, where the graph does not tell it (-1 for channels last)
     #[arg(long, value_name = "AXIS", allow_negative_numbers = true)]
     pub channel_axis: Option<i64>,
+    /// The axis of the image that counts channels, where the operators that read it leave it open (-1 for channels last)
+    #[arg(long, value_name = "AXIS", allow_negative_numbers = true)]
+    pub image_channels: Option<i64>,
     /// The input that carries the image, where it is not the first that could
     #[arg(long, value_name = "NAME")]
     pub image_input: Option<String>,
@@ -104,6 +107,7 @@ impl What {
             output: self.output.clone(),
             keep_activation: self.score == "output",
             channels: self.channel_axis,
+            image_channels: self.image_channels,
             grid: self.grid.clone().map(|g| g.0),
             preprocess: self.preprocess.as_deref().map(preprocess).transpose()?,
             labels,

@@ -1,7 +1,6 @@
 //! What the graph alone tells of a network: the image, all shapes, what the axes mean, the score.
 
 use crate::cam::Request;
-use crate::error::short;
 use crate::head::{self, Score};
 use crate::shape::{Dim, Shapes};
 use crate::{Error, Model};
@@ -24,8 +23,8 @@ impl Analysis {
     /// the frames of a clip. How many there are is then fixed, to the first extent of the request's image shape.
     ///
     /// # Errors
-    /// Those of [`head::image_input`], [`Shapes::infer`] and [`head::score`]; [`Error::Argument`] for a sample of several
-    /// images of which nothing says how many, and for a channel axis that does not fit.
+    /// Those of [`head::image_input`], [`Shapes::infer`] and [`head::score`]; [`Error::OpenSample`] for a sample of several
+    /// images of which nothing says how many, [`Error::Argument`] for a channel axis that does not fit.
     pub fn of(model: &Model, request: &Request) -> Result<Self, Error> {
         let image = head::image_input(model, request.image.as_deref())?.name();
         let (shape, others) = (request.image_shape.as_deref(), request.other_shapes.as_slice());
@@ -35,12 +34,8 @@ impl Analysis {
         if let Some(why) = shapes.one_for_all(model, &score.logits) {
             if shapes.free_batch() {
                 let Some(&n) = shape.and_then(<[usize]>::first) else {
-                    let dims = shapes.dims(image).unwrap_or_default();
-                    let image = short(image);
-                    return Err(Error::Argument(format!(
-                        "the first axis of {image:?} {} counts no images with scores of their own: {why} reads several for one score. How many make a sample has to be said, by the whole shape of the image",
-                        head::show(&dims)
-                    )));
+                    let shape = head::show(&shapes.dims(image).unwrap_or_default());
+                    return Err(Error::OpenSample { image: image.to_owned(), shape, node: why });
                 };
                 shapes = Shapes::infer_of(model, image, (shape, others), n)?;
             }

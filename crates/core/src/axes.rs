@@ -101,6 +101,29 @@ impl Samples {
     }
 }
 
+/// How a run of a model takes samples.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    /// How many it takes.
+    pub count: Dim,
+    /// Why a single one cannot be run alone, where it cannot: the node that drops its axis.
+    pub alone: Option<String>,
+    /// Whether it is proven that no sample is read for another's scores.
+    pub apart: bool,
+    /// Why all images of a run are one sample, where they are: the node that reads several for one score.
+    pub one_sample: Option<String>,
+}
+
+impl Runs {
+    /// The fewest samples of a run.
+    pub fn least(&self) -> usize {
+        match self.count {
+            Dim::Fixed(n) => n.max(1),
+            Dim::Batch(_) => 1 + usize::from(self.alone.is_some()),
+        }
+    }
+}
+
 /// What is known of where the samples lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
@@ -160,6 +183,16 @@ impl Shapes {
             _ if self.one_sample.is_some() => Dim::Fixed(1),
             [(batch, _)] => Dim::Fixed(*batch),
             _ => Dim::Batch(1),
+        }
+    }
+
+    /// How a run takes samples to make `logits`.
+    pub fn runs(&self, logits: &str) -> Runs {
+        Runs {
+            count: self.count(),
+            alone: self.alone.clone(),
+            apart: self.keeps_samples_apart(logits),
+            one_sample: self.one_sample.clone(),
         }
     }
 

@@ -37,6 +37,18 @@ pub enum Error {
         /// Names that exist and look alike.
         near: Vec<String>,
     },
+    /// Several images make one sample, and nothing says how many.
+    #[error(
+        "the first axis of {image:?} {shape} counts no images with scores of their own: the {node} reads several for one score, and how many make a sample is open"
+    )]
+    OpenSample {
+        /// The input.
+        image: String,
+        /// Its extents.
+        shape: String,
+        /// The node that reads several images.
+        node: String,
+    },
     /// The arguments do not fit the model: a layer without spatial extent, more classes than there are, a wrong shape.
     #[error("{0}")]
     Argument(String),

@@ -4,9 +4,11 @@
 //! batch. (2 and 3 and not 1 and 2, so that a batch is never mistaken for an extent of 1 that broadcasts.)
 
 use crate::axes::Axes;
-use crate::error::{Fault, invalid};
-use crate::graph::Attributes;
-use crate::onnx::{TypeProto, ValueInfoProto, tensor_shape_proto, tensor_shape_proto::dimension, type_proto};
+use crate::error::{Fault, describe, invalid};
+use crate::graph::{Attributes, standard};
+use crate::onnx::{
+    NodeProto, TypeProto, ValueInfoProto, tensor_shape_proto, tensor_shape_proto::dimension, type_proto,
+};
 use crate::ops;
 use crate::tensor::{self, DataType};
 use crate::{Error, Model, Tensor};
@@ -109,6 +111,8 @@ pub struct Shapes {
     pub(crate) axes: Axes,
     /// Why all of a run is one sample, where it is: the node that reads several images for one score.
     pub one_sample: Option<String>,
+    /// The first node whose output has other axes for a single image than for several, as of a Squeeze of all axes.
+    pub alone: Option<String>,
 }
 
 impl Shapes {
@@ -169,7 +173,7 @@ impl Shapes {
         };
         let known = |probes: Vec<(usize, Facts)>, fault: Option<Error>| {
             let image = image.to_owned();
-            let mut shapes = Shapes { image, probes, fault, axes: Axes::default(), one_sample: None };
+            let mut shapes = Shapes { image, probes, fault, axes: Axes::default(), one_sample: None, alone: None };
             shapes.axes = Axes::follow(model, &shapes);
             Ok(shapes)
         };
@@ -180,7 +184,15 @@ impl Shapes {
         let [(two, fault), (three, _)] = [at(BATCHES[0])?, at(BATCHES[1])?];
         let both = vec![(BATCHES[0], two), (BATCHES[1], three)];
         if fault.is_none() {
-            return known(both, fault);
+            let mut shapes = known(both, fault)?;
+            if model.order().any(|(_, node)| may_drop_the_batch(node)) {
+                let (one, _) = at(1)?;
+                let other = |node: &&NodeProto| {
+                    node.output.iter().any(|o| shapes.at(o, 1) != one.get(o).map(|f| f.shape.clone()))
+                };
+                shapes.alone = model.order().map(|(_, node)| node).find(other).map(describe);
+            }
+            return Ok(shapes);
         }
         // Some files declare a free batch and yet have a batch of 1 baked into a Reshape.
         let (one, fault_at_one) = at(1)?;
@@ -202,6 +214,15 @@ impl Shapes {
         merge(&shapes?, &self.probes.iter().map(|(b, _)| *b).collect::<Vec<_>>())
     }
 
+    /// The shape of `value` for a batch of `n`, as those for other batches let expect.
+    fn at(&self, value: &str, n: usize) -> Option<Vec<usize>> {
+        let one = |d: &Dim| match *d {
+            Dim::Fixed(size) => size,
+            Dim::Batch(times) => times * n,
+        };
+        Some(self.dims(value)?.iter().map(one).collect())
+    }
+
     /// The element type of `value`.
     pub fn dtype(&self, value: &str) -> Option<DataType> {
         self.probes.first().and_then(|(_, f)| f.get(value)).map(|f| f.dtype)
@@ -210,6 +231,17 @@ impl Shapes {
     /// The value of a small constant.
     pub fn constant(&self, value: &str) -> Option<&Tensor> {
         self.probes.first().and_then(|(_, f)| f.get(value)).and_then(|f| f.value.as_deref())
+    }
+}
+
+/// Whether the axes of a node's output can differ for a batch of 1: it drops all axes of 1, or what it does hangs on extents.
+fn may_drop_the_batch(node: &NodeProto) -> bool {
+    match standard(node) {
+        "Squeeze" => {
+            node.attribute.iter().all(|a| a.name() != "axes") && node.input.get(1).is_none_or(String::is_empty)
+        }
+        "Equal" => true,
+        _ => false,
     }
 }
 

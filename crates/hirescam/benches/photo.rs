@@ -17,7 +17,7 @@ fn photo(c: &mut Criterion) {
 
     let (file, photo) = (ModelFile::open(&network).unwrap(), Photo::open(&path).unwrap());
     let (preprocess, _) = file.preprocess().unwrap().unwrap();
-    let input = ImageInput::from_shape(&[Some(1), Some(3), Some(224), Some(224)]).unwrap();
+    let input = ImageInput::from_shape(&[Some(1), Some(3), Some(224), Some(224)], Some(1)).unwrap();
     c.bench_function("preprocess a photo", |b| b.iter(|| preprocess.apply(black_box(&photo), input).unwrap()));
 
     let explainer = Explainer::from_file(&file, &Options::default()).unwrap();

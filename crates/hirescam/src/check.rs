@@ -21,6 +21,7 @@ use crate::model_file::{ModelFile, sha256};
 use crate::overlay::scaled;
 use crate::photo::Photo;
 use crate::{Error, Explainer, Input, Options};
+use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::certify;
 use hirescam_core::{head, layers};
@@ -284,8 +285,9 @@ impl Work<'_> {
             Some(axis) => axis,
             None => self.axes.get(layer.name.as_str()).copied().unwrap_or(1),
         };
-        let space = layer.dims.iter().enumerate().skip(1).filter(|(axis, _)| *axis != channels);
-        space.map(|(_, d)| d.per_image()).collect()
+        let samples = self.setup.shapes.samples(&layer.name).unwrap_or(Samples::FIRST);
+        let space = samples.places(layer.dims.len(), channels);
+        space.into_iter().filter_map(|axis| layer.dims.get(axis)).map(|d| d.per_image()).collect()
     }
 
     /// The images by name, and those that the network takes.
@@ -328,13 +330,13 @@ impl Work<'_> {
                     continue;
                 }
             };
-            let rows = batch.shape().first().copied().unwrap_or(0);
+            let whole = self.setup.shapes.one_sample.is_some();
+            let rows = if whole { 1 } else { batch.shape().first().copied().unwrap_or(0) };
             let several = rows > 1;
-            for (i, image_of_batch) in (0..rows).filter_map(|i| Some((i, batch.rows(&[i])?))) {
+            let row = |i: usize| if whole { Some(batch.clone()) } else { batch.rows(&[i]) };
+            for (i, image_of_batch) in (0..rows).filter_map(|i| Some((i, row(i)?))) {
                 let photo = match &input {
-                    Ok(Input::Photo(photo)) if seen.len() < self.plan.pictures && self.rows() == 1 => {
-                        Some(photo.clone())
-                    }
+                    Ok(Input::Photo(photo)) if seen.len() < self.plan.pictures => Some(photo.clone()),
                     _ => None,
                 };
                 let name = if several { format!("{name} [{i}]") } else { name.clone() };
@@ -347,14 +349,6 @@ impl Work<'_> {
             }
         }
         Ok((named, seen))
-    }
-
-    /// How many images a run takes, where the file fixes it; else 1.
-    fn rows(&self) -> usize {
-        match self.setup.shapes.free_batch() {
-            true => 1,
-            false => self.setup.shapes.probes.first().map_or(1, |(batch, _)| *batch).max(1),
-        }
     }
 
     fn explainer(&self, layer: &str, method: &str) -> Result<Explainer, Error> {

@@ -13,6 +13,7 @@ use crate::model_file::{ModelFile, sha256};
 use crate::others::Others;
 use crate::photo::{Photo, PhotoError};
 use crate::preprocess::{ImageInput, Prepared, Preprocess, PreprocessError, Rect};
+use hirescam_core::axes::Runs;
 use hirescam_core::cam::{Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
 use hirescam_core::head;
@@ -177,6 +178,8 @@ pub struct Options {
     pub labels: Option<Labels>,
     /// The input that carries the image; the one that looks like one when none is named.
     pub image: Option<String>,
+    /// The image's channel axis, where the graph does not tell it.
+    pub image_channels: Option<i64>,
     /// The network's input shape, where the file leaves extents open.
     pub image_shape: Option<Vec<usize>>,
     /// What inputs beside the image are fed: one row for all images or a row for each; a scalar fills an input.
@@ -202,6 +205,7 @@ impl Default for Options {
             preprocess: None,
             labels: None,
             image: None,
+            image_channels: None,
             image_shape: None,
             inputs: Vec::new(),
         }
@@ -220,14 +224,6 @@ pub enum Input {
 }
 
 impl Input {
-    /// How many images it holds.
-    pub fn images(&self) -> usize {
-        match self {
-            Input::Photo(_) => 1,
-            Input::Tensor(tensor) => rows(tensor),
-        }
-    }
-
     /// The photo, where it is one.
     fn photo(&self) -> Option<&Photo> {
         match self {
@@ -279,7 +275,8 @@ struct Ready {
     work: Work,
     image_dims: Vec<Dim>,
     image_kind: Kind,
-    free_batch: bool,
+    image_channels: Option<usize>,
+    runs: Runs,
     others: Others,
     /// One for each layer.
     shared: Vec<Arc<Shared>>,
@@ -354,10 +351,14 @@ impl Explainer {
             let open = Some(Open { file, options, engine });
             return Ok(Explainer { about, preprocess, image, ready: Mutex::new(ready), open });
         }
+        if prepare::open_sample(&file, &options)? {
+            let about = about(file.path.clone(), sha256(&file.bytes));
+            let open = Some(Open { file, options, engine });
+            return Ok(Explainer { about, preprocess, image: None, ready: Mutex::default(), open });
+        }
         let path = file.path.clone();
         let (ready, sha256) = Ready::of(file, &options, engine.as_ref())?;
-        let sizes: Vec<Option<usize>> = ready.image_dims.iter().map(|d| Some(d.per_image())).collect();
-        let image = ImageInput::from_shape(&sizes).ok();
+        let image = ImageInput::from_dims(&ready.image_dims, ready.image_channels).ok();
         let (about, ready) = (about(path, sha256), Mutex::new(vec![Arc::new(ready)]));
         Ok(Explainer { about, preprocess, image, ready, open: None })
     }
@@ -392,6 +393,15 @@ impl Explainer {
         ready.insert(0, found.clone());
         ready.truncate(SIZES_KEPT);
         Ok(found)
+    }
+
+    /// How many images or other samples an input holds, once images were explained.
+    pub(crate) fn samples(&self, input: &Input) -> usize {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        match input {
+            Input::Tensor(tensor) if ready.first().is_none_or(|r| r.runs.one_sample.is_none()) => rows(tensor),
+            _ => 1,
+        }
     }
 
     /// How photos are prepared, where that is known.
@@ -438,7 +448,7 @@ impl Explainer {
             let start = first + explanations.len();
             if let [Input::Tensor(tensor)] = together {
                 let ready = self.ready(tensor.shape())?;
-                explanations.extend(ready.run(ready.parts(&ready.fed(tensor)?), &[], start, watch)?);
+                explanations.extend(ready.run(ready.parts(&ready.fed(tensor)?)?, &[], start, watch)?);
                 continue;
             }
             let prepared = together.par_iter().filter_map(Input::photo).map(|photo| {
@@ -449,9 +459,10 @@ impl Explainer {
             for same in prepared.chunk_by(|(a, _), (b, _)| a.shape() == b.shape()) {
                 let Some((one, _)) = same.first() else { continue };
                 let (ready, start) = (self.ready(one.shape())?, first + explanations.len());
-                let tensors = same.iter().map(|(tensor, _)| ready.fed_photo(tensor)).collect::<Result<_, _>>()?;
+                let parts = same.iter().map(|(tensor, _)| ready.parts(&ready.fed_photo(tensor)?));
+                let parts: Vec<Vec<Part>> = parts.collect::<Result<_, Error>>()?;
                 let photos: Vec<_> = same.iter().map(|(_, photo)| *photo).collect();
-                explanations.extend(ready.run(tensors, &photos, start, watch)?);
+                explanations.extend(ready.run(parts.into_iter().flatten().collect(), &photos, start, watch)?);
             }
         }
         Ok(explanations)
@@ -509,7 +520,7 @@ impl Ready {
             Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine)?,
             Any::SeveralRuns(method) => several_runs(&file, options, &request, engine, method)?,
         };
-        let Parts { score, row, layers, image_dims, image_kind, free_batch, others } = parts;
+        let Parts { score, row, layers, image_dims, image_kind, image_channels, runs, others } = parts;
         if let Some(labels) = options.labels.as_ref().filter(|_| !score.is_dense()) {
             labels.check(score.classes)?;
         }
@@ -528,13 +539,14 @@ impl Ready {
             model_sha256: sha256.clone(),
         };
         let shared = layers.into_iter().map(|layer| Arc::new(shared(layer))).collect();
-        Ok((Ready { work, image_dims, image_kind, free_batch, others, shared }, sha256))
+        Ok((Ready { work, image_dims, image_kind, image_channels, runs, others, shared }, sha256))
     }
 
-    /// Whether an image of this shape is what was made ready, whatever the number of images.
+    /// Whether an image of this shape is what was made ready, whatever the number of images where each is a sample.
     fn takes(&self, shape: &[usize]) -> bool {
-        let wanted = self.image_dims.iter().skip(1).map(|d| d.per_image());
-        shape.len() == self.image_dims.len() && shape.iter().skip(1).copied().eq(wanted)
+        let counted = usize::from(self.runs.one_sample.is_none());
+        let wanted = self.image_dims.iter().skip(counted).map(|d| d.per_image());
+        shape.len() == self.image_dims.len() && shape.iter().skip(counted).copied().eq(wanted)
     }
 
     /// As [`Ready::fed`], of what the preprocessing made of a photo.
@@ -551,7 +563,12 @@ impl Ready {
     fn fed(&self, tensor: &Array) -> Result<Array, Error> {
         if !self.takes(tensor.shape()) || rows(tensor) == 0 {
             let dims = head::show(&self.image_dims);
-            let what = format!("the network takes {dims}, the tensor has the shape {:?}", tensor.shape());
+            let of = self
+                .runs
+                .one_sample
+                .as_ref()
+                .map_or(String::new(), |why| format!(" as one sample ({why} reads all of it)"));
+            let what = format!("the network takes {dims}{of}, the tensor has the shape {:?}", tensor.shape());
             return Err(Error::Argument(what));
         }
         // Some engines lose a NaN on the way, and give a map that looks like any.
@@ -567,24 +584,50 @@ impl Ready {
         tensor.to_kind(kind).ok_or(Error::Kind { kind, given: tensor.kind(), value: f64::NAN })
     }
 
-    /// A batch as the network takes it: whole, or image by image where the file fixes the batch or the engine is slow at
-    /// batches.
-    fn parts(&self, tensor: &Array) -> Vec<Array> {
-        let apart = matches!(&self.work, Work::OneRun(session, _) if session.is_slow_at_batches());
-        let fixed = if self.free_batch { 1 } else { self.image_dims.first().map_or(1, |d| d.per_image()).max(1) };
-        let n = tensor.shape().first().copied().unwrap_or(0);
-        if n == fixed || (self.free_batch && !apart) {
-            return vec![tensor.clone()];
+    /// A batch as the network takes it: whole, image by image where the engine is slow at batches, or in parts of the size
+    /// that the file fixes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where images are missing to such a part, and it is not proven that the network keeps images apart.
+    fn parts(&self, tensor: &Array) -> Result<Vec<Part>, Error> {
+        if self.runs.one_sample.is_some() {
+            return Ok(vec![Part { array: tensor.clone(), samples: 1, notes: Vec::new() }]);
         }
-        let part = |start: usize| tensor.rows(&(start..(start + fixed).min(n)).collect::<Vec<_>>());
-        (0..n).step_by(fixed).filter_map(part).collect()
+        let n = rows(tensor);
+        // Methods of several runs take image by image, and fill runs by themselves.
+        let (size, least) = match (&self.work, self.runs.count) {
+            (Work::SeveralRuns(_), _) => (1, 1),
+            (Work::OneRun(session, _), Dim::Batch(_)) if session.is_slow_at_batches() => (1, self.runs.least()),
+            (_, Dim::Batch(_)) => (n.max(1), self.runs.least()),
+            (_, Dim::Fixed(size)) => (size.max(1), size),
+        };
+        let part = |start: usize| {
+            let samples = size.min(n - start);
+            let missing = least.saturating_sub(samples);
+            if missing > 0 && !self.runs.apart {
+                return Err(Error::Argument(format!(
+                    "the network takes {least} images at once, and {samples} are given: that it keeps them apart is not proven, so no copies can stand for those that are missing"
+                )));
+            }
+            let which: Vec<usize> = (start..start + samples).chain(std::iter::repeat_n(start, missing)).collect();
+            let array = if which.iter().copied().eq(0..n) { Some(tensor.clone()) } else { tensor.rows(&which) };
+            let array = array.ok_or_else(|| Error::Argument("a batch cannot be taken apart".into()))?;
+            let filled = || match &self.runs.alone {
+                Some(node) => format!(
+                    "the {node} gives a single image other axes than several: it was run beside a copy of itself"
+                ),
+                None => format!("the network takes {least} images at once: copies filled the run"),
+            };
+            Ok(Part { array, samples, notes: (missing > 0).then(filled).into_iter().collect() })
+        };
+        (0..n).step_by(size).map(part).collect()
     }
 
     /// Explains batches, whose first image is the image number `start`; `photos` are what the images were made of, where
     /// they were.
     fn run(
         &self,
-        batches: Vec<Array>,
+        batches: Vec<Part>,
         photos: &[(&Photo, Rect)],
         start: usize,
         watch: &mut dyn FnMut(Progress),
@@ -592,7 +635,7 @@ impl Ready {
         // For each layer the images, for each of these the classes.
         let found: Vec<Vec<Vec<Found>>> = match &self.work {
             Work::OneRun(session, layers) => {
-                let images: usize = batches.iter().map(rows).sum();
+                let images: usize = batches.iter().map(|b| b.samples).sum();
                 let found = run_once(session.as_ref(), layers, batches, &self.others, start)?;
                 (0..images).for_each(|i| watch(Progress { image: start + i, done: 1, of: 1 }));
                 found
@@ -606,7 +649,7 @@ impl Ready {
                         };
                         several.explain(&image, self.others.beside(image_number), &mut watch)
                     };
-                    let images = batches.iter().flat_map(|b| (0..rows(b)).filter_map(|i| b.rows(&[i])));
+                    let images = batches.iter().map(|b| b.array.clone());
                     images.enumerate().map(image).collect::<Result<_, Error>>()
                 };
                 layers.iter().enumerate().map(of_layer).collect::<Result<_, _>>()?
@@ -651,7 +694,15 @@ fn finite(what: &'static str, values: &ArrayD<f32>) -> Result<(), Error> {
     Err(Error::NotFinite { what, value })
 }
 
-/// How many images a batch holds.
+/// What one run is given.
+struct Part {
+    array: Array,
+    /// How many samples it holds, copies that fill it aside.
+    samples: usize,
+    notes: Vec<String>,
+}
+
+/// How many rows a batch has.
 fn rows(batch: &Array) -> usize {
     batch.shape().first().copied().unwrap_or(0)
 }
@@ -661,25 +712,30 @@ fn rows(batch: &Array) -> usize {
 fn run_once(
     session: &dyn Session,
     layers: &[Explaining],
-    batches: Vec<Array>,
+    batches: Vec<Part>,
     others: &Others,
     start: usize,
 ) -> Result<Vec<Vec<Vec<Found>>>, Error> {
     let image = layers.first().map_or("", |e| &e.image);
-    let (mut first, mut fed) = (start, Vec::new());
-    for batch in batches {
-        let images: Vec<usize> = (first..first + rows(&batch)).collect();
-        first += images.len();
+    let (mut first, mut fed, mut taken) = (start, Vec::new(), Vec::new());
+    for Part { array, samples, notes } in batches {
+        let copies = if samples == 1 && notes.is_empty() { 0 } else { rows(&array).saturating_sub(samples) };
+        let images: Vec<usize> = (first..first + samples).chain(std::iter::repeat_n(first, copies)).collect();
+        first += samples;
         let mut arrays = others.of(&images)?;
-        arrays.push((image, batch));
+        arrays.push((image, array));
         fed.push(arrays);
+        taken.push((samples, notes));
     }
     let lists: Vec<Vec<(&str, &Array)>> =
         fed.iter().map(|arrays| arrays.iter().map(|(name, array)| (*name, array)).collect()).collect();
     let mut all: Vec<Vec<Vec<Found>>> = layers.iter().map(|_| Vec::new()).collect();
-    for made in session.run_all(&lists)? {
+    for (made, (samples, notes)) in session.run_all(&lists)?.iter().zip(taken) {
         for (all, layer) in all.iter_mut().zip(layers) {
-            all.extend(of_layer(layer, &made)?);
+            let mut found = of_layer(layer, made)?;
+            found.truncate(samples);
+            found.iter_mut().flatten().for_each(|found| found.notes.extend(notes.iter().cloned()));
+            all.extend(found);
         }
     }
     Ok(all)
@@ -751,7 +807,7 @@ mod tests {
         let (cat, cup) = (Some("tiger cat"), Some("espresso"));
         assert_eq!(labels, [cat, cup, cup, cat, cup]);
         let alone: Vec<_> = inputs.iter().flat_map(|i| explainer.explain(std::slice::from_ref(i)).unwrap()).collect();
-        assert_eq!(inputs.iter().map(Input::images).sum::<usize>(), alone.len());
+        assert_eq!(inputs.iter().map(|input| explainer.samples(input)).sum::<usize>(), alone.len());
         for (a, b) in together.iter().flatten().zip(alone.iter().flatten()) {
             assert_eq!((&a.map, a.score, a.photo().is_some()), (&b.map, b.score, b.photo().is_some()));
         }

@@ -280,7 +280,7 @@ fn explained(
     let mut made = made.map(Vec::into_iter);
     let one = |read: Result<(Input, String), Error>| {
         let explained = read.and_then(|(input, hash)| match &mut made {
-            Some(made) => Ok((made.by_ref().take(input.images()).collect::<Vec<_>>(), hash)),
+            Some(made) => Ok((made.by_ref().take(explainer.samples(&input)).collect::<Vec<_>>(), hash)),
             None => Ok((explainer.explain_from(first, &[input], watch)?, hash)),
         });
         // The row of one that failed counts all the same.

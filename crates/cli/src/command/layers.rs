@@ -4,8 +4,9 @@ use crate::error::Error;
 use crate::options::What;
 use crate::output::{self, say};
 use clap::Args;
+use hirescam::core::analysis::Analysis;
 use hirescam::core::grid::Grid;
-use hirescam::core::shape::{Dim, Shapes};
+use hirescam::core::shape::Dim;
 use hirescam::core::{head, layers};
 use hirescam::explainer::request;
 use hirescam::model_file::ModelFile;
@@ -38,10 +39,7 @@ impl Layers {
             None => file.preprocess()?.map(|(p, _)| p),
         };
         let request = request(&file, &options, preprocess.as_ref())?;
-        let image = head::image_input(&file.model, request.image.as_deref())?.name().to_owned();
-        let shape = request.image_shape.as_deref();
-        let shapes = Shapes::infer_beside(&file.model, &image, shape, &request.other_shapes)?;
-        let score = head::score(&file.model, &shapes, options.output.as_deref(), options.keep_activation)?;
+        let Analysis { image, shapes, score } = Analysis::of(&file.model, &request)?;
         let found = layers::layers(&file.model, &shapes, &score, &image, self.all)?;
         let width = found.iter().map(|l| l.name.len()).max().unwrap_or(0);
         for layer in &found {

@@ -347,6 +347,14 @@ impl<'g> Value<'g> {
         self.graph.one("Reshape", &[source, self.graph.ints(&whole)], vec![]).checked(dims)
     }
 
+    /// The same value through a Reshape to the shape that it has already: for values that a runtime takes for one of another
+    /// rank, or that are one for a batch of 1.
+    pub fn as_found(self) -> Value<'g> {
+        let dims = self.dims();
+        let whole: Vec<i64> = dims.iter().map(|d| if let Dim::Fixed(n) = d { *n as i64 } else { -1 }).collect();
+        self.graph.one("Reshape", &[self, self.graph.ints(&whole)], vec![]).checked(&dims)
+    }
+
     /// This value if it has these extents. If not, that is the graph's fault, and what is emitted from here on does not
     /// count; it has the extents all the same, so that a rule can go on.
     fn checked(self, dims: &[Dim]) -> Value<'g> {

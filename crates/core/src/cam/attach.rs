@@ -122,6 +122,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let heads = layers.iter().map(cut).collect::<Result<Vec<(Head, Option<Grid>)>, Error>>()?;
     let graph = Graph::new(model, &shapes);
     let raw = graph.value(&score.logits)?.wide();
+    let raw = if shapes.alone.is_some() { raw.as_found() } else { raw };
     let batch = shapes.count();
     // Names that neither the model nor what is added to it uses yet.
     let (taken, mut added) = (model.names(), HashSet::new());
@@ -230,7 +231,10 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         certificate: emitted.certificate,
         image: image.name().to_owned(),
         image_dims: image_dims.clone(),
+        image_channels: shapes.image_channels(image.name()),
+        tells_channels: shapes.tells_channels(image.name()),
         free_batch: shapes.free_batch(),
+        runs: shapes.runs(&score.logits),
         maps: request.target.maps(&score),
         target: request.target.clone(),
         input: input.as_ref().map(|(name, ..)| name.clone()),

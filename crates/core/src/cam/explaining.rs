@@ -1,6 +1,7 @@
 //! A model with a map, and its bytes.
 
 use super::{Target, strip};
+use crate::axes::Runs;
 use crate::certify::Certificate;
 use crate::grid::Grid;
 use crate::head::Head;
@@ -57,8 +58,14 @@ pub struct Explaining {
     pub image: String,
     /// The image's extents.
     pub image_dims: Vec<Dim>,
+    /// The axis of the image that counts channels, none where all others are places.
+    pub image_channels: Option<usize>,
+    /// Whether the graph or the request tells that axis.
+    pub tells_channels: bool,
     /// Whether any number of images can be run at once.
     pub free_batch: bool,
+    /// How a run takes samples.
+    pub runs: Runs,
     /// How many maps each image gets.
     pub maps: usize,
     /// What is explained.

@@ -17,7 +17,7 @@ impl Work<'_> {
         let one = |seen: &Seen| {
             let input = match &seen.photo {
                 Some(photo) => Input::Photo(photo.clone()),
-                None => Input::Tensor(seen.image.rows(&vec![0; self.rows()]).unwrap_or_else(|| seen.image.clone())),
+                None => Input::Tensor(seen.image.clone()),
             };
             let of_image =
                 explainer.explain_from(seen.index, &[input], &mut |_| {})?.into_iter().next().unwrap_or_default();

@@ -7,6 +7,8 @@ use crate::model_file::{ModelFile, sha256};
 use crate::others::{Others, kind};
 use crate::preprocess::{ImageInput, Layout, Preprocess, Resize};
 use hirescam_core::Model;
+use hirescam_core::analysis::Analysis;
+use hirescam_core::axes::Runs;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Explaining, Request};
 use hirescam_core::certify::Certificate;
@@ -21,7 +23,8 @@ pub(super) struct Parts {
     pub(super) layers: Vec<(String, Certificate)>,
     pub(super) image_dims: Vec<Dim>,
     pub(super) image_kind: Kind,
-    pub(super) free_batch: bool,
+    pub(super) image_channels: Option<usize>,
+    pub(super) runs: Runs,
     pub(super) others: Others,
 }
 
@@ -50,7 +53,8 @@ pub(super) fn one_run(
         layers: layers.iter().map(|e| (e.head.layer.clone(), e.certificate.clone())).collect(),
         image_dims: first.image_dims.clone(),
         image_kind: image_kind(&file.model, options)?,
-        free_batch: first.free_batch,
+        image_channels: first.image_channels,
+        runs: first.runs.clone(),
     };
     let (bytes, file) = Explaining::take_bytes(&mut layers, file.model, file.bytes);
     let (session, sha256) = beside_hash(&file, || engine.prepare(&bytes));
@@ -103,9 +107,10 @@ pub(super) fn several_runs(
         let parts = Parts {
             row,
             layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
+            image_channels: setup.shapes.image_channels(setup.image),
             image_dims: setup.shapes.dims(setup.image).unwrap_or_default(),
             image_kind: image_kind(&file.model, options)?,
-            free_batch: setup.shapes.free_batch(),
+            runs: setup.shapes.runs(&setup.score.logits),
             score: setup.score.clone(),
             others: setup.others.clone(),
         };
@@ -127,9 +132,7 @@ pub(crate) fn with_setup<T>(
     model.check_weights()?;
     let bare = cam::bare(model)?;
     let model = bare.as_ref().unwrap_or(model);
-    let image = head::image_input(model, request.image.as_deref())?.name();
-    let shapes = &Shapes::infer_beside(model, image, request.image_shape.as_deref(), &request.other_shapes)?;
-    let score = &head::score(model, shapes, options.output.as_deref(), options.keep_activation)?;
+    let Analysis { image, shapes, score } = &Analysis::of(model, request)?;
     let others = &Others::new(model, shapes, image, &options.inputs)?;
     then(&Setup { model, shapes, score, image, request, others, engine, options })
 }
@@ -147,6 +150,7 @@ pub fn request(file: &ModelFile, options: &Options, preprocess: Option<&Preproce
         keep_activation: options.keep_activation,
         channels: options.channels,
         image: options.image.clone(),
+        image_channels: options.image_channels,
         grid: options.grid.clone(),
         image_shape: image_shape(file, options, preprocess)?,
         other_shapes: options.inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect(),
@@ -173,7 +177,7 @@ pub fn image_shape(
         _ => None,
     });
     let open = declared.iter().skip(1).any(Option::is_none);
-    let Some(([height, width], image)) = size.zip(photos(&declared, preprocess).filter(|_| open)) else {
+    let Some(([height, width], image)) = size.zip(photos(file, options, preprocess)?.filter(|_| open)) else {
         return Ok(None);
     };
     let height = image.height.unwrap_or(height as usize);
@@ -195,7 +199,21 @@ pub(super) fn open_image(
     preprocess: Option<&Preprocess>,
 ) -> Result<Option<Option<ImageInput>>, Error> {
     let declared = declared(head::image_input(&file.model, options.image.as_deref())?);
-    Ok(declared.iter().skip(1).any(Option::is_none).then(|| photos(&declared, preprocess)))
+    declared.iter().skip(1).any(Option::is_none).then(|| photos(file, options, preprocess)).transpose()
+}
+
+/// Whether several images make one sample, and nothing says yet how many: the first axis of each tensor does.
+///
+/// # Errors
+/// As [`Analysis::of`].
+pub(super) fn open_sample(file: &ModelFile, options: &Options) -> Result<bool, Error> {
+    let free = declared(head::image_input(&file.model, options.image.as_deref())?).first() == Some(&None);
+    if !free || options.image_shape.is_some() {
+        return Ok(false);
+    }
+    let request = request(file, options, options.preprocess.as_ref())?;
+    Ok(request.image_shape.is_none()
+        && matches!(Analysis::of(&file.model, &request), Err(hirescam_core::Error::OpenSample { .. })))
 }
 
 /// The shape that `input` has as the network's image, where the file leaves that open.
@@ -213,12 +231,29 @@ pub(crate) fn shape_of(file: &ModelFile, options: &Options, input: &Input) -> Re
     })
 }
 
-/// The order of the axes of an image with the extents that a file declares; none where it takes no photos.
-fn photos(declared: &[Option<usize>], preprocess: Option<&Preprocess>) -> Option<ImageInput> {
-    let [_, a, b, c] = *<&[Option<usize>; 4]>::try_from(declared).ok()?;
+/// The order of the axes of the image, and the extents that the file declares; none where it takes no photos.
+///
+/// Of the two ways in which the axes can lie it is the one that the network reads, with a made-up size where that is open;
+/// where it tells nothing, channels come last if that axis alone is short.
+fn photos(file: &ModelFile, options: &Options, preprocess: Option<&Preprocess>) -> Result<Option<ImageInput>, Error> {
+    let info = head::image_input(&file.model, options.image.as_deref())?;
+    let Ok([_, a, b, c]) = <[Option<usize>; 4]>::try_from(declared(info)) else { return Ok(None) };
     let colours = || Some(preprocess.map_or(3, |p| p.channels.count()));
-    Some(match c.is_some_and(|n| n <= 4) && a.is_none_or(|n| n > 4) {
-        true => ImageInput { layout: Layout::ChannelsLast, channels: c.or_else(colours), height: a, width: b },
-        false => ImageInput { layout: Layout::ChannelsFirst, channels: a.or_else(colours), height: b, width: c },
-    })
+    let first = ImageInput { layout: Layout::ChannelsFirst, channels: a.or_else(colours), height: b, width: c };
+    let last = ImageInput { layout: Layout::ChannelsLast, channels: c.or_else(colours), height: a, width: b };
+    let read = |image: &ImageInput, axis: usize| {
+        let [channels, height, width] = [image.channels, image.height, image.width].map(|n| n.unwrap_or(MADE_UP));
+        let shape = if axis == 1 { [1, channels, height, width] } else { [1, height, width, channels] };
+        let shapes = Shapes::infer(&file.model, info.name(), Some(&shape));
+        shapes.is_ok_and(|s| s.tells_channels(info.name()) && s.image_channels(info.name()) == Some(axis))
+    };
+    let is_last = match options.image_channels {
+        Some(axis) => matches!(axis, 3 | -1),
+        None if read(&first, 1) => false,
+        None => read(&last, 3) || (c.is_some_and(|n| n <= 4) && a.is_none_or(|n| n > 4)),
+    };
+    Ok(Some(if is_last { last } else { first }))
 }
+
+/// A size of images for which shapes can be found: large enough for most networks.
+const MADE_UP: usize = 224;

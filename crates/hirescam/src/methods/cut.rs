@@ -4,6 +4,7 @@
 use super::Settings;
 use crate::others::{Beside, Others, kind};
 use crate::{Error, Options};
+use hirescam_core::axes::{Runs, Samples};
 use hirescam_core::cam::{self, Gradient, Request};
 use hirescam_core::certify::{Certificate, Verdict, certify};
 use hirescam_core::grid::{self, Grid};
@@ -63,7 +64,8 @@ pub(crate) struct Cut {
     logits: Port,
     /// How many images a run has: as asked for, or what the file fixes.
     batch: usize,
-    fixed: bool,
+    /// The fewest rows of a run.
+    least: usize,
 }
 
 /// A value between sessions.
@@ -95,6 +97,8 @@ impl Cut {
     ) -> Result<Self, Error> {
         let Setup { model, shapes, score, .. } = setup;
         let cut = head::cut(model, shapes, layer, score, channels)?;
+        let runs = shapes.runs(&score.logits);
+        image_by_image(&runs, layer, cut.samples)?;
         let grid = grid::grid(model, shapes, &cut, given)?;
         let part = Model::new(head::model(model, shapes, &cut)?)?;
         let names: Vec<&str> = part.inputs().map(|i| i.name()).collect();
@@ -134,7 +138,6 @@ impl Cut {
         };
         let gradient = gradient.then(|| cam::gradient(&part, layer, &score.logits)).transpose()?;
         let gradient = gradient.map(|g| Ok::<_, Error>((prepare(&g.model)?, g))).transpose()?;
-        let fixed = shapes.probes.first().map_or(1, |(batch, _)| *batch).max(1);
         Ok(Cut {
             layer: layer.to_owned(),
             dims,
@@ -148,8 +151,8 @@ impl Cut {
             gradient,
             values,
             logits: port(&score.logits)?,
-            batch: if free { setup.options.settings.batch } else { fixed },
-            fixed: !free,
+            batch: if free { setup.options.settings.batch.max(runs.least()) } else { runs.least() },
+            least: runs.least(),
         })
     }
 
@@ -192,7 +195,7 @@ impl Cut {
 
     /// Runs the body on one image, given with a batch axis of 1.
     pub(crate) fn state<'a>(&self, image: &Array, beside: Beside<'a>) -> Result<State<'a>, Error> {
-        let rows = if self.fixed { self.batch } else { 1 };
+        let rows = self.least;
         let mut known = beside.rows(rows)?;
         known.push((&self.image, image.rows(&vec![0; rows]).ok_or_else(|| missing(&self.image))?));
         let made = match &self.body {
@@ -255,7 +258,7 @@ impl Cut {
 
     /// The output `name` for all rows, in one part or in several: engines that are slow at batches get row by row.
     fn made(&self, session: &dyn Session, inputs: &Inputs, name: &str) -> Result<Vec<ArrayD<f32>>, Error> {
-        if self.fixed || !session.is_slow_at_batches() {
+        if self.least > 1 || !session.is_slow_at_batches() {
             return Ok(vec![output(&session.run(&inputs.list())?, name)?.to_f32()]);
         }
         let apart: Vec<Inputs> = (0..inputs.rows).map(|i| inputs.row(i)).collect();
@@ -298,9 +301,28 @@ impl Cut {
     ) -> Result<(), Error> {
         for start in (0..n).step_by(self.batch) {
             let count = self.batch.min(n - start);
-            run(start, count, if self.fixed { self.batch } else { count })?;
+            run(start, count, count.max(self.least))?;
         }
         Ok(())
+    }
+}
+
+/// Whether a method can change images one by one: not where all images of a run are one sample, or may be mixed.
+fn image_by_image(runs: &Runs, layer: &str, samples: Samples) -> Result<(), Error> {
+    let refuse = |why: String| {
+        Err(Error::Argument(format!(
+            "the method runs many changed images at once, and {why}; methods of one run are no such"
+        )))
+    };
+    match runs {
+        Runs { one_sample: Some(node), .. } => {
+            refuse(format!("here all images of a run are one sample, which {node} reads together"))
+        }
+        Runs { count: Dim::Fixed(2..), apart: false, .. } => {
+            refuse("it is not proven that this network keeps the images of a run apart".into())
+        }
+        _ if samples != Samples::FIRST => refuse(format!("the first axis of {layer:?} does not count images alone")),
+        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ use ndarray::{Array4, ArrayD};
 
 use super::{Channels, Preprocess, PreprocessError, Resize, resample};
 use crate::photo::Photo;
+use hirescam_core::shape::Dim;
 
 /// Order of the network's axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,18 +30,26 @@ pub struct ImageInput {
 }
 
 impl ImageInput {
-    /// Reads the layout off the shape of the network's input, `None` for free axes: the axis of 1 or 3 is the channels',
-    /// the second axis if both could be.
+    /// As [`ImageInput::from_shape`], for extents that are all known.
     ///
     /// # Errors
-    /// [`PreprocessError::Unsupported`] if the input has not 4 axes or no axis of 1 or 3 at either place.
-    pub fn from_shape(shape: &[Option<usize>]) -> Result<Self, PreprocessError> {
+    /// As [`ImageInput::from_shape`].
+    pub(crate) fn from_dims(dims: &[Dim], channels: Option<usize>) -> Result<Self, PreprocessError> {
+        Self::from_shape(&dims.iter().map(|d| Some(d.per_image())).collect::<Vec<_>>(), channels)
+    }
+
+    /// The input of a network that takes images of the extents `shape`, `None` for free axes, whose channels lie along the
+    /// axis `channels`.
+    ///
+    /// # Errors
+    /// [`PreprocessError::Unsupported`] if the input has not 4 axes, or channels that are neither 1 nor 3.
+    pub fn from_shape(shape: &[Option<usize>], channels: Option<usize>) -> Result<Self, PreprocessError> {
         let few = |n: &Option<usize>| matches!(n, Some(1 | 3));
-        match *shape {
-            [_, channels, height, width] if few(&channels) => {
+        match (shape, channels) {
+            (&[_, channels, height, width], Some(1)) if few(&channels) => {
                 Ok(Self { layout: Layout::ChannelsFirst, channels, height, width })
             }
-            [_, height, width, channels] if few(&channels) => {
+            (&[_, height, width, channels], Some(3)) if few(&channels) => {
                 Ok(Self { layout: Layout::ChannelsLast, channels, height, width })
             }
             _ => {
@@ -284,16 +293,19 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_tells_the_layout() {
-        let layout =
-            |shape: &[usize]| ImageInput::from_shape(&shape.iter().map(|n| (*n > 0).then_some(*n)).collect::<Vec<_>>());
-        assert_eq!(layout(&[1, 3, 224, 224]).unwrap().layout, Layout::ChannelsFirst);
-        let last = layout(&[0, 240, 0, 3]).unwrap();
+    fn the_channel_axis_tells_the_layout() {
+        let layout = |shape: &[usize], channels: usize| {
+            ImageInput::from_shape(&shape.iter().map(|n| (*n > 0).then_some(*n)).collect::<Vec<_>>(), Some(channels))
+        };
+        assert_eq!(layout(&[1, 3, 224, 224], 1).unwrap().layout, Layout::ChannelsFirst);
+        assert_eq!(layout(&[1, 3, 32, 3], 3).unwrap().layout, Layout::ChannelsLast);
+        let last = layout(&[0, 240, 0, 3], 3).unwrap();
         assert_eq!(
             last,
             ImageInput { layout: Layout::ChannelsLast, channels: Some(3), height: Some(240), width: None }
         );
-        assert!(layout(&[1, 1, 64, 64, 64]).is_err());
-        assert!(layout(&[1, 13, 32, 32]).is_err());
+        assert!(layout(&[1, 1, 64, 64, 64], 1).is_err());
+        assert!(layout(&[1, 13, 32, 32], 1).is_err());
+        assert!(layout(&[1, 16, 20, 3], 1).is_err());
     }
 }
