@@ -337,7 +337,7 @@ impl Follower<'_> {
         known: &HashMap<String, Known>,
         to: &[usize],
     ) -> Known {
-        let (Some(card), Some(facts)) = (ops::find(node), self.inputs(node)) else { return Known::Unknown };
+        let (Some(card), Some(facts)) = (model.card(node), self.inputs(node)) else { return Known::Unknown };
         let a = Attributes { node, opset: model.opset() };
         let mut found: Option<Samples> = None;
         // What a joined axis has so far.
@@ -461,7 +461,7 @@ fn channels(model: &Model, shapes: &Shapes, image: &str) -> Option<Option<usize>
         };
         let inputs: Option<Vec<Option<&Fact>>> =
             node.input.iter().map(|i| if i.is_empty() { Some(None) } else { facts.get(i).map(Some) }).collect();
-        let (Some(card), Some(inputs)) = (ops::find(node), inputs) else { continue };
+        let (Some(card), Some(inputs)) = (model.card(node), inputs) else { continue };
         let a = Attributes { node, opset: model.opset() };
         match card.layout {
             Layout::ChannelsFirst if input == 0 && own.len() >= 3 => return told(rank, &own, 1),

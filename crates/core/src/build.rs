@@ -6,7 +6,7 @@
 mod value;
 
 use crate::error::{Fault, short};
-use crate::graph::Attributes;
+use crate::graph::{Attributes, standard};
 use crate::onnx::{AttributeProto, NodeProto};
 use crate::ops::{self, Setting, attribute};
 use crate::shape::{self, Dim, Fact, Shapes};
@@ -173,7 +173,7 @@ impl Graph {
             inner.values.push(Entry { facts, name: Some(name.to_owned()) });
         }
         let id = |name: &String| inner.known.get(name.as_str()).copied();
-        let of = |n: &NodeProto| (n.op_type().to_owned(), n.input.iter().filter_map(id).collect());
+        let of = |n: &NodeProto| (standard(n).to_owned(), n.input.iter().filter_map(id).collect());
         let nodes = model.graph().node.iter().flat_map(|n| n.output.iter().filter_map(move |o| Some((id(o)?, of(n)))));
         Graph {
             own: nodes.collect(),
@@ -252,7 +252,15 @@ impl Graph {
         if let Some(made) = self.inner.borrow().made.get(&same) {
             return handles(made);
         }
-        let node = NodeProto { op_type: Some(op.into()), attribute: attributes, ..Default::default() };
+        // Names are given at the end; until then it counts which there are.
+        let there = |v: &Option<Value>| v.map_or("", |_| "x").to_owned();
+        let node = NodeProto {
+            op_type: Some(op.into()),
+            input: inputs.iter().map(there).collect(),
+            output: vec!["y".into(); outputs],
+            attribute: attributes,
+            ..Default::default()
+        };
         let facts = self.one_type(&node, inputs).and_then(|()| self.infer(&node, inputs));
         let mut inner = self.inner.borrow_mut();
         let made: Vec<usize> = (0..outputs).map(|i| inner.values.len() + i).collect();
@@ -316,7 +324,7 @@ impl Graph {
                 remedy: "Convert the file with onnx.version_converter.convert_version(model, 17)".into(),
             });
         }
-        let card = ops::find(node).ok_or_else(|| Fault::Unsupported("it has no card".into()).at(node))?;
+        let card = ops::find(&attributes).map_err(|fault| fault.at(node))?;
         let at = |probe: usize| {
             let facts: Result<Vec<Option<&Fact>>, Error> = inputs
                 .iter()

@@ -71,7 +71,7 @@ pub fn certify(model: &Model, head: &Head, uniform: bool) -> Certificate {
     let mut judgement = Judgement::default();
     for node in head.path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
         // A value can be reached both through the layer and around it; the join is where the two first meet.
-        judgement.add(node, &head.dependence, |input| around.contains(input));
+        judgement.add(model.attributes(node), &head.dependence, |input| around.contains(input));
     }
     judgement.certificate(uniform)
 }
@@ -95,22 +95,25 @@ pub(crate) struct Judgement<'m> {
 }
 
 impl<'m> Judgement<'m> {
-    /// Puts `node` before what is judged already. `dependence` says how values depend on the layer, `around` which are
-    /// reached by a path around it.
+    /// Puts the node of `a` before what is judged already. `dependence` says how values depend on the layer, `around`
+    /// which are reached by a path around it. A node that no card vouches for may be anything.
     pub(crate) fn add(
         &mut self,
-        node: &'m NodeProto,
+        a: Attributes<'m>,
         dependence: &HashMap<String, Dependence>,
         around: impl Fn(&str) -> bool,
     ) {
         let on = |name: &str| dependence.get(name).copied().unwrap_or(Dependence::None);
+        let node = a.node;
         let inputs: Vec<Dependence> = node.input.iter().map(|i| on(i)).collect();
-        let linearity = match ops::find(node) {
+        let linearity = match ops::find(&a) {
+            Err(_) => Linearity::Smooth,
             // Steps alone have no slope, but they do choose between pieces.
-            _ if reads(node).iter().all(|r| on(r) != Dependence::Smooth) => Linearity::Piecewise,
-            None => Linearity::Smooth,
-            Some(card) if inputs.contains(&Dependence::Discrete) => (card.linearity)(&inputs).max(Linearity::Piecewise),
-            Some(card) => (card.linearity)(&inputs),
+            Ok(_) if reads(node).iter().all(|r| on(r) != Dependence::Smooth) => Linearity::Piecewise,
+            Ok(card) if inputs.contains(&Dependence::Discrete) => {
+                (card.linearity)(&a, &inputs).max(Linearity::Piecewise)
+            }
+            Ok(card) => (card.linearity)(&a, &inputs),
         };
         let linearity = linearity.min(Linearity::Smooth);
         if linearity > Linearity::Affine && self.worst.is_none_or(|(worst, _)| linearity >= worst) {
@@ -140,7 +143,7 @@ pub fn can_be_negative(model: &Model, shapes: &Shapes, value: &str) -> bool {
     let mut positive: HashSet<&str> = HashSet::new();
     for (_, node) in model.order() {
         let is = |name: &String| positive.contains(name.as_str()) || stored(name);
-        let clipped = || match (Attributes { node, opset: model.opset() }.get("min"), node.input.get(1)) {
+        let clipped = || match (model.attributes(node).get("min"), node.input.get(1)) {
             (Some(min), _) => min.f() >= 0.0,
             (None, Some(min)) => stored(min),
             (None, None) => false,
@@ -185,7 +188,7 @@ pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Err
 pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool, Error> {
     let ratio = |i: &usize| {
         let node = model.graph().node.get(*i)?;
-        Some((ops::find(node)?.linearity)(&head.inputs(node)) == Linearity::Ratio)
+        Some((model.card(node)?.linearity)(&model.attributes(node), &head.inputs(node)) == Linearity::Ratio)
     };
     if !head.path.iter().any(|i| ratio(i) == Some(true)) {
         return Ok(false);

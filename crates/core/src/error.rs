@@ -55,7 +55,7 @@ pub enum Error {
 }
 
 /// What a card says of a node, before the node's name is known.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// The node is wrong.
     #[error("{0}")]

@@ -2,7 +2,7 @@
 
 use crate::build::{Graph, Value};
 use crate::error::describe;
-use crate::graph::{Attributes, reads};
+use crate::graph::reads;
 use crate::head::show;
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Site};
@@ -151,7 +151,7 @@ fn through<'g>(
         (name, None) => values(name),
     };
     let site = Site {
-        attributes: Attributes { node, opset: model.opset() },
+        attributes: model.attributes(node),
         x: node.input.iter().map(value).collect::<Result<_, _>>()?,
         smooth: node.input.iter().map(|x| smooth(x)).collect(),
         y: node.output.iter().zip(&dy).map(made).collect::<Result<_, _>>()?,
@@ -160,7 +160,11 @@ fn through<'g>(
     if site.dy.iter().flatten().all(|d| d.is_zero()) {
         return Ok(site.x.iter().map(|x| x.map(|x| x.tensor(ArrayD::zeros(vec![1; x.rank()])))).collect());
     }
-    let rule = ops::find(node).and_then(|card| card.vjp).ok_or_else(|| no_rule(node, None))?;
+    let rule = match ops::find(&site.attributes) {
+        Ok(card) => card.vjp.ok_or_else(|| no_rule(node, None))?,
+        Err(fault) if ops::named(node).is_some() => return Err(fault.at(node)),
+        Err(_) => return Err(no_rule(node, None)),
+    };
     let own = |name: &String| if name.is_empty() { Ok(None) } else { graph.value(name).map(Some) };
     graph.check(node, &node.input.iter().map(own).collect::<Result<Vec<_>, _>>()?)?;
     let empty = |(y, dy): (&Value, &Option<Value>)| dy.is_none() || y.sizes().contains(&0);

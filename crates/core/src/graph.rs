@@ -1,8 +1,9 @@
 //! A model over the protobuf messages, with an index of who makes and who uses a value.
 
-use crate::error::{Fault, describe, invalid, short};
+use crate::error::{Fault, describe, invalid, short, unsupported};
 use crate::onnx::functions::Inlined;
 use crate::onnx::{self, AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::ops::{self, Card};
 use crate::{Error, Tensor, tensor};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
@@ -102,6 +103,16 @@ impl Model {
     pub fn graph(&self) -> &GraphProto {
         static EMPTY: std::sync::LazyLock<GraphProto> = std::sync::LazyLock::new(GraphProto::default);
         self.proto.graph.as_ref().unwrap_or(&EMPTY)
+    }
+
+    /// The attributes of one of the model's nodes.
+    pub fn attributes<'a>(&self, node: &'a NodeProto) -> Attributes<'a> {
+        Attributes { node, opset: self.opset }
+    }
+
+    /// The card that vouches for one of the model's nodes, if there is one: [`ops::find`] says why not.
+    pub fn card(&self, node: &NodeProto) -> Option<&'static Card> {
+        ops::find(&self.attributes(node)).ok()
     }
 
     /// The version of ONNX's own operator set that the model imports.
@@ -268,14 +279,14 @@ impl<'a> Attributes<'a> {
         self.node.attribute.iter().find(|a| a.name() == name)
     }
 
-    /// An integer, or `default`.
+    /// An integer, or `default`. Writers by the rules of proto3 leave out the number of an attribute that is 0.
     pub fn int(&self, name: &str, default: i64) -> i64 {
-        self.get(name).and_then(|a| a.i).unwrap_or(default)
+        self.get(name).map_or(default, AttributeProto::i)
     }
 
     /// A float, or `default`.
     pub fn float(&self, name: &str, default: f32) -> f64 {
-        self.get(name).and_then(|a| a.f).unwrap_or(default).into()
+        self.get(name).map_or(default, AttributeProto::f).into()
     }
 
     /// A list of integers.
@@ -285,7 +296,18 @@ impl<'a> Attributes<'a> {
 
     /// A string, or `default`.
     pub fn string(&self, name: &str, default: &'static str) -> &'a str {
-        self.get(name).and_then(|a| a.s.as_ref()).and_then(|s| std::str::from_utf8(s).ok()).unwrap_or(default)
+        self.get(name).map_or(default, |a| std::str::from_utf8(a.s()).unwrap_or_default())
+    }
+
+    /// Checks that a string, which is `default` where it is not given, is one of `known`.
+    ///
+    /// # Errors
+    /// [`Fault::Unsupported`] when it is another.
+    pub fn one_of(&self, name: &str, default: &'static str, known: &[&str]) -> Result<(), Fault> {
+        match self.string(name, default) {
+            given if known.contains(&given) => Ok(()),
+            given => unsupported(format!("{name} {:?}", short(given))),
+        }
     }
 
     /// A tensor.

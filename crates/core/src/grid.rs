@@ -8,10 +8,10 @@
 
 use crate::build::Value;
 use crate::error::short;
-use crate::graph::{Attributes, axis};
+use crate::graph::axis;
 use crate::head::Head;
 use crate::onnx::NodeProto;
-use crate::ops::{self, Layout, slicing};
+use crate::ops::{Layout, slicing};
 use crate::shape::{Dim, Shapes};
 use crate::{Error, Model};
 use ndarray::{ArrayD, IxDyn};
@@ -181,12 +181,12 @@ impl<'m> Places<'m> {
         let (value, laid) = node.input.iter().find_map(|i| Some((i, self.of.get(i.as_str())?)))?;
         let from = sizes(value)?;
         let is_first = node.input.first() == Some(value);
-        let a = Attributes { node, opset: model.opset() };
+        let a = model.attributes(node);
         let on = |at: i64| axis(at, from.len()).ok();
         let mut axes = laid.axes.clone();
         let mut whole = laid.whole;
         *work += axes.iter().flatten().map(|s| s.len()).sum::<usize>();
-        let card = ops::find(node)?;
+        let card = model.card(node)?;
         match (card.name, card.layout) {
             ("Concat", _) => {
                 let at = on(a.int("axis", 1))?;

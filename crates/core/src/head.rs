@@ -2,10 +2,10 @@
 
 use crate::axes::Samples;
 use crate::error::{Fault, near, short};
-use crate::graph::{Attributes, reads, standard};
+use crate::graph::{reads, standard};
 use crate::grid::Places;
 use crate::onnx::{NodeProto, ValueInfoProto};
-use crate::ops::{self, Dependence, Layout};
+use crate::ops::{Dependence, Layout};
 use crate::shape::{Dim, Shapes, declared};
 use crate::tensor::is_float;
 use crate::{Error, Model};
@@ -212,7 +212,7 @@ fn score_of(model: &Model, shapes: &Shapes, output: &str, keep: bool) -> Option<
 /// Which of the extents `dims` of one image's scores a softmax normalises, if it is one of them.
 fn normalised(model: &Model, shapes: &Shapes, node: &NodeProto, input: &str, dims: &[usize]) -> Option<usize> {
     let all = shapes.dims(input)?;
-    let a = Attributes { node, opset: model.opset() };
+    let a = model.attributes(node);
     let axis = crate::graph::axis(a.int("axis", if model.opset() >= 13 { -1 } else { 1 }), all.len()).ok()?;
     let sizes: Vec<usize> = all.iter().skip(axis).map(|d| d.per_image()).collect();
     // Up to operator set 12 all axes from this one on are normalised together.
@@ -226,7 +226,7 @@ fn normalised(model: &Model, shapes: &Shapes, node: &NodeProto, input: &str, dim
 /// Which of the extents `dims` of one image's scores counts classes: the channels where that is known, of tables of
 /// boxes the last.
 fn class_axis(model: &Model, shapes: &Shapes, value: &str, dims: &[usize]) -> usize {
-    let first = model.maker(value).and_then(ops::find).is_some_and(|c| c.layout == Layout::ChannelsFirst);
+    let first = model.maker(value).and_then(|n| model.card(n)).is_some_and(|c| c.layout == Layout::ChannelsFirst);
     match dims.len() {
         0 | 1 => 0,
         2 if !first => 1,
@@ -344,8 +344,8 @@ pub fn channel_axes<'m>(model: &'m Model, shapes: &Shapes) -> HashMap<&'m str, u
     let images = model.inputs().filter_map(|i| Some((i.name(), shapes.image_channels(i.name())?)));
     let mut axes: HashMap<&str, usize> = images.collect();
     for (_, node) in model.order() {
-        let layout = ops::find(node).map_or(Layout::Other, |c| c.layout);
-        let a = Attributes { node, opset: model.opset() };
+        let layout = model.card(node).map_or(Layout::Other, |c| c.layout);
+        let a = model.attributes(node);
         for output in node.output.iter().filter(|o| !o.is_empty()) {
             let Some(to) = dims(output) else { continue };
             // Of several inputs the first that is as wide and whose channels are known decides.

@@ -57,7 +57,7 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
         .values()
         .filter(|v| *v != score.logits && from_image.contains_key(*v) && has_places(shapes, &axes, places.as_ref(), v))
     {
-        let kind = model.maker(value).and_then(ops::find).map_or(Kind::Compute, |c| c.kind);
+        let kind = model.maker(value).and_then(|n| model.card(n)).map_or(Kind::Compute, |c| c.kind);
         match on_every_path.contains(value) {
             true if all || kind != Kind::Movement => candidates.gates.push(value),
             false if all => candidates.branches.push(value),
@@ -132,7 +132,7 @@ fn recommend(
     (axes, image_places): (&HashMap<&str, usize>, Option<&Places>),
     layers: &mut [Layer],
 ) -> Option<usize> {
-    let kind = |l: &Layer| model.maker(&l.name).and_then(ops::find).map_or(Kind::Compute, |c| c.kind);
+    let kind = |l: &Layer| model.maker(&l.name).and_then(|n| model.card(n)).map_or(Kind::Compute, |c| c.kind);
     let scores = scores_themselves(model, &score.logits);
     let comes_into_question = |l: &Layer| {
         let elsewhere = || image_places.is_some_and(|places| places.elsewhere(&l.name));
@@ -214,7 +214,7 @@ fn normalised<'m>(model: &'m Model, shapes: &Shapes, layer: &str) -> Option<&'m 
         }
         let alone =
             inputs.iter().all(|i| own.contains(i) || shapes.constant(i).is_some() || model.initializer(i).is_some());
-        let card = ops::find(node);
+        let card = model.card(node);
         let same = |c: &ops::Card| c.layout == ops::Layout::Same && c.kind != Kind::Movement;
         let of_entries = card.is_some_and(|c| same(c) || c.name.starts_with("Reduce"));
         if alone && of_entries {
@@ -230,7 +230,7 @@ fn normalised<'m>(model: &'m Model, shapes: &Shapes, layer: &str) -> Option<&'m 
 /// The values that are only moved or enlarged to become the logits, one after the other.
 fn scores_themselves<'m>(model: &'m Model, logits: &'m str) -> HashSet<&'m str> {
     let moved = |value: &&'m str| {
-        let node = model.maker(value).filter(|n| ops::find(n).is_some_and(|c| c.kind == Kind::Movement))?;
+        let node = model.maker(value).filter(|n| model.card(n).is_some_and(|c| c.kind == Kind::Movement))?;
         node.input.first().map(String::as_str)
     };
     std::iter::successors(Some(logits), moved).collect()
@@ -273,7 +273,7 @@ fn judge(model: &Model, shapes: &Shapes, score: &Score, c: &Candidates) -> Resul
             }
         }
         if on_path.contains(&i) {
-            judgement.add(node, &dependence, |i| around.contains(i) && !from_image.contains_key(i));
+            judgement.add(model.attributes(node), &dependence, |i| around.contains(i) && !from_image.contains_key(i));
         }
     }
     let dependence = head::dependence_on(model, shapes, &c.branches);
@@ -407,7 +407,7 @@ fn place(model: &Model, gates: &HashSet<&str>, value: &str) -> String {
         }
         match live.as_slice() {
             [one] => match model.maker(one) {
-                Some(maker) if ops::find(at).is_some_and(|c| c.layout == ops::Layout::Same) => at = maker,
+                Some(maker) if model.card(at).is_some_and(|c| c.layout == ops::Layout::Same) => at = maker,
                 _ => break,
             },
             _ => break,

@@ -1,6 +1,6 @@
 //! The executable specification: a naive f64 interpreter over the cards. For tests and for constants, never for maps.
 
-use crate::error::{Fault, describe};
+use crate::error::Fault;
 use crate::graph::{Attributes, reads};
 use crate::shape::{Fact, elements};
 use crate::{Error, Model, Tensor, ops};
@@ -27,11 +27,8 @@ pub fn evaluate(model: &Model, known: HashMap<String, Tensor>, wanted: &[&str]) 
     }
     let (mut steps, mut numbers) = (MOST_STEPS, MOST_NUMBERS);
     for node in plan.iter().rev() {
-        let card = ops::find(node).ok_or_else(|| Error::Unsupported {
-            at: describe(node),
-            what: format!("the reference does not know {}", node.op_type()),
-            remedy: "Explain a layer after this node".into(),
-        })?;
+        let attributes = model.attributes(node);
+        let card = ops::find(&attributes).map_err(|f| f.at(node))?;
         for name in node.input.iter().filter(|n| !n.is_empty()) {
             if !values.contains_key(name) {
                 let stored = model
@@ -41,7 +38,6 @@ pub fn evaluate(model: &Model, known: HashMap<String, Tensor>, wanted: &[&str]) 
             }
         }
         let inputs: Vec<Option<&Tensor>> = node.input.iter().map(|n| values.get(n)).collect();
-        let attributes = Attributes { node, opset: model.opset() };
         let made = card_outputs(card, &attributes, &inputs, &mut steps, &mut numbers).map_err(|f| f.at(node))?;
         values.extend(node.output.iter().cloned().zip(made));
     }

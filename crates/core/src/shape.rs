@@ -415,18 +415,16 @@ fn facts(
     for (_, node) in model.order() {
         let known: Option<Vec<Option<&Fact>>> =
             node.input.iter().map(|n| if n.is_empty() { Some(None) } else { facts.get(n).map(Some) }).collect();
-        let card = ops::find(node);
-        let made = match (card, known) {
-            (Some(card), Some(inputs)) => {
-                let attributes = Attributes { node, opset: model.opset() };
-                match outputs(card, &attributes, &inputs, &left) {
-                    Ok(made) => made,
-                    Err(f) => {
-                        fault.get_or_insert(f.at(node));
-                        Vec::new()
-                    }
+        let attributes = model.attributes(node);
+        let card = ops::find(&attributes);
+        let made = match (&card, known) {
+            (Ok(card), Some(inputs)) => match outputs(card, &attributes, &inputs, &left) {
+                Ok(made) => made,
+                Err(f) => {
+                    fault.get_or_insert(f.at(node));
+                    Vec::new()
                 }
-            }
+            },
             _ => Vec::new(),
         };
         for (i, name) in node.output.iter().enumerate().filter(|(_, n)| !n.is_empty()) {
@@ -440,8 +438,11 @@ fn facts(
                     .collect();
                 Some(Fact::new(element_type(info)?, sizes.filter(|s| elements(s).is_ok())?))
             });
-            if let Some(fact) = fact {
-                facts.insert(name.clone(), fact);
+            match (fact, &card) {
+                (Some(fact), _) => drop(facts.insert(name.clone(), fact)),
+                // Where the file holds the shape instead, nothing is lost yet.
+                (None, Err(f)) => drop(fault.get_or_insert_with(|| f.clone().at(node))),
+                (None, Ok(_)) => {}
             }
         }
     }

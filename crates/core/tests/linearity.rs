@@ -7,7 +7,6 @@ mod cases;
 mod common;
 
 use common::{Random, single_node};
-use hirescam_core::onnx::AttributeProto;
 use hirescam_core::ops::{self, Dependence, Linearity};
 use hirescam_core::tensor::is_float;
 use hirescam_core::{Model, Tensor, reference};
@@ -39,12 +38,7 @@ fn settings() -> Vec<Setting> {
         let varied = case.inputs.iter().filter(|(_, t)| wide(t)).map(|(n, _)| n.clone()).collect();
         all.push(Setting { about: case.name, model: case.model, values: case.inputs, varied });
     }
-    // Scatters by product or extremum have no rule, so that no certificate is made of them.
-    let scattered = |a: &AttributeProto| a.name() == "reduction" && !matches!(a.s(), b"none" | b"add");
-    all.retain(|s| {
-        let node = &s.model.graph().node[0];
-        ops::find(node).is_some() && !node.attribute.iter().any(scattered)
-    });
+    all.retain(|s| s.model.card(&s.model.graph().node[0]).is_some());
     all.iter_mut().for_each(|s| s.varied.sort());
     all
 }
@@ -97,11 +91,12 @@ fn no_card_claims_to_be_flatter_than_it_is() {
     let mut wrong = Vec::new();
     for s in settings() {
         let node = s.model.graph().node[0].clone();
-        let card = ops::find(&node).unwrap();
+        let card = s.model.card(&node).unwrap();
         let alone = s.varied.iter().map(|v| vec![v]);
         for moving in alone.chain((s.varied.len() > 1).then(|| s.varied.iter().collect())) {
             let depends = |n: &String| if moving.contains(&n) { Dependence::Smooth } else { Dependence::None };
-            let claim = (card.linearity)(&node.input.iter().map(depends).collect::<Vec<_>>());
+            let claim =
+                (card.linearity)(&s.model.attributes(&node), &node.input.iter().map(depends).collect::<Vec<_>>());
             for y in node.output.iter().filter(|y| !y.is_empty()) {
                 let mut random = Random::new(9);
                 // A point may happen to lie on a corner of a piecewise affine function: three do not.

@@ -9,7 +9,7 @@ use cases::{NodeCase, left_out, verdict};
 use common::Random;
 use hirescam_core::build::Graph;
 use hirescam_core::graph::Attributes;
-use hirescam_core::ops::{self, Dependence};
+use hirescam_core::ops::Dependence;
 use hirescam_core::shape::{Fact, Shapes};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, grad, head, reference};
@@ -19,7 +19,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 fn the_reference_passes_onnx_s_own_tests() {
     let (mut wrong, mut passed, mut without) = (Vec::new(), 0, BTreeSet::new());
     for case in cases::all() {
-        if ops::find(case.node()).is_none() {
+        if case.model.card(case.node()).is_none() {
             without.insert(case.node().op_type().to_owned());
             continue;
         }
@@ -38,7 +38,7 @@ fn the_reference_passes_onnx_s_own_tests() {
 fn shape_rules_foretell_what_comes_out() {
     let mut wrong = Vec::new();
     for case in cases::all().iter().filter(|c| left_out(&c.name).is_none()) {
-        let Some(card) = ops::find(case.node()) else { continue };
+        let Some(card) = case.model.card(case.node()) else { continue };
         let attributes = Attributes { node: case.node(), opset: case.model.opset() };
         // With the values at hand, and without: then a rule may say that it needs them.
         for known in [true, false] {
@@ -99,7 +99,7 @@ fn rules_match_central_differences_in_onnx_s_own_tests() {
     let (mut wrong, mut checked) = (Vec::new(), BTreeSet::new());
     let wide = |t: &Tensor| matches!(t.dtype, DataType::Float | DataType::Double) && !t.data.is_empty();
     for case in cases::all().iter().filter(|c| left_out(&c.name).is_none()) {
-        if ops::find(case.node()).is_none_or(|c| c.vjp.is_none()) {
+        if case.model.card(case.node()).is_none_or(|c| c.vjp.is_none()) {
             continue;
         }
         for x in case.inputs.keys().filter(|x| wide(&case.inputs[*x])) {

@@ -10,7 +10,7 @@ mod common;
 use cases::{NodeCase, agree, tolerance};
 use half::f16;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Tensor, onnx, ops};
+use hirescam_core::{Tensor, onnx};
 use hirescam_engine::{Array, Engine, Kind};
 use std::collections::{BTreeMap, HashSet};
 
@@ -81,7 +81,7 @@ fn run(engine: &dyn Engine, case: &NodeCase) -> Outcome {
 fn engines_pass_onnx_s_own_tests_or_refuse_them() {
     let cases: Vec<NodeCase> = cases::all()
         .into_iter()
-        .filter(|c| ops::find(c.node()).is_some() && cases::left_out(&c.name).is_none() && cases::verdict(c).is_ok())
+        .filter(|c| c.model.card(c.node()).is_some() && cases::left_out(&c.name).is_none() && cases::verdict(c).is_ok())
         .collect();
     let mut wrong = Vec::new();
     for engine in common::engines(1) {

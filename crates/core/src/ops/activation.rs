@@ -2,10 +2,12 @@
 //!
 //! At a kink the derivative is the one PyTorch takes, which `fixtures/kinks` records.
 
-use super::{Card, Kind, affine, aligned, case, fact, like_first, map, piecewise, tensor};
+use super::form::Form;
+use super::{Card, Kind, Linearity, affine, aligned, case, fact, like_first, map, piecewise, tensor};
 use crate::build::Value;
 use crate::error::{Fault, unsupported};
 use crate::graph::Attributes;
+use crate::onnx::AttributeProto;
 use crate::tensor::{DataType, Tensor, is_float};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -60,6 +62,7 @@ const ABS: Card = Card {
 
 const CAST: Card = Card {
     name: "Cast",
+    covers: |a| cast_to(a).map(drop),
     shape: |a, x| {
         let mut out = like_first(a, x)?;
         for fact in &mut out {
@@ -126,7 +129,7 @@ const CLIP: Card = Card {
         // Bounds are inputs since operator set 11. The output tells on which side x was, and engines can go on
         // fusing the Clip into the convolution before it, which a use of x would prevent.
         let (y, dy) = (s.y()?, s.dy()?);
-        let bound = |i: usize, name: &str| match s.attributes.get(name).and_then(|a| a.f) {
+        let bound = |i: usize, name: &str| match s.attributes.get(name).map(AttributeProto::f) {
             Some(v) => Some(y.scalar(v.into())),
             None => s.x.get(i).copied().flatten(),
         };
@@ -160,7 +163,7 @@ const CLIP: Card = Card {
 fn clip_bounds(a: &Attributes, x: &[Option<&Tensor>]) -> (f64, f64) {
     let bound = |i: usize, name: &str, open: f64| {
         let given = x.get(i).copied().flatten().and_then(Tensor::scalar);
-        given.or(a.get(name).and_then(|a| a.f).map(f64::from)).unwrap_or(open)
+        given.or(a.get(name).map(|a| a.f().into())).unwrap_or(open)
     };
     (bound(1, "min", f64::NEG_INFINITY), bound(2, "max", f64::INFINITY))
 }
@@ -194,7 +197,8 @@ const DROPOUT: Card = Card {
             _ => unsupported("Dropout in training mode"),
         }
     }),
-    linearity: affine,
+    // With a third input it may drop, and what it drops differs from run to run.
+    linearity: |a, _| if a.node.input.len() > 2 { Linearity::Smooth } else { Linearity::Affine },
     kind: Kind::Movement,
     limits: "inference only",
     ..ELEMENTWISE
@@ -252,6 +256,7 @@ const EXP: Card =
 /// Hendrycks & Gimpel 2016, arXiv:1606.08415.
 const GELU: Card = Card {
     name: "Gelu",
+    covers: |a| a.one_of("approximate", "none", &["none", "tanh"]),
     eval: |a, x| match a.string("approximate", "none") {
         "tanh" => map(x, |v| v / 2.0 * (1.0 + (TANH_SCALE * (v + 0.044715 * v * v * v)).tanh())),
         _ => map(x, |v| v / 2.0 * (1.0 + erf(v * FRAC_1_SQRT_2))),
@@ -275,7 +280,7 @@ const GELU: Card = Card {
 /// √(2/π).
 const TANH_SCALE: f64 = 0.797_884_560_802_865_4;
 
-const GELU_MICROSOFT: Card = Card { domain: "com.microsoft", cases: Vec::new, ..GELU };
+const GELU_MICROSOFT: Card = Card { domain: "com.microsoft", forms: &[Form::UNARY], cases: Vec::new, ..GELU };
 
 /// y = min(max(αx + β, 0), 1).
 const HARD_SIGMOID: Card = Card {
@@ -384,7 +389,7 @@ const RECIPROCAL: Card = Card {
         let y = s.y()?;
         Ok(vec![Some(-(s.dy()? * y * y))])
     }),
-    linearity: |_| super::Linearity::Ratio,
+    linearity: |_, _| Linearity::Ratio,
     cases: || vec![case().x_in(&[3, 5], 0.3, 3.0)],
     ..ELEMENTWISE
 };

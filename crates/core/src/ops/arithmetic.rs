@@ -177,7 +177,7 @@ const DIV: Card = Card {
         let (b, y, dy) = (s.x(1)?, s.y()?, s.dy()?);
         Ok(vec![Some(s.unbroadcast(dy / b, 0)?), Some(s.unbroadcast(-(dy * y / b), 1)?)])
     }),
-    linearity: |inputs| match inputs {
+    linearity: |_, inputs| match inputs {
         [_, Dependence::Smooth, ..] => Linearity::Ratio,
         _ => Linearity::Affine,
     },
@@ -238,7 +238,7 @@ const PRELU: Card = Card {
         let by_slope = s.unbroadcast(positive.select(dy.scalar(0.0), dy * x), 1)?;
         Ok(vec![Some(positive.select(dy, dy * slope)), Some(by_slope)])
     }),
-    linearity: |inputs| match inputs {
+    linearity: |_, inputs| match inputs {
         [_, Dependence::None] => Linearity::Piecewise,
         _ => Linearity::Smooth,
     },

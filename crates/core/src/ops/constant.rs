@@ -4,6 +4,7 @@ use super::movement::checked;
 use super::{Card, Kind, Layout, affine, case, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
+use crate::onnx::AttributeProto;
 use crate::shape::Fact;
 use crate::tensor::{DataType, Tensor};
 use ndarray::{ArrayD, IxDyn};
@@ -50,23 +51,27 @@ fn constant_value(a: &Attributes) -> Result<Tensor, Fault> {
         return Ok(t);
     }
     let float = |v: Vec<f64>, shape: &[usize]| Tensor::new(DataType::Float, shape, v);
-    if let Some(v) = a.get("value_float").and_then(|v| v.f) {
+    if let Some(v) = a.get("value_float").map(AttributeProto::f) {
         return float(vec![v.into()], &[]);
     }
     if let Some(v) = a.get("value_floats") {
         return float(v.floats.iter().map(|&v| v.into()).collect(), &[v.floats.len()]);
     }
-    if let Some(v) = a.get("value_int").and_then(|v| v.i) {
+    if let Some(v) = a.get("value_int").map(AttributeProto::i) {
         return Tensor::new(DataType::Int64, &[], vec![v as f64]);
     }
     match a.ints("value_ints") {
         Some(v) => Ok(Tensor::ints(v)),
-        None => unsupported("a constant of strings or of sparse values"),
+        None => invalid("it has no value"),
     }
 }
 
 const CONSTANT: Card = Card {
     name: "Constant",
+    covers: |a| match ["sparse_value", "value_string", "value_strings"].into_iter().find(|name| a.get(name).is_some()) {
+        Some(name) => unsupported(format!("a constant given as {name}")),
+        None => Ok(()),
+    },
     shape: |a, _| {
         let value = constant_value(a)?;
         let small = value.data.len() <= 1 << 16;

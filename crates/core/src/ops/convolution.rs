@@ -55,6 +55,7 @@ fn along(a: &Attributes, x: &[Option<&Fact>], input: usize, axis: usize) -> Alon
 /// those, several times where channels are apart.
 const CONV: Card = Card {
     name: "Conv",
+    covers: Window::covers,
     shape: |a, x| {
         let (input, w) = (fact(x, 0)?, fact(x, 1)?);
         let e = extents(a, &input.shape, &w.shape)?;
@@ -177,6 +178,7 @@ fn turned_round<'g>(dy: Value<'g>, w: Value<'g>, e: &Extents, window: &Window, o
 /// y[n,m,p·stride + k·dilation − pad] += w[c,m,k] · x[n,c,p]: the transpose of [`CONV`].
 const CONV_TRANSPOSE: Card = Card {
     name: "ConvTranspose",
+    covers: Window::covers,
     shape: |a, x| {
         let (input, w) = (fact(x, 0)?, fact(x, 1)?);
         let e = extents(a, &input.shape, &w.shape)?;

@@ -1,7 +1,7 @@
 //! Gathering values by indices and scattering them; each is the other's transpose.
 
 use super::along::{LARGEST, ungather};
-use super::{Along, Card, Kind, Layout, affine, case, fact, tensor};
+use super::{Along, Card, Kind, Layout, Linearity, affine, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -331,7 +331,12 @@ fn adds(a: &Attributes) -> Result<bool, Fault> {
 const SCATTERING: Card = Card {
     // What is scattered can go anywhere; what it is scattered into stays where it is.
     along: |_, _, input, axis| if input == 0 { Along::To(axis) } else { Along::Unknown },
-    linearity: affine,
+    covers: |a| reduction(a).map(drop),
+    linearity: |a, inputs| match a.string("reduction", "none") {
+        "mul" => Linearity::Smooth,
+        "min" | "max" => Linearity::Piecewise,
+        _ => affine(a, inputs),
+    },
     limits: "derivative for the reductions none (indices that do not repeat) and add",
     ..Card::BASE
 };

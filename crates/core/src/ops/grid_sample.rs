@@ -108,6 +108,10 @@ fn padding(a: &Attributes) -> Result<Padding, Fault> {
 /// cotangent is multiplied by the same matrix.
 const GRID_SAMPLE: Card = Card {
     name: "GridSample",
+    covers: |a| {
+        padding(a)?;
+        a.one_of("mode", "linear", &["linear", "bilinear", "nearest"])
+    },
     shape: |_, x| {
         let (image, grid) = (fact(x, 0)?, fact(x, 1)?);
         let ([n, c, space @ ..], [images, places @ .., axes]) = (image.shape.as_slice(), grid.shape.as_slice()) else {
@@ -121,11 +125,7 @@ const GRID_SAMPLE: Card = Card {
     },
     eval: |a, x| {
         let (image, grid) = (tensor(x, 0)?, tensor(x, 1)?);
-        let nearest = match a.string("mode", "linear") {
-            "nearest" => true,
-            "linear" | "bilinear" => false,
-            other => return unsupported(format!("sampling of mode {other:?}")),
-        };
+        let nearest = a.string("mode", "linear") == "nearest";
         let (padding, space) = (padding(a)?, &image.shape()[2..]);
         let spans: Vec<Span> = space.iter().map(|&n| Span::of(a, n)).collect();
         let (n, c, size) = (image.shape()[0], image.shape()[1], space.iter().product::<usize>());
@@ -152,8 +152,8 @@ const GRID_SAMPLE: Card = Card {
     },
     vjp: Some(|s| {
         let (a, x, grid) = (&s.attributes, s.x(0)?, s.x(1)?);
-        if !matches!(a.string("mode", "linear"), "linear" | "bilinear") {
-            return unsupported(format!("the derivative of sampling of mode {:?}", a.string("mode", "linear")));
+        if a.string("mode", "linear") == "nearest" {
+            return unsupported("the derivative of sampling the nearest place");
         }
         let (dims, sizes, axes) = (x.dims(), x.sizes(), x.rank() - 2);
         let count: usize = s.y()?.sizes().iter().skip(2).product();

@@ -73,7 +73,7 @@ const GEMM: Card = Card {
         };
         Ok(vec![Some(da), Some(db), dc])
     }),
-    linearity: |inputs| product(inputs.get(..2).unwrap_or(inputs)),
+    linearity: |a, inputs| product(a, inputs.get(..2).unwrap_or(inputs)),
     layout: Layout::ChannelsLast,
     along: |a, x, input, axis| {
         let turned = |name: &str| usize::from(a.int(name, 0) != 0);
@@ -237,8 +237,10 @@ mod tests {
     #[test]
     fn a_product_is_affine_in_one_factor_alone() {
         let (none, smooth) = (Dependence::None, Dependence::Smooth);
-        assert_eq!((MATMUL.linearity)(&[smooth, none]), Linearity::Affine);
-        assert_eq!((MATMUL.linearity)(&[smooth, smooth]), Linearity::Smooth);
-        assert_eq!((GEMM.linearity)(&[smooth, none, smooth]), Linearity::Affine);
+        let node = crate::onnx::NodeProto::default();
+        let a = Attributes { node: &node, opset: 17 };
+        assert_eq!((MATMUL.linearity)(&a, &[smooth, none]), Linearity::Affine);
+        assert_eq!((MATMUL.linearity)(&a, &[smooth, smooth]), Linearity::Smooth);
+        assert_eq!((GEMM.linearity)(&a, &[smooth, none, smooth]), Linearity::Affine);
     }
 }

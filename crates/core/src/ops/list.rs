@@ -1,7 +1,10 @@
 //! The list of operators, for `hirescam ops` and `docs/operators.md`: what the cards say, and since when ONNX has each.
 
+use super::form::Form;
 use super::versions::OPERATORS;
 use super::{Card, Dependence, Linearity, all};
+use crate::graph::Attributes;
+use crate::onnx::NodeProto;
 use std::fmt;
 
 pub use super::versions::NEWEST_OPSET;
@@ -17,6 +20,8 @@ pub struct Operator {
     pub retired: Option<i64>,
     /// Whether it takes floats and gives floats.
     pub floats: bool,
+    /// What its nodes may have, since each operator set that changed that.
+    pub forms: &'static [Form],
 }
 
 /// Whether hirescam can differentiate an operator.
@@ -102,9 +107,10 @@ fn row(card: &'static Card) -> Row {
 /// What kind of function a card claims, from its answers when one input or all depend on the layer.
 fn function(card: &Card) -> &'static str {
     let count = (card.cases)().iter().map(|c| c.inputs.len()).max().unwrap_or(1);
+    let node = NodeProto::default();
     let among = |which: &dyn Fn(usize) -> bool| {
         let on = |i| if which(i) { Dependence::Smooth } else { Dependence::None };
-        (card.linearity)(&(0..count).map(on).collect::<Vec<_>>())
+        (card.linearity)(&Attributes { node: &node, opset: NEWEST_OPSET }, &(0..count).map(on).collect::<Vec<_>>())
     };
     match (among(&|i| i == 0), among(&|_| true)) {
         (Linearity::Affine, Linearity::Affine) => "affine",
@@ -117,14 +123,35 @@ fn function(card: &Card) -> &'static str {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::build::OLDEST_OPSET;
 
     #[test]
     fn every_card_is_an_operator_of_onnx() {
         for card in all().filter(|c| c.domain.is_empty()) {
             assert!(OPERATORS.iter().any(|o| o.name == card.name), "ONNX has no {}", card.name);
+        }
+    }
+
+    /// Attributes that cards need not read: they choose how numbers are rounded or drawn, or mean something for element
+    /// types and operator sets alone that cards refuse.
+    const NOT_READ: &[&str] =
+        &["momentum", "num_outputs", "precision", "ratio", "round_mode", "saturate", "seed", "sorted", "stash_type"];
+
+    #[test]
+    fn cards_read_every_attribute_that_onnx_has() {
+        let families = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops")).unwrap();
+        let files = families.map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "rs"));
+        let read = files.filter(|p| !p.ends_with("versions.rs") && !p.ends_with("list.rs"));
+        let text: String = read.map(|p| std::fs::read_to_string(p).unwrap()).collect();
+        for card in all().filter(|c| c.domain.is_empty()) {
+            let operator = OPERATORS.iter().find(|o| o.name == card.name).unwrap();
+            let last = operator.forms.iter().rposition(|f| f.since <= OLDEST_OPSET).unwrap_or(0);
+            for (name, ..) in operator.forms[last..].iter().flat_map(|f| f.attributes) {
+                assert!(text.contains(&format!("{name:?}")) || NOT_READ.contains(name), "{}: {name}", card.name);
+            }
         }
     }
 

@@ -5,11 +5,12 @@
 //! write a card in the family's file; the row in that file's table is all the registration there is.
 
 use crate::build::Value;
-use crate::error::Fault;
+use crate::error::{Fault, short};
 use crate::graph::Attributes;
 use crate::onnx::{AttributeProto, NodeProto, attribute_proto::AttributeType};
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
+use form::Form;
 
 pub mod activation;
 mod along;
@@ -18,6 +19,7 @@ pub mod constant;
 pub mod convolution;
 pub mod einsum;
 pub mod elementary;
+pub mod form;
 pub mod gather;
 pub mod grid_sample;
 mod grids;
@@ -43,6 +45,11 @@ pub struct Card {
     pub name: &'static str,
     /// The operator set's domain; empty for ONNX's own.
     pub domain: &'static str,
+    /// What nodes may have, for an operator of another domain than ONNX's own.
+    pub forms: &'static [Form],
+    /// Refuses nodes that are right, but mean something else than the card says: of forms that ONNX has and the card has
+    /// not.
+    pub covers: fn(&Attributes) -> Result<(), Fault>,
     /// Element types and shapes of the outputs. Everything `eval` relies on is checked here.
     pub shape: ShapeRule,
     /// The outputs in f64.
@@ -53,7 +60,7 @@ pub struct Card {
     /// The cotangents of the inputs, from the cotangents of the outputs; `None` where there is no rule.
     pub vjp: Option<Rule>,
     /// Whether the operator is affine in the inputs that depend on the target layer.
-    pub linearity: fn(&[Dependence]) -> Linearity,
+    pub linearity: fn(&Attributes, &[Dependence]) -> Linearity,
     /// What the operator does with the axes of its first input.
     pub layout: Layout,
     /// What becomes of one axis of one input.
@@ -223,12 +230,12 @@ pub enum Linearity {
 }
 
 /// Affine whichever inputs depend on the layer.
-pub fn affine(_: &[Dependence]) -> Linearity {
+pub fn affine(_: &Attributes, _: &[Dependence]) -> Linearity {
     Linearity::Affine
 }
 
 /// Affine in the first input alone.
-pub fn affine_in_first(inputs: &[Dependence]) -> Linearity {
+pub fn affine_in_first(_: &Attributes, inputs: &[Dependence]) -> Linearity {
     match inputs {
         [_, rest @ ..] if rest.contains(&Dependence::Smooth) => Linearity::Smooth,
         _ => Linearity::Affine,
@@ -236,17 +243,17 @@ pub fn affine_in_first(inputs: &[Dependence]) -> Linearity {
 }
 
 /// Piecewise affine.
-pub fn piecewise(_: &[Dependence]) -> Linearity {
+pub fn piecewise(_: &Attributes, _: &[Dependence]) -> Linearity {
     Linearity::Piecewise
 }
 
 /// Not affine.
-pub fn smooth(_: &[Dependence]) -> Linearity {
+pub fn smooth(_: &Attributes, _: &[Dependence]) -> Linearity {
     Linearity::Smooth
 }
 
 /// A product: affine as long as one factor alone depends on the layer.
-pub fn product(inputs: &[Dependence]) -> Linearity {
+pub fn product(_: &Attributes, inputs: &[Dependence]) -> Linearity {
     match inputs.iter().filter(|&&d| d == Dependence::Smooth).count() {
         0 | 1 => Linearity::Affine,
         _ => Linearity::Smooth,
@@ -301,6 +308,8 @@ impl Card {
     pub const BASE: Card = Card {
         name: "",
         domain: "",
+        forms: &[],
+        covers: |_| Ok(()),
         shape: |_, _| Err(Fault::Unsupported("no shape rule".into())),
         eval: |_, _| Err(Fault::Unsupported("no evaluation".into())),
         work: |_, x, y| x.iter().flatten().copied().chain(y).map(size).fold(0, usize::saturating_add),
@@ -341,8 +350,24 @@ const FAMILIES: &[&[Card]] = &[
     softmax::CARDS,
 ];
 
-/// The card for a node's operator, if there is one.
-pub fn find(node: &NodeProto) -> Option<&'static Card> {
+/// The card for a node, if it vouches for it. Whatever is said of a node anywhere (its shapes, values, derivative,
+/// linearity, axes) comes from the card that this gives, so that nothing is said of a node that means something else.
+///
+/// # Errors
+/// [`Fault::Unsupported`] for an operator without a card and for a node that the card does not cover, [`Fault::Invalid`]
+/// for one that ONNX forbids.
+pub fn find(a: &Attributes) -> Result<&'static Card, Fault> {
+    let card = named(a.node).ok_or_else(|| {
+        let domain = if a.node.domain().is_empty() { String::new() } else { format!("{}.", short(a.node.domain())) };
+        Fault::Unsupported(format!("the operator {domain}{} is not known", short(a.node.op_type())))
+    })?;
+    form::check(card, a)?;
+    (card.covers)(a)?;
+    Ok(card)
+}
+
+/// The card for a node's operator, whether or not it covers the node.
+pub fn named(node: &NodeProto) -> Option<&'static Card> {
     use std::{collections::HashMap, sync::LazyLock};
     static INDEX: LazyLock<HashMap<(&str, &str), &Card>> =
         LazyLock::new(|| all().map(|c| ((c.domain, c.name), c)).collect());

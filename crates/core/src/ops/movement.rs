@@ -461,6 +461,7 @@ fn blocks(a: &Attributes, x: &[usize]) -> Result<Blocks, Fault> {
 }
 
 const REARRANGING: Card = Card {
+    covers: |a| a.one_of("mode", "DCR", &["DCR", "CRD"]),
     shape: |a, x| {
         let input = fact(x, 0)?;
         Ok(vec![Fact::new(input.dtype, blocks(a, &input.shape)?.out)])

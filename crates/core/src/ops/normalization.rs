@@ -22,46 +22,66 @@ pub const CARDS: &[Card] = &[
 ];
 
 /// y = (x − mean) · scale / √(var + ε) with the stored mean and variance. Ioffe & Szegedy 2015, arXiv:1502.03167.
+///
+/// In training mode mean and variance are those of x over all axes but the channels', the images of a batch included.
+/// That is what weights are standardised with. Engines disagree about it, and it has no derivative here.
 const BATCH_NORMALIZATION: Card = Card {
     name: "BatchNormalization",
+    covers: |a| match a.int("spatial", 1) {
+        1 => Ok(()),
+        _ => unsupported("batch normalisation with a mean for each place"),
+    },
     shape: |a, x| {
         let input = fact(x, 0)?;
-        if a.int("training_mode", 0) != 0 {
-            return unsupported("batch normalisation in training mode");
-        }
         let Some(&c) = input.shape.get(1) else { return invalid("an input without channels") };
         for i in 1..5 {
             if fact(x, i)?.shape != [c] {
                 return invalid(format!("input {i} has the shape {:?} for {c} channels", fact(x, i)?.shape));
             }
         }
-        Ok(vec![Fact::new(input.dtype, input.shape.clone())])
+        let mut out = vec![Fact::new(input.dtype, input.shape.clone())];
+        out.extend((1..a.node.output.len()).map(|_| Fact::new(input.dtype, vec![c])));
+        Ok(out)
     },
     eval: |a, x| {
         let input = tensor(x, 0)?;
         let vector = |i: usize| -> Result<Vec<f64>, Fault> { Ok(tensor(x, i)?.data.iter().copied().collect()) };
-        let (scale, bias, mean, var) = (vector(1)?, vector(2)?, vector(3)?, vector(4)?);
+        let (scale, bias, stored) = (vector(1)?, vector(2)?, [vector(3)?, vector(4)?]);
+        let [mean, var] = if in_training(a) { of_batch(&input.data) } else { stored.clone() };
         let epsilon = a.float("epsilon", 1e-5);
         let mut data = input.data.clone();
         for (c, mut plane) in data.axis_iter_mut(Axis(1)).enumerate() {
             let factor = scale[c] / (var[c] + epsilon).sqrt();
             plane.mapv_inplace(|v| (v - mean[c]) * factor + bias[c]);
         }
-        Ok(vec![Tensor { dtype: input.dtype, data }])
+        // The means and variances to be stored, then before operator set 14 those of the batch.
+        let momentum = a.float("momentum", 0.9);
+        let kept = |old: &[f64], new: &[f64]| {
+            old.iter().zip(new).map(|(old, new)| old * momentum + new * (1.0 - momentum)).collect::<Vec<f64>>()
+        };
+        let further = [kept(&stored[0], &mean), kept(&stored[1], &var), mean, var];
+        let further = further.into_iter().map(|v| ndarray::Array1::from_vec(v).into_dyn());
+        let all = std::iter::once(data).chain(further).take(a.node.output.len().max(1));
+        Ok(all.map(|data| Tensor { dtype: input.dtype, data }).collect())
     },
     vjp: Some(|s| {
+        if in_training(&s.attributes) {
+            return unsupported("the derivative of batch normalisation in training mode");
+        }
         let (x, scale, var) = (s.x(0)?, s.x(1)?, s.x(4)?);
         let factor = scale / (var + s.attributes.float("epsilon", 1e-5)).sqrt();
         Ok(vec![Some(s.dy()? * along_channels(factor, x.rank())), None, None, None, None])
     }),
-    linearity: super::affine_in_first,
+    linearity: |a, inputs| match in_training(a) {
+        true => Linearity::Ratio,
+        false => super::affine_in_first(a, inputs),
+    },
     layout: Layout::ChannelsFirst,
     along: |a, x, input, axis| {
         let all = |x: &Fact| (0..x.shape.len()).filter(|&a| a != 1).collect();
-        let training = a.int("training_mode", 0) != 0;
-        apart(fact(x, 0).map(|x| if training { all(x) } else { Vec::new() }), input, axis)
+        apart(fact(x, 0).map(|x| if in_training(a) { all(x) } else { Vec::new() }), input, axis)
     },
-    limits: "inference only",
+    limits: "not in training mode",
     cases: || {
         let weights = |c: super::Case| c.w(&[3]).w(&[3]).w(&[3]).w_in(&[3], 0.2, 2.0);
         vec![
@@ -72,6 +92,22 @@ const BATCH_NORMALIZATION: Card = Card {
     },
     ..Card::BASE
 };
+
+/// Whether a batch normalisation is in training mode: by its attribute, before operator set 14 by its further outputs.
+fn in_training(a: &Attributes) -> bool {
+    match a.opset {
+        14.. => a.int("training_mode", 0) != 0,
+        _ => a.node.output.iter().skip(1).any(|o| !o.is_empty()),
+    }
+}
+
+/// Mean and variance of each channel over all other axes.
+fn of_batch(data: &ArrayD<f64>) -> [Vec<f64>; 2] {
+    let others: Vec<usize> = (0..data.ndim()).filter(|&i| i != 1).collect();
+    let mean = mean_over(data, &others);
+    let var = mean_over(&(data - &mean).mapv(|v| v * v), &others);
+    [mean, var].map(|v| v.iter().copied().collect())
+}
 
 /// A vector over the channels, with axes of 1 so that it broadcasts to `[N, C, …]`.
 fn along_channels(v: Value<'_>, rank: usize) -> Value<'_> {
@@ -105,7 +141,7 @@ fn unstandardized<'g>(x: Value<'g>, g: Value<'g>, axes: &[usize], epsilon: f64) 
 
 /// The base of cards that divide by a measure of their input's size.
 const NORMALIZATION: Card =
-    Card { shape: super::like_first, linearity: |_| Linearity::Ratio, limits: "by the input", ..Card::BASE };
+    Card { shape: super::like_first, linearity: |_, _| Linearity::Ratio, limits: "by the input", ..Card::BASE };
 
 fn normalized_axes(a: &Attributes, rank: usize) -> Result<Vec<usize>, Fault> {
     Ok((axis(a.int("axis", -1), rank)?..rank).collect())
@@ -359,12 +395,13 @@ fn variance_axes(a: &Attributes, rank: usize) -> Result<Vec<usize>, Fault> {
 /// y = x/‖x‖, the 1-norm or 2-norm along an axis; 0 where that is 0, and so is the derivative.
 const LP_NORMALIZATION: Card = Card {
     name: "LpNormalization",
+    covers: |a| match a.int("p", 2) {
+        1 | 2 => Ok(()),
+        p => unsupported(format!("the {p}-norm")),
+    },
     shape: |a, x| {
         axis(a.int("axis", -1), fact(x, 0)?.shape.len())?;
-        match a.int("p", 2) {
-            1 | 2 => super::like_first(a, x),
-            p => unsupported(format!("the {p}-norm")),
-        }
+        super::like_first(a, x)
     },
     eval: |a, x| {
         let input = tensor(x, 0)?;

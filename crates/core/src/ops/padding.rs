@@ -50,6 +50,7 @@ fn sources(mode: &str, extent: usize, (begin, end): (i64, i64)) -> Result<Vec<us
 /// y = x with places added before and after, or with negative pads taken away: a constant, or places of x.
 const PAD: Card = Card {
     name: "Pad",
+    covers: |a| a.one_of("mode", "constant", &["constant", "reflect", "edge", "wrap"]),
     shape: |a, x| {
         let input = fact(x, 0)?;
         let pads = ints_of(a, "pads", x, 1)?.ok_or_else(|| Fault::Invalid("no pads are given".into()))?;

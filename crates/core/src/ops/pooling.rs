@@ -15,6 +15,7 @@ use ndarray::{ArrayD, Axis, IxDyn};
 pub const CARDS: &[Card] = &[AVERAGE_POOL, GLOBAL_AVERAGE_POOL, GLOBAL_LP_POOL, GLOBAL_MAX_POOL, LP_POOL, MAX_POOL];
 
 const POOL: Card = Card {
+    covers: Window::covers,
     work: |a, x, y| {
         let kernel = a.ints("kernel_shape").unwrap_or(&[]).iter().map(|&k| usize::try_from(k).unwrap_or(1));
         let window = kernel.fold(1, usize::saturating_mul);
@@ -347,10 +348,11 @@ fn raised(v: Value<'_>, p: f64) -> Value<'_> {
 /// y = (Σ |x|ᵖ)^(1/p) over each window.
 const LP_POOL: Card = Card {
     name: "LpPool",
-    shape: |a, x| {
+    covers: |a| {
         power(a)?;
-        (AVERAGE_POOL.shape)(a, x)
+        Window::covers(a)
     },
+    shape: AVERAGE_POOL.shape,
     eval: |a, x| {
         let p = power(a)?;
         let norm = |_: usize, plane: &[f64], taps: &[Tap]| {
@@ -380,10 +382,8 @@ const LP_POOL: Card = Card {
 /// y = (Σ |x|ᵖ)^(1/p) over all of space.
 const GLOBAL_LP_POOL: Card = Card {
     name: "GlobalLpPool",
-    shape: |a, x| {
-        power(a)?;
-        to_points(a, x)
-    },
+    covers: |a| power(a).map(drop),
+    shape: to_points,
     eval: |a, x| {
         let p = power(a)?;
         fold_space(tensor(x, 0)?, |plane| plane.iter().map(|v| v.abs().powf(p)).sum::<f64>().powf(1.0 / p))

@@ -100,6 +100,17 @@ fn samplings(a: &Attributes, x: &[usize], wanted: &Wanted) -> Result<Vec<Samplin
     Ok(all)
 }
 
+/// The ways from a place of the output to one of the input.
+const COORDINATES: &[&str] = &[
+    "half_pixel",
+    "pytorch_half_pixel",
+    "half_pixel_symmetric",
+    "align_corners",
+    "asymmetric",
+    "tf_half_pixel_for_nn",
+    "tf_crop_and_resize",
+];
+
 impl Sampling {
     /// Where the output place `to` lies on the input axis; none beyond its ends in the mode `tf_crop_and_resize`.
     fn coordinate(&self, mode: &str, to: usize) -> Result<Option<f32>, Fault> {
@@ -209,6 +220,12 @@ fn nearest(mode: &str, at: f32) -> Result<f64, Fault> {
 /// y = x at another size, by the nearest place, or by linear or cubic interpolation; linear in x in each mode.
 const RESIZE: Card = Card {
     name: "Resize",
+    covers: |a| {
+        a.one_of("mode", "nearest", &["nearest", "linear", "cubic"])?;
+        a.one_of("nearest_mode", "round_prefer_floor", &["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])?;
+        a.one_of("keep_aspect_ratio_policy", "stretch", &["stretch", "not_larger", "not_smaller"])?;
+        a.one_of("coordinate_transformation_mode", "half_pixel", COORDINATES)
+    },
     shape: |a, x| {
         let input = fact(x, 0)?;
         let wanted = Wanted::of(a, |i| match x.get(i).copied().flatten() {
@@ -265,7 +282,7 @@ const RESIZE: Card = Card {
         Ok(vec![Some(d), None, None, None])
     }),
     // A region known at run time only is no linear matter.
-    linearity: |inputs| match inputs {
+    linearity: |_, inputs| match inputs {
         [_, rest @ ..] if rest.iter().any(|&d| d != Dependence::None) => Linearity::Smooth,
         _ => Linearity::Affine,
     },

@@ -38,6 +38,14 @@ pub struct Tap {
 }
 
 impl Window {
+    /// Checks that the pads are given in a way that is known: what a card of windows covers.
+    ///
+    /// # Errors
+    /// [`Fault::Unsupported`] for another `auto_pad`.
+    pub fn covers(a: &Attributes) -> Result<(), Fault> {
+        a.one_of("auto_pad", "NOTSET", &["NOTSET", "", "VALID", "SAME_UPPER", "SAME_LOWER"])
+    }
+
     /// The window of a node whose kernel has the extents `kernel`, over inputs of the extents `spatial`.
     ///
     /// # Errors
