@@ -22,6 +22,8 @@ use crate::error::guard;
 use crate::port::{Port, assign};
 use crate::{Array, Device, Engine, Error, Kind, Options, Session};
 
+mod training;
+
 pub(crate) const NAME: &str = "tract";
 
 /// tract does not tell its version; a test holds this against Cargo.lock.
@@ -111,8 +113,10 @@ struct Template {
 impl Prepared {
     fn new(model: &[u8], executor: Executor) -> Result<Self, Error> {
         let mut proto = tract_onnx::onnx().proto_model_for_read(&mut &*model).map_err(|e| invalid(&e))?;
+        let opset = operator_set(&proto);
         let graph = proto.graph.as_mut().ok_or_else(|| refused("it holds no graph"))?;
         spell_out_domains(graph);
+        training::write_out(graph, opset);
         kinds::respell(graph);
         let ports = graph
             .input
@@ -283,7 +287,8 @@ fn parse(proto: &ModelProto) -> Result<InferenceModel, Error> {
         return Err(refused(&format!("nothing makes the value `{name}`")));
     }
     let graph = proto.graph.as_ref();
-    let mut missing: Vec<String> = graph.iter().flat_map(|g| &g.node).filter_map(misread).collect();
+    let opset = operator_set(proto);
+    let mut missing: Vec<String> = graph.iter().flat_map(|g| &g.node).filter_map(|n| misread(n, opset)).collect();
     for node in parsed.model.eval_order().map_err(|e| invalid(&e))? {
         let node = parsed.model.node(node);
         let name = node.op.name();
@@ -297,12 +302,18 @@ fn parse(proto: &ModelProto) -> Result<InferenceModel, Error> {
     Err(Error::Unsupported { engine: NAME, what: missing.join(", ") })
 }
 
+/// The version of ONNX's own operator set.
+fn operator_set(model: &ModelProto) -> i64 {
+    model.opset_import.iter().find(|o| matches!(&*o.domain, "" | "ai.onnx")).map_or(1, |o| o.version)
+}
+
 /// What tract would silently compute otherwise than ONNX says: it takes some attributes for their defaults.
-fn misread(node: &NodeProto) -> Option<String> {
+fn misread(node: &NodeProto, opset: i64) -> Option<String> {
     let attribute = |name: &str| node.attribute.iter().find(|a| a.name == name);
     let setting = match &*node.op_type {
         "Celu" | "Swish" => attribute("alpha").filter(|a| a.f != 1.0).map(|a| format!("alpha {}", a.f)),
         "SpaceToDepth" => attribute("mode").filter(|a| a.s != b"DCR").map(|_| "another mode than DCR".into()),
+        "BatchNormalization" => training::in_training(node, opset).then(|| "training mode".into()),
         // It takes the mean of what is to be summed.
         "GlobalLpPool" => Some("any p".into()),
         _ => None,
