@@ -1,6 +1,7 @@
 //! Functions of one variable, applied everywhere.
 //!
-//! At a kink the derivative is the one PyTorch takes, which `fixtures/kinks` records.
+//! At a kink the derivative is the one PyTorch takes, which `fixtures/kinks` records. Where a function saturates its slope
+//! is taken from x and not from y: 1 − y of a y near 1 has lost its digits.
 
 use super::form::Form;
 use super::{Card, Kind, Linearity, affine, aligned, case, fact, like_first, map, piecewise, tensor};
@@ -110,9 +111,10 @@ const CELU: Card = Card {
         map(x, |v| v.max(0.0) + (alpha * (v / alpha).exp_m1()).min(0.0))
     },
     vjp: Some(|s| {
-        let (x, y, dy) = (s.x(0)?, s.y()?, s.dy()?);
-        let slope = y * (1.0 / s.attributes.float("alpha", 1.0)) + 1.0;
-        Ok(vec![Some(x.gt(x.scalar(0.0)).select(dy, dy * slope))])
+        let (x, dy) = (s.x(0)?, s.dy()?);
+        let positive = x.gt(x.scalar(0.0));
+        let slope = (positive.select(x.scalar(0.0), x) * (1.0 / s.attributes.float("alpha", 1.0))).exp();
+        Ok(vec![Some(positive.select(dy, dy * slope))])
     }),
     cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("alpha", 0.5f32)],
     ..ELEMENTWISE
@@ -212,8 +214,10 @@ const ELU: Card = Card {
         map(x, |v| if v > 0.0 { v } else { alpha * v.exp_m1() })
     },
     vjp: Some(|s| {
-        let (x, y, dy) = (s.x(0)?, s.y()?, s.dy()?);
-        Ok(vec![Some(x.gt(x.scalar(0.0)).select(dy, dy * (y + s.attributes.float("alpha", 1.0))))])
+        let (x, dy) = (s.x(0)?, s.dy()?);
+        let positive = x.gt(x.scalar(0.0));
+        let slope = positive.select(x.scalar(0.0), x).exp() * s.attributes.float("alpha", 1.0);
+        Ok(vec![Some(positive.select(dy, dy * slope))])
     }),
     cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("alpha", 0.5f32)],
     ..ELEMENTWISE
@@ -264,9 +268,11 @@ const GELU: Card = Card {
     vjp: Some(|s| {
         let (x, dy) = (s.x(0)?, s.dy()?);
         let slope = if s.attributes.string("approximate", "none") == "tanh" {
-            let t = ((x * x * x * 0.044715 + x) * TANH_SCALE).tanh();
-            let inner = (x * x * (3.0 * 0.044715) + 1.0) * TANH_SCALE;
-            (t + 1.0) * 0.5 + x * 0.5 * (t.scalar(1.0) - t * t) * inner
+            // (1 + tanh u)/2 is σ(2u), and 1 − tanh² u is 4σ(2u)σ(−2u).
+            let square = x * x;
+            let u = (square * 0.044715 + 1.0) * x * (2.0 * TANH_SCALE);
+            let inner = (square * (3.0 * 0.044715) + 1.0) * (2.0 * TANH_SCALE);
+            sigmoid(u) * (x * inner * sigmoid(-u) + 1.0)
         } else {
             let cdf = ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
             cdf + x * (x * x * -0.5).exp() * (1.0 / (2.0 * PI).sqrt())
@@ -412,9 +418,11 @@ const SELU: Card = Card {
         map(x, |v| gamma * if v > 0.0 { v } else { alpha * v.exp_m1() })
     },
     vjp: Some(|s| {
-        let (x, y, dy) = (s.x(0)?, s.y()?, s.dy()?);
+        let (x, dy) = (s.x(0)?, s.dy()?);
         let (alpha, gamma) = selu_constants(&s.attributes);
-        Ok(vec![Some(x.gt(x.scalar(0.0)).select(dy * gamma, dy * (y + alpha * gamma)))])
+        let positive = x.gt(x.scalar(0.0));
+        let slope = positive.select(x.scalar(0.0), x).exp() * (alpha * gamma);
+        Ok(vec![Some(positive.select(dy * gamma, dy * slope))])
     }),
     cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("alpha", 0.5f32).set("gamma", 2.0f32)],
     ..ELEMENTWISE
@@ -444,12 +452,13 @@ const SHRINK: Card = Card {
     ..ELEMENTWISE
 };
 
+/// y = 1/(1 + e⁻ˣ), with the slope σ(x)·σ(−x) = 1/(2 + eˣ + e⁻ˣ): 0 where an exponential overflows.
 const SIGMOID: Card = Card {
     name: "Sigmoid",
     eval: |_, x| map(x, |v| 1.0 / (1.0 + (-v).exp())),
     vjp: Some(|s| {
-        let y = s.y()?;
-        Ok(vec![Some(s.dy()? * y * (y.scalar(1.0) - y))])
+        let e = s.x(0)?.exp();
+        Ok(vec![Some(s.dy()? / (e + e.scalar(1.0) / e + 2.0))])
     }),
     ..ELEMENTWISE
 };
@@ -467,10 +476,7 @@ fn softplus(v: f64) -> f64 {
 const SOFTPLUS: Card = Card {
     name: "Softplus",
     eval: |_, x| map(x, softplus),
-    vjp: Some(|s| {
-        let y = s.y()?;
-        Ok(vec![Some(s.dy()? * (y.scalar(1.0) - (-y).exp()))])
-    }),
+    vjp: Some(|s| Ok(vec![Some(s.dy()? * sigmoid(s.x(0)?))])),
     cases: || vec![case().x(&[2, 3, 4]), case().x_in(&[3, 5], -100.0, 100.0)],
     ..ELEMENTWISE
 };
@@ -509,12 +515,14 @@ const SWISH: Card = Card {
     ..ELEMENTWISE
 };
 
+/// y = tanh x, with the slope 4σ(2x)σ(−2x) = (2/(eˣ + e⁻ˣ))²: 0 where an exponential overflows.
 const TANH: Card = Card {
     name: "Tanh",
     eval: |_, x| map(x, f64::tanh),
     vjp: Some(|s| {
-        let y = s.y()?;
-        Ok(vec![Some(s.dy()? * (y.scalar(1.0) - y * y))])
+        let e = s.x(0)?.exp();
+        let secant = e.scalar(2.0) / (e + e.scalar(1.0) / e);
+        Ok(vec![Some(s.dy()? * secant * secant)])
     }),
     ..ELEMENTWISE
 };

@@ -35,6 +35,12 @@ fn exponentials(x: &Tensor, axes: &[usize]) -> (ArrayD<f64>, ArrayD<f64>) {
     (sum, max)
 }
 
+/// `d`, whose sum over `axes` has to be 0, without what rounding made of that sum, in the shares `p`. Where one share is
+/// nearly all, d there is a difference 1 − p that has lost its digits: so it becomes the sum of the others.
+fn without_sum<'g>(d: Value<'g>, p: Value<'g>, axes: &[usize]) -> Value<'g> {
+    d - p * d.reduce_sum(axes, true)
+}
+
 /// y = eˣ / Σ eˣ.
 const SOFTMAX: Card = Card {
     name: "Softmax",
@@ -49,9 +55,9 @@ const SOFTMAX: Card = Card {
     },
     vjp: Some(|s| {
         let (y, dy) = (s.y()?, s.full_dy()?);
-        let product = dy * y;
         let axes = softmax_axes(&s.attributes, y.rank())?;
-        Ok(vec![Some(product - y * product.reduce_sum(&axes, true))])
+        let about_mean = dy - (dy * y).reduce_sum(&axes, true);
+        Ok(vec![Some(without_sum(about_mean * y, y, &axes))])
     }),
     cases: || {
         vec![case().x(&[2, 3, 4]), case().x(&[2, 3, 4]).set("axis", 1), case().x(&[2, 3, 4]).set("axis", 1).opset(11)]
@@ -71,7 +77,8 @@ const LOG_SOFTMAX: Card = Card {
     vjp: Some(|s| {
         let (y, dy): (Value, Value) = (s.y()?, s.full_dy()?);
         let axes = softmax_axes(&s.attributes, y.rank())?;
-        Ok(vec![Some(dy - y.exp() * dy.reduce_sum(&axes, true))])
+        let p = y.exp();
+        Ok(vec![Some(without_sum(dy - p * dy.reduce_sum(&axes, true), p, &axes))])
     }),
     ..SOFTMAX
 };
