@@ -1,7 +1,7 @@
 //! The list of methods for people: those of [`METHODS`], and those that take several runs and so live where there is an
 //! engine, in the `hirescam` crate.
 
-use super::{METHODS, Method};
+use super::{Guarantee, METHODS, Method};
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -22,6 +22,9 @@ pub struct Row {
     pub source: &'static str,
     /// Whether the map is in units of the score, so that it can be compared with others of which that is true.
     pub scored: bool,
+    /// Whether Σ map (of CAM, over the number of places) is to be held against the score. The cells of occlusion, RISE and
+    /// ReciproCAM are scores or differences of scores, each for itself: their sum means nothing.
+    pub additive: bool,
 }
 
 impl Method {
@@ -40,6 +43,7 @@ impl Method {
             proven,
             source: self.source,
             scored: self.scored,
+            additive: self.scored || uniform == Guarantee::Mean,
         }
     }
 }
@@ -60,6 +64,7 @@ pub const ABLATION_CAM: Row = Row {
     proven: NOTHING,
     source: "Desai & Ramaswamy 2020, WACV, 10.1109/WACV45572.2020.9093360",
     scored: false,
+    additive: false,
 };
 
 /// ReciproCAM.
@@ -71,6 +76,7 @@ pub const RECIPRO_CAM: Row = Row {
     proven: NOTHING,
     source: "Byun & Lee 2022, arXiv:2209.14074",
     scored: true,
+    additive: false,
 };
 
 /// Score-CAM.
@@ -82,6 +88,7 @@ pub const SCORE_CAM: Row = Row {
     proven: NOTHING,
     source: "Wang et al. 2020, arXiv:1910.01279",
     scored: false,
+    additive: false,
 };
 
 /// Integrated gradients.
@@ -89,10 +96,11 @@ pub const INTEGRATED_GRADIENTS: Row = Row {
     name: "integrated-gradients",
     title: "Integrated Gradients",
     formula: "Σ_c (x − x₀)_c ⊙ mean_k ∂s/∂x_c at x₀ + (k − ½)/steps · (x − x₀), at the image or at a layer",
-    cost: "2 + steps, with a backward pass each (50)",
+    cost: "2 + steps, with a backward pass each (50, doubled until the sum is right, 1550 in all at most)",
     proven: Cow::Borrowed("the sum: s(x) − s(x₀), up to a delta that is reported"),
     source: "Sundararajan et al. 2017, arXiv:1703.01365, eq. 1 and 3",
     scored: true,
+    additive: true,
 };
 
 /// SmoothGrad.
@@ -104,6 +112,7 @@ pub const SMOOTH_GRAD: Row = Row {
     proven: NOTHING,
     source: "Smilkov et al. 2017, arXiv:1706.03825",
     scored: true,
+    additive: true,
 };
 
 /// Occlusion.
@@ -115,6 +124,7 @@ pub const OCCLUSION: Row = Row {
     proven: NOTHING,
     source: "Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2",
     scored: true,
+    additive: false,
 };
 
 /// RISE.
@@ -126,6 +136,7 @@ pub const RISE: Row = Row {
     proven: NOTHING,
     source: "Petsiuk et al. 2018, arXiv:1806.07421, eq. 6",
     scored: true,
+    additive: false,
 };
 
 /// The methods that take several runs.

@@ -6,6 +6,8 @@ use crate::build::OLDEST_OPSET;
 use crate::error::{Fault, invalid, short, unsupported};
 use crate::graph::Attributes;
 use crate::onnx::{AttributeProto, attribute_proto::AttributeType};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// The inputs, outputs and attributes of an operator.
 #[derive(Debug)]
@@ -46,10 +48,9 @@ pub enum Usual {
 /// # Errors
 /// [`Fault::Invalid`] for a node that ONNX forbids, [`Fault::Unsupported`] where nobody knows what it means.
 pub(super) fn check(card: &Card, a: &Attributes) -> Result<(), Fault> {
-    let forms = match OPERATORS.iter().find(|o| card.domain.is_empty() && o.name == card.name) {
-        Some(operator) => operator.forms,
-        None => card.forms,
-    };
+    static OWN: LazyLock<HashMap<&str, &[Form]>> =
+        LazyLock::new(|| OPERATORS.iter().map(|o| (o.name, o.forms)).collect());
+    let forms = if card.domain.is_empty() { OWN.get(card.name).copied().unwrap_or(&[]) } else { card.forms };
     if card.domain.is_empty() && !(OLDEST_OPSET..=NEWEST_OPSET).contains(&a.opset) {
         let (set, oldest, newest) = (a.opset, OLDEST_OPSET, NEWEST_OPSET);
         return unsupported(format!("operator set {set}, where {oldest} to {newest} are known"));

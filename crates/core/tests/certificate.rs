@@ -1,0 +1,360 @@
+//! Every claim of the certificate, held against random networks: the reference evaluates them in f64, and slopes are
+//! taken by differences, so that no derivative rule takes part. `PROPTEST_CASES` says how many networks are tried.
+//!
+//! A network that breaks a claim is written to a folder, whose name the failure says. It belongs into
+//! `fixtures/certificate`, which is gone through first.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod common;
+#[path = "common/networks.rs"]
+mod networks;
+
+use common::Random;
+use hirescam_core::cam::{self, Request, Target};
+use hirescam_core::certify::{self, Verdict};
+use hirescam_core::graph::standard;
+use hirescam_core::head::Score;
+use hirescam_core::onnx::{self, ModelProto};
+use hirescam_core::shape::{Shapes, declared};
+use hirescam_core::tensor::DataType;
+use hirescam_core::{Model, Tensor, head, layers, reference};
+use ndarray::{ArrayD, Axis};
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// So many networks without a word from outside: half a minute on one core.
+const USUAL: usize = 3000;
+/// So many images are tried before a claim counts as broken: one may lie on a corner.
+const IMAGES: usize = 3;
+/// A step that stays on the linear region, and far above the rounding of f64.
+const STEP: f64 = 1e-6;
+/// How far a slope by differences may be from the true one, of the largest number in the comparison.
+const SLOPE: f64 = 1e-5;
+/// How far two sums of the same numbers may be apart, by the element type that constants are stored in.
+fn rounding(dtype: DataType) -> f64 {
+    if dtype == DataType::Double { 1e-9 } else { 1e-5 }
+}
+
+/// What a network's layer is tried with.
+struct Trial<'a> {
+    truth: &'a Model,
+    explaining: Model,
+    made: &'a cam::Explaining,
+    logits: &'a Score,
+    class: usize,
+    /// Whether a staircase lies between, whose cotangent is no slope.
+    quantised: bool,
+    scale_free: bool,
+    one_place: bool,
+    never_negative: bool,
+}
+
+/// One image's numbers, or those of several.
+struct Run {
+    image: Tensor,
+    activation: Tensor,
+    map: ArrayD<f64>,
+    /// Σ of all cells, those of tokens that are no places included.
+    sums: Vec<f64>,
+    scores: Vec<f64>,
+    b: Vec<f64>,
+}
+
+impl Trial<'_> {
+    fn run(&self, image: &Tensor) -> Option<Run> {
+        let (layer, outputs) = (&self.made.head.layer, &self.made.outputs);
+        let mut wanted = vec![layer.as_str(), &outputs.map, &outputs.score, &outputs.b];
+        wanted.extend(outputs.other_tokens.as_deref());
+        let known = HashMap::from([("x".to_owned(), image.clone())]);
+        let mut values = reference::evaluate(&self.explaining, known, &wanted).ok()?.into_iter();
+        let mut next = || values.next().map(|t| t.data);
+        let (activation, map, scores, b) = (next()?, next()?, next()?, next()?);
+        let list = |d: &ArrayD<f64>| d.iter().copied().collect::<Vec<f64>>();
+        let mut sums: Vec<f64> = map.axis_iter(Axis(0)).map(|m| m.sum()).collect();
+        if let Some(others) = next() {
+            sums.iter_mut().zip(&others).for_each(|(sum, other)| *sum += other);
+        }
+        let activation = Tensor { dtype: image.dtype, data: activation };
+        Some(Run { image: image.clone(), activation, map, sums, scores: list(&scores), b: list(&b) })
+    }
+
+    /// The score of each image, with `activation` at the layer.
+    fn scores(&self, activation: ArrayD<f64>, image: &Tensor) -> Option<Vec<f64>> {
+        let activation = Tensor { dtype: image.dtype, data: activation };
+        let known = HashMap::from([("x".to_owned(), image.clone()), (self.made.head.layer.clone(), activation)]);
+        let logits = reference::evaluate(self.truth, known, &[&self.logits.logits]).ok()?.remove(0).data;
+        let entries = self.logits.entries();
+        let scores: Vec<f64> = logits.iter().skip(self.class).step_by(entries).copied().collect();
+        scores.iter().all(|s| s.abs() < 1e6).then_some(scores)
+    }
+
+    /// The slopes of each image's score along `direction`, to both sides: at a corner they differ.
+    fn slopes(&self, run: &Run, direction: &ArrayD<f64>) -> Option<Vec<[f64; 2]>> {
+        let at = |t: f64| self.scores(&run.activation.data + &(direction * t), &run.image);
+        let (middle, sides) = (at(0.0)?, at(STEP)?.into_iter().zip(at(-STEP)?));
+        Some(sides.zip(middle).map(|((up, down), s)| [(up - s) / STEP, (s - down) / STEP]).collect())
+    }
+
+    /// The claims that do not hold for these images, by name; `None` where the network cannot be evaluated there.
+    fn broken(&self, image: &Tensor, other: &Tensor, random: &mut Random) -> Option<BTreeSet<&'static str>> {
+        let run = self.run(image)?;
+        let (certificate, data) = (&self.made.certificate, &run.activation.data);
+        let (exact, local) = (certificate.verdict == Verdict::Exact, certificate.verdict <= Verdict::LocallyLinear);
+        let numbers = run.map.iter().chain(&run.scores).chain(&run.b);
+        if !numbers.clone().all(|v| v.abs() < 1e6) || !data.iter().all(|v| v.abs() < 1e6) {
+            return None;
+        }
+        let size = numbers.chain(data).fold(1e-3f64, |m, v| m.max(v.abs()));
+        let sum = rounding(image.dtype);
+        let near = |a: f64, b: f64, tolerance: f64| (a - b).abs() <= tolerance * size;
+        let all = |a: &[f64], b: &[f64], tolerance: f64| a.iter().zip(b).all(|(a, b)| near(*a, *b, tolerance));
+        let mut broken = BTreeSet::new();
+        let mut claim = |name: &'static str, holds: bool| {
+            if !holds {
+                broken.insert(name);
+            }
+        };
+
+        let plain = self.scores(data.clone(), image)?;
+        claim("the score is the network's", all(&plain, &run.scores, sum));
+        let sums: Vec<f64> = run.sums.iter().zip(&run.b).map(|(sum, b)| sum + b).collect();
+        claim("the sum and b make the score", all(&sums, &run.scores, sum));
+        if self.never_negative {
+            claim("the activation is never negative", data.iter().all(|&v| v >= 0.0));
+        }
+
+        // Each image's map is its own.
+        if data.len_of(Axis(0)) > 1 {
+            let mut changed = data.clone();
+            let noise = random.tensor(&data.shape()[1..], -1.0, 1.0).data;
+            changed.index_axis_mut(Axis(0), 0).zip_mut_with(&noise, |v, n| *v += n);
+            claim("images are apart", all(&self.scores(changed, image)?[1..], &plain[1..], sum));
+        }
+
+        if certificate.bypass.is_none() {
+            claim("nothing goes around the layer", all(&self.scores(data.clone(), other)?, &plain, sum));
+        }
+        let direction = random.tensor(data.shape(), -1.0, 1.0).data;
+        if exact {
+            let at = |t: f64| self.scores(data + &(&direction * t), image);
+            let middle: Vec<f64> = at(1.0)?.iter().zip(at(-1.0)?).map(|(a, b)| (a + b) / 2.0).collect();
+            claim("the head is affine", all(&middle, &plain, sum));
+            claim("b is the score of nothing", all(&self.scores(data * 0.0, image)?, &run.b, sum));
+            claim("b is the same for every image", all(&self.run(other)?.b, &run.b, sum));
+        }
+        if self.scale_free {
+            let spread = plain.iter().fold(1e-3f64, |m, v| m.max(v.abs()));
+            let doubled = self.scores(data * 2.0, image)?;
+            claim("the scale is ignored", doubled.iter().zip(&plain).all(|(a, b)| (a - b).abs() < 0.05 * spread));
+        }
+        if self.quantised {
+            return Some(broken);
+        }
+        if local {
+            // Not where the image happens to lie, for that may be a corner, as where what was repeated is compared.
+            let aside = random.tensor(data.shape(), -1e-2, 1e-2).data;
+            let at = |t: f64| self.scores(data + &aside + &(&direction * t), image);
+            let step = 1e-5;
+            let sides = at(step)?.into_iter().zip(at(-step)?).zip(at(0.0)?);
+            let bends: Vec<f64> = sides.map(|((up, down), s)| (up + down - 2.0 * s) / step).collect();
+            claim("the head is affine nearby", bends.iter().all(|b| near(*b, 0.0, 1e-7)));
+        }
+        // At a corner any slope between those to its sides is one.
+        let between = |slopes: &[[f64; 2]], given: &[f64]| {
+            let fits =
+                |(s, g): (&[f64; 2], &f64)| s[0].min(s[1]) - SLOPE * size <= *g && *g <= s[0].max(s[1]) + SLOPE * size;
+            slopes.iter().zip(given).all(fits)
+        };
+        claim("the sum is the slope along the activation", between(&self.slopes(&run, data)?, &run.sums));
+
+        let space = &self.made.head.space;
+        let extents: Vec<usize> = space.iter().map(|&a| data.shape()[a]).collect();
+        // Maps may be laid out in another way where tokens have a grid.
+        let cells = self.made.grid.is_none() && run.map.shape()[1..] == extents;
+        let whole = ArrayD::<f64>::ones(data.raw_dim());
+        let one_place = |place: &[usize]| {
+            let mut mask = whole.clone();
+            for ((&axis, &at), n) in space.iter().zip(place).zip(&extents) {
+                for i in (0..*n).filter(|i| *i != at) {
+                    mask.index_axis_mut(Axis(axis), i).fill(0.0);
+                }
+            }
+            mask
+        };
+        let mut steps: Vec<Vec<[f64; 2]>> = Vec::new();
+        for _ in 0..3 {
+            let place: Vec<usize> = extents.iter().map(|&n| (random.unit() * n as f64) as usize).collect();
+            let mask = one_place(&place);
+            if cells {
+                let cell: Vec<f64> = run.map.axis_iter(Axis(0)).map(|m| m[place.as_slice()]).collect();
+                let slopes = self.slopes(&run, &(data * &mask))?;
+                claim("a cell is the slope along its place", between(&slopes, &cell));
+                let silent = |(s, cell): (&[f64; 2], &f64)| *s != [0.0; 2] || cell.abs() <= 1e-12 * size;
+                claim("a place without influence has nothing", slopes.iter().zip(&cell).all(silent));
+                if exact {
+                    let without = self.scores(data * &(&whole - &mask), image)?;
+                    let given: Vec<f64> = plain.iter().zip(&without).map(|(s, w)| s - w).collect();
+                    claim("a cell is what its place gives", all(&given, &cell, sum));
+                }
+            }
+            // The same step of all channels at each place.
+            let mut step = mask;
+            for (i, mut plane) in step.axis_iter_mut(Axis(self.made.head.channels)).enumerate() {
+                plane *= 0.3 + i as f64;
+            }
+            steps.push(self.slopes(&run, &step)?);
+        }
+        if certificate.uniform {
+            let corner = |s: &[f64; 2]| !near(s[0], s[1], SLOPE);
+            let same = |s: &Vec<[f64; 2]>| s.iter().zip(&steps[0]).all(|(a, b)| near(a[0], b[0], SLOPE));
+            let corners = steps.iter().flatten().any(corner);
+            claim("the gradient is the same everywhere", corners || steps.iter().all(same));
+        }
+        if self.one_place {
+            let lit = |m: ndarray::ArrayViewD<f64>| m.iter().filter(|v| **v != 0.0).count() <= 1;
+            claim("one place decides", run.map.axis_iter(Axis(0)).all(lit));
+        }
+        Some(broken)
+    }
+}
+
+/// What came of a network's layers.
+#[derive(Default)]
+struct Seen {
+    /// How many layers have a map, by verdict.
+    verdicts: [usize; 3],
+    /// How many of them could be evaluated.
+    evaluated: usize,
+}
+
+/// Tries some layers of a network.
+fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
+    let mut random = Random::new(seed ^ 0x5eed);
+    let mut seen = Seen::default();
+    let model = Model::new(proto.clone()).map_err(|e| format!("the network is refused: {e}"))?;
+    let truth = Model::new(networks::truth(proto)).unwrap();
+    let input = model.inputs().next().unwrap().clone();
+    let shape: Vec<usize> = declared(&input).iter().map(|n| n.unwrap_or(2)).collect();
+    let Ok(shapes) = Shapes::infer(&model, input.name(), None) else { return Ok(seen) };
+    for output in &proto.graph.as_ref().unwrap().output {
+        let Ok(score) = head::score(&model, &shapes, Some(output.name()), false) else { continue };
+        let listed = layers::layers(&model, &shapes, &score, input.name(), true).unwrap_or_default();
+        let mut images = || Tensor { dtype: shapes.dtype("x").unwrap(), ..random.tensor(&shape, -2.0, 2.0) };
+        let images: Vec<Tensor> = (0..2 * IMAGES).map(|_| images()).collect();
+        let class = (seed % score.entries() as u64) as usize;
+        let every = listed.len().div_ceil(2).max(1);
+        for layer in listed.iter().skip((seed % every as u64) as usize).step_by(every) {
+            let request = Request {
+                layer: Some(layer.name.clone()),
+                output: Some(output.name().to_owned()),
+                target: if score.is_dense() { Target::Seed } else { Target::Classes(vec![class]) },
+                ..Request::default()
+            };
+            if score.is_dense() {
+                continue;
+            }
+            let Ok(made) = cam::attach(&model, &request) else { continue };
+            if let Ok(c) = &layer.certificate {
+                let (own, list) = (&made.certificate, (c.verdict, &c.bypass, c.uniform));
+                if (own.verdict, &own.bypass, own.uniform) != list {
+                    return Err(format!("{:?}: layers says {list:?} and the map {own:?}", layer.name));
+                }
+            }
+            seen.verdicts[made.certificate.verdict as usize] += 1;
+            let nodes = made.head.path.iter().map(|&i| &model.graph().node[i]);
+            let trial = Trial {
+                truth: &truth,
+                explaining: Model::new(networks::truth(&made.model)).unwrap(),
+                made: &made,
+                logits: &score,
+                class,
+                quantised: nodes.clone().any(|n| standard(n) == "QuantizeLinear"),
+                scale_free: certify::ignores_scale(&model, &shapes, &made.head).unwrap_or(false),
+                one_place: certify::reads_one_place(&model, &shapes, &made.head).unwrap_or(false),
+                never_negative: !certify::can_be_negative(&model, &shapes, &layer.name),
+            };
+            let mut broken: Option<BTreeSet<&str>> = None;
+            for pair in images.chunks(2) {
+                let Some(now) = trial.broken(&pair[0], &pair[1], &mut random) else { break };
+                let still: BTreeSet<&str> = broken.map_or(now.clone(), |before| &before & &now);
+                broken = Some(still);
+                if broken.as_ref().is_some_and(BTreeSet::is_empty) {
+                    break;
+                }
+            }
+            seen.evaluated += usize::from(broken.is_some());
+            if let Some(broken) = broken.filter(|b| !b.is_empty()) {
+                let c = &made.certificate;
+                return Err(format!(
+                    "at {:?} {} (reason {:?}, bypass {:?}, uniform {}), but not: {}",
+                    layer.name,
+                    c.verdict,
+                    c.reason,
+                    c.bypass,
+                    c.uniform,
+                    broken.into_iter().collect::<Vec<_>>().join(", ")
+                ));
+            }
+        }
+    }
+    Ok(seen)
+}
+
+fn guarded(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
+    std::panic::catch_unwind(|| try_network(proto, seed)).unwrap_or_else(|_| Err("a panic".into()))
+}
+
+#[test]
+fn networks_that_once_broke_a_claim_keep_it() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/certificate");
+    let files = std::fs::read_dir(&kept).into_iter().flatten().map(|f| f.unwrap().path());
+    for path in files.filter(|p| p.extension().is_some_and(|e| e == "onnx")) {
+        let proto = onnx::read(std::fs::read(&path).unwrap()).unwrap();
+        for seed in 0..8 {
+            if let Err(what) = guarded(&proto, seed) {
+                panic!("{}: {what}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_certificate_is_false() {
+    let count = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(USUAL);
+    let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("certificate");
+    let (next, failures, all) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(Seen::default()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= count || failures.lock().unwrap().len() >= 20 {
+                return;
+            }
+            let proto = networks::network(seed as u64);
+            match guarded(&proto, seed as u64) {
+                Ok(seen) => {
+                    let mut all = all.lock().unwrap();
+                    all.evaluated += seen.evaluated;
+                    all.verdicts.iter_mut().zip(seen.verdicts).for_each(|(sum, n)| *sum += n);
+                }
+                Err(what) => {
+                    std::fs::create_dir_all(&folder).unwrap();
+                    std::fs::write(folder.join(format!("{seed}.onnx")), onnx::write(&proto)).unwrap();
+                    failures.lock().unwrap().push(format!("{seed}: {what}"));
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..std::thread::available_parallelism().map_or(1, usize::from)).for_each(|_| drop(scope.spawn(work)));
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "networks in {}:\n{}", folder.display(), failures.join("\n"));
+    // Each kind of certificate has to come up, or nothing was shown.
+    let all = all.into_inner().unwrap();
+    let maps: usize = all.verdicts.iter().sum();
+    println!("{count} networks: {maps} layers with a map, {} tried, {:?} by verdict", all.evaluated, all.verdicts);
+    assert!(count < 100 || (maps > count / 2 && all.evaluated > maps / 2));
+    assert!(count < 100 || all.verdicts.iter().all(|n| n * 20 > maps), "{:?}", all.verdicts);
+}
