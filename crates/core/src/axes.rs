@@ -338,7 +338,7 @@ impl Follower<'_> {
         to: &[usize],
     ) -> Known {
         let (Some(card), Some(facts)) = (model.card(node), self.inputs(node)) else { return Known::Unknown };
-        let a = Attributes { node, opset: model.opset() };
+        let a = model.attributes(node);
         let mut found: Option<Samples> = None;
         // What a joined axis has so far.
         let mut joined: Option<(usize, usize)> = None;
@@ -462,7 +462,7 @@ fn channels(model: &Model, shapes: &Shapes, image: &str) -> Option<Option<usize>
         let inputs: Option<Vec<Option<&Fact>>> =
             node.input.iter().map(|i| if i.is_empty() { Some(None) } else { facts.get(i).map(Some) }).collect();
         let (Some(card), Some(inputs)) = (model.card(node), inputs) else { continue };
-        let a = Attributes { node, opset: model.opset() };
+        let a = model.attributes(node);
         match card.layout {
             Layout::ChannelsFirst if input == 0 && own.len() >= 3 => return told(rank, &own, 1),
             // A product with a matrix can be one along an axis of space, as long as no operator says more.
