@@ -12,7 +12,7 @@ mod progress;
 mod report;
 mod triton;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -51,7 +51,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let known = Cli::command().mut_subcommands(|command| command.after_help(EXIT_CODES));
+    let parsed = known.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let command = match parsed {
+        Ok(cli) => cli.command,
+        // Help and version are no errors; what is wrong with an argument repeats it.
+        Err(asked) if !asked.use_stderr() => asked.exit(),
+        Err(error) => {
+            output::usage(&error.render().to_string());
+            return ExitCode::from(2);
+        }
+    };
+    let done = match command {
         Command::Explain(c) => c.run(),
         Command::Compare(c) => c.run(),
         Command::Check(c) => c.run(),

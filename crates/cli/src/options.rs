@@ -15,17 +15,18 @@ use hirescam::overlay::{Font, Layout, OverlayError, Style};
 use hirescam::preprocess::{Preprocess, preset};
 use hirescam::source;
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 /// What to explain.
 #[derive(Args, Serialize)]
 pub struct What {
-    /// The target layer, by the name of its tensor; see `hirescam layers`. Given several times: the maps of all of them
-    /// from one run
+    /// The target layer, by the name of its tensor; see `hirescam layers`. Given several times, or several between commas: the
+    /// maps of all of them from one run
     #[arg(long = "layer", value_name = "LAYER")]
     pub layers: Vec<String>,
-    /// A class, by number (from 0) or label; may be given several times
+    /// A class, by number (from 0) or label; may be given several times, or several between commas
     #[arg(long = "class", value_name = "CLASS")]
     pub classes: Vec<String>,
     /// The K best classes of each image
@@ -82,6 +83,46 @@ impl What {
         named.chain(self.labels.clone()).collect()
     }
 
+    /// The layers: what stands between commas, but for a name that has some itself.
+    pub fn layers(&self, file: &ModelFile) -> Vec<String> {
+        let graph = file.model.graph();
+        let known = |name: &str| {
+            graph.input.iter().any(|i| i.name() == name)
+                || graph.node.iter().any(|n| n.output.iter().any(|o| o == name))
+        };
+        let of = |text: &String| match known(text) {
+            true => vec![text.clone()],
+            false => text.split(',').map(|name| name.trim().to_owned()).collect(),
+        };
+        self.layers.iter().flat_map(of).collect()
+    }
+
+    /// The classes: what stands between commas, but for a label that has some itself.
+    fn chosen(&self, classes: &[String], labels: Option<&Labels>) -> Result<Vec<usize>, Error> {
+        let mut chosen = Vec::new();
+        for text in classes {
+            match class(text, labels) {
+                Err(_) if text.contains(',') => {
+                    let each = text.split(',').map(|name| class(name.trim(), labels));
+                    chosen.extend(each.collect::<Result<Vec<_>, _>>()?);
+                }
+                one => chosen.push(one?),
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// What stands for the contents of the files that are read beside the model and the images: SHA-256 of those that are
+    /// named, length and time of files of weights.
+    pub fn contents(&self, file: &ModelFile) -> Value {
+        let named: Vec<Option<String>> = self.files().iter().map(|path| source::hash(path).ok()).collect();
+        let weights = file.weights.iter().map(|location| {
+            let found = file.path.with_file_name(location).metadata().ok();
+            found.map(|found| (found.len(), format!("{:?}", found.modified().ok())))
+        });
+        json!([named, weights.collect::<Vec<_>>()])
+    }
+
     /// The library's options for a model.
     pub fn options(&self, file: &ModelFile) -> Result<Options, Error> {
         let labels = match &self.labels {
@@ -95,13 +136,12 @@ impl What {
                 Target::parse(text, class, |file| Ok(numbers(file)?.to_f64().iter().copied().collect()))?
             }
             (None, [], top) => Target::Top(top.unwrap_or(1)),
-            (None, classes, _) => {
-                Target::Classes(classes.iter().map(|c| class(c, labels.as_ref())).collect::<Result<_, _>>()?)
-            }
+            (None, classes, _) => Target::Classes(self.chosen(classes, labels.as_ref())?),
         };
+        let mut layers = self.layers(file).into_iter();
         Ok(Options {
-            layer: self.layers.first().cloned(),
-            further_layers: self.layers.iter().skip(1).cloned().collect(),
+            layer: layers.next(),
+            further_layers: layers.collect(),
             target,
             method: self.method.clone(),
             output: self.output.clone(),

@@ -41,6 +41,13 @@ pub fn error(text: &str) {
     aside("error", text);
 }
 
+/// Says on stderr what is wrong with the arguments, in several lines.
+pub fn usage(text: &str) {
+    let lines: Vec<String> = text.trim_end().lines().map(shown).collect();
+    // Where it cannot be said, there is nobody to tell.
+    let _ = writeln!(stderr(), "{}", lines.join("\n"));
+}
+
 /// Says on stderr what went wrong with a file.
 pub fn failed(file: &Path, problem: &Error) {
     error(&format!("{}: {}", file.display(), problem.without(file)));

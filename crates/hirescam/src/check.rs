@@ -212,11 +212,13 @@ impl Work<'_> {
             engine: engine.name().to_owned(),
             engine_version: engine.version(),
             seed: options.settings.seed,
+            error: None,
             images: named,
             candidates,
             layers,
             randomisation,
-        })
+        }
+        .with_error())
     }
 
     /// The layers to check, in the order of the network.

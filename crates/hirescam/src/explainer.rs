@@ -37,12 +37,14 @@ pub enum Error {
         error: std::io::Error,
     },
     /// The model file is not one that can be used.
-    #[error("{path}: {error}", path = .path.display())]
+    #[error("{}", model_error(.path, .error, *.other))]
     Model {
         /// The file.
         path: PathBuf,
         /// Why.
         error: hirescam_core::Error,
+        /// What else the file is, where that is known, and what helps.
+        other: Option<(&'static str, &'static str)>,
     },
     /// The model cannot be explained as asked.
     #[error(transparent)]
@@ -105,6 +107,13 @@ pub enum Error {
     /// The arguments do not go together.
     #[error("{0}")]
     Argument(String),
+}
+
+fn model_error(path: &Path, error: &hirescam_core::Error, other: Option<(&str, &str)>) -> String {
+    match other {
+        Some((what, helps)) => format!("{} is {what}, no ONNX file: {helps}", path.display()),
+        None => format!("{}: {error}", path.display()),
+    }
 }
 
 fn more(others: usize) -> String {

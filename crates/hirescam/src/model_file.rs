@@ -4,6 +4,7 @@ use crate::explainer::Error;
 use crate::labels::Labels;
 use crate::preprocess::Preprocess;
 use crate::sink::{self, Protected, Whole, identity};
+use crate::source;
 use bytes::Bytes;
 use hirescam_core::{Model, onnx};
 use sha2::{Digest, Sha256};
@@ -41,7 +42,8 @@ impl ModelFile {
         let path = path.as_ref();
         let bytes: Bytes = read(path, MOST_BYTES)?.into();
         let read = model(bytes.clone(), path.parent().unwrap_or(Path::new("")));
-        let (model, weights) = read.map_err(|error| Error::Model { path: path.to_owned(), error })?;
+        let no_network = |error| Error::Model { path: path.to_owned(), error, other: source::no_network(path, &bytes) };
+        let (model, weights) = read.map_err(no_network)?;
         Ok(ModelFile { model, bytes, path: path.to_owned(), weights })
     }
 

@@ -183,18 +183,19 @@ impl Pipeline<'_> {
     ) -> Result<Vec<Vec<Written>>, Error> {
         let layers = self.explainer.about().layers;
         let mut bases = claim.bases.iter();
-        let mut put = |map: &ArrayD<f32>, picture: Result<RgbImage, Error>, record: Value| {
+        let mut put = |map: &ArrayD<f32>, picture: Option<Result<RgbImage, Error>>, record: Value| {
             let base = bases.next().ok_or_else(|| Error::Argument("a result has no name".into()))?;
             let mut parts = vec![("npy", npy(map)?)];
             let (mut overlay, mut no_overlay) = (Value::Null, Value::Null);
             match picture {
-                Ok(picture) => {
+                Some(Ok(picture)) => {
                     parts.push(("png", png(&picture)?));
                     overlay = record::path(&part_of(base, "png"));
                 }
                 // There is a map all the same.
-                Err(Error::Argument(why)) => no_overlay = why.into(),
-                Err(error) => return Err(error),
+                Some(Err(Error::Argument(why))) => no_overlay = why.into(),
+                Some(Err(error)) => return Err(error),
+                None => {}
             }
             let files =
                 [("map", record::path(&part_of(base, "npy"))), ("overlay", overlay), ("no_overlay", no_overlay)];
@@ -215,7 +216,7 @@ impl Pipeline<'_> {
                 let fused = fused.transpose()?.zip(of_class.first().cloned());
                 for e in of_class {
                     let record = record::record(&e, self.explainer, of, &self.options);
-                    let record = put(&e.map, self.picture(|| e.overlay(self.signed, &self.style(&e))), record)?;
+                    let record = put(&e.map, self.pictures.then(|| e.overlay(self.signed, &self.style(&e))), record)?;
                     let thumbnail =
                         self.thumbnails.then(|| e.thumbnail(self.signed, &self.style(&e), SIDE)).transpose();
                     let thumbnail = thumbnail.ok().flatten().map(|picture| jpeg(&picture)).transpose()?;
@@ -223,8 +224,11 @@ impl Pipeline<'_> {
                 }
                 if let Some(((how, fused), first)) = fused {
                     let record = record::fused(&fused, how, &first, of, &self.options);
-                    let record =
-                        put(&fused.map, self.picture(|| fused.overlay(&self.style_of_fused(&fused, &first))), record)?;
+                    let record = put(
+                        &fused.map,
+                        self.pictures.then(|| fused.overlay(&self.style_of_fused(&fused, &first))),
+                        record,
+                    )?;
                     written.push(Written { made: Made::Fused(fused), record, thumbnail: None });
                 }
             }
@@ -232,10 +236,6 @@ impl Pipeline<'_> {
         }
         claim.clear();
         Ok(all)
-    }
-
-    fn picture(&self, draw: impl FnOnce() -> Result<RgbImage, Error>) -> Result<RgbImage, Error> {
-        if self.pictures { draw() } else { Err(Error::Argument("pictures are switched off".into())) }
     }
 
     fn style(&self, e: &Explanation) -> Style {

@@ -88,7 +88,7 @@ impl Check {
             sink::claim(path, &mut protected, self.overwrite, html::is_ours)?;
         }
         let plan = Plan {
-            layers: match (self.what.layers.as_slice(), self.all_layers) {
+            layers: match (self.what.layers(&file).as_slice(), self.all_layers) {
                 ([], true) => Layers::All,
                 ([], false) => Layers::Few,
                 (layers, _) => Layers::Named(layers.to_vec()),
@@ -119,6 +119,7 @@ impl Check {
         } else {
             report.lines().iter().try_for_each(|line| say!("{line}"))?;
         }
-        Ok(ExitCode::from(u8::from(report.images.iter().any(|i| i.error.is_some()))))
+        report.error.iter().for_each(|error| output::error(error));
+        Ok(ExitCode::from(u8::from(report.has_failures())))
     }
 }

@@ -80,6 +80,7 @@ impl Compare {
         let run = json!([
             env!("CARGO_PKG_VERSION"),
             sha256(&file.bytes),
+            self.what.contents(&file),
             self.methods,
             options.labels.as_ref().map(Labels::names),
             options.preprocess,

@@ -9,7 +9,7 @@ use hirescam::fusion::Fuse;
 use hirescam::methods::{self, Any, Progress};
 use hirescam::model_file::ModelFile;
 use hirescam::pipeline::{Outcome, Pipeline};
-use hirescam::sink::{Folder, Gallery, Protected, Table};
+use hirescam::sink::{self, Folder, Gallery, Protected, Table};
 use hirescam::summary::Summary;
 use hirescam::{Explainer, Options};
 use serde_json::json;
@@ -61,10 +61,10 @@ pub struct Explain {
 impl Explain {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
-        if self.fuse.is_some() && self.what.layers.len() < 2 {
+        let file = ModelFile::open(&self.model)?;
+        if self.fuse.is_some() && self.what.layers(&file).len() < 2 {
             return Err(Error::Argument("--fuse takes the maps of several layers: give --layer more than once".into()));
         }
-        let file = ModelFile::open(&self.model)?;
         let files = inputs::images(&self.images, self.recursive)?;
         let options = Options {
             engine: self.engine.engine.clone(),
@@ -82,6 +82,7 @@ impl Explain {
         let title = format!("Explained by {}", self.model.display());
         let page = |path: &PathBuf| Gallery::create(path, &title, &mut protected, self.out.overwrite);
         let gallery = self.html.as_ref().map(page).transpose()?;
+        let contents = self.what.contents(&file);
         let explainer = Explainer::of(file, &options)?;
         let pipeline = Pipeline {
             explainer: &explainer,
@@ -94,7 +95,8 @@ impl Explain {
                 "what": self.what, "engine": self.engine, "runs": self.runs, "look": self.look, "signed": self.signed,
             }),
         };
-        let mut folder = Folder::open(&self.out.out, "explain", pipeline.run(), protected, self.out.overwrite)?;
+        let run = sink::fingerprint(&json!([pipeline.run(), contents]));
+        let mut folder = Folder::open(&self.out.out, "explain", run, protected, self.out.overwrite)?;
         let several = matches!(methods::method(&options.method)?, Any::SeveralRuns(_));
         let bar = if several { progress::passes() } else { progress::images(files.len()) };
         let one = files.len() == 1;

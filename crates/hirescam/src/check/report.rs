@@ -1,8 +1,8 @@
 //! What a check finds: the numbers that text, JSON and page show.
 
 use hirescam_core::certify::Certificate;
-use serde::Serialize;
-use std::path::PathBuf;
+use serde::{Serialize, Serializer};
+use std::path::{Path, PathBuf};
 
 /// How far maps can be trusted on a network, and on the images that were tried.
 #[derive(Clone, Debug, Serialize)]
@@ -10,6 +10,7 @@ pub struct Report {
     /// The version of this program.
     pub version: &'static str,
     /// The model file.
+    #[serde(serialize_with = "as_text")]
     pub model: PathBuf,
     /// Its SHA-256.
     pub model_sha256: String,
@@ -25,6 +26,8 @@ pub struct Report {
     pub engine_version: String,
     /// The seed of what is random.
     pub seed: u64,
+    /// Why nothing could be checked; none where something was.
+    pub error: Option<String>,
     /// The images, those that failed too.
     pub images: Vec<Image>,
     /// How many layers could have been checked.
@@ -33,6 +36,36 @@ pub struct Report {
     pub layers: Vec<Layer>,
     /// What becomes of the maps when the weights are randomised; none without images.
     pub randomisation: Option<Randomisation>,
+}
+
+/// A path need not be text.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    crate::record::path(path).serialize(serializer)
+}
+
+impl Report {
+    /// With the reason why nothing could be checked, where that is so: no layer can be explained, or of those given no image
+    /// was usable or no method gave a map.
+    pub(super) fn with_error(mut self) -> Self {
+        fn all<'a>(errors: impl Iterator<Item = Option<&'a String>>) -> Option<&'a String> {
+            errors.collect::<Option<Vec<_>>>()?.into_iter().next()
+        }
+        let methods = || self.layers.iter().flat_map(|l| &l.methods);
+        let layers = all(self.layers.iter().map(|l| l.error.as_ref()));
+        let images = all(self.images.iter().map(|i| i.error.as_ref()));
+        let why =
+            layers.or(images).or_else(|| all(methods().map(|m| m.error.as_ref().filter(|_| m.images.is_empty()))));
+        self.error = why.map(|why| format!("nothing could be checked: {why}"));
+        self
+    }
+
+    /// Whether something that was to be checked failed: all, an image, or a method.
+    pub fn has_failures(&self) -> bool {
+        let methods = self.layers.iter().flat_map(|l| &l.methods);
+        self.error.is_some()
+            || self.images.iter().any(|i| i.error.is_some())
+            || methods.into_iter().any(|m| m.error.is_some())
+    }
 }
 
 /// An image.
@@ -341,6 +374,7 @@ pub(super) fn example() -> Report {
         engine: "tract".into(),
         engine_version: "1".into(),
         seed: 3,
+        error: None,
         images: vec![
             image("a/<script>alert(\"ö\")</script>", Some("cat & dog"), None),
             image("b.png", None, Some("the image is damaged")),

@@ -106,14 +106,16 @@ pub(super) fn about(report: &Report) -> Vec<String> {
         Some(activation) => format!("the logit of {:?}, before its {activation}", report.output),
         None => format!("the output {:?}", report.output),
     };
-    vec![
+    let mut lines: Vec<String> = report.error.iter().cloned().collect();
+    lines.extend([
         format!("{} of {} layers. {images}", report.layers.len(), report.candidates),
         match report.images.is_empty() {
             true => format!("The score is {score}."),
             false => format!("Explained: {}; the score is {score}.", report.target),
         },
         format!("{} {}, seed {}.", report.engine, report.engine_version, report.seed),
-    ]
+    ]);
+    lines
 }
 
 /// What is proven at a layer, a sentence each.

@@ -1,10 +1,13 @@
 //! Where images come from: files, folders and patterns of photos and tensors.
 
+mod kinds;
 pub mod npy;
+
+pub(crate) use kinds::no_network;
 
 use crate::explainer::{Error, Input};
 use crate::model_file::sha256;
-use crate::photo::{Limits, Photo};
+use crate::photo::{Limits, Photo, PhotoError};
 use crate::sink::{Identity, identity, is_result};
 use hirescam_engine::Array;
 use std::collections::{BTreeMap, HashSet};
@@ -39,7 +42,7 @@ pub const FOLDERS: &str = "folders";
 /// twice, by a link, is entered once.
 ///
 /// # Errors
-/// [`Error::File`] for what is not there and folders without images, [`Error::Argument`] for what is no pattern.
+/// [`Error::File`] for what is not there and folders without images.
 pub fn files(arguments: &[PathBuf], recursive: bool) -> Result<Found, Error> {
     let mut found = Found::default();
     for argument in arguments {
@@ -53,9 +56,8 @@ pub fn files(arguments: &[PathBuf], recursive: bool) -> Result<Found, Error> {
         } else if argument.exists() {
             found.files.push(argument.clone());
         } else {
-            let pattern = argument.to_string_lossy();
-            let matches =
-                glob::glob(&pattern).map_err(|e| Error::Argument(format!("{pattern:?} is no pattern: {e}")))?;
+            // What is no pattern has no matches.
+            let matches = glob::glob(&argument.to_string_lossy()).into_iter().flatten();
             let mut matches: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|p| p.is_file()).collect();
             if matches.is_empty() {
                 return Err(fail(argument, ErrorKind::NotFound, "there is no such file"));
@@ -140,6 +142,12 @@ pub fn read(path: &Path) -> Result<(Input, String), Error> {
         let tensor = npy::read(&bytes).map_err(|e| fail(path, ErrorKind::InvalidData, e))?;
         return Ok((Input::Tensor(tensor), hash));
     }
-    let photo = Photo::decode(&bytes, Limits::default()).map_err(|e| fail(path, ErrorKind::InvalidData, e))?;
-    Ok((Input::Photo(photo), hash))
+    match Photo::decode(&bytes, Limits::default()) {
+        Ok(photo) => Ok((Input::Photo(photo), hash)),
+        Err(PhotoError::Unsupported(_)) if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) => {
+            let what = "this looks like a network, and an image is wanted here: the network comes first";
+            Err(fail(path, ErrorKind::InvalidData, what))
+        }
+        Err(error) => Err(fail(path, ErrorKind::InvalidData, error)),
+    }
 }
