@@ -44,7 +44,8 @@ fn beside(of: &NodeProto, op: &str, name: &str, input: &[&str], attribute: Vec<A
     let output = of.output.first().map_or("", String::as_str);
     NodeProto {
         op_type: op.into(),
-        name: format!("{}.{name}", of.name),
+        // Nodes need no names of their own, but those that have one need another than all others.
+        name: format!("{output}.{name}"),
         input: input.iter().map(|i| (*i).to_owned()).collect(),
         output: vec![format!("{output}.{name}")],
         attribute,

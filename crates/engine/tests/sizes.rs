@@ -1,0 +1,50 @@
+//! Explaining models of networks whose image can be of any size: right at the size they declare, refused at any other.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{engines, fixture};
+use hirescam_core::Model;
+use hirescam_core::cam::{self, Request, Size};
+use hirescam_engine::Array;
+use ndarray::ArrayD;
+use serde_json::Value;
+
+#[test]
+fn explaining_models_keep_to_the_size_that_their_derivative_holds_for() {
+    let file = fixture("kinds/free.onnx");
+    let golden: Value = serde_json::from_slice(&fixture("kinds/golden.json")).unwrap();
+    let shape = |case: &Value| -> Vec<usize> { serde_json::from_value(case["shape"].clone()).unwrap() };
+    for case in golden["free.onnx"].as_array().unwrap() {
+        let image_shape = Some(shape(case));
+        let request = Request { image_shape, heatmap: Some(Size::Image), ..Request::default() };
+        let made = cam::attach(&Model::from_bytes(file.clone()).unwrap(), &request).unwrap();
+        let closed: Vec<_> = made.closed().collect();
+        let size: Vec<Option<usize>> = shape(case).iter().map(|&n| Some(n)).collect();
+        assert_eq!(closed, [("image", [&[None], &size[1..]].concat())]);
+        let bytes = made.to_bytes();
+        assert!(cam::strip(&bytes).unwrap().unwrap() == file, "stripping does not give the file back");
+        // What was attached to is open again, so another size can be attached for.
+        let again = Request { image_shape: Some(vec![1, 3, 8, 8]), ..Request::default() };
+        let again = cam::attach(&Model::from_bytes(bytes.clone()).unwrap(), &again).unwrap();
+        assert!(cam::strip(&again.to_bytes()).unwrap().unwrap() == file);
+
+        let levels: Vec<f32> = serde_json::from_value(case["levels"].clone()).unwrap();
+        let levels = ArrayD::from_shape_vec(shape(case), levels).unwrap() / 256.0;
+        let expected: Vec<f64> = serde_json::from_value(case["map"].clone()).unwrap();
+        let largest = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        let two = Array::from(levels).rows(&[0, 0]).unwrap();
+        for engine in engines(1) {
+            let session = engine.prepare(&bytes).unwrap();
+            let outputs = session.run(&[("image", &two)]).unwrap();
+            let find = |name: &str| outputs.iter().find(|(n, _)| n == name).unwrap().1.to_f64();
+            let map = find(&made.outputs.map);
+            for (got, expected) in map.iter().zip(expected.iter().chain(&expected)) {
+                assert!((got - expected).abs() <= 1e-5 * largest, "{}", engine.name());
+            }
+            assert_eq!(find(made.outputs.heatmap.as_ref().unwrap()).shape()[1..], shape(case)[2..]);
+            let other = Array::from(ArrayD::<f32>::zeros(vec![1, 3, 40, 40]));
+            assert!(session.run(&[("image", &other)]).is_err(), "{}", engine.name());
+        }
+    }
+}
