@@ -2,7 +2,7 @@
 
 use crate::build::{Graph, Value};
 use crate::error::describe;
-use crate::graph::reads;
+use crate::graph::{reads, standard};
 use crate::head::show;
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Site};
@@ -55,11 +55,14 @@ fn found<'g>(mut sweep: Sweep<'_, 'g>, x: &str) -> Result<Value<'g>, Error> {
     }
 }
 
+/// A cotangent, or the place among the faults of what keeps it from being known.
+pub type Bar<'g> = Result<Value<'g>, usize>;
+
 /// What one reverse sweep finds.
 #[derive(Debug)]
 pub struct Sweep<'m, 'g> {
     /// The cotangents by value, or the place in `faults` of what keeps one from being known.
-    pub bar: HashMap<&'m str, Result<Value<'g>, usize>>,
+    pub bar: HashMap<&'m str, Bar<'g>>,
     /// What went wrong, at the nodes nearest to the score first.
     pub faults: Vec<Error>,
 }
@@ -87,14 +90,23 @@ fn sweep_of<'m, 'g>(
     let smooth = |name: &str| dependence.get(name) == Some(&Dependence::Smooth);
     let values = &|name: &str| values(name).map(Value::wide);
     let mut sweep = Sweep { bar: HashMap::from([(y, Ok(dy.wide()))]), faults: Vec::new() };
+    let chained = chained(model, path);
+    // What comes back to a join through later joins that start or end with all that it joins.
+    let mut through_joins: HashMap<&str, Bar<'g>> = HashMap::new();
     // What went wrong before spoils all.
     if let Some(fault) = graph.take_fault() {
         let fault = sweep.fail(fault);
         sweep.bar.insert(y, Err(fault));
     }
-    for node in path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
+    for (at, node) in path.iter().rev().filter_map(|&i| Some((i, model.graph().node.get(i)?))) {
         let reads: Vec<&str> = reads(node).into_iter().filter(|r| smooth(r)).collect();
-        let dy: Vec<_> = node.output.iter().map(|o| sweep.bar.get(o.as_str()).copied()).collect();
+        let mut dy: Vec<_> = node.output.iter().map(|o| sweep.bar.get(o.as_str()).copied()).collect();
+        if let (Some(later), [own]) = (node.output.first().and_then(|o| through_joins.remove(o.as_str())), &mut *dy) {
+            *own = Some(sweep.sum(*own, later));
+        }
+        let join = chained.get(&at);
+        let inputs = join.map_or_else(|| node.input.iter().map(String::as_str).collect(), |join| join.inputs.clone());
+        let node = join.map_or(node, |join| &join.node);
         if dy.iter().all(Option::is_none) || reads.is_empty() {
             continue;
         }
@@ -107,7 +119,7 @@ fn sweep_of<'m, 'g>(
                 made.and_then(|dx| graph.take_fault().map_or(Ok(dx), Err)).map_err(|fault| sweep.fail(fault))
             }
         };
-        for (i, input) in node.input.iter().enumerate().filter(|(_, name)| smooth(name)) {
+        for (i, &input) in inputs.iter().enumerate().filter(|(_, name)| smooth(name)) {
             let d = match &dx {
                 Ok(dx) => {
                     let d = dx.get(i).copied().flatten().ok_or_else(|| no_rule(node, Some(i)));
@@ -115,10 +127,16 @@ fn sweep_of<'m, 'g>(
                 }
                 Err(fault) => Err(*fault),
             };
-            sweep.add(input, d);
+            match join.filter(|join| join.earlier == i) {
+                Some(_) => {
+                    let sum = sweep.sum(through_joins.get(input).copied(), d);
+                    through_joins.insert(input, sum);
+                }
+                None => sweep.add(input, d),
+            }
         }
         // What a subgraph takes from around it is differentiated by no rule.
-        for name in reads.into_iter().filter(|r| !node.input.iter().any(|i| i == r)) {
+        for name in reads.into_iter().filter(|r| join.is_none() && !inputs.contains(r)) {
             let fault = sweep.fail(no_rule(node, None));
             sweep.add(name, Err(fault));
         }
@@ -197,8 +215,14 @@ impl<'m, 'g> Sweep<'m, 'g> {
         self.faults.len() - 1
     }
 
-    fn add(&mut self, name: &'m str, d: Result<Value<'g>, usize>) {
-        let sum = match (self.bar.get(name).copied(), d) {
+    fn add(&mut self, name: &'m str, d: Bar<'g>) {
+        let sum = self.sum(self.bar.get(name).copied(), d);
+        self.bar.insert(name, sum);
+    }
+
+    /// The sum of what came back before and `d`.
+    fn sum(&mut self, before: Option<Bar<'g>>, d: Bar<'g>) -> Bar<'g> {
+        match (before, d) {
             (Some(Ok(sum)), Ok(d)) if d.is_zero() => Ok(sum),
             (Some(Ok(sum)), Ok(d)) if !sum.is_zero() => {
                 let sum = sum + d;
@@ -206,9 +230,58 @@ impl<'m, 'g> Sweep<'m, 'g> {
             }
             (Some(Err(fault)), _) => Err(fault),
             (_, d) => d,
-        };
-        self.bar.insert(name, sum);
+        }
     }
+}
+
+/// A join that starts or ends with all that an earlier one joins: `[a, b, c]` is `[[a, b], c]`.
+struct Chained<'m> {
+    /// The node that joins the earlier join and what is left.
+    node: NodeProto,
+    inputs: Vec<&'m str>,
+    /// Which of the inputs is the earlier join.
+    earlier: usize,
+}
+
+/// The joins on `path` that go on with earlier ones. In a dense block each joins all that came before; of every join
+/// taken by itself the cotangents would be as many as the square of its layers, of each as a part of the next they are
+/// two a layer.
+fn chained<'m>(model: &'m Model, path: &[usize]) -> HashMap<usize, Chained<'m>> {
+    // The lists of what is joined, read from their start and from their end, as paths in a tree.
+    let mut steps: HashMap<(usize, &str), usize> = HashMap::new();
+    let mut roots: HashMap<(bool, i64), usize> = HashMap::new();
+    let mut whole: HashMap<usize, &str> = HashMap::new();
+    let mut count = 0;
+    let mut fresh = || {
+        count += 1;
+        count
+    };
+    let mut found = HashMap::new();
+    for &i in path {
+        let Some(node) = model.graph().node.get(i).filter(|n| standard(n) == "Concat") else { continue };
+        let Some(output) = node.output.first() else { continue };
+        let axis = model.attributes(node).int("axis", 1);
+        let mut longest: Option<(usize, bool, &str)> = None;
+        for backward in [false, true] {
+            let mut at = *roots.entry((backward, axis)).or_insert_with(&mut fresh);
+            for length in 1..=node.input.len() {
+                let input = if backward { node.input.get(node.input.len() - length) } else { node.input.get(length - 1) };
+                let Some(input) = input else { break };
+                at = *steps.entry((at, input)).or_insert_with(&mut fresh);
+                if let Some(earlier) = whole.get(&at).filter(|_| longest.is_none_or(|(before, ..)| length > before)) {
+                    longest = Some((length, backward, earlier));
+                }
+            }
+            whole.entry(at).or_insert(output);
+        }
+        let Some((length, backward, earlier)) = longest.filter(|(length, ..)| *length > 1) else { continue };
+        let mut inputs: Vec<&str> = node.input.iter().map(String::as_str).collect();
+        let (start, end) = if backward { (inputs.len() - length, inputs.len()) } else { (0, length) };
+        inputs.splice(start..end, [earlier]);
+        let node = NodeProto { input: inputs.iter().map(|&i| i.to_owned()).collect(), ..node.clone() };
+        found.insert(i, Chained { node, inputs, earlier: start });
+    }
+    found
 }
 
 fn no_rule(node: &NodeProto, input: Option<usize>) -> Error {
