@@ -7,6 +7,7 @@ use clap::Args;
 use hirescam::Options;
 use hirescam::colormap::colormap;
 use hirescam::core::cam::Target;
+use hirescam::core::memory;
 use hirescam::engine::Device;
 use hirescam::labels::Labels;
 use hirescam::methods::Settings;
@@ -65,6 +66,10 @@ pub struct What {
     /// The network's input shape where the file leaves it open, for example 1,3,224,224
     #[arg(long, value_name = "N,C,H,W", value_delimiter = ',')]
     pub shape: Option<Vec<usize>>,
+    /// Mebibytes that the network's values may take beside what goes with its image and its weights; what takes more is
+    /// refused before it runs
+    #[arg(long, value_name = "MIB", default_value_t = memory::SPARE >> 20)]
+    pub memory: u64,
     /// Class labels: a text file with one a line, or a JSON file
     #[arg(long, value_name = "FILE")]
     #[serde(serialize_with = "as_path")]
@@ -154,6 +159,7 @@ impl What {
             image: self.image_input.clone(),
             image_shape: self.shape.clone(),
             inputs: self.inputs.iter().map(|text| inputs::beside(text)).collect::<Result<_, _>>()?,
+            memory: self.memory.saturating_mul(1 << 20),
             ..Options::default()
         })
     }

@@ -265,7 +265,8 @@ fn chained<'m>(model: &'m Model, path: &[usize]) -> HashMap<usize, Chained<'m>> 
         for backward in [false, true] {
             let mut at = *roots.entry((backward, axis)).or_insert_with(&mut fresh);
             for length in 1..=node.input.len() {
-                let input = if backward { node.input.get(node.input.len() - length) } else { node.input.get(length - 1) };
+                let input =
+                    if backward { node.input.get(node.input.len() - length) } else { node.input.get(length - 1) };
                 let Some(input) = input else { break };
                 at = *steps.entry((at, input)).or_insert_with(&mut fresh);
                 if let Some(earlier) = whole.get(&at).filter(|_| longest.is_none_or(|(before, ..)| length > before)) {

@@ -23,6 +23,7 @@ pub mod graph;
 pub mod grid;
 pub mod head;
 pub mod layers;
+pub mod memory;
 pub mod onnx;
 pub mod ops;
 pub mod reference;

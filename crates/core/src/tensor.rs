@@ -132,7 +132,7 @@ impl Tensor {
 }
 
 /// How many bits an element takes in a file; nothing for strings.
-fn bits(dtype: DataType) -> Option<u64> {
+pub(crate) fn bits(dtype: DataType) -> Option<u64> {
     use DataType::*;
     match dtype {
         Undefined | String => None,

@@ -16,8 +16,8 @@ use crate::preprocess::{ImageInput, Prepared, Preprocess, PreprocessError, Rect}
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::{Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
-use hirescam_core::head;
 use hirescam_core::shape::Dim;
+use hirescam_core::{head, memory};
 use hirescam_engine::{self as engine, Array, Device, Engine, Kind, Session};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use rayon::prelude::*;
@@ -193,6 +193,8 @@ pub struct Options {
     pub image_shape: Option<Vec<usize>>,
     /// What inputs beside the image are fed: one row for all images or a row for each; a scalar fills an input.
     pub inputs: Vec<(String, Array)>,
+    /// How many bytes the network's values may take beside what goes with its image and its weights; see [`memory`].
+    pub memory: u64,
 }
 
 impl Default for Options {
@@ -217,6 +219,7 @@ impl Default for Options {
             image_channels: None,
             image_shape: None,
             inputs: Vec::new(),
+            memory: memory::SPARE,
         }
     }
 }

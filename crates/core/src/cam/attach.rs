@@ -17,7 +17,7 @@ use crate::onnx::{
 };
 use crate::shape::{Dim, Shapes, batch_name};
 use crate::tensor::DataType;
-use crate::{Error, Model};
+use crate::{Error, Model, memory};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ pub struct Request {
     pub image_shape: Option<Vec<usize>>,
     /// The shapes of inputs beside the image, where the file leaves extents open.
     pub other_shapes: Vec<(String, Vec<usize>)>,
+    /// How many bytes the network's values may take beside what goes with its image and its weights; see [`memory`].
+    pub memory: u64,
     /// Whether the logits become an output too, where they are one a class.
     pub logits: bool,
     /// Whether the map made for display becomes an output too, and of what size.
@@ -66,6 +68,7 @@ impl Default for Request {
             grid: None,
             image_shape: None,
             other_shapes: Vec::new(),
+            memory: memory::SPARE,
             logits: false,
             heatmap: None,
         }
@@ -78,7 +81,7 @@ impl Default for Request {
 /// so that runtimes refuse any other; [`strip`](strip::strip()) opens them again.
 ///
 /// # Errors
-/// Those of [`Model::check_weights`], [`Shapes::infer`], [`head::score`], [`Target::check`], [`head::cut`], [`grid::grid`] and [`grad::vjp`];
+/// Those of [`Model::check_weights`], [`Analysis::of`], [`Target::check`], [`head::cut`], [`grid::grid`] and [`grad::vjp`];
 /// [`Error::Argument`] for too many maps.
 pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     let mut all = attach_all(model, request, &[])?;

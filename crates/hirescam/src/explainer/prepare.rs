@@ -7,6 +7,7 @@ use crate::model_file::{ModelFile, sha256};
 use crate::others::{Others, kind};
 use crate::preprocess::{ImageInput, Layout, Preprocess, Resize};
 use hirescam_core::Model;
+use hirescam_core::Model;
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::list::Row;
@@ -154,6 +155,7 @@ pub fn request(file: &ModelFile, options: &Options, preprocess: Option<&Preproce
         grid: options.grid.clone(),
         image_shape: image_shape(file, options, preprocess)?,
         other_shapes: options.inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect(),
+        memory: options.memory,
         ..Request::default()
     })
 }
