@@ -1,5 +1,7 @@
 //! What can go wrong, by what the caller can do about it.
 
+use crate::panics::caught;
+
 /// An engine could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,6 +25,9 @@ pub enum Error {
     /// An array was given that the model does not take: mend its name, kind or shape.
     #[error("{0}")]
     Input(String),
+    /// What was asked of the engine is beyond all measure.
+    #[error("{0}")]
+    Argument(String),
     /// No such engine, or its library is not there: the message says how to get it.
     #[error("{0}")]
     NotFound(String),
@@ -45,17 +50,8 @@ pub enum Error {
 }
 
 /// The value of `work`, where a panic inside it is an [`Error::Panicked`].
-///
-/// The panic hook is left alone, so it reports the panic as its owner wants it.
 pub(crate) fn guard<T>(engine: &'static str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     // What `work` can reach and a panic may leave half-made is a plan cache that is only written
     // to once a plan is whole, and engine states that are dropped with the unwinding.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".to_owned());
-        Err(Error::Panicked { engine, message })
-    })
+    caught(work).unwrap_or_else(|message| Err(Error::Panicked { engine, message }))
 }

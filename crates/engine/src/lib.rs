@@ -26,6 +26,7 @@ mod error;
 mod library;
 #[cfg(feature = "onnxruntime")]
 pub mod onnxruntime;
+mod panics;
 mod port;
 mod tract;
 
@@ -33,6 +34,7 @@ use std::path::PathBuf;
 
 pub use array::{Array, Kind};
 pub use error::Error;
+pub use panics::caught;
 
 /// Something that runs ONNX models.
 pub trait Engine: Send + Sync {
@@ -123,6 +125,10 @@ pub struct Options {
     pub library: Option<PathBuf>,
 }
 
+/// The most threads that are started for each core, and how many at least may be started on any machine.
+const THREADS_A_CORE: usize = 4;
+const LEAST_THREADS: usize = 64;
+
 /// An engine's row in [`ENGINES`].
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
@@ -152,8 +158,16 @@ pub const ENGINES: &[Entry] = &[
 ///
 /// # Errors
 /// [`Error::NotFound`] where none is called so, or where its library is not found or cannot be
-/// loaded; [`Error::Panicked`] where the engine breaks on being set up.
+/// loaded; [`Error::Argument`] for more threads than can be of use; [`Error::Panicked`] where the engine breaks on being set up.
 pub fn engine(name: &str, options: &Options) -> Result<Box<dyn Engine>, Error> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = (THREADS_A_CORE * cores).max(LEAST_THREADS);
+    if options.threads > most {
+        return Err(Error::Argument(format!(
+            "{} threads are asked for; at most {most} are started on this machine, which has {cores} cores",
+            options.threads
+        )));
+    }
     match ENGINES.iter().find(|entry| entry.name == name) {
         Some(entry) => (entry.new)(options),
         None => Err(Error::NotFound(unknown(name))),

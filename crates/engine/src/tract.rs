@@ -8,7 +8,10 @@
 //! bit of the outputs as it is.
 
 mod kinds;
+mod pad;
+mod passes;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
@@ -16,9 +19,11 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto, tensor_p
 use tract_onnx::pb::{tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Type};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_core::optim::Optimizer;
 
 use crate::array::{with_array, with_kind};
 use crate::error::guard;
+use crate::panics::THREADS;
 use crate::port::{Port, assign};
 use crate::{Array, Device, Engine, Error, Kind, Options, Session};
 
@@ -55,7 +60,7 @@ impl Tract {
         let executor = match threads {
             1 => Executor::SingleThread,
             // Panics where the machine cannot start so many threads.
-            _ => guard(NAME, || Ok(Executor::multithread_with_name(threads, NAME)))?,
+            _ => guard(NAME, || Ok(Executor::multithread_with_name(threads, THREADS)))?,
         };
         Ok(Self { executor })
     }
@@ -236,7 +241,40 @@ impl Template {
             let fact = InferenceFact::dt_shape(datum_type(port.kind), &**shape);
             model.set_input_fact(source, fact).map_err(|e| invalid(&e))?;
         }
-        optimised(model).and_then(IntoRunnable::into_runnable).map_err(|e| invalid(&e))
+        let plan = || optimised(model.clone()).and_then(IntoRunnable::into_runnable).map_err(|e| invalid(&e));
+        guard(NAME, plan).map_err(|error| located(&model, error))
+    }
+}
+
+/// The `error` that planning `model` met, with the node that it lies at: the first whose value tract does not get ready.
+/// tract itself names none where it panics, and its own inner ones elsewhere.
+fn located(model: &InferenceModel, error: Error) -> Error {
+    let Ok(order) = model.eval_order() else { return error };
+    let fails = |count: usize| {
+        let part = || {
+            let mut part = model.clone();
+            let kept: HashSet<usize> = order.iter().take(count).copied().collect();
+            let outlets = order.iter().take(count).flat_map(|&id| {
+                let outputs = part.node(id).outputs.iter().enumerate();
+                let ends = outputs.filter(|(_, o)| !o.successors.iter().any(|s| kept.contains(&s.node)));
+                ends.map(move |(slot, _)| OutletId::new(id, slot))
+            });
+            part.outputs = outlets.collect();
+            part.compact().and_then(|()| optimised(part)).map_err(|e| invalid(&e))
+        };
+        guard(NAME, part).is_err()
+    };
+    let (mut good, mut bad) = (0, order.len());
+    while good + 1 < bad {
+        let middle = good.midpoint(bad);
+        if fails(middle) { bad = middle } else { good = middle }
+    }
+    let Some(node) = order.get(good).map(|&id| model.node(id)) else { return error };
+    let at = |words: String| format!("{} node `{}`: {words}", node.op.name(), node.name);
+    match error {
+        Error::Invalid { engine, reason } => Error::Invalid { engine, reason: at(reason) },
+        Error::Panicked { engine, message } => Error::Panicked { engine, message: at(message) },
+        error => error,
     }
 }
 
@@ -246,10 +284,10 @@ fn optimised(model: InferenceModel) -> TractResult<TypedModel> {
     // Where tract tries to change axes it copies the constants concerned each time, but outputs it leaves as they are.
     let shared: Vec<OutletId> = shared(&model).into_iter().map(|id| OutletId::new(id, 0)).collect();
     model.outputs.extend(shared);
-    model.declutter()?;
+    passes::ours(Optimizer::declutter()).optimize(&mut model)?;
     model.outputs.truncate(own);
     unshare(&mut model)?;
-    model.optimize()?;
+    model.optimize_with_session(&mut passes::ours(Optimizer::codegen()).session())?;
     Ok(model)
 }
 
@@ -277,7 +315,9 @@ fn unshare(model: &mut TypedModel) -> TractResult<()> {
 
 /// The model in tract's own form, every operator that the outputs need being known.
 fn parse(proto: &ModelProto) -> Result<InferenceModel, Error> {
-    let parsed = tract_onnx::onnx()
+    let mut onnx = tract_onnx::onnx();
+    onnx.op_register.insert("Pad", pad::pad);
+    let parsed = onnx
         // Shapes written down for inner values hold for one batch or name a symbol; the shapes of
         // the inputs decide.
         .with_ignore_value_info(true)

@@ -80,7 +80,7 @@ impl Photo {
     /// [`PhotoError::Invalid`] for damaged or truncated ones.
     pub fn decode(bytes: &[u8], limits: Limits) -> Result<Self, PhotoError> {
         // A decoder that panics on damaged data has nothing that others could see half-made.
-        let made = std::panic::catch_unwind(|| Self::decode_unguarded(bytes, limits));
+        let made = hirescam_engine::caught(|| Self::decode_unguarded(bytes, limits));
         made.unwrap_or_else(|_| Err(PhotoError::Invalid("the decoder broke off".into())))
     }
 

@@ -1,6 +1,8 @@
 //! What the tests of engines share.
 #![allow(dead_code)]
 
+pub mod reference;
+
 use std::path::Path;
 
 use hirescam_engine::{Array, Engine, Error, Options, Session, engine};
