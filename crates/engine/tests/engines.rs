@@ -277,12 +277,30 @@ fn foreign_operators_are_not_taken_for_onnx_ones() {
 fn a_panic_is_an_error_and_leaves_the_engine_whole() {
     let tract = engine("tract", &Options { threads: 2, ..Options::default() }).unwrap();
     let row = Array::from(array![[1f32, 2., 3., 4.]]);
-    let outcome = tract.prepare(&model("crop.onnx")).and_then(|session| session.run(&[("x", &row)]));
-    assert!(matches!(outcome, Err(Error::Panicked { engine: "tract", .. })), "{outcome:?}");
+    let outcome = tract.prepare(&model("panics.onnx")).and_then(|session| session.run(&[("x", &row)]));
+    let Err(Error::Panicked { engine: "tract", message }) = outcome else { panic!("{outcome:?}") };
+    assert!(message.contains("node `beyond`"), "{message}");
 
     let x = Array::from(array![[1f32, 2., 3.]]);
     let session = tract.prepare(&model("affine.onnx")).unwrap();
     assert_eq!(run(&*session, &[("x", &x)]).unwrap(), [Array::from(array![[3f32, 5., 7.]])]);
+}
+
+#[test]
+fn negative_pads_take_places_away() {
+    let row = Array::from(array![[1f32, 2., 3., 4.]]);
+    for engine in engines(1) {
+        let session = engine.prepare(&model("crop.onnx")).unwrap();
+        assert_eq!(run(&*session, &[("x", &row)]).unwrap(), [Array::from(array![[2f32, 3.]])], "{}", engine.name());
+    }
+}
+
+#[test]
+fn more_threads_than_can_be_of_use_are_refused() {
+    for entry in ENGINES {
+        let asked = engine(entry.name, &Options { threads: 100_000, ..Options::default() });
+        assert!(matches!(asked, Err(Error::Argument(ref words)) if words.contains("100000")), "{:?}", asked.err());
+    }
 }
 
 #[test]

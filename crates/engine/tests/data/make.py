@@ -110,13 +110,26 @@ for file, ir in [("defaults.onnx", 3), ("replaceable.onnx", 8)]:
         ir=ir,
     )
 
-# Negative pads crop; tract 0.23 panics on them.
+# Negative pads crop; tract 0.23 by itself panics on them.
 save(
     "crop.onnx",
     [node("Pad", ["x", "pads"], ["y"])],
     [value("x", FLOAT, [1, 4])],
     [value("y", FLOAT, [1, 2])],
     [constant("pads", np.array([0, -1, 0, -1], dtype=np.int64))],
+)
+
+# tract 0.23 panics on an index beyond the depth, of which ONNX says that nothing is hot.
+save(
+    "panics.onnx",
+    [node("OneHot", ["index", "depth", "values"], ["hot"], name="beyond"), node("Add", ["x", "hot"], ["y"])],
+    [value("x", FLOAT, [1, 4])],
+    [value("y", FLOAT, [1, 4])],
+    [
+        constant("index", np.array([5], dtype=np.int64)),
+        constant("depth", np.array(4, dtype=np.int64)),
+        constant("values", np.array([0, 1], dtype=np.float32)),
+    ],
 )
 
 # An operator of somebody else's that happens to be named as one of ONNX's own.

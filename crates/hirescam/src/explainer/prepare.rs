@@ -7,7 +7,6 @@ use crate::model_file::{ModelFile, sha256};
 use crate::others::{Others, kind};
 use crate::preprocess::{ImageInput, Layout, Preprocess, Resize};
 use hirescam_core::Model;
-use hirescam_core::Model;
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::list::Row;
