@@ -28,6 +28,7 @@ pub mod onnx;
 pub mod ops;
 pub mod reference;
 pub mod shape;
+pub mod target;
 pub mod tensor;
 
 pub use error::{Error, near};

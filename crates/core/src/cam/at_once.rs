@@ -1,11 +1,11 @@
 //! The gradients of several classes from one sweep, where the head is not affine.
 
 use super::constant::MOST_NUMBERS;
-use super::pick::{Logits, Picked};
 use crate::build::Value;
 use crate::graph::standard;
 use crate::head::{self, Head};
 use crate::shape::{Dim, Shapes};
+use crate::target::{Logits, Picked};
 use crate::tensor::is_float;
 use crate::{Error, Model, grad};
 

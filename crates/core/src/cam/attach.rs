@@ -3,7 +3,6 @@
 use super::emit::{Emitted, emit};
 use super::explaining::{Explaining, Outputs};
 use super::heatmap::{self, Size};
-use super::pick::Logits;
 use super::{Method, Target, hirescam, strip};
 use crate::analysis::Analysis;
 use crate::build::{Graph, OLDEST_OPSET, Value};
@@ -16,6 +15,7 @@ use crate::onnx::{
     type_proto, wire,
 };
 use crate::shape::{Dim, Shapes, batch_name};
+use crate::target::Logits;
 use crate::tensor::DataType;
 use crate::{Error, Model, memory};
 use std::collections::HashSet;

@@ -1,6 +1,5 @@
 //! The nodes behind the added outputs.
 
-use super::pick::{Logits, Picked};
 use super::{Request, Site, Target, at_once, constant, judge};
 use crate::axes::Samples;
 use crate::build::Value;
@@ -8,6 +7,7 @@ use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
 use crate::grid::Grid;
 use crate::head::Head;
 use crate::shape::{Dim, Shapes};
+use crate::target::{Logits, Picked};
 use crate::tensor::DataType;
 use crate::{Error, Model, grad};
 

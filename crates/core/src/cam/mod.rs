@@ -21,14 +21,12 @@ mod heatmap;
 mod hirescam;
 mod layercam;
 pub mod list;
-mod pick;
 mod saliency;
 mod site;
 mod strip;
-mod target;
-mod weights;
 mod xgradcam;
 
+pub use crate::target::{Pick, Span, Target, Vector};
 pub use arrays::on_arrays;
 pub(crate) use attach::value_info;
 pub use attach::{Request, attach, attach_all, recommended};
@@ -37,8 +35,6 @@ pub use gradient::{Gradient, gradient};
 pub use heatmap::Size;
 pub use site::Site;
 pub use strip::{bare, strip};
-pub use target::{Span, Target, Vector};
-pub use weights::Pick;
 
 use crate::Error;
 use crate::build::Value;

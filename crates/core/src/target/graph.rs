@@ -1,6 +1,6 @@
 //! A target in the graph: which scores it picks, which classes these are, and the seeds of the reverse sweeps.
 
-use super::target::{Span, Target, Vector};
+use super::{Span, Target, Vector};
 use crate::Tensor;
 use crate::build::Value;
 use crate::head::Score;
@@ -8,7 +8,7 @@ use crate::shape::Dim;
 use ndarray::{ArrayD, IxDyn};
 
 /// The logits in the graph.
-pub(super) struct Logits<'g, 'a> {
+pub(crate) struct Logits<'g, 'a> {
     /// As the model has them, but for [`Value::wide`].
     pub raw: Value<'g>,
     /// `[N, entries]`.
@@ -20,7 +20,7 @@ pub(super) struct Logits<'g, 'a> {
 }
 
 /// Scores and classes, one for each map.
-pub(super) struct Picked<'g> {
+pub(crate) struct Picked<'g> {
     /// `[N, M]`.
     pub scores: Value<'g>,
     /// `[N, M]`, or `[1, M]` where they are the same for every image; int64. For sums of several classes, that of the
