@@ -181,17 +181,20 @@ impl<'g> Site<'g, '_> {
         let lead = y.len().saturating_sub(x.len());
         let mut d = d.with_rank(y.len());
         let (mut sum, mut times) = (Vec::new(), 1.0);
-        for (axis, &extent) in y.iter().enumerate() {
-            let broadcast = axis < lead || (x.get(axis - lead) == Some(&Dim::Fixed(1)) && extent != Dim::Fixed(1));
-            if !broadcast {
-                continue;
-            }
-            match (d.dims().get(axis), extent) {
-                (Some(Dim::Fixed(1)), Dim::Fixed(n)) => times *= n as f64,
-                (Some(Dim::Fixed(1)), Dim::Batch(_)) => {
-                    d = d.expand_as(self.y()?);
-                    sum.push(axis);
-                }
+        let broadcast = |axis: &usize| {
+            let extent = y.get(*axis);
+            *axis < lead || (x.get(*axis - lead) == Some(&Dim::Fixed(1)) && extent != Some(&Dim::Fixed(1)))
+        };
+        let axes: Vec<usize> = (0..y.len()).filter(broadcast).collect();
+        // How often a number stands along the batch is not known beforehand.
+        let own = d.dims();
+        let short = |&a: &usize| own.get(a) == Some(&Dim::Fixed(1)) && matches!(y.get(a), Some(Dim::Batch(_)));
+        if axes.iter().any(short) {
+            d = d.expand_as(self.y()?);
+        }
+        for axis in axes {
+            match (d.dims().get(axis), y.get(axis)) {
+                (Some(Dim::Fixed(1)), Some(Dim::Fixed(n))) => times *= *n as f64,
                 _ => sum.push(axis),
             }
         }
