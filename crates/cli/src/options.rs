@@ -7,6 +7,7 @@ use clap::Args;
 use hirescam::Options;
 use hirescam::colormap::colormap;
 use hirescam::core::cam::Target;
+use hirescam::core::head::Activation;
 use hirescam::core::memory;
 use hirescam::engine::Device;
 use hirescam::labels::Labels;
@@ -33,19 +34,27 @@ pub struct What {
     /// The K best classes of each image
     #[arg(long, value_name = "K", conflicts_with = "classes")]
     pub top: Option<usize>,
-    /// What is explained, in one word: top:5, class:cat, all, contrast:cat,dog, element:0,3,17, sum:1,10:20,:, …;
+    /// What is explained, in one word: top:5, class:cat, all, above:0.5, contrast:cat,dog, element:0,3,17, sum:1,10:20,:, …;
     /// docs/targets.md lists them
     #[arg(long, conflicts_with_all = ["classes", "top"])]
     pub target: Option<String>,
     /// The method: hirescam, gradcam, scorecam, …; `hirescam methods` lists them
     #[arg(long, default_value = "hirescam")]
     pub method: String,
-    /// Which output of the model is explained
-    #[arg(long)]
+    /// What is explained: an output of the model, or any floating-point tensor inside it
+    #[arg(long, value_name = "NAME")]
     pub output: Option<String>,
     /// What the score is: the logits before a final Softmax or Sigmoid, or the output as it is
     #[arg(long, value_parser = ["logits", "output"], default_value = "logits")]
     pub score: String,
+    /// The axis of the output that counts classes, where neither the graph nor the number of labels tells it (from 0, the
+    /// batch included; -1 for the last)
+    #[arg(long, value_name = "AXIS", allow_negative_numbers = true)]
+    pub class_axis: Option<i64>,
+    /// What makes a probability of a score: softmax, sigmoid or none; what the network ends in when nothing is said
+    #[arg(long, value_name = "softmax|sigmoid|none")]
+    #[serde(serialize_with = "as_text_if_any")]
+    pub activation: Option<Activation>,
     /// The axis of the layer that counts channels, where the graph does not tell it (-1 for channels last)
     #[arg(long, value_name = "AXIS", allow_negative_numbers = true)]
     pub channel_axis: Option<i64>,
@@ -151,6 +160,8 @@ impl What {
             method: self.method.clone(),
             output: self.output.clone(),
             keep_activation: self.score == "output",
+            class_axis: self.class_axis,
+            activation: self.activation,
             channels: self.channel_axis,
             image_channels: self.image_channels,
             grid: self.grid.clone().map(|g| g.0),
@@ -376,4 +387,11 @@ fn as_text<S: Serializer>(device: &Device, serializer: S) -> Result<S::Ok, S::Er
 /// Paths need not be text.
 fn as_path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
+}
+
+fn as_text_if_any<S: Serializer>(given: &Option<Activation>, serializer: S) -> Result<S::Ok, S::Error> {
+    match given {
+        Some(given) => serializer.collect_str(given),
+        None => serializer.serialize_none(),
+    }
 }

@@ -32,8 +32,8 @@ pub fn write(
     overwrite: bool,
 ) -> Result<PathBuf, Error> {
     let name = file.path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let labels = labels.filter(|_| !made.head.score.is_dense());
-    labels.map_or(Ok(()), |l| l.check(made.head.score.classes)).map_err(hirescam::Error::from)?;
+    let labels = labels.filter(|_| !made.head.score.is_dense()).map(|labels| labels.of(&made.head.score));
+    let labels = labels.transpose().map_err(hirescam::Error::from)?.flatten();
     let config = config(&name, made, labels.is_some())?;
     let entry = folder.join(name);
     let model = entry.join("1").join("model.onnx");

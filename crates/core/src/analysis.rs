@@ -23,12 +23,12 @@ impl Analysis {
     /// the frames of a clip. How many there are is then fixed, to the first extent of the request's image shape.
     ///
     /// # Errors
-    /// Those of [`head::image_input`], [`Shapes::infer`], [`memory::check`] and [`head::score`]; [`Error::OpenSample`] for a sample of several
+    /// Those of [`head::image_input`], [`Shapes::infer`], [`memory::check`] and [`head::read`]; [`Error::OpenSample`] for a sample of several
     /// images of which nothing says how many, [`Error::Argument`] for a channel axis that does not fit.
     pub fn of(model: &Model, request: &Request) -> Result<Self, Error> {
         let image = head::image_input(model, request.image.as_deref())?.name();
         let (shape, others) = (request.image_shape.as_deref(), request.other_shapes.as_slice());
-        let find = |shapes: &Shapes| head::score(model, shapes, request.output.as_deref(), request.keep_activation);
+        let find = |shapes: &Shapes| head::read(model, shapes, &request.reading());
         let mut shapes = Shapes::infer_beside(model, image, shape, others)?;
         memory::check(model, &shapes, request.memory)?;
         let mut score = find(&shapes)?;

@@ -199,7 +199,7 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
         let logits = reference::evaluate(&part, known, &[&head.score.logits])?;
         Ok::<_, Error>(logits.into_iter().next().map(|t| t.data).unwrap_or_default())
     };
-    let (once, of_image) = (made_up_image(shapes, &head.layer)?, of_image(model, shapes, head)?);
+    let (once, of_image) = (made_up_image(shapes, &head.layer, Some(0))?, of_image(model, shapes, head)?);
     let mut twice = once.clone();
     twice.data.indexed_iter_mut().filter(|(at, _)| of_image(at)).for_each(|(_, v)| *v *= 2.0);
     let (once, twice) = (scores(once)?, scores(twice)?);
@@ -235,7 +235,8 @@ pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bo
     }
     let part = Model::new(head::model(model, shapes, head)?)?;
     let sweep = cam::gradient(&part, &head.layer, &head.score.logits)?;
-    let (activation, seed) = (made_up_image(shapes, &head.layer)?, made_up_image(shapes, &head.score.logits)?);
+    let (activation, seed) =
+        (made_up_image(shapes, &head.layer, Some(0))?, made_up_image(shapes, &head.score.logits, head.score.batch)?);
     let known = HashMap::from([(head.layer.clone(), activation), (sweep.seed, seed)]);
     let gradient = reference::evaluate(&Model::new(sweep.model)?, known, &[&sweep.gradient])?;
     let Some(gradient) = gradient.first() else { return Ok(false) };
@@ -270,11 +271,11 @@ pub(crate) fn made_up(shapes: &Shapes, value: &str) -> Result<Tensor, Error> {
     })
 }
 
-/// The same for one image, where the batch is free.
-fn made_up_image(shapes: &Shapes, value: &str) -> Result<Tensor, Error> {
+/// The same for one image, where the batch is free; `batch` is the axis that counts images.
+fn made_up_image(shapes: &Shapes, value: &str, batch: Option<usize>) -> Result<Tensor, Error> {
     let mut tensor = made_up(shapes, value)?;
-    if shapes.free_batch() && tensor.shape().first().is_some_and(|&n| n > 1) {
-        tensor.data.slice_axis_inplace(Axis(0), Slice::from(..1));
+    if let Some(axis) = batch.filter(|&axis| shapes.free_batch() && tensor.shape().get(axis).is_some_and(|&n| n > 1)) {
+        tensor.data.slice_axis_inplace(Axis(axis), Slice::from(..1));
     }
     Ok(tensor)
 }
@@ -303,5 +304,6 @@ pub(crate) fn scores(model: &Model, shapes: &Shapes, head: &Head, activation: Te
         }
     }
     let logits = reference::evaluate(model, known, &[&head.score.logits])?;
-    Ok(logits.first().map(|t| t.data.iter().copied().collect()).unwrap_or_default())
+    let first = logits.into_iter().next().map(|t| head.score.images_first(t.data));
+    Ok(first.map(|logits| logits.iter().copied().collect()).unwrap_or_default())
 }

@@ -11,11 +11,12 @@ use crate::tensor::is_float;
 use crate::{Error, Model};
 use std::collections::{HashMap, HashSet};
 
+mod classes;
 mod model;
 mod score;
 
 pub use model::{body, model};
-pub use score::{Score, score};
+pub use score::{Activation, Reading, Score, read, score};
 
 /// What lies between a target layer and the score.
 #[derive(Clone, Debug)]
@@ -97,12 +98,8 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
         Err(Error::Argument(format!("the layer {layer:?} {what}; `hirescam layers` lists those that can be explained")))
     };
     let Some(dims) = shapes.dims(layer) else {
-        return match &shapes.fault {
-            Some(fault) => refuse(format!("has an unknown shape, because of {fault}")),
-            None => refuse(
-                "has an unknown shape: an operator before it is unknown and the file holds no shape information".into(),
-            ),
-        };
+        let cause = shapes.cause(model, layer).map_or(String::new(), |cause| format!(", because of {cause}"));
+        return refuse(format!("has an unknown shape{cause}"));
     };
     if !shapes.dtype(layer).is_some_and(is_float) {
         return refuse("does not hold floating-point numbers".into());

@@ -311,8 +311,8 @@ fn uniformity(
     let graph = Graph::new(model, shapes);
     let logits = graph.value(&score.logits)?;
     let mut seed = vec![1; logits.rank()];
-    for (n, &classes) in seed.iter_mut().zip(&logits.sizes()).skip(1) {
-        *n = classes;
+    for (axis, (n, &entries)) in seed.iter_mut().zip(&logits.sizes()).enumerate() {
+        *n = if Some(axis) == score.batch { 1 } else { entries };
     }
     let seed = graph.constant(Tensor { dtype: logits.dtype(), data: ndarray::ArrayD::ones(seed) });
     let sweep = grad::sweep(model, &graph, path, dependence, (&score.logits, seed));

@@ -13,7 +13,7 @@ use crate::ops;
 use crate::tensor::{self, DataType};
 use crate::{Error, Model, Tensor};
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What is known of a value at one batch size.
@@ -221,6 +221,29 @@ impl Shapes {
             Dim::Batch(times) => times * n,
         };
         Some(self.dims(value)?.iter().map(one).collect())
+    }
+
+    /// Why the shape of `value` is unknown: the first node before it that could not be followed.
+    pub fn cause(&self, model: &Model, value: &str) -> Option<String> {
+        let known = |name: &str| self.probes.iter().all(|(_, facts)| facts.contains_key(name));
+        let (mut open, mut seen, mut first) = (vec![value], HashSet::new(), None);
+        while let Some(value) = open.pop() {
+            if known(value) || !seen.insert(value) {
+                continue;
+            }
+            let Some((at, node)) = model.maker_index(value).zip(model.maker(value)) else { continue };
+            match node.input.iter().filter(|i| !i.is_empty()).all(|i| known(i)) {
+                true => first = first.filter(|&(earlier, _)| earlier < at).or(Some((at, node))),
+                false => open.extend(node.input.iter().map(String::as_str)),
+            }
+        }
+        let (_, node) = first?;
+        let named = describe(node);
+        // Where a card says what is wrong with the node, that is the cause.
+        match &self.fault {
+            Some(fault) if fault.to_string().contains(&named) => Some(fault.to_string()),
+            _ => Some(format!("the {named}: the shape of what it makes is known neither here nor to the file")),
+        }
     }
 
     /// The element type of `value`.

@@ -4,11 +4,12 @@
 
 mod common;
 
+use common::network::{free, network, node};
 use common::{Random, info, model};
 use hirescam_core::cam::{self, Explaining, METHODS, Request, Target, method};
 use hirescam_core::certify::Verdict;
-use hirescam_core::onnx::{self, NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
-use hirescam_core::ops::{Setting, attribute};
+use hirescam_core::onnx;
+use hirescam_core::ops::Setting;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -332,32 +333,6 @@ fn classes_and_weights_that_come_with_the_image_give_what_fixed_ones_give() {
     }
 }
 
-fn node(op: &str, inputs: &[&str], output: &str, attributes: Vec<(&str, Setting)>) -> NodeProto {
-    NodeProto {
-        op_type: Some(op.into()),
-        name: Some(format!("make {output}")),
-        input: inputs.iter().map(|i| (*i).to_owned()).collect(),
-        output: vec![output.into()],
-        attribute: attributes.into_iter().map(|(name, value)| attribute(name, value)).collect(),
-        ..Default::default()
-    }
-}
-
-/// The declaration of a float value; a leading 0 stands for a free batch.
-fn free(name: &str, shape: &[usize]) -> ValueInfoProto {
-    let mut info = info(name, DataType::Float, shape);
-    if let (0, Some(type_proto::Value::TensorType(t))) = (shape[0], &mut info.r#type.as_mut().unwrap().value) {
-        t.shape.as_mut().unwrap().dim[0].value = Some(dimension::Value::DimParam("N".into()));
-    }
-    info
-}
-
-/// A network of the image `x`; a leading 0 stands for a free batch.
-fn network(nodes: Vec<NodeProto>, image: &[usize], outputs: &[(&str, &[usize])], stored: &[(&str, Tensor)]) -> Model {
-    let outputs = outputs.iter().map(|(name, shape)| free(name, shape)).collect();
-    Model::new(model(17, nodes, vec![free("x", image)], outputs, stored)).unwrap()
-}
-
 /// A network for segmentation, 4 classes on 5×6 places, with an affine head or one with a Sigmoid in it; and a
 /// detector's table of 30 boxes by 4 classes, and two numbers.
 fn dense(smooth: bool) -> Model {
@@ -398,10 +373,10 @@ fn dense_outputs_are_told_from_class_scores() {
     assert_eq!(score(None).output, "age");
     let segments = score(Some("segments"));
     assert_eq!((segments.logits.as_str(), segments.activation.as_deref()), ("logits", Some("Softmax")));
-    assert_eq!((segments.dims, segments.class_axis, segments.classes), (vec![4, 5, 6], 0, 4));
+    assert_eq!((segments.dims, segments.class_axis, segments.classes), (vec![4, 5, 6], Some(0), 4));
     let boxes = score(Some("boxes"));
     assert_eq!((boxes.logits.as_str(), boxes.activation.as_deref()), ("table", Some("Sigmoid")));
-    assert_eq!((boxes.dims, boxes.class_axis, boxes.classes), (vec![30, 4], 1, 4));
+    assert_eq!((boxes.dims, boxes.class_axis, boxes.classes), (vec![30, 4], Some(1), 4));
 }
 
 #[test]
@@ -469,6 +444,101 @@ fn a_mask_of_weights_does_what_the_part_does() {
 }
 
 #[test]
+fn the_places_of_a_class_are_a_mask_that_belongs_to_the_image() {
+    for smooth in [false, true] {
+        let model = dense(smooth);
+        let images = Random::new(8).tensor(&[3, 2, 5, 6], -1.0, 1.0);
+        let of = |target: &str, given| {
+            let request = Request { output: Some("segments".into()), ..request("a", target) };
+            explain(&model, &request, &images, given).unwrap()
+        };
+        let known = HashMap::from([("x".to_owned(), images.clone())]);
+        let scores = reference::evaluate(&model, known, &["logits"]).unwrap().remove(0).data;
+        let mut places = 0;
+        for class in 0..4 {
+            let is_best = |i: &IxDyn| (0..4).all(|c| scores[[i[0], c, i[2], i[3]]] <= scores[i]);
+            let mask = ArrayD::from_shape_fn(scores.raw_dim(), |i| f64::from(u8::from(i[1] == class && is_best(&i))));
+            places += mask.iter().filter(|&&m| m == 1.0).count();
+            let masked = of("seed-input", Some(Tensor::float(mask.clone())));
+            let predicted = of(&format!("predicted:{class}"), None);
+            assert_near(&predicted.map, &masked.map, "the map");
+            assert_near(&predicted.score, &masked.score, "the score");
+            assert!(predicted.class.iter().all(|&c| c == class as f64));
+            let sums = predicted.map.sum_axis(Axis(2)).sum_axis(Axis(1));
+            assert_near(&(sums + &predicted.b), &predicted.score, "the sum");
+            // Outside of a graph the same places are chosen.
+            let score = &predicted.explaining.head.score;
+            for (n, of_image) in scores.axis_iter(Axis(0)).enumerate() {
+                let flat: Vec<f32> = of_image.iter().map(|&v| v as f32).collect();
+                let picks = Target::Predicted(class).picks(score, &flat).unwrap();
+                let chosen: Vec<usize> = picks[0].weights.iter().map(|w| w.0).collect();
+                let expected = mask.index_axis(Axis(0), n);
+                let expected = expected.iter().enumerate().filter(|(_, m)| **m == 1.0).map(|(i, _)| i);
+                assert_eq!(chosen, expected.collect::<Vec<_>>());
+            }
+            // The head may be affine; the choice of the places is not.
+            let verdict = if smooth { Verdict::GradientOnly } else { Verdict::LocallyLinear };
+            assert_eq!(predicted.explaining.certificate.verdict, verdict);
+            assert!(predicted.explaining.b(class).is_none());
+        }
+        assert_eq!(places, 3 * 5 * 6);
+    }
+}
+
+#[test]
+fn classes_above_a_threshold_are_those_of_all_that_are_above() {
+    let mut random = Random::new(12);
+    let stored = [("w", random.tensor(&[3, 2, 1, 1], -2.0, 2.0)), ("v", random.tensor(&[3, 5], -3.0, 3.0))];
+    for (last, probability) in [("Sigmoid", true), ("Softmax", true), ("Identity", false)] {
+        let nodes = vec![
+            node("Conv", &["x", "w"], "c", vec![]),
+            node("Relu", &["c"], "a", vec![]),
+            node("GlobalAveragePool", &["a"], "m", vec![]),
+            node("Flatten", &["m"], "f", vec![]),
+            node("MatMul", &["f", "v"], "s", vec![]),
+            node(last, &["s"], "y", vec![]),
+        ];
+        let model = network(nodes, &[0, 2, 4, 4], &[("y", &[0, 5])], &stored);
+        let images = random.tensor(&[6, 2, 4, 4], -1.0, 1.0);
+        let all = made(&model, &request("a", "all"), &images);
+        let threshold = if probability { 0.3 } else { 0.2 };
+        let above = made(&model, &request("a", &format!("above:{threshold}")), &images);
+        let known = HashMap::from([("x".to_owned(), images.clone())]);
+        let y = reference::evaluate(&model, known, &["y"]).unwrap().remove(0).data;
+        let score = &above.explaining.head.score;
+        let (mut yes, mut no) = (0, 0);
+        for n in 0..6 {
+            let row: Vec<f32> = (0..5).map(|c| all.score[[n, c]] as f32).collect();
+            let picks = Target::Above(threshold).picks(score, &row).unwrap();
+            let mut expected: Vec<usize> = (0..5).filter(|&c| y[[n, c]] > threshold).collect();
+            expected.sort_by(|&a, &b| y[[n, b]].total_cmp(&y[[n, a]]));
+            assert_eq!(picks.iter().map(|p| p.class.unwrap()).collect::<Vec<_>>(), expected, "{last}");
+            for rank in 0..5 {
+                let Some(&class) = expected.get(rank) else {
+                    assert_eq!(above.class[[n, rank]], -1.0, "{last}");
+                    no += 1;
+                    continue;
+                };
+                yes += 1;
+                assert_eq!(above.class[[n, rank]], class as f64, "{last}");
+                let [a, b] = [(&above, rank), (&all, class)].map(|(made, i)| {
+                    (
+                        made.map.index_axis(Axis(0), n).index_axis(Axis(0), i).to_owned(),
+                        made.score[[n, i]],
+                        made.b[[n, i]],
+                    )
+                });
+                assert_near(&a.0, &b.0, last);
+                assert!((a.1 - b.1).abs() < 1e-6 && (a.2 - b.2).abs() < 1e-6, "{last}");
+            }
+        }
+        assert!(yes > 0 && no > 0, "{last}: {yes} above, {no} not");
+        let outside = cam::attach(&model, &request("a", "above:1"));
+        assert_eq!(outside.is_err(), probability, "{last}");
+    }
+}
+
+#[test]
 fn a_sum_over_all_places_of_a_head_without_space_has_a_uniform_gradient() {
     let stored = [("w", Random::new(2).tensor(&[3, 2, 1, 1], -1.0, 1.0))];
     let nodes = vec![node("Relu", &["x"], "a", vec![]), node("Conv", &["a", "w"], "y", vec![])];
@@ -486,6 +556,9 @@ fn what_the_output_does_not_have_is_refused() {
         ("segments", "class:1", "sum:0,:,:"),
         ("segments", "all", "element:"),
         ("boxes", "top", "sum::,0"),
+        ("boxes", "above:0.5", "element:0,0"),
+        ("age", "predicted:1", "for outputs with places"),
+        ("segments", "predicted:4", "no class 4"),
         ("segments", "element:1,2", "[4, 5, 6]"),
         ("segments", "element:1,2,6", "[4, 5, 6]"),
         ("boxes", "sum:20:31,0", "[30, 4]"),

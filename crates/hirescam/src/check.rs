@@ -161,9 +161,7 @@ pub fn check(
     let options = Options { image_shape: shape, ..options };
     let request = request(file, &options, options.preprocess.as_ref())?;
     with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
-        if let Some(labels) = options.labels.as_ref().filter(|_| !setup.score.is_dense()) {
-            labels.check(setup.score.classes)?;
-        }
+        options.labels.as_ref().map_or(Ok(None), |labels| labels.of(setup.score))?;
         let axes = head::channel_axes(setup.model, setup.shapes);
         let work = Work { file, setup, plan, methods: &methods, axes };
         work.report(&mut images, &mut Watch { tell: watch, done: 0, of: 0 })

@@ -69,7 +69,7 @@ pub fn compare(
     };
     let hirescam = explain(&Options { method: "hirescam".into(), ..options.clone() })?;
     let target = match &options.target {
-        Target::Top(_) => Target::Classes(vec![hirescam.class]),
+        Target::Top(_) => Target::Classes(hirescam.entry.into_iter().collect()),
         other => other.clone(),
     };
     let mut compared = Vec::new();

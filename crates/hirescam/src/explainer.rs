@@ -16,6 +16,7 @@ use crate::preprocess::{ImageInput, Prepared, Preprocess, PreprocessError, Rect}
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::{Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
+use hirescam_core::head::Activation;
 use hirescam_core::shape::Dim;
 use hirescam_core::{head, memory};
 use hirescam_engine::{self as engine, Array, Device, Engine, Kind, Session};
@@ -165,10 +166,15 @@ pub struct Options {
     pub method: String,
     /// How methods of several runs work.
     pub settings: Settings,
-    /// The model's output; the one that looks like class scores when none is named.
+    /// What is explained: an output of the model, or a floating-point tensor inside it; the output that looks like class
+    /// scores when none is named.
     pub output: Option<String>,
     /// Whether the output itself is the score, and not the logits before its final activation.
     pub keep_activation: bool,
+    /// The axis of the output that counts classes, where neither the graph nor the labels tell it.
+    pub class_axis: Option<i64>,
+    /// What makes a probability of a score; what the graph ends in when nothing is said.
+    pub activation: Option<Activation>,
     /// The layer's channel axis, where the graph does not tell it.
     pub channels: Option<i64>,
     /// How the layer's tokens lie in the image, rows and columns, where the graph does not tell it.
@@ -207,6 +213,8 @@ impl Default for Options {
             settings: Settings::default(),
             output: None,
             keep_activation: false,
+            class_axis: None,
+            activation: None,
             channels: None,
             grid: None,
             engine: "tract".into(),
@@ -532,19 +540,18 @@ impl Ready {
             Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine)?,
             Any::SeveralRuns(method) => several_runs(&file, options, &request, engine, method)?,
         };
-        let Parts { score, row, layers, image_dims, image_kind, image_channels, runs, others } = parts;
-        if let Some(labels) = options.labels.as_ref().filter(|_| !score.is_dense()) {
-            labels.check(score.classes)?;
-        }
+        let Parts { score, target, row, layers, image_dims, image_kind, image_channels, runs, others } = parts;
+        let labels = options.labels.as_ref().map(|labels| labels.of(&score)).transpose()?.flatten();
+        let unused_labels = options.labels.as_ref().filter(|_| labels.is_none()).map(Labels::len);
         let shared = |(layer, certificate): (String, Certificate)| Shared {
             method: row.clone(),
-            target: options.target.clone(),
+            target: target.clone(),
             layer,
-            output: score.output.clone(),
-            activation: score.activation.clone(),
+            score: score.clone(),
+            unused_labels,
             certificate,
             image_axes: image_dims.len().saturating_sub(2),
-            labels: options.labels.clone(),
+            labels: labels.clone(),
             engine: engine.name().to_owned(),
             engine_version: engine.version(),
             model: path.clone(),
@@ -772,13 +779,16 @@ fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec
         let logits = Arc::new(Logits::new(row.iter().flatten().copied()));
         let one = |i: usize| {
             let map = if m == 1 { image_map.to_owned() } else { image_map.index_axis(Axis(0), i).to_owned() };
-            let class = classes.next().and_then(|&c| usize::try_from(c).ok()).unwrap_or(0);
+            let class = classes.next().and_then(|&c| usize::try_from(c).ok());
             let score = scores.next().copied().unwrap_or(f64::NAN);
             let other_tokens = others.as_mut().and_then(Iterator::next).copied().map(f64::from);
-            let (logits, bias) = (logits.clone(), explaining.b(class));
+            let (logits, bias) = (logits.clone(), explaining.b(class.unwrap_or(0)));
             Found { map, class, score, logits, bias, other_tokens, integral: None, notes: Vec::new() }
         };
-        (0..m).map(one).collect()
+        let all = (0..m).map(one);
+        // What is not above the threshold has no class.
+        let is_wanted = |found: &Found| found.class.is_some() || !matches!(explaining.target, Target::Above(_));
+        all.filter(is_wanted).collect()
     };
     Ok(map.axis_iter(Axis(0)).map(&mut of_image).collect())
 }

@@ -13,6 +13,7 @@ use crate::preprocess::Rect;
 use hirescam_core::cam::Target;
 use hirescam_core::cam::list::Row;
 use hirescam_core::certify::{Certificate, Verdict};
+use hirescam_core::head::{Activation, Score};
 use image::RgbImage;
 use ndarray::{ArrayD, Ix2};
 use serde::Serialize;
@@ -28,10 +29,10 @@ pub struct Shared {
     pub target: Target,
     /// The target layer.
     pub layer: String,
-    /// The model's output.
-    pub output: String,
-    /// The final activation that was walked back through.
-    pub activation: Option<String>,
+    /// The scores.
+    pub score: Score,
+    /// How many labels there are that are not those of the scores' classes.
+    pub unused_labels: Option<usize>,
     /// What is proven for every image.
     pub certificate: Certificate,
     /// How many axes of space the image has.
@@ -60,13 +61,18 @@ impl Shared {
 pub struct Explanation {
     /// The raw map: signed, at the layer's resolution, in units of the score.
     pub map: ArrayD<f32>,
-    /// The class; of several that of the largest weight, of a part of a dense output the first.
-    pub class: usize,
+    /// The class; of several that of the largest weight. None where the target is about no single class, or what it asks for
+    /// is none: a number of a box, or an entry of an output of which nobody knows which axis counts classes.
+    pub class: Option<usize>,
+    /// Which of a list of scores is explained; of several that of the largest weight. The same as the class where these are
+    /// known.
+    pub entry: Option<usize>,
     /// What the target makes of the scores: the logit of the class, or the output itself where that was asked for.
     pub score: f64,
-    /// The class's probability: Sigmoid of the score where the network ends in one or has one score only, else its
-    /// share in the softmax over all scores. NaN where the target is not one class.
-    pub probability: f64,
+    /// The score's probability, where the network ends in what makes one of its scores, or it was asked for: a Sigmoid of the
+    /// score or its share in the softmax over all classes. None where nothing makes one, as in a regression, and where
+    /// the target is not a single score.
+    pub probability: Option<f64>,
     /// Σ map, in f64.
     pub sum: f64,
     /// What the method gives those tokens that are no places of the image, as a class token: the sum of their cells, which
@@ -106,7 +112,7 @@ pub struct Integral {
 /// What was found of an image.
 pub(crate) struct Found {
     pub(crate) map: ArrayD<f32>,
-    pub(crate) class: usize,
+    pub(crate) class: Option<usize>,
     pub(crate) score: f64,
     /// The scores of all classes, which the explanations of an image share.
     pub(crate) logits: Arc<Logits>,
@@ -148,18 +154,21 @@ impl Explanation {
             Verdict::LocallyLinear => Some(score - total),
             Verdict::GradientOnly | Verdict::Unproven => None,
         };
-        let logit = logits.all.get(class).copied().unwrap_or(score);
-        let whole = shared.target.is_class() && !logits.all.is_empty();
-        let single = logits.all.len() == 1 || shared.activation.as_deref() == Some("Sigmoid");
-        let probability = match (whole, single) {
-            (false, _) => f64::NAN,
-            (true, true) => 1.0 / (1.0 + (-logit).exp()),
-            (true, false) => (logit - logits.largest).exp() / logits.sum,
+        let of = &shared.score;
+        let entry = class.filter(|_| shared.target.names_class(of) || !of.is_dense());
+        let class = entry.filter(|_| of.class_axis.is_some() && shared.target.names_class(of));
+        let single = shared.target.is_single();
+        let probability = match of.probability {
+            _ if !single => None,
+            Activation::None => None,
+            Activation::Sigmoid => Some(1.0 / (1.0 + (-score).exp())),
+            Activation::Softmax => Some((score - logits.largest).exp() / logits.sum).filter(|_| !logits.all.is_empty()),
         };
         let residual = shared.method.additive.then(|| score - total - bias.unwrap_or(0.0));
         Explanation {
             map,
             class,
+            entry,
             score,
             probability,
             sum,
@@ -186,13 +195,16 @@ impl Explanation {
 
     /// The class's label, where labels are known and this one is not blank.
     pub fn label(&self) -> Option<&str> {
-        self.shared.label(self.class)
+        self.shared.label(self.class?)
     }
 
-    /// What the map is about: the label, or `class 3`; `cat − dog` for a contrast.
+    /// What the map is about: the label, or `class 3`, or `entry 3` where it is open whether entries are classes; `cat − dog`
+    /// for a contrast.
     pub fn name(&self) -> String {
-        let name = |class: usize| self.shared.label(class).map_or(format!("class {class}"), str::to_owned);
-        self.shared.target.describe(self.class, name)
+        let what = if self.shared.score.class_axis.is_some() { "class" } else { "entry" };
+        let name = |class: usize| self.shared.label(class).map_or(format!("{what} {class}"), str::to_owned);
+        let target = &self.shared.target;
+        target.describe(self.entry.filter(|_| target.names_class(&self.shared.score) || target.is_class()), name)
     }
 
     /// The map as a heatmap, for 2-D images: nothing rectified, normalised or resized yet.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use hirescam_core::head::Score;
 use serde_json::Value;
 
 /// Names of the classes 0, 1, 2, … of a network's output. A name may list synonyms: "tiger cat, alley cat".
@@ -169,6 +170,18 @@ impl Labels {
     /// [`LabelsError::Count`] if not.
     pub fn check(&self, classes: usize) -> Result<(), LabelsError> {
         if self.len() == classes { Ok(()) } else { Err(LabelsError::Count { labels: self.len(), classes }) }
+    }
+
+    /// The labels, if they are those of these scores' classes: of a list they have to be; of a dense output, whose axis of
+    /// classes may be told or not, they need not.
+    ///
+    /// # Errors
+    /// As [`Labels::check`].
+    pub fn of(&self, score: &Score) -> Result<Option<Labels>, LabelsError> {
+        if score.class_axis.is_some() && !score.is_dense() {
+            self.check(score.classes)?;
+        }
+        Ok(Some(self.clone()).filter(|_| score.class_axis.is_some() && self.len() == score.classes))
     }
 
     /// The class of this name: the whole name first, then one of its synonyms (between commas), upper or lower case.

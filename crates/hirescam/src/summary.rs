@@ -13,10 +13,7 @@ const MOST: usize = 10;
 /// The class and its score: `espresso (score 11.4004, probability 95.1 %)`.
 pub fn headline(e: &Explanation) -> String {
     // Only classes have one.
-    let probability = match e.probability.is_nan() {
-        true => String::new(),
-        false => format!(", probability {:.1} %", 100.0 * e.probability),
-    };
+    let probability = e.probability.map_or(String::new(), |p| format!(", probability {:.1} %", 100.0 * p));
     format!("{} (score {:.4}{probability})", e.name(), e.score)
 }
 

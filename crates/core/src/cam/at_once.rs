@@ -24,7 +24,8 @@ pub(super) fn gradients<'g>(
 ) -> Option<Value<'g>> {
     let graph = logits.raw.graph();
     let nodes = head.path.iter().filter_map(|&i| model.graph().node.get(i));
-    if head.score.is_dense() || nodes.into_iter().any(|n| matches!(standard(n), "Conv" | "ConvTranspose")) {
+    let first = head.score.batch == Some(0);
+    if !first || head.score.is_dense() || nodes.into_iter().any(|n| matches!(standard(n), "Conv" | "ConvTranspose")) {
         return None;
     }
     let m = picked.scores.sizes().get(1).copied()?;

@@ -8,7 +8,7 @@ use crate::analysis::Analysis;
 use crate::build::{Graph, OLDEST_OPSET, Value};
 use crate::certify::Certificate;
 use crate::grid::{self, Grid};
-use crate::head::{self, Head, Score};
+use crate::head::{self, Activation, Head, Reading, Score};
 use crate::layers::layers;
 use crate::onnx::{
     GraphProto, ModelProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto,
@@ -30,10 +30,16 @@ pub struct Request {
     pub target: Target,
     /// The method.
     pub method: &'static Method,
-    /// The model's output to explain; the one that looks like class scores when none is named.
+    /// The tensor to explain, an output of the model or one inside; the output that looks like class scores when none is named.
     pub output: Option<String>,
     /// Whether to explain the output itself and not the logits before its final activation.
     pub keep_activation: bool,
+    /// The axis of the explained output that counts classes, where neither the graph nor the labels tell it.
+    pub class_axis: Option<i64>,
+    /// What makes a probability of a score; what the graph ends in when nothing is said.
+    pub activation: Option<Activation>,
+    /// How many labels there are.
+    pub labels: Option<usize>,
     /// The layer's channel axis, where the graph does not tell it.
     pub channels: Option<i64>,
     /// The input that carries the image; the one that looks like one when none is named.
@@ -62,6 +68,9 @@ impl Default for Request {
             method: &hirescam::METHOD,
             output: None,
             keep_activation: false,
+            class_axis: None,
+            activation: None,
+            labels: None,
             channels: None,
             image: None,
             image_channels: None,
@@ -75,13 +84,26 @@ impl Default for Request {
     }
 }
 
+impl Request {
+    /// How the scores are to be read.
+    pub fn reading(&self) -> Reading<'_> {
+        Reading {
+            output: self.output.as_deref(),
+            keep_activation: self.keep_activation,
+            class_axis: self.class_axis,
+            activation: self.activation,
+            labels: self.labels,
+        }
+    }
+}
+
 /// Attaches the map that `request` asks for to `model`, in place of one that may be attached already.
 ///
 /// A derivative holds for one size of the image. Where the file leaves that open, the axes are closed in the declared inputs,
 /// so that runtimes refuse any other; [`strip`](strip::strip()) opens them again.
 ///
 /// # Errors
-/// Those of [`Model::check_weights`], [`Analysis::of`], [`Target::check`], [`head::cut`], [`grid::grid`] and [`grad::vjp`];
+/// Those of [`Model::check_weights`], [`Analysis::of`], [`Target::on`], [`head::cut`], [`grid::grid`] and [`grad::vjp`];
 /// [`Error::Argument`] for too many maps.
 pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     let mut all = attach_all(model, request, &[])?;
@@ -107,7 +129,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let model = bare.as_ref().unwrap_or(model);
     let Analysis { image, shapes, score } = Analysis::of(model, request)?;
     let image = head::image_input(model, Some(&image))?;
-    request.target.check(&score)?;
+    let request = &Request { target: request.target.on(&score)?, ..request.clone() };
     let layer = match &request.layer {
         Some(layer) => layer.clone(),
         None if request.method.at_image => head::real_image(model, &shapes, image.name()).to_owned(),

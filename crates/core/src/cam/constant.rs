@@ -20,7 +20,7 @@ pub(super) const MOST_NUMBERS: usize = 1 << 26;
 /// The gradient of an affine head needs no activation. So one sweep with the classes along the batch finds all.
 pub(super) fn gradients(model: &Model, shapes: &Shapes, head: &Head, classes: &[usize]) -> Option<Tensor> {
     let (m, k) = (classes.len(), head.score.classes);
-    if m.checked_mul(k)? > MOST_NUMBERS {
+    if head.score.batch != Some(0) || m.checked_mul(k)? > MOST_NUMBERS {
         return None;
     }
     let wide = head_model(model, shapes, head, m)?;

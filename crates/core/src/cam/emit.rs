@@ -50,6 +50,11 @@ pub(super) fn emit<'g>(
         proven.verdict = Verdict::GradientOnly;
         proven.reason = Some("cosine, which is not linear in the output".into());
     }
+    if matches!(target, Target::Predicted(_)) && proven.verdict == Verdict::Exact {
+        // The sum is linear in the scores as long as the places are the same.
+        proven.verdict = Verdict::LocallyLinear;
+        proven.reason = Some("choice of the places where the class is predicted".into());
+    }
     let affine = proven.verdict == Verdict::Exact;
     let classes: Option<Vec<usize>> = match target {
         Target::Classes(list) => Some(list.clone()),
@@ -111,8 +116,10 @@ pub(super) fn emit<'g>(
         1 => (map.reshape(&[&[n], map.dims().get(2..).unwrap_or(&[])].concat()), 1),
         _ => (map, 2),
     };
-    let class = squeeze(picked.classes.expand_as(picked.scores));
-    let picked = Picked { scores: squeeze(picked.scores), classes: class };
+    let classes = picked.classes.expand_as(picked.scores);
+    let shown = picked.wanted.map_or(classes, |wanted| wanted.select(classes, classes.scalar(-1.0)));
+    let class = squeeze(shown);
+    let picked = Picked { scores: squeeze(picked.scores), classes: squeeze(classes), wanted: None };
     let signed = can_be_negative(model, shapes, &head.layer);
     let certificate = judge(method, Certificate { uniform, ..proven }, signed, places)?;
     let bias = match certificate.verdict {

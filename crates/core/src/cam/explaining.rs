@@ -3,14 +3,17 @@
 use super::{Target, strip};
 use crate::axes::Runs;
 use crate::certify::Certificate;
+use crate::graph::reads;
 use crate::grid::Grid;
 use crate::head::Head;
 use crate::onnx::functions::Inlined;
 use crate::onnx::wire::Closed;
-use crate::onnx::{self, ModelProto};
+use crate::onnx::{self, ModelProto, ValueInfoProto, type_proto};
 use crate::shape::{Dim, declared};
+use crate::tensor::DataType;
 use crate::{Error, Model};
 use bytes::Bytes;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The names of the outputs that were added.
@@ -19,7 +22,7 @@ pub struct Outputs {
     /// The map, `[N, …]`, or `[N, M, …]` for M maps; tokens lie in it as they lie in the image.
     pub map: String,
     /// The class, int64 `[N]` or `[N, M]`: of a weighted sum that of the largest weight, of a part of a dense output the
-    /// first.
+    /// first. −1 for what is no class, or is not above the threshold.
     pub class: String,
     /// The score, `[N]` or `[N, M]`.
     pub score: String,
@@ -89,6 +92,40 @@ impl Explaining {
     pub fn added_to(&self, file: &[u8]) -> Result<Vec<u8>, Error> {
         let bare = strip::strip(file)?;
         Ok(self.append(bare.as_deref().unwrap_or(file)).unwrap_or_else(|| onnx::write(&self.model)))
+    }
+
+    /// The model for an engine that runs it for what was added and nothing else: without the network's own outputs and what
+    /// they alone need, where that holds what engines need not have: operators that are not known here, or an output that is
+    /// no tensor of numbers. None where it can be run as it is.
+    ///
+    /// # Errors
+    /// As [`Model::new`].
+    pub fn for_maps(&self) -> Result<Option<ModelProto>, Error> {
+        let numbers = |o: &ValueInfoProto| match o.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+            Some(type_proto::Value::TensorType(t)) => t.elem_type() != DataType::String as i32,
+            other => other.is_none(),
+        };
+        let model = Model::new(self.model.as_ref().clone())?;
+        let graph = model.graph();
+        if graph.output.iter().all(numbers) && graph.node.iter().all(|node| model.card(node).is_some()) {
+            return Ok(None);
+        }
+        let added: HashSet<&str> = self.added.graph.iter().flat_map(|g| &g.output).map(|o| o.name()).collect();
+        let (mut open, mut needed): (Vec<&str>, _) = (added.iter().copied().collect(), HashSet::new());
+        while let Some(value) = open.pop() {
+            if let Some((_, node)) =
+                model.maker_index(value).zip(model.maker(value)).filter(|&(at, _)| needed.insert(at))
+            {
+                open.extend(reads(node));
+            }
+        }
+        let mut proto = model.proto().clone();
+        if let Some(graph) = &mut proto.graph {
+            let mut at = 0..;
+            graph.node.retain(|_| at.next().is_some_and(|i| needed.contains(&i)));
+            graph.output.retain(|o| added.contains(o.name()));
+        }
+        Ok(Some(proto))
     }
 
     fn append(&self, file: &[u8]) -> Option<Vec<u8>> {

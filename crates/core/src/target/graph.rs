@@ -1,9 +1,9 @@
 //! A target in the graph: which scores it picks, which classes these are, and the seeds of the reverse sweeps.
 
-use super::{Span, Target, Vector};
+use super::{Span, Target, Vector, class_of, heaviest};
 use crate::Tensor;
 use crate::build::Value;
-use crate::head::Score;
+use crate::head::{Activation, Score};
 use crate::shape::Dim;
 use ndarray::{ArrayD, IxDyn};
 
@@ -24,14 +24,68 @@ pub(crate) struct Picked<'g> {
     /// `[N, M]`.
     pub scores: Value<'g>,
     /// `[N, M]`, or `[1, M]` where they are the same for every image; int64. For sums of several classes, that of the
-    /// largest weight; for a part of the output, the first.
+    /// largest weight; for a part of the output, the first, and −1 for what is no class.
     pub classes: Value<'g>,
+    /// Which of them are asked for, as bool in the shape of the scores, where that depends on the image.
+    pub wanted: Option<Value<'g>>,
+}
+
+impl<'g> Picked<'g> {
+    fn new(scores: Value<'g>, classes: Value<'g>) -> Self {
+        Picked { scores, classes, wanted: None }
+    }
+}
+
+/// The axes of a value of `rank` axes with `axis` as the first.
+fn order(axis: usize, rank: usize) -> Vec<usize> {
+    [axis].into_iter().chain((0..rank).filter(|&a| a != axis)).collect()
 }
 
 impl<'g> Logits<'g, '_> {
     /// The logits `[N, entries]` of `raw`.
     pub fn new<'a>(raw: Value<'g>, batch: Dim, score: &'a Score, input: Option<Value<'g>>) -> Logits<'g, 'a> {
-        Logits { raw, flat: raw.reshape(&[batch, Dim::Fixed(score.entries())]), score, input }
+        let (images, front) = match score.batch {
+            Some(axis) => (batch, raw.transpose(&order(axis, raw.rank()))),
+            None => (Dim::Fixed(1), raw),
+        };
+        Logits { raw, flat: front.reshape(&[images, Dim::Fixed(score.entries())]), score, input }
+    }
+
+    /// `v`, with one axis for the images and then those of the scores, as the model has its logits. An extent of 1 may stand
+    /// for a whole axis.
+    fn back(&self, v: Value<'g>) -> Value<'g> {
+        let (own, raw) = (v.dims(), self.raw.dims());
+        let lead = own.first().copied().unwrap_or(Dim::Fixed(1));
+        // Renaming nodes add and leave out axes of 1.
+        let mut longer = own.iter().skip(1).zip(&self.score.dims).filter(|(_, n)| **n != 1).map(|(d, _)| *d);
+        let of_image = |(axis, d): (usize, &Dim)| match (Some(axis) == self.score.batch, d.per_image()) {
+            (true, _) => None,
+            (false, 1) => Some(Dim::Fixed(1)),
+            (false, _) => Some(longer.next().unwrap_or(Dim::Fixed(1))),
+        };
+        let of_image: Vec<Dim> = raw.iter().enumerate().filter_map(of_image).collect();
+        match self.score.batch {
+            None => v.reshape(&of_image),
+            Some(axis) => {
+                let mut back: Vec<usize> = (1..raw.len()).collect();
+                back.insert(axis.min(back.len()), 0);
+                v.reshape(&[&[lead], of_image.as_slice()].concat()).transpose(&back)
+            }
+        }
+    }
+
+    /// The scores with their own axes, `[N, …]`.
+    fn whole(&self) -> Value<'g> {
+        let dims = self.score.dims.iter().map(|&d| Dim::Fixed(d));
+        self.flat.reshape(&[self.batch()].into_iter().chain(dims).collect::<Vec<_>>())
+    }
+
+    /// Where a class has the largest score, 1, else 0, `[N, …]` with an extent of 1 along the classes; and its scores.
+    fn predicted(&self, class: usize) -> (Value<'g>, Value<'g>) {
+        let (axis, first) = (self.score.class_axis.map_or(1, |a| a + 1), self.score.first_class as i64);
+        let all = self.whole().slice(axis, first, first + self.score.classes as i64, 1);
+        let own = all.slice(axis, class as i64, class as i64 + 1, 1);
+        (all.arg_max(axis).equal(all.graph().ints(&[class as i64])).cast(all.dtype()), own)
     }
 
     fn batch(&self) -> Dim {
@@ -71,45 +125,69 @@ impl<'g> Logits<'g, '_> {
         match target {
             Target::Top(count) => {
                 let (scores, classes) = flat.top_k(*count);
-                Picked { scores, classes }
+                Picked::new(scores, classes)
             }
-            Target::Classes(list) => Picked { scores: self.scores_of(list), classes: self.row(list) },
-            Target::All => Picked { scores: flat, classes: self.row(&(0..k).collect::<Vec<_>>()) },
+            Target::Above(threshold) => {
+                let (scores, classes) = flat.top_k(k);
+                let (measure, threshold) = match self.score.probability {
+                    Activation::None => (scores, *threshold),
+                    Activation::Sigmoid => (scores, (threshold / (1.0 - threshold)).ln()),
+                    Activation::Softmax => {
+                        let shares = (scores - scores.slice(1, 0, 1, 1)).exp();
+                        (shares / shares.reduce_sum(&[1], true), *threshold)
+                    }
+                };
+                let wanted = Some(measure.gt(measure.scalar(threshold)));
+                Picked { wanted, ..Picked::new(scores, classes) }
+            }
+            Target::Classes(list) => Picked::new(self.scores_of(list), self.row(list)),
+            Target::All => Picked::new(flat, self.row(&(0..k).collect::<Vec<_>>())),
             Target::Weighted(list) => {
                 let (classes, weights): (Vec<usize>, Vec<f64>) = list.iter().copied().unzip();
-                let heaviest = list.iter().rev().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(c, _)| *c);
                 let weights = flat.tensor(ndarray::Array1::from(weights).into_dyn());
                 let scores = (self.scores_of(&classes) * weights).reduce_sum(&[1], true);
-                Picked { scores, classes: self.row(&[heaviest]) }
+                Picked::new(scores, self.row(&[heaviest(list)]))
             }
             Target::Part(spans) => {
                 let dims = &self.score.dims;
-                let whole: Vec<Dim> = [n].into_iter().chain(dims.iter().map(|&d| Dim::Fixed(d))).collect();
                 let bounds: Vec<(usize, usize)> = spans.iter().zip(dims).filter_map(|(s, &d)| s.on(d)).collect();
                 let axes: Vec<usize> = (1..=bounds.len()).collect();
                 let starts: Vec<i64> = bounds.iter().map(|b| b.0 as i64).collect();
                 let ends: Vec<i64> = bounds.iter().map(|b| b.1 as i64).collect();
-                let part = flat.reshape(&whole).slices(&axes, &starts, &ends, &vec![1; axes.len()]);
+                let part = self.whole().slices(&axes, &starts, &ends, &vec![1; axes.len()]);
                 let scores = part.reduce_sum(&axes, false).reshape(&[n, Dim::Fixed(1)]);
-                let class = spans.get(self.score.class_axis).map_or(0, |s| s.start);
-                Picked { scores, classes: self.row(&[class]) }
+                let class = class_of(spans, self.score).map_or(-1, |class| class as i64);
+                Picked::new(scores, flat.graph().ints(&[class]).with_rank(2))
             }
-            Target::Dot(r) => Picked { scores: self.along(r, 1.0), classes: self.row(&[0]) },
-            Target::Cosine(r) => Picked { scores: self.along(r, r.length()) / self.length(), classes: self.row(&[0]) },
+            Target::Predicted(class) => {
+                let (mask, own) = self.predicted(*class);
+                let axes: Vec<usize> = (1..mask.rank()).collect();
+                let scores = (mask * own).reduce_sum(&axes, false).reshape(&[n, Dim::Fixed(1)]);
+                Picked::new(scores, self.row(&[*class]))
+            }
+            Target::Dot(r) => Picked::new(self.along(r, 1.0), self.row(&[0])),
+            Target::Cosine(r) => Picked::new(self.along(r, r.length()) / self.length(), self.row(&[0])),
             Target::Given(count) => {
                 let input = self.input.unwrap_or(flat);
                 // Looking the class up in a list of all makes engines refuse one that does not exist.
                 let classes = flat.iota(k).gather(input, 0).reshape(&[n, Dim::Fixed(*count)]);
                 let hot = classes.reshape(&[n, Dim::Fixed(*count), Dim::Fixed(1)]).equal(flat.iota(k));
                 let scores = hot.select(flat.reshape(&[n, Dim::Fixed(1), Dim::Fixed(k)]), flat.scalar(0.0));
-                Picked { scores: scores.reduce_sum(&[2], false), classes }
+                Picked::new(scores.reduce_sum(&[2], false), classes)
             }
             Target::Seed => {
                 let weights = self.input.unwrap_or(flat);
-                let others: Vec<usize> = (1..weights.rank()).filter(|&a| a != self.score.class_axis + 1).collect();
-                let by_class = if others.is_empty() { weights } else { weights.reduce_sum(&others, false) };
-                let weighted = weights.reshape(&flat.dims()) * flat;
-                Picked { scores: weighted.reduce_sum(&[1], true), classes: by_class.arg_max(1) }
+                let scores = (weights.reshape(&flat.dims()) * flat).reduce_sum(&[1], true);
+                if !self.score.is_dense() {
+                    return Picked::new(scores, weights.reshape(&flat.dims()).arg_max(1));
+                }
+                let Some(axis) = self.score.class_axis else {
+                    return Picked::new(scores, flat.graph().ints(&[-1]).with_rank(2));
+                };
+                let first = self.score.first_class as i64;
+                let weights = weights.slice(axis + 1, first, first + k as i64, 1);
+                let others: Vec<usize> = (1..weights.rank()).filter(|&a| a != axis + 1).collect();
+                Picked::new(scores, weights.reduce_sum(&others, false).arg_max(1))
             }
         }
     }
@@ -144,6 +222,15 @@ impl<'g> Logits<'g, '_> {
                 let along = spans.iter().zip(&self.score.dims).enumerate().filter_map(along);
                 along.reduce(|a, b| a * b).unwrap_or(one)
             }
+            Target::Predicted(class) => {
+                let axis = self.score.class_axis.map_or(0, |a| a + 1);
+                let mut shape = vec![1; self.score.dims.len() + 1];
+                let along = self.score.dims.get(axis.saturating_sub(1)).copied().unwrap_or(1);
+                shape.iter_mut().skip(axis).take(1).for_each(|extent| *extent = along);
+                let at = self.score.first_class + class;
+                let hot = ArrayD::from_shape_fn(IxDyn(&shape), |i| f64::from(u8::from(i[axis] == at)));
+                self.predicted(*class).0 * self.raw.tensor(hot)
+            }
             Target::Dot(r) => self.reference(r, 1.0),
             Target::Cosine(r) => {
                 // ∂/∂e of r̂·e / |e|, with the cosine for the product.
@@ -156,12 +243,7 @@ impl<'g> Logits<'g, '_> {
                 class.equal(class.iota(k)).cast(self.raw.dtype())
             }
         };
-        if self.score.is_dense() {
-            return seed;
-        }
-        // Where the weights are the same for all images, the seed is one row for the whole batch.
-        let lead = seed.dims().first().copied().unwrap_or(Dim::Fixed(1));
-        seed.reshape(&[&[lead], self.raw.dims().get(1..).unwrap_or(&[])].concat())
+        self.back(seed)
     }
 
     /// The seeds of several classes' maps, one after the other along the batch, those of an image together: `[N·M, …]`.
@@ -170,7 +252,7 @@ impl<'g> Logits<'g, '_> {
         let all = self.batch().times(classes.sizes().get(1).copied().unwrap_or(1));
         let classes = classes.reshape(&[all, Dim::Fixed(1)]);
         let hot = classes.equal(classes.iota(self.score.classes)).cast(self.raw.dtype());
-        hot.reshape(&[&[all], self.raw.dims().get(1..).unwrap_or(&[])].concat())
+        self.back(hot)
     }
 
     /// b of each map, in the shape of the scores or with axes of 1 behind, from b of each logit in row-major order.

@@ -7,8 +7,21 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The kinds of targets, as they are written.
-const KINDS: &[&str] =
-    &["top", "class", "all", "contrast", "weights", "element", "sum", "dot", "cosine", "class-input", "seed-input"];
+const KINDS: &[&str] = &[
+    "top",
+    "class",
+    "all",
+    "above",
+    "contrast",
+    "weights",
+    "element",
+    "sum",
+    "predicted",
+    "dot",
+    "cosine",
+    "class-input",
+    "seed-input",
+];
 
 impl Target {
     /// Reads a target. `class` finds a class by its label, `file` reads the numbers in a file.
@@ -36,15 +49,20 @@ impl Target {
             Some(_) => Err(wrong(format!("{kind}: takes something after the colon"))),
             None => Err(wrong("a quotation mark is not closed".into())),
         };
+        // A label names a class, a number an entry.
+        let single = |item: &Item| match item.text.parse() {
+            Ok(n) if !item.quoted => Ok(Span::at(n)),
+            _ => Ok(Span::class(find(item)?)),
+        };
         let span = |item: &Item| -> Result<Span, Error> {
             let Some((start, end)) = item.text.split_once(':').filter(|_| !item.quoted) else {
-                return Ok(Span::at(find(item)?));
+                return single(item);
             };
             let bound = |text: &str| if text.is_empty() { Ok(None) } else { number(text, 0).map(Some) };
             let (start, end) = (bound(start.trim())?.unwrap_or(0), bound(end.trim())?);
             match end.is_some_and(|end| end <= start) {
                 true => Err(wrong(format!("{:?} is empty; 10:20 is the entries 10 to 19", item.text))),
-                false => Ok(Span { start, end }),
+                false => Ok(Span { start, end, class: false }),
             }
         };
         let vector = || -> Result<Vector, Error> {
@@ -89,9 +107,15 @@ impl Target {
                 };
                 Ok(Target::Weighted(items()?.iter().map(term).collect::<Result<_, _>>()?))
             }
-            "element" => {
-                Ok(Target::Part(items()?.iter().map(|i| Ok(Span::at(find(i)?))).collect::<Result<_, Error>>()?))
-            }
+            "element" => Ok(Target::Part(items()?.iter().map(single).collect::<Result<_, Error>>()?)),
+            "above" => match rest.parse::<f64>() {
+                Ok(threshold) if threshold.is_finite() => Ok(Target::Above(threshold)),
+                _ => Err(wrong("above: takes a number, as above:0.5".into())),
+            },
+            "predicted" => match items()?.as_slice() {
+                [one] => Ok(Target::Predicted(find(one)?)),
+                _ => Err(wrong("the places of one class are asked for, as predicted:3".into())),
+            },
             "sum" => Ok(Target::Part(items()?.iter().map(span).collect::<Result<_, _>>()?)),
             number if number.parse::<usize>().is_ok() => Err(wrong(format!("did you mean class:{text}?"))),
             _ => Err(Error::NotFound {
@@ -144,6 +168,8 @@ impl fmt::Display for Target {
             Target::Top(n) => write!(f, "top:{n}"),
             Target::Classes(classes) => write!(f, "class:{}", list(classes.iter().map(usize::to_string).collect())),
             Target::All => f.write_str("all"),
+            Target::Above(threshold) => write!(f, "above:{threshold}"),
+            Target::Predicted(class) => write!(f, "predicted:{class}"),
             Target::Weighted(weights) => match weights.as_slice() {
                 [(a, 1.0), (b, -1.0)] => write!(f, "contrast:{a},{b}"),
                 weights => write!(f, "weights:{}", list(weights.iter().map(|(c, w)| format!("{c}={w}")).collect())),
@@ -196,6 +222,9 @@ mod tests {
             "class:3",
             "class:3,5",
             "all",
+            "above:0.5",
+            "above:-3",
+            "predicted:3",
             "contrast:3,5",
             "weights:3=0.5,5=-2",
             "element:0,3,17",
@@ -216,7 +245,7 @@ mod tests {
 
     #[test]
     fn labels_stand_for_classes_anywhere() {
-        let span = |start, end| Span { start, end };
+        let span = |start, end| Span { start, end, class: false };
         for (text, target) in [
             ("class:cat", Target::Classes(vec![0])),
             ("class:tench, Tinca tinca", Target::Classes(vec![1])),
@@ -224,7 +253,7 @@ mod tests {
             ("class:\"tench, Tinca tinca\",cat", Target::Classes(vec![1, 0])),
             ("contrast:\"traffic light: red\",cat", Target::Weighted(vec![(2, 1.0), (0, -1.0)])),
             ("weights:cat=1,\"tench, Tinca tinca\"=-0.5", Target::Weighted(vec![(0, 1.0), (1, -0.5)])),
-            ("sum:\"traffic light: red\",2:,:", Target::Part(vec![Span::at(2), span(2, None), span(0, None)])),
+            ("sum:\"traffic light: red\",2:,:", Target::Part(vec![Span::class(2), span(2, None), span(0, None)])),
         ] {
             assert_eq!(parse(text).unwrap(), target, "{text}");
         }
@@ -250,6 +279,9 @@ mod tests {
             ("top:many", "at least 1"),
             ("all:3", "nothing more"),
             ("contrast:3", "two classes"),
+            ("above:", "above:0.5"),
+            ("above:much", "above:0.5"),
+            ("predicted:3,4", "one class"),
             ("weights:3", "3=0.5"),
             ("weights:3=inf", "3=0.5"),
             ("sum:20:10", "empty"),

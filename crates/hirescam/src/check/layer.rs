@@ -138,7 +138,7 @@ impl Work<'_> {
 
     fn ablate(&self, cut: &Cut, seen: &Seen, hirescam: &Explanation) -> Result<Ablated, Error> {
         let target = match &self.setup.options.target {
-            Target::Top(_) => Target::Classes(vec![hirescam.class]),
+            Target::Top(_) => Target::Classes(hirescam.entry.into_iter().collect()),
             other => other.clone(),
         };
         let state = cut.state(&seen.image, self.setup.others.beside(seen.index))?;

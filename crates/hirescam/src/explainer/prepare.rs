@@ -1,24 +1,27 @@
 //! Making a method ready: what is asked of a model, and the sessions that answer.
 
 use super::{Error, Input, Options, Work};
+use crate::labels::Labels;
 use crate::methods::cut::Setup;
 use crate::methods::{self, Several};
 use crate::model_file::{ModelFile, sha256};
 use crate::others::{Others, kind};
 use crate::preprocess::{ImageInput, Layout, Preprocess, Resize};
-use hirescam_core::Model;
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::list::Row;
-use hirescam_core::cam::{self, Explaining, Request};
+use hirescam_core::cam::{self, Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
 use hirescam_core::head::{self, Score};
 use hirescam_core::shape::{Dim, Shapes, declared, element_type};
+use hirescam_core::{Model, onnx};
 use hirescam_engine::{Engine, Kind};
 
 /// What is known of a method made ready.
 pub(super) struct Parts {
     pub(super) score: Score,
+    /// What is explained, in the output's own entries.
+    pub(super) target: Target,
     pub(super) row: Row,
     pub(super) layers: Vec<(String, Certificate)>,
     pub(super) image_dims: Vec<Dim>,
@@ -49,6 +52,7 @@ pub(super) fn one_run(
     let parts = Parts {
         others: if alone { Others::default() } else { others()? },
         score: first.head.score.clone(),
+        target: first.target.clone(),
         row: request.method.row(),
         layers: layers.iter().map(|e| (e.head.layer.clone(), e.certificate.clone())).collect(),
         image_dims: first.image_dims.clone(),
@@ -56,7 +60,10 @@ pub(super) fn one_run(
         image_channels: first.image_channels,
         runs: first.runs.clone(),
     };
-    let (bytes, file) = Explaining::take_bytes(&mut layers, file.model, file.bytes);
+    let (bytes, file) = match first.for_maps()? {
+        Some(model) => (onnx::write(&model).into(), file.bytes),
+        None => Explaining::take_bytes(&mut layers, file.model, file.bytes),
+    };
     let (session, sha256) = beside_hash(&file, || engine.prepare(&bytes));
     Ok((parts, Work::OneRun(session?, layers), sha256))
 }
@@ -112,6 +119,7 @@ pub(super) fn several_runs(
             image_kind: image_kind(&file.model, options)?,
             runs: setup.shapes.runs(&setup.score.logits),
             score: setup.score.clone(),
+            target: setup.options.target.on(setup.score)?,
             others: setup.others.clone(),
         };
         Ok((parts, Work::SeveralRuns(layers)))
@@ -148,6 +156,9 @@ pub fn request(file: &ModelFile, options: &Options, preprocess: Option<&Preproce
         target: options.target.clone(),
         output: options.output.clone(),
         keep_activation: options.keep_activation,
+        class_axis: options.class_axis,
+        activation: options.activation,
+        labels: options.labels.as_ref().map(Labels::len),
         channels: options.channels,
         image: options.image.clone(),
         image_channels: options.image_channels,

@@ -2,6 +2,7 @@
 
 use super::Explanation;
 use crate::overlay;
+use hirescam_core::cam::Target;
 use hirescam_core::certify::Verdict;
 
 /// How much of the sizes of all that is added up rounding can leave: engines compute maps in float32 to about 4e-5.
@@ -117,8 +118,31 @@ impl Explanation {
             lines.push(format!("a path goes around the layer and joins at the {join}: the map explains only what flows through the layer"));
         }
         lines.extend(self.nothing_positive());
-        if let Some(activation) = &self.shared.activation {
+        lines.extend(self.of_scores());
+        lines
+    }
+
+    /// What there is to say of the scores.
+    fn of_scores(&self) -> Vec<String> {
+        let score = &self.shared.score;
+        let mut lines: Vec<String> = score.instead.iter().cloned().collect();
+        if let Some(activation) = &score.activation {
             lines.push(format!("the score is the logit before the final {activation}"));
+        }
+        let empty = self.score == 0.0 && self.map.iter().all(|&v| v == 0.0);
+        if empty && matches!(self.shared.target, Target::Predicted(_)) {
+            lines.push("the class has the largest score at no place, so there is nothing to add up".into());
+        }
+        match (score.class_axis, self.shared.unused_labels) {
+            (None, _) if score.entries() > 1 => lines.push(format!(
+                "which axis of {:?} counts classes is told neither by the graph nor by the number of labels: its entries are named by their numbers",
+                score.output
+            )),
+            (Some(_), Some(labels)) => lines.push(format!(
+                "there are {labels} labels, and {:?} has {} classes: they are named by their numbers",
+                score.output, score.classes
+            )),
+            _ => {}
         }
         lines
     }

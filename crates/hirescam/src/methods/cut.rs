@@ -60,8 +60,10 @@ pub(crate) struct Cut {
     gradient: Option<(Box<dyn Session>, Gradient)>,
     /// What the body hands to the head.
     values: Vec<Port>,
-    /// The scores.
+    /// The scores, and the extents of one image's.
+    score: Score,
     logits: Port,
+    of_image: Vec<usize>,
     /// How many images a run has: as asked for, or what the file fixes.
     batch: usize,
     /// The fewest rows of a run.
@@ -151,6 +153,12 @@ impl Cut {
             gradient,
             values,
             logits: port(&score.logits)?,
+            of_image: {
+                let dims = shapes.dims(&score.logits).unwrap_or_default();
+                let axes = dims.iter().enumerate().filter(|(axis, _)| Some(*axis) != score.batch);
+                axes.map(|(_, d)| d.per_image()).collect()
+            },
+            score: (*score).clone(),
             batch: if free { setup.options.settings.batch.max(runs.least()) } else { runs.least() },
             least: runs.least(),
         })
@@ -228,7 +236,8 @@ impl Cut {
     ) -> Result<(), Error> {
         self.chunks(state, n, &mut change, &mut |start, count, inputs| {
             let made = self.made(self.head.as_ref(), &inputs, &self.logits.name)?;
-            let logits: Vec<f32> = made.iter().flatten().copied().collect();
+            let made = made.into_iter().map(|part| self.score.images_first(part));
+            let logits: Vec<f32> = made.flat_map(|part| part.iter().copied().collect::<Vec<_>>()).collect();
             let of_row = (logits.len() / inputs.rows.max(1)).max(1);
             logits.chunks(of_row).take(count).enumerate().for_each(|(i, row)| each(start + i, row));
             Ok(())
@@ -246,14 +255,21 @@ impl Cut {
     ) -> Result<(), Error> {
         let Some((session, names)) = &self.gradient else { return Err(missing("gradient")) };
         self.chunks(state, n, &mut change, &mut |start, count, mut inputs| {
-            let shape = self.logits.per_image.as_deref().unwrap_or_default();
-            let seed = seed(weights, shape, inputs.rows, self.logits.kind)?;
+            let seed = self.seed(weights, inputs.rows)?;
             inputs.arrays.push((names.seed.clone(), seed, true));
             let made = self.made(session.as_ref(), &inputs, &names.gradient)?;
             let gradients = made.iter().flat_map(|part| part.axis_iter(Axis(0)));
             gradients.take(count).enumerate().for_each(|(i, row)| each(start + i, row));
             Ok(())
         })
+    }
+
+    /// What each logit counts for, the same for `rows` images, as the head has its logits.
+    fn seed(&self, weights: &[(usize, f64)], rows: usize) -> Result<Array, Error> {
+        let seed = self.score.images_back(seed(weights, &self.of_image, rows)?);
+        // Derivatives of logits of 16 bits are float32.
+        let kind = if self.logits.kind == Kind::F16 { Kind::F32 } else { self.logits.kind };
+        Array::from_f32(kind, seed.as_standard_layout().into_owned()).ok_or_else(|| missing("seed"))
     }
 
     /// The output `name` for all rows, in one part or in several: engines that are slow at batches get row by row.
@@ -362,16 +378,14 @@ pub(crate) fn at_mut<'a>(a: Changed<'a>, space: &[usize], place: &IxDyn) -> Chan
     axes.fold(a, |a, (&axis, &i)| a.index_axis_move(Axis(axis), i))
 }
 
-/// What each logit counts for, the same for `rows` images; `shape` is that of one image's logits, `kind` that of their
-/// elements. Derivatives of logits of 16 bits are float32.
-pub(crate) fn seed(weights: &[(usize, f64)], shape: &[usize], rows: usize, kind: Kind) -> Result<Array, Error> {
-    let kind = if kind == Kind::F16 { Kind::F32 } else { kind };
+/// What each score counts for, the same for `rows` images; `shape` is that of one image's scores.
+pub(crate) fn seed(weights: &[(usize, f64)], shape: &[usize], rows: usize) -> Result<ArrayD<f32>, Error> {
     let mut one = vec![0.0f32; shape.iter().product()];
     for &(entry, weight) in weights {
         one.iter_mut().skip(entry).take(1).for_each(|w| *w += weight as f32);
     }
     let one = ArrayD::from_shape_vec(shape, one).map_err(|_| missing("seed"))?;
-    Array::from_f32(kind, rows_of(&one, rows)).ok_or_else(|| missing("seed"))
+    Ok(rows_of(&one, rows))
 }
 
 /// The output called `name`.
@@ -379,7 +393,7 @@ pub(crate) fn output<'a>(made: &'a [(String, Array)], name: &str) -> Result<&'a 
     made.iter().find(|(n, _)| n == name).map(|(_, array)| array).ok_or_else(|| missing(name))
 }
 
-fn missing(name: &str) -> Error {
+pub(crate) fn missing(name: &str) -> Error {
     Error::Argument(format!("the engine gave no output {name:?}"))
 }
 

@@ -29,7 +29,6 @@ impl Several {
     /// [`Error::Argument`] for settings out of range; what cutting the network and preparing its parts gives.
     pub(crate) fn new(method: &'static Method, setup: &Setup) -> Result<Self, Error> {
         setup.settings().check()?;
-        setup.options.target.check(setup.score)?;
         let layer = match &setup.request.layer {
             Some(layer) => layer.clone(),
             None if method.at_image => head::real_image(setup.model, setup.shapes, setup.image).to_owned(),
@@ -40,7 +39,7 @@ impl Several {
             prepared: (method.prepare)(setup)?,
             cut: Cut::new(setup, &layer, (setup.options.channels, setup.options.grid.as_deref()), method.gradient)?,
             score: setup.score.clone(),
-            target: setup.options.target.clone(),
+            target: setup.options.target.on(setup.score)?,
             settings: setup.settings().clone(),
         })
     }

@@ -1,6 +1,6 @@
 //! SmoothGrad.
 
-use super::cut::{Setup, Wanted, output, rows_of, seed};
+use super::cut::{Setup, Wanted, missing, output, rows_of, seed};
 use super::random::Random;
 use super::{Made, Method, Prepared, Site, one_run};
 use crate::Error;
@@ -54,7 +54,8 @@ impl SmoothGrad {
         let base = one_run(&options.settings.base)?;
         let request = Request { target: Target::Seed, method: base, ..setup.request.clone() };
         let explaining = cam::attach(setup.model, &request)?;
-        let session = setup.engine.prepare(&onnx::write(&explaining.model))?;
+        let alone = explaining.for_maps()?;
+        let session = setup.engine.prepare(&onnx::write(alone.as_ref().unwrap_or(&explaining.model)))?;
         Ok(SmoothGrad {
             base,
             session,
@@ -92,7 +93,9 @@ impl Prepared for SmoothGrad {
                     let mut random = Random::of_sample(settings.seed, start + i);
                     image.mapv_inplace(|v| (f64::from(v) + deviation * random.normal()) as f32);
                 }
-                let seed = seed(&pick.weights, &self.logits, rows, self.kind)?;
+                let seed = seed(&pick.weights, &self.logits, rows)?;
+                let kind = if self.kind == Kind::F16 { Kind::F32 } else { self.kind };
+                let seed = Array::from_f32(kind, seed).ok_or_else(|| missing(&self.input))?;
                 let mut inputs = site.state.beside.rows(rows)?;
                 inputs.push((
                     &self.explaining.image,

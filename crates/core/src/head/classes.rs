@@ -1,0 +1,333 @@
+//! Which axis of the scores counts classes: from a final softmax, from the operators that made the scores, from the number
+//! of labels.
+
+use super::carried;
+use crate::Model;
+use crate::graph::{self, standard};
+use crate::onnx::NodeProto;
+use crate::ops::Layout;
+use crate::shape::{Dim, Shapes};
+
+/// What the graph tells of the axis that counts classes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Nothing.
+    Nothing,
+    /// There is no such axis any more: it was reduced, left out, or laid together with others.
+    Gone,
+    /// The axis that the last operator with weights made, or along which probabilities lie beside other numbers.
+    Axis {
+        /// The axis.
+        axis: usize,
+        /// What lies along it one after the other, where that is not all of one kind.
+        parts: Vec<Part>,
+    },
+}
+
+/// A part of the axis of classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// How many entries it has.
+    width: usize,
+    /// Whether a Sigmoid or Softmax made it.
+    activated: bool,
+}
+
+impl Told {
+    /// The same with another number for the axis; gone where there is none.
+    pub(super) fn map(self, axis_of: impl Fn(usize) -> Option<usize>) -> Told {
+        match self {
+            Told::Axis { axis, parts } => axis_of(axis).map_or(Told::Gone, |axis| Told::Axis { axis, parts }),
+            other => other,
+        }
+    }
+}
+
+/// The axis of classes of one image's scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Which of the extents counts classes.
+    pub(super) axis: Option<usize>,
+    /// Where along it the classes begin.
+    pub(super) first: usize,
+    /// How many there are, where it is not all of the axis.
+    pub(super) count: Option<usize>,
+}
+
+/// The numbers of a box, without and with the one that says whether there is an object. They come before the classes.
+const BESIDE_CLASSES: [usize; 2] = [4, 5];
+/// How many nodes are gone back through.
+const MOST_STEPS: usize = 200;
+
+/// The places of the extents that are longer than 1.
+pub(super) fn non_one(sizes: &[usize]) -> impl Iterator<Item = usize> + '_ {
+    sizes.iter().enumerate().filter(|(_, n)| **n != 1).map(|(place, _)| place)
+}
+
+/// Which of the extents `sizes` of one image's scores counts classes: the one that is `given`, the one that a final softmax
+/// normalises, the one that the graph tells where the labels do not speak against it, the one that has as many entries as
+/// there are labels.
+pub(super) fn find(
+    sizes: &[usize],
+    given: Option<usize>,
+    softmax: Option<usize>,
+    told: &Told,
+    labels: Option<usize>,
+) -> Found {
+    let parts = |axis: usize| match told {
+        Told::Axis { axis: own, parts } if *own == axis => parts.as_slice(),
+        _ => &[],
+    };
+    let at = |axis: usize| {
+        let (first, count) = sizes.get(axis).and_then(|&n| aligned(n, parts(axis), labels)).unwrap_or((0, None));
+        Found { axis: Some(axis), first, count }
+    };
+    let fits =
+        |axis: &usize| sizes.get(*axis).is_some_and(|&n| labels.is_none_or(|l| labelled(n, parts(*axis), l).is_some()));
+    let only = |fit: &dyn Fn(usize, usize) -> bool| {
+        let mut all = labels
+            .into_iter()
+            .flat_map(|l| (0..sizes.len()).filter(move |&a| sizes.get(a).is_some_and(|&n| fit(n, l))));
+        all.next().filter(|_| all.next().is_none())
+    };
+    let exactly = || only(&|n, l| n == l);
+    if let Some(axis) = given.or(softmax) {
+        return at(axis);
+    }
+    match told {
+        Told::Axis { axis, parts } if !parts.is_empty() || fits(axis) => at(*axis),
+        Told::Axis { axis, .. } => exactly().map_or_else(|| at(*axis), at),
+        Told::Gone => exactly().map_or_else(Found::default, at),
+        Told::Nothing => {
+            let beside = || only(&|n, l| BESIDE_CLASSES.iter().any(|more| n == l + more));
+            // A list whose making nothing is known of is one of classes.
+            let list = || non_one(sizes).next().filter(|_| sizes.len() == 1).or((sizes.len() == 1).then_some(0));
+            exactly().or_else(beside).or_else(list).map_or_else(Found::default, at)
+        }
+    }
+}
+
+/// Where the classes lie along an axis of `n` entries that is made of `parts`: the first, and how many.
+fn aligned(n: usize, parts: &[Part], labels: Option<usize>) -> Option<(usize, Option<usize>)> {
+    if let Some(labels) = labels {
+        return labelled(n, parts, labels).map(|first| (first, Some(labels)));
+    }
+    // Probabilities beside other numbers are those of the classes; a single one beside them is that of an object.
+    let (at, part) = only_part(parts, |p| p.activated && p.width > 1).or_else(|| only_part(parts, |p| p.activated))?;
+    Some((before(parts, at), Some(part.width)))
+}
+
+/// The entry of the first of so many labelled classes.
+fn labelled(n: usize, parts: &[Part], labels: usize) -> Option<usize> {
+    if n == labels {
+        return Some(0);
+    }
+    if let Some((at, _)) = only_part(parts, |p| p.width == labels) {
+        return Some(before(parts, at));
+    }
+    let beside = n.checked_sub(labels).filter(|more| BESIDE_CLASSES.contains(more))?;
+    // Where the parts are known, the classes are the end of the last.
+    let last = parts.last().is_none_or(|p| p.width > labels);
+    last.then_some(beside)
+}
+
+fn only_part(parts: &[Part], which: impl Fn(&Part) -> bool) -> Option<(usize, &Part)> {
+    let mut found = parts.iter().enumerate().filter(|(_, p)| which(p));
+    found.next().filter(|_| found.next().is_none())
+}
+
+fn before(parts: &[Part], at: usize) -> usize {
+    parts.iter().take(at).map(|p| p.width).sum()
+}
+
+/// What the operators that made `value` tell of its axis of classes.
+pub(super) fn told(model: &Model, shapes: &Shapes, value: &str) -> Told {
+    Walk { model, shapes, left: MOST_STEPS }.told(value)
+}
+
+/// The axes that a reduction of a value with `rank` axes reduces, where that is known.
+pub(super) fn reduced(model: &Model, shapes: &Shapes, node: &NodeProto, rank: usize) -> Option<Vec<usize>> {
+    let a = model.attributes(node);
+    let axes = match (node.input.get(1).filter(|i| !i.is_empty()), a.ints("axes")) {
+        (Some(input), _) => Some(shapes.constant(input)?.to_ints()),
+        (None, Some(axes)) => Some(axes.to_vec()),
+        (None, None) => None,
+    };
+    match axes {
+        Some(axes) => axes.iter().map(|&axis| graph::axis(axis, rank).ok()).collect(),
+        None => Some((0..rank).collect()),
+    }
+}
+
+struct Walk<'a> {
+    model: &'a Model,
+    shapes: &'a Shapes,
+    left: usize,
+}
+
+impl Walk<'_> {
+    fn dims(&self, value: &str) -> Option<Vec<Dim>> {
+        self.shapes.dims(value)
+    }
+
+    fn told(&mut self, value: &str) -> Told {
+        let Some(left) = self.left.checked_sub(1) else { return Told::Nothing };
+        self.left = left;
+        let model = self.model;
+        let (Some(node), Some(to)) = (model.maker(value), self.dims(value)) else { return Told::Nothing };
+        let a = model.attributes(node);
+        let plain = |axis: Option<usize>| axis.map_or(Told::Nothing, |axis| Told::Axis { axis, parts: Vec::new() });
+        let Some(input) = node.input.first() else { return Told::Nothing };
+        let Some(from) = self.dims(input) else { return Told::Nothing };
+        match (standard(node), model.card(node).map_or(Layout::Other, |c| c.layout)) {
+            ("Concat", _) => self.concat(node, &to),
+            // A stored matrix from the left makes rows.
+            ("MatMul", _) if model.initializer(input).is_some() => plain(to.len().checked_sub(2)),
+            (_, Layout::ChannelsFirst) => plain((to.len() > 1).then_some(1)),
+            (_, Layout::ChannelsLast) => plain(to.len().checked_sub(1)),
+            (_, Layout::Permuted) => self.told(input).map(|axis| match a.ints("perm") {
+                Some(perm) => perm.iter().position(|&p| usize::try_from(p) == Ok(axis)),
+                None => (to.len() - 1).checked_sub(axis),
+            }),
+            (_, Layout::Reshaped) => self.told(input).map(|axis| carried(&from, axis, &to)),
+            (op, _) if op.starts_with("Reduce") || matches!(op, "ArgMax" | "ArgMin") => {
+                let one = || Some(vec![graph::axis(a.int("axis", 0), from.len()).ok()?]);
+                let axes = if op.starts_with("Arg") { one() } else { reduced(model, self.shapes, node, from.len()) };
+                let Some(axes) = axes else { return Told::Nothing };
+                let kept = to.len() == from.len();
+                self.told(input).map(|axis| match axes.contains(&axis) {
+                    true => None,
+                    false if kept => Some(axis),
+                    false => Some(axis - axes.iter().filter(|&&a| a < axis).count()),
+                })
+            }
+            // One entry is taken along an axis, which is gone.
+            ("Gather", _) if to.len() + 1 == from.len() => {
+                let Ok(taken) = graph::axis(a.int("axis", 0), from.len()) else { return Told::Nothing };
+                self.told(input).map(|axis| match axis.cmp(&taken) {
+                    std::cmp::Ordering::Less => Some(axis),
+                    std::cmp::Ordering::Equal => None,
+                    std::cmp::Ordering::Greater => Some(axis - 1),
+                })
+            }
+            (_, Layout::Same) => {
+                let mut told = Told::Nothing;
+                for input in node.input.iter().filter(|i| model.maker(i).is_some()) {
+                    let Some(from) = self.dims(input) else { continue };
+                    // Fewer axes are aligned at the end.
+                    let lead = to.len().saturating_sub(from.len());
+                    let here = self.told(input).map(|axis| Some(axis + lead).filter(|&a| to.get(a) == from.get(axis)));
+                    match here {
+                        Told::Axis { .. } => return here,
+                        Told::Gone => told = Told::Gone,
+                        Told::Nothing => {}
+                    }
+                }
+                told
+            }
+            (
+                "Split" | "Slice" | "Gather" | "Pad" | "Resize" | "Upsample" | "Expand" | "GatherElements" | "TopK",
+                _,
+            ) if to.len() == from.len() => self.told(input).map(Some).without_parts(),
+            _ => Told::Nothing,
+        }
+    }
+
+    /// Values one after the other: along the axis of classes, where some are probabilities and others are not.
+    fn concat(&mut self, node: &NodeProto, to: &[Dim]) -> Told {
+        let a = self.model.attributes(node);
+        let Ok(axis) = graph::axis(a.int("axis", 1), to.len()) else { return Told::Nothing };
+        let width = |input: &String| self.dims(input)?.get(axis).map(|d| d.per_image());
+        let part = |input: &String| Some(Part { width: width(input)?, activated: self.is_activated(input) });
+        let parts: Option<Vec<Part>> = node.input.iter().map(part).collect();
+        let mixed = |parts: &Vec<Part>| parts.iter().any(|p| p.activated) && parts.iter().any(|p| !p.activated);
+        if let Some(parts) = parts.filter(mixed) {
+            return Told::Axis { axis, parts };
+        }
+        let mut told = Told::Nothing;
+        for input in &node.input {
+            match self.told(input) {
+                // Along its own axis the parts are no longer the whole.
+                Told::Axis { axis: own, .. } if own == axis => return Told::Axis { axis, parts: Vec::new() },
+                found @ Told::Axis { .. } => return found,
+                Told::Gone => told = Told::Gone,
+                Told::Nothing => {}
+            }
+        }
+        told
+    }
+
+    /// Whether a value is a probability: made by a Sigmoid or Softmax, and then only moved.
+    fn is_activated(&self, value: &str) -> bool {
+        let mut at = value;
+        for _ in 0..MOST_STEPS {
+            let Some((node, input)) = self.model.maker(at).and_then(|n| Some((n, n.input.first()?))) else {
+                return false;
+            };
+            match standard(node) {
+                "Sigmoid" | "Softmax" => return true,
+                "Identity" | "Cast" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" => at = input,
+                _ => return false,
+            }
+        }
+        false
+    }
+}
+
+impl Told {
+    fn without_parts(self) -> Told {
+        match self {
+            Told::Axis { axis, .. } => Told::Axis { axis, parts: Vec::new() },
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(width: usize, activated: bool) -> Part {
+        Part { width, activated }
+    }
+
+    #[test]
+    fn classes_are_found_beside_the_numbers_of_a_box() {
+        // Boxes and classes; and an angle behind them; a box, an object and classes.
+        let (plain, turned) = ([part(4, false), part(3, true)], [part(4, false), part(3, true), part(1, true)]);
+        let object = [part(4, false), part(1, true), part(3, true)];
+        assert_eq!(aligned(7, &plain, Some(3)), Some((4, Some(3))));
+        assert_eq!(aligned(7, &plain, None), Some((4, Some(3))));
+        assert_eq!(aligned(8, &turned, Some(3)), Some((4, Some(3))));
+        assert_eq!(aligned(8, &turned, None), Some((4, Some(3))));
+        assert_eq!(aligned(8, &object, Some(3)), Some((5, Some(3))));
+        assert_eq!(aligned(8, &object, None), Some((5, Some(3))));
+        // Two, two and an object with its classes: where the labels are known, they are the end.
+        let together = [part(2, false), part(2, false), part(4, true)];
+        assert_eq!(aligned(8, &together, Some(3)), Some((5, Some(3))));
+        assert_eq!(aligned(8, &[], Some(3)), Some((5, Some(3))));
+        assert_eq!(aligned(8, &[], Some(8)), Some((0, Some(8))));
+        assert_eq!(aligned(8, &plain, Some(6)), None);
+        assert_eq!(aligned(8, &[], None), None);
+    }
+
+    #[test]
+    fn the_axis_is_given_or_normalised_or_told_or_labelled() {
+        let told = |axis| Told::Axis { axis, parts: Vec::new() };
+        let axis =
+            |sizes: &[usize], given, softmax, told: &Told, labels| find(sizes, given, softmax, told, labels).axis;
+        let sizes = [16, 11];
+        assert_eq!(axis(&sizes, None, None, &told(1), None), Some(1));
+        assert_eq!(axis(&sizes, None, Some(0), &told(1), Some(11)), Some(0));
+        assert_eq!(axis(&sizes, Some(0), Some(1), &told(1), Some(11)), Some(0));
+        assert_eq!(axis(&sizes, None, None, &told(1), Some(16)), Some(0));
+        assert_eq!(axis(&sizes, None, None, &Told::Nothing, Some(11)), Some(1));
+        assert_eq!(axis(&sizes, None, None, &Told::Nothing, Some(7)), Some(1));
+        assert_eq!(axis(&sizes, None, None, &Told::Nothing, None), None);
+        assert_eq!(axis(&[11, 11], None, None, &Told::Gone, Some(11)), None);
+        // A list is one of classes, unless the graph says that its classes are gone.
+        assert_eq!(axis(&[10], None, None, &Told::Nothing, None), Some(0));
+        assert_eq!(axis(&[7500], None, None, &Told::Gone, None), None);
+        assert_eq!(axis(&[7500], None, None, &Told::Gone, Some(7500)), Some(0));
+    }
+}

@@ -1,0 +1,330 @@
+//! Which scores are explained: what their axes count, what is made of them, and tensors inside the network.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::network::{network, node};
+use common::{Random, info, model};
+use hirescam_core::cam::{self, Request};
+use hirescam_core::certify::Verdict;
+use hirescam_core::head::{self, Activation, Reading, Score};
+use hirescam_core::ops::Setting;
+use hirescam_core::shape::Shapes;
+use hirescam_core::tensor::DataType;
+use hirescam_core::{Error, Model, Tensor, reference};
+use ndarray::{ArrayD, Axis};
+use std::collections::HashMap;
+
+fn read(model: &Model, reading: &Reading) -> Result<Score, Error> {
+    head::read(model, &Shapes::infer(model, "x", None).unwrap(), reading)
+}
+
+/// Map, score and b of each of `images`.
+fn explain(model: &Model, request: &Request, images: &Tensor, given: Option<Tensor>) -> [ArrayD<f64>; 3] {
+    let made = cam::attach(model, request).unwrap();
+    let mut known = HashMap::from([(made.image.clone(), images.clone())]);
+    known.extend(made.input.clone().zip(given));
+    let whole = Model::new(made.model.as_ref().clone()).unwrap();
+    let names = [&made.outputs.map, &made.outputs.score, &made.outputs.b].map(String::as_str);
+    let found = reference::evaluate(&whole, known, &names).unwrap();
+    <[Tensor; 3]>::try_from(found).unwrap().map(|t| t.data)
+}
+
+fn request(target: &str) -> Request {
+    Request { layer: Some("a".into()), target: target.parse().unwrap(), ..Request::default() }
+}
+
+fn axes(perm: &[i64]) -> Vec<(&'static str, Setting)> {
+    vec![("perm", Setting::Ints(perm.to_vec()))]
+}
+
+/// Scores of 7 classes at 6 steps along the width, `[6, N, 7]` or `[N, 6, 7]`; with `probabilities` a LogSoftmax comes
+/// before the steps go to the front.
+fn steps(batch: usize, time_major: bool, probabilities: bool) -> Model {
+    let mut random = Random::new(21);
+    let stored = [
+        ("w", random.tensor(&[3, 2, 3, 3], -1.0, 1.0)),
+        ("v", random.tensor(&[3, 7], -1.0, 1.0)),
+        ("c", random.tensor(&[7], -1.0, 1.0)),
+    ];
+    let move_first = |from: &'static str, to: &'static str| match time_major {
+        true => node("Transpose", &[from], to, axes(&[1, 0, 2])),
+        false => node("Identity", &[from], to, vec![]),
+    };
+    let mut nodes = vec![
+        node("Conv", &["x", "w"], "z", vec![("pads", Setting::Ints(vec![1, 1, 1, 1]))]),
+        node("Relu", &["z"], "a", vec![]),
+        node("ReduceMean", &["a"], "m", vec![("axes", Setting::Ints(vec![2])), ("keepdims", Setting::Int(0))]),
+        node("Transpose", &["m"], "t", axes(&[0, 2, 1])),
+    ];
+    nodes.extend(match probabilities {
+        true => vec![
+            node("MatMul", &["t", "v"], "p", vec![]),
+            node("Add", &["c", "p"], "s", vec![]),
+            node("LogSoftmax", &["s"], "l", vec![]),
+            move_first("l", "y"),
+        ],
+        false => {
+            vec![move_first("t", "r"), node("MatMul", &["r", "v"], "p", vec![]), node("Add", &["c", "p"], "y", vec![])]
+        }
+    });
+    let mut made = network(nodes, &[batch, 2, 4, 6], &[("y", &[batch, 6, 7])], &stored).proto().clone();
+    // Only the number of axes counts; which of them is open is found from the graph.
+    made.graph.as_mut().unwrap().output = vec![info("y", DataType::Float, &[])];
+    made.graph.as_mut().unwrap().output[0].r#type = None;
+    Model::new(made).unwrap()
+}
+
+#[test]
+fn scores_with_the_steps_first_are_those_with_the_images_first() {
+    for (batch, probabilities) in [(0, false), (1, false), (0, true), (1, true)] {
+        let [first, last] = [true, false].map(|time_major| steps(batch, time_major, probabilities));
+        let images = Random::new(22).tensor(&[if batch == 0 { 3 } else { 1 }, 2, 4, 6], -1.0, 1.0);
+        let n = images.shape()[0];
+        let score = read(&first, &Reading::default()).unwrap();
+        assert_eq!((score.dims.as_slice(), score.class_axis, score.classes), (&[6, 7][..], Some(1), 7));
+        assert_eq!(score.output_axis, Some(2));
+        assert_eq!(score.activation.is_some(), probabilities);
+        for target in ["element:3,5", "sum::,2", "sum:1:4,:", "predicted:2", "seed-input"] {
+            let seed = || Random::new(23).tensor(&[n, 6, 7], -1.0, 1.0);
+            let given = || (target == "seed-input").then(seed);
+            let made = [&first, &last].map(|model| explain(model, &request(target), &images, given()));
+            for (a, b) in made[0].iter().zip(&made[1]) {
+                assert_eq!(a.shape()[0], n, "{target}");
+                let apart = (a - b).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                assert!(apart < 1e-6, "{target}, batch {batch}: {apart} apart");
+            }
+            let [map, score, b] = &made[0];
+            let sum = map.sum_axis(Axis(2)).sum_axis(Axis(1)) + b;
+            assert!((&sum - score).iter().all(|v| v.abs() < 1e-6), "{target}");
+        }
+        let shapes = Shapes::infer(&first, "x", None).unwrap();
+        let layers = hirescam_core::layers::layers(&first, &shapes, &score, "x", false).unwrap();
+        assert!(layers.iter().any(|l| l.recommended && l.certificate.is_ok()));
+    }
+}
+
+/// Scores as integers, and what else is made of them.
+fn decided(outputs: &[(&str, DataType)]) -> Model {
+    let mut random = Random::new(31);
+    let stored = [
+        ("w", random.tensor(&[3, 2, 3, 3], -1.0, 1.0)),
+        ("v", random.tensor(&[4, 3, 1, 1], -1.0, 1.0)),
+        ("two", Tensor::ints(&[2])),
+        ("u", random.tensor(&[3, 5], -1.0, 1.0)),
+    ];
+    let along = |axis| vec![("axis", Setting::Int(axis))];
+    let mut best = node("TopK", &["z"], "values", along(1));
+    best.input.push("two".into());
+    best.output.push("places".into());
+    let nodes = vec![
+        node("Conv", &["x", "w"], "c", vec![]),
+        node("Relu", &["c"], "a", vec![]),
+        node("Conv", &["a", "v"], "s", vec![]),
+        node("ArgMax", &["s"], "label", along(1)),
+        node("Cast", &["label"], "byte", vec![("to", Setting::Int(2))]),
+        node("Softmax", &["s"], "p", along(1)),
+        node("ReduceMax", &["p"], "sure", vec![("axes", Setting::Ints(vec![1]))]),
+        node("GlobalAveragePool", &["a"], "m", vec![]),
+        node("Flatten", &["m"], "f", vec![]),
+        node("MatMul", &["f", "u"], "z", vec![]),
+        best,
+    ];
+    let outputs = outputs.iter().map(|(name, dtype)| info(name, *dtype, &[])).collect();
+    let mut made = model(17, nodes, vec![info("x", DataType::Float, &[1, 2, 6, 6])], outputs, &stored);
+    for output in &mut made.graph.as_mut().unwrap().output {
+        output.r#type = None;
+    }
+    Model::new(made).unwrap()
+}
+
+#[test]
+fn of_outputs_that_are_chosen_the_scores_are_explained() {
+    use DataType::{Float, Int64, Uint8};
+    let cases: [(&[(&str, DataType)], &str); 6] = [
+        (&[("label", Int64)], "s"),
+        (&[("byte", Uint8)], "s"),
+        (&[("label", Int64), ("sure", Float)], "s"),
+        (&[("sure", Float)], "s"),
+        (&[("values", Float), ("places", Int64)], "z"),
+        // Where scores are an output, they are taken.
+        (&[("label", Int64), ("z", Float)], "z"),
+    ];
+    for (outputs, scores) in cases {
+        let score = read(&decided(outputs), &Reading::default()).unwrap();
+        assert_eq!(score.logits, scores, "{outputs:?}");
+        assert_eq!(score.instead.is_some(), outputs.iter().all(|o| o.0 != scores), "{outputs:?}");
+    }
+    // The maps are those of the same scores as an output.
+    let images = Random::new(32).tensor(&[1, 2, 6, 6], -1.0, 1.0);
+    let integers = explain(&decided(&[("label", Int64)]), &request("sum:1,:,:"), &images, None);
+    assert_eq!(integers, explain(&decided(&[("s", Float)]), &request("sum:1,:,:"), &images, None));
+    // Several sources are named, and none is taken.
+    let Err(Error::Argument(why)) = read(&decided(&[("label", Int64), ("places", Int64)]), &Reading::default()) else {
+        panic!("two")
+    };
+    assert!(why.contains("\"s\"") && why.contains("\"z\"") && why.contains("int64"), "{why}");
+}
+
+#[test]
+fn any_tensor_of_floats_can_be_named() {
+    let model = decided(&[("label", DataType::Int64)]);
+    let of = |name| read(&model, &Reading { output: Some(name), ..Reading::default() });
+    assert_eq!(of("z").unwrap().dims, [5]);
+    assert_eq!((of("p").unwrap().logits.as_str(), of("p").unwrap().output.as_str()), ("s", "p"));
+    assert_eq!(of("sure").unwrap().logits, "sure");
+    assert_eq!(of("c").unwrap().dims, [3, 4, 4]);
+    assert!(matches!(of("zz"), Err(Error::NotFound { near, .. }) if near.contains(&"z".to_owned())));
+    // The layer comes before what is explained.
+    let behind = Request { output: Some("c".into()), ..request("element:0,0,0") };
+    assert!(matches!(cam::attach(&model, &behind), Err(Error::Argument(why)) if why.contains("does not lead")));
+}
+
+/// A table of `[N, 4 + 3, 12]` as detectors make it: boxes, and probabilities of classes.
+fn detector(flat: bool) -> Model {
+    let mut random = Random::new(41);
+    let stored = [
+        ("w", random.tensor(&[3, 2, 3, 3], -1.0, 1.0)),
+        ("v", random.tensor(&[7, 3, 1, 1], -1.0, 1.0)),
+        ("shape", Tensor::ints(&[0, 7, -1])),
+        ("parts", Tensor::ints(&[4, 3])),
+        ("eight", random.tensor(&[1], 8.0, 8.0)),
+    ];
+    let along = |axis| vec![("axis", Setting::Int(axis))];
+    let mut split = node("Split", &["r", "parts"], "boxes", along(1));
+    split.output.push("classes".into());
+    let mut nodes = vec![
+        node("Conv", &["x", "w"], "c", vec![("pads", Setting::Ints(vec![1, 1, 1, 1]))]),
+        node("Relu", &["c"], "a", vec![]),
+        node("Conv", &["a", "v"], "s", vec![]),
+        node("Reshape", &["s", "shape"], "r", vec![]),
+        split,
+        node("Mul", &["boxes", "eight"], "b", vec![]),
+        node("Sigmoid", &["classes"], "p", vec![]),
+        node("Concat", &["b", "p"], "t", along(1)),
+    ];
+    nodes.push(match flat {
+        true => node("Transpose", &["t"], "y", axes(&[0, 2, 1])),
+        false => node("Identity", &["t"], "y", vec![]),
+    });
+    network(nodes, &[0, 2, 3, 4], &[("y", &[0, 7, 12])], &stored)
+}
+
+#[test]
+fn classes_beside_boxes_are_counted_from_behind_the_boxes() {
+    for (flat, class_axis, dims) in [(false, 0, [7, 12]), (true, 1, [12, 7])] {
+        for labels in [None, Some(3)] {
+            let score = read(&detector(flat), &Reading { labels, ..Reading::default() }).unwrap();
+            assert_eq!((score.dims.as_slice(), score.class_axis), (&dims[..], Some(class_axis)));
+            assert_eq!((score.first_class, score.classes), (4, 3));
+            assert_eq!([0, 3, 4, 6, 7].map(|at| score.class_at(at)), [None, None, Some(0), Some(2), None]);
+            assert_eq!(score.probability, Activation::None);
+        }
+        // Twelve labels are those of nothing here: the graph says where the classes are.
+        let score = read(&detector(flat), &Reading { labels: Some(12), ..Reading::default() }).unwrap();
+        assert_eq!(score.class_axis, Some(class_axis));
+        assert_ne!(score.classes, 12);
+    }
+    let model = detector(false);
+    let images = Random::new(42).tensor(&[2, 2, 3, 4], -1.0, 1.0);
+    // A label stands for its class, not for the entry of the same number, and only on the axis of classes.
+    let label = |name: &str| if name == "cat" { Ok(1) } else { Err("no such class".to_owned()) };
+    let target = |text| cam::Target::parse(text, label, |_| Err(String::new())).unwrap();
+    let [by_label, by_entry] =
+        [target("element:cat,3"), target("element:5,3")].map(|target| Request { target, ..request("all") });
+    assert_eq!(explain(&model, &by_label, &images, None), explain(&model, &by_entry, &images, None));
+    let wrong = cam::attach(&model, &Request { target: target("element:5,cat"), ..request("all") });
+    assert!(matches!(wrong, Err(Error::Argument(why)) if why.contains("axis 1")));
+}
+
+#[test]
+fn entries_are_classes_only_where_that_is_known() {
+    // One number at each place, as [N, 12, 1]: twelve places, and no twelve classes.
+    let mut random = Random::new(51);
+    let stored = [
+        ("w", random.tensor(&[3, 2, 3, 3], -1.0, 1.0)),
+        ("v", random.tensor(&[1, 3, 1, 1], -1.0, 1.0)),
+        ("shape", Tensor::ints(&[0, -1, 1])),
+    ];
+    let nodes = vec![
+        node("Conv", &["x", "w"], "c", vec![("pads", Setting::Ints(vec![1, 1, 1, 1]))]),
+        node("Relu", &["c"], "a", vec![]),
+        node("Conv", &["a", "v"], "s", vec![]),
+        node("Transpose", &["s"], "t", axes(&[0, 2, 3, 1])),
+        node("Reshape", &["t", "shape"], "y", vec![]),
+    ];
+    let model = network(nodes, &[0, 2, 3, 4], &[("y", &[0, 12, 1])], &stored);
+    let open = read(&model, &Reading::default()).unwrap();
+    assert_eq!((open.dims.as_slice(), open.class_axis, open.classes), (&[12][..], None, 12));
+    // Unless it is said, or there are as many labels.
+    let said = read(&model, &Reading { class_axis: Some(1), ..Reading::default() }).unwrap();
+    assert_eq!((said.dims.as_slice(), said.class_axis), (&[12][..], Some(0)));
+    let last = read(&model, &Reading { class_axis: Some(-1), ..Reading::default() }).unwrap();
+    assert_eq!((last.dims.as_slice(), last.class_axis), (&[12, 1][..], Some(1)));
+    let labelled = read(&model, &Reading { labels: Some(12), ..Reading::default() }).unwrap();
+    assert_eq!(labelled.class_axis, Some(0));
+    for (axis, hint) in [(0, "counts images"), (3, "does not exist")] {
+        let wrong = read(&model, &Reading { class_axis: Some(axis), ..Reading::default() });
+        assert!(matches!(wrong, Err(Error::Argument(why)) if why.contains(hint)));
+    }
+}
+
+#[test]
+fn a_probability_is_what_the_network_ends_in() {
+    let activated = |op: &str, attributes: Vec<(&str, Setting)>, shape: &[usize]| {
+        let stored = [("w", Random::new(61).tensor(&[4, 2, 1, 1], -1.0, 1.0))];
+        let nodes = vec![
+            node("Conv", &["x", "w"], "a", vec![]),
+            node("GlobalAveragePool", &["a"], "m", vec![]),
+            node(op, &["m"], "y", attributes),
+        ];
+        network(nodes, &[0, 2, 3, 3], &[("y", shape)], &stored)
+    };
+    let along = |axis| vec![("axis", Setting::Int(axis))];
+    let kind = |model: &Model, activation| {
+        read(model, &Reading { activation, ..Reading::default() }).map(|score| (score.probability, score.logits))
+    };
+    let (softmax, logits) = (activated("Softmax", along(1), &[0, 4, 1, 1]), "m".to_owned());
+    assert_eq!(kind(&softmax, None).unwrap(), (Activation::Softmax, logits.clone()));
+    assert_eq!(kind(&softmax, Some(Activation::None)).unwrap(), (Activation::None, logits.clone()));
+    let log = activated("LogSoftmax", along(1), &[0, 4, 1, 1]);
+    assert_eq!(kind(&log, None).unwrap(), (Activation::Softmax, logits.clone()));
+    let sigmoid = activated("Sigmoid", vec![], &[0, 4, 1, 1]);
+    assert_eq!(kind(&sigmoid, None).unwrap(), (Activation::Sigmoid, logits));
+    // Along an axis of one number a softmax makes ones.
+    let ones = activated("Softmax", along(3), &[0, 4, 1, 1]);
+    assert_eq!(kind(&ones, None).unwrap(), (Activation::None, "y".to_owned()));
+    let plain = activated("Identity", vec![], &[0, 4, 1, 1]);
+    assert_eq!(kind(&plain, None).unwrap().0, Activation::None);
+    assert_eq!(kind(&plain, Some(Activation::Sigmoid)).unwrap().0, Activation::Sigmoid);
+    let kept = read(&softmax, &Reading { keep_activation: true, ..Reading::default() }).unwrap();
+    assert_eq!((kept.probability, kept.logits.as_str()), (Activation::None, "y"));
+    assert!(kind(&steps(0, true, false), Some(Activation::Softmax)).is_err());
+}
+
+#[test]
+fn scores_without_a_batch_are_those_of_the_one_image() {
+    let mut random = Random::new(71);
+    let stored = [
+        ("w", random.tensor(&[3, 2, 1, 1], -1.0, 1.0)),
+        ("shape", Tensor::ints(&[12, 3])),
+        ("u", random.tensor(&[3, 5], -1.0, 1.0)),
+    ];
+    let nodes = vec![
+        node("Conv", &["x", "w"], "a", vec![]),
+        node("Transpose", &["a"], "t", axes(&[0, 2, 3, 1])),
+        node("Reshape", &["t", "shape"], "r", vec![]),
+        node("MatMul", &["r", "u"], "y", vec![]),
+    ];
+    let model = network(nodes, &[1, 2, 3, 4], &[("y", &[12, 5])], &stored);
+    let score = read(&model, &Reading::default()).unwrap();
+    assert_eq!((score.batch, score.dims.as_slice(), score.class_axis), (None, &[12, 5][..], Some(1)));
+    let images = random.tensor(&[1, 2, 3, 4], -1.0, 1.0);
+    let made = cam::attach(&model, &request("element:7,2")).unwrap();
+    assert_eq!(made.certificate.verdict, Verdict::Exact);
+    let [map, score, b] = explain(&model, &request("element:7,2"), &images, None);
+    assert_eq!((map.shape(), score.shape()), (&[1, 3, 4][..], &[1][..]));
+    // Box 7 lies at row 1, column 3; no other place counts.
+    assert_eq!(map.indexed_iter().filter(|(_, v)| **v != 0.0).map(|(i, _)| (i[1], i[2])).collect::<Vec<_>>(), [(1, 3)]);
+    assert!((map.sum() + b[[0]] - score[[0]]).abs() < 1e-6);
+}
