@@ -54,7 +54,7 @@ impl Case {
 
     /// `tolerance` is a share of the largest cell, and of the score.
     fn holds(&self, what: &str, made: &Explanation, tolerance: f64) {
-        assert_eq!((made.class, made.map.shape()), (self.class, self.map.shape()), "{what}");
+        assert_eq!((made.class, made.map.shape()), (Some(self.class), self.map.shape()), "{what}");
         let largest = self.map.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         let apart = made.map.iter().zip(&self.map).fold(0.0f64, |m, (a, b)| m.max((f64::from(*a) - b).abs()));
         assert!(apart <= tolerance * largest, "{what}: {apart:e} of {largest}");
