@@ -1,12 +1,13 @@
 //! The pages of `docs/` that list what the code has.
 
+use hirescam::preprocess::{self, KEYS};
 use hirescam_core::build::OLDEST_OPSET;
 use hirescam_core::cam;
 use hirescam_core::ops::list::{self, NEWEST_OPSET, Row};
 
 /// Each page: its path in the repository, and its text.
-pub fn pages() -> [(&'static str, String); 2] {
-    [("docs/operators.md", operators()), ("docs/methods.md", methods())]
+pub fn pages() -> [(&'static str, String); 3] {
+    [("docs/operators.md", operators()), ("docs/methods.md", methods()), ("docs/preprocessing.md", preprocessing())]
 }
 
 fn operators() -> String {
@@ -55,4 +56,15 @@ fn methods() -> String {
     include_str!("methods.md")
         .replace("{table}", &cam::table())
         .replace("{several}", &cam::list::table(cam::list::SEVERAL_RUNS))
+}
+
+/// What there is to say of preprocessing, around its keys and presets.
+fn preprocessing() -> String {
+    let examples = |lines: &[&str]| lines.iter().map(|line| format!("`{line}`")).collect::<Vec<_>>().join("<br>");
+    let rows: String = KEYS
+        .iter()
+        .map(|k| format!("| `{}` | {} | {} | {} |\n", k.name, k.values, k.what, examples(k.examples)))
+        .collect();
+    let keys = format!("| key | values | what it does | examples |\n|---|---|---|---|\n{rows}");
+    include_str!("preprocessing.md").replace("{keys}", &keys).replace("{presets}", &preprocess::table())
 }

@@ -18,7 +18,7 @@ fn main() -> Result<()> {
 }
 
 const USAGE: &str = "usage: cargo xtask codegen   (rewrites crates/core/src/onnx/messages.rs from the ONNX schema)
-       cargo xtask docs      (rewrites docs/operators.md and docs/methods.md from the tables in the code)";
+       cargo xtask docs      (rewrites the pages of docs/ that list what the code has)";
 const GENERATED: &str = "crates/core/src/onnx/messages.rs";
 
 fn root() -> PathBuf {

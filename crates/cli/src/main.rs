@@ -46,6 +46,8 @@ enum Command {
     Strip(command::strip::Strip),
     /// List the methods, with their cost and what is proven of their maps.
     Methods(command::methods::Methods),
+    /// List the preprocessings of photos that have a name, as TOML.
+    Presets(command::presets::Presets),
     /// List the operators that can stand between a layer and the score.
     Ops(command::ops::Ops),
 }
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Compile(c) => c.run(),
         Command::Strip(c) => c.run(),
         Command::Methods(c) => c.run(),
+        Command::Presets(c) => c.run(),
         Command::Ops(c) => c.run(),
     };
     match done {

@@ -83,7 +83,8 @@ pub struct What {
     #[arg(long, value_name = "FILE")]
     #[serde(serialize_with = "as_path")]
     pub labels: Option<PathBuf>,
-    /// How photos are prepared: a preset's name or a TOML or preprocessor_config.json file
+    /// How photos are prepared: a preset's name (`hirescam presets` lists them) or a TOML or preprocessor_config.json file
+    /// (docs/preprocessing.md)
     #[arg(long, value_name = "PRESET|FILE")]
     pub preprocess: Option<String>,
 }

@@ -473,7 +473,9 @@ impl Explainer {
             }
             let prepared = together.par_iter().filter_map(Input::photo).map(|photo| {
                 let Prepared { tensor, view } = self.prepare(photo)?;
-                Ok((Array::from(tensor), (photo, view)))
+                // What is drawn is what the network saw.
+                let seen = self.preprocess.as_ref().map_or_else(|| photo.clone(), |p| p.seen(photo));
+                Ok((Array::from(tensor), (seen, view)))
             });
             let prepared = prepared.collect::<Result<Vec<_>, Error>>()?;
             for same in prepared.chunk_by(|(a, _), (b, _)| a.shape() == b.shape()) {
@@ -481,7 +483,7 @@ impl Explainer {
                 let (ready, start) = (self.ready(one.shape())?, first + explanations.len());
                 let parts = same.iter().map(|(tensor, _)| ready.parts(&ready.fed_photo(tensor)?));
                 let parts: Vec<Vec<Part>> = parts.collect::<Result<_, Error>>()?;
-                let photos: Vec<_> = same.iter().map(|(_, photo)| *photo).collect();
+                let photos: Vec<_> = same.iter().map(|(_, photo)| photo.clone()).collect();
                 explanations.extend(ready.run(parts.into_iter().flatten().collect(), &photos, start, watch)?);
             }
         }
@@ -647,7 +649,7 @@ impl Ready {
     fn run(
         &self,
         batches: Vec<Part>,
-        photos: &[(&Photo, Rect)],
+        photos: &[(Photo, Rect)],
         start: usize,
         watch: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Vec<Explanation>>, Error> {
@@ -691,7 +693,7 @@ impl Ready {
         for (of_layer, shared) in found.into_iter().zip(&self.shared) {
             for (i, (all, of_image)) in all.iter_mut().zip(of_layer).enumerate() {
                 for (rank, found) in of_image.into_iter().enumerate() {
-                    let photo = photos.get(i).map(|&(photo, view)| (photo.clone(), view));
+                    let photo = photos.get(i).cloned();
                     all.push((rank, Explanation::new(shared.clone(), found, photo)));
                 }
             }

@@ -1,4 +1,6 @@
-//! Image files to pixels: upright, 8 bits, RGB.
+//! Image files to pixels: upright, 8 bits, RGB; and the levels of files with more bits.
+
+mod pages;
 
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -50,11 +52,39 @@ pub enum PhotoError {
 /// A decoded image: RGB, 8 bits a channel, upright.
 ///
 /// What the file held is brought to this form as Pillow's `convert("RGB")` does it: alpha is dropped (not composited),
-/// palettes are looked up, grey is repeated; of an animation the first frame is taken. 16-bit channels are rounded to
-/// 8 bits. The EXIF orientation is applied. Colour profiles are ignored, as in every common training pipeline.
+/// palettes are looked up, grey is repeated; of an animation the first frame is taken, of several pages the first. 16-bit
+/// channels are rounded to 8 bits; their own levels are kept beside, for preprocessing that says what their range is. The
+/// EXIF orientation is applied. Colour profiles are ignored, as in every common training pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Photo {
     rgb: Arc<RgbImage>,
+    deep: Option<Arc<Deep>>,
+    /// How many pages or frames the file holds, and what they are called.
+    pages: Option<(usize, &'static str)>,
+}
+
+/// Levels of 16 bits.
+#[derive(Debug, PartialEq, Eq)]
+struct Deep {
+    /// 1 or 3.
+    channels: usize,
+    /// By row, column and channel.
+    levels: Vec<u16>,
+    largest: u16,
+}
+
+impl Deep {
+    fn of(image: &DynamicImage) -> Option<Self> {
+        let (channels, levels) = match image {
+            DynamicImage::ImageLuma16(levels) => (1, levels.as_raw().clone()),
+            DynamicImage::ImageLumaA16(_) => (1, image.to_luma16().into_raw()),
+            DynamicImage::ImageRgb16(levels) => (3, levels.as_raw().clone()),
+            DynamicImage::ImageRgba16(_) => (3, image.to_rgb16().into_raw()),
+            _ => return None,
+        };
+        let largest = levels.iter().copied().max().unwrap_or(0);
+        Some(Deep { channels, levels, largest })
+    }
 }
 
 impl Photo {
@@ -94,7 +124,8 @@ impl Photo {
         let mut reader = ImageReader::new(Cursor::new(bytes))
             .with_guessed_format()
             .map_err(|e| PhotoError::Invalid(e.to_string()))?;
-        match reader.format() {
+        let format = reader.format();
+        match format {
             None => {
                 return Err(PhotoError::Unsupported("this is no image file that is known here".into()));
             }
@@ -123,7 +154,9 @@ impl Photo {
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut image = DynamicImage::from_decoder(decoder).map_err(error)?;
         image.apply_orientation(orientation);
-        Self::from_rgb(image.into_rgb8())
+        let deep = Deep::of(&image).map(Arc::new);
+        let pages = format.and_then(|format| pages::pages(bytes, format));
+        Ok(Photo { deep, pages, ..Self::from_rgb(image.into_rgb8())? })
     }
 
     /// Takes pixels as they are.
@@ -134,7 +167,7 @@ impl Photo {
         if rgb.width() == 0 || rgb.height() == 0 {
             return Err(PhotoError::Invalid("there are no pixels".into()));
         }
-        Ok(Self { rgb: Arc::new(rgb) })
+        Ok(Self { rgb: Arc::new(rgb), deep: None, pages: None })
     }
 
     /// Width in pixels, at least 1.
@@ -145,6 +178,56 @@ impl Photo {
     /// Height in pixels, at least 1.
     pub fn height(&self) -> u32 {
         self.rgb.height()
+    }
+
+    /// The largest level that the file's kind can hold: 65,535 for channels of 16 bits, else 255.
+    pub fn most(&self) -> u16 {
+        if self.deep.is_some() { u16::MAX } else { u8::MAX.into() }
+    }
+
+    /// The levels of pixel number `i`, by rows, as the file holds them.
+    fn levels(&self, i: usize) -> [u16; 3] {
+        let of = |levels: &[u16], channels: usize| {
+            let at = |k: usize| levels.get(i * channels + k % channels).copied().unwrap_or_default();
+            [at(0), at(1), at(2)]
+        };
+        match &self.deep {
+            Some(deep) => of(&deep.levels, deep.channels),
+            None => {
+                let raw = self.rgb.as_raw();
+                std::array::from_fn(|k| raw.get(3 * i + k).copied().unwrap_or_default().into())
+            }
+        }
+    }
+
+    /// The pixels' levels in a window, by row, column and channel: (v − low) / (high − low) · 255, cut off at 0 and 255.
+    pub(crate) fn windowed(&self, [low, high]: [f64; 2]) -> Vec<f32> {
+        let pixels = self.width() as usize * self.height() as usize;
+        let level = |v: u16| ((f64::from(v) - low) / (high - low) * 255.0).clamp(0.0, 255.0) as f32;
+        (0..pixels).flat_map(|i| self.levels(i).map(level)).collect()
+    }
+
+    /// The photo as it looks in a window, in 8 bits.
+    pub fn seen_through(&self, window: [f64; 2]) -> Self {
+        let levels = self.windowed(window).into_iter().map(|v| (v + 0.5) as u8).collect();
+        let rgb = RgbImage::from_raw(self.width(), self.height(), levels).map_or_else(|| self.rgb.clone(), Arc::new);
+        Photo { rgb, deep: None, pages: self.pages }
+    }
+
+    /// What there is to beware of, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some((n, what)) = self.pages.filter(|(n, _)| *n > 1) {
+            notes.push(format!("the file holds {n} {what}; only the first is explained"));
+        }
+        // Half of all levels or more, and it is a picture as any.
+        if let Some(largest) = self.deep.as_ref().map(|d| d.largest).filter(|&n| n > 0 && n <= u16::MAX / 2) {
+            let most = (1u32 << (16 - largest.leading_zeros())) - 1;
+            notes.push(format!(
+                "the file has 16 bits a channel and no level above {largest} of 65535, so that the network sees next to black: if {most} is white, `max = {most}` in the preprocessing says so"
+            ));
+        }
+        notes
     }
 
     /// The pixels.
@@ -304,6 +387,26 @@ mod tests {
                 assert!(kind == ImageFormat::Gif || *photo.rgb() == pixels, "{kind:?}");
             }
         }
+    }
+
+    #[test]
+    fn levels_of_16_bits_are_kept_and_seen_through_windows() {
+        let gray = image::ImageBuffer::<Luma<u16>, _>::from_fn(3, 2, |x, y| Luma([(1000 * x + 95 * y) as u16]));
+        let mut bytes = Cursor::new(Vec::new());
+        DynamicImage::ImageLuma16(gray).write_to(&mut bytes, ImageFormat::Png).unwrap();
+        let photo = Photo::decode(bytes.get_ref(), Limits::default()).unwrap();
+        assert_eq!((photo.most(), photo.levels(5)), (65_535, [2095; 3]));
+        assert!(photo.notes()[0].contains("no level above 2095") && photo.notes()[0].contains("max = 4095"));
+        let seen = photo.seen_through([1000.0, 2000.0]);
+        let levels: Vec<u8> = seen.rgb().pixels().map(|p| p.0[0]).collect();
+        assert_eq!(levels, [0, 0, 255, 0, 24, 255]);
+        assert!(seen.notes().is_empty());
+        let colours = Photo::open(format!("{IMAGES}/sixteen.png")).unwrap();
+        assert_eq!(colours.levels(7), colours.rgb().pixels().nth(7).unwrap().0.map(|v| 257 * u16::from(v)));
+        assert_eq!(colours.seen_through([0.0, 65_535.0]).rgb(), colours.rgb());
+        let eight = Photo::open(format!("{IMAGES}/rgb.png")).unwrap();
+        assert!(eight.notes().is_empty() && eight.seen_through([0.0, 255.0]).rgb() == eight.rgb());
+        assert!(Photo::open(format!("{IMAGES}/animated.gif")).unwrap().notes()[0].contains("2 frames"));
     }
 
     #[test]

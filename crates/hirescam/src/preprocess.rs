@@ -1,6 +1,6 @@
 //! From a photo to the network's input, every step explicit.
 //!
-//! resize → centre crop → channels → out = (x · scale − mean) / std, with x the pixel's level from 0 to 255.
+//! window → channels → resize → centre crop → out = (x · scale − mean) / std, with x the pixel's level from 0 to 255.
 //! Where a [`Preprocess`] comes from: a [`preset`], TOML ([`Preprocess::from_toml`]: a file beside the model, or its
 //! metadata), or a Hugging Face `preprocessor_config.json` ([`Preprocess::from_hugging_face`]).
 
@@ -10,9 +10,10 @@ mod presets;
 pub(crate) mod resample;
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 pub use apply::{ImageInput, Layout, Prepared, Rect};
-pub use presets::{PRESETS, Preset, preset};
+pub use presets::{PRESETS, Preset, preset, table};
 
 /// The largest side a photo may be resized to.
 const MAX_SIDE: u32 = 16_384;
@@ -104,21 +105,18 @@ impl Channels {
     }
 }
 
-/// How a photo becomes the network's input. Missing fields mean: no resize, no crop, RGB, scale 1, mean 0, std 1.
-///
-/// As TOML:
-/// ```toml
-/// resize = { shorter = 256 }        # or { exact = [224, 224] }
-/// filter = "bicubic"                # nearest, box, bilinear, hamming, bicubic, lanczos
-/// crop = [224, 224]                 # height, width, from the centre
-/// channels = "rgb"                  # rgb, bgr, gray
-/// scale = 0.00392156862745098       # 1/255
-/// mean = [0.485, 0.456, 0.406]      # after scaling; one number for all channels, or one each
-/// std = [0.229, 0.224, 0.225]
-/// ```
+/// How a photo becomes the network's input. Missing fields mean: no window, no resize, no crop, RGB, scale 1, mean 0, std 1.
+/// [`KEYS`] has an example of each field as TOML.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Preprocess {
+    /// The level of the file that is white, 255 after this step, as 4095 for 12 bits in a file of 16: the same as a `window` from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// The levels of the file that become 0 and 255; what is beyond is cut off. With it, or with `max`, the resize is done in
+    /// floats, and nothing is rounded to 8 bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<[f64; 2]>,
     /// The change of size, before cropping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<Resize>,
@@ -138,9 +136,82 @@ pub struct Preprocess {
     pub std: Vec<f64>,
 }
 
+/// A field of [`Preprocess`] as it is written in TOML.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The field.
+    pub name: &'static str,
+    /// What may stand for it.
+    pub values: &'static str,
+    /// What it does.
+    pub what: &'static str,
+    /// How it is written, a line each.
+    pub examples: &'static [&'static str],
+}
+
+/// All fields, in the order of the steps.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "max",
+        values: "a number",
+        what: "The level of the file that is white. For files that hold fewer bits than they could, as 12 bits in 16. The same as a window from 0.",
+        examples: &["max = 4095"],
+    },
+    Key {
+        name: "window",
+        values: "two numbers, the lower first",
+        what: "The levels of the file that become 0 and 255; what is beyond is cut off. 8-bit files have levels from 0 to 255, 16-bit files to 65535.",
+        examples: &["window = [800, 2600]"],
+    },
+    Key {
+        name: "channels",
+        values: "`\"rgb\"`, `\"bgr\"`, `\"gray\"`",
+        what: "The channels and their order; grey is luma, as Pillow's `convert(\"L\")`. Without it: rgb.",
+        examples: &["channels = \"gray\""],
+    },
+    Key {
+        name: "resize",
+        values: "`{ shorter = n }` or `{ exact = [height, width] }`",
+        what: "The size before the crop: the shorter side to n pixels, keeping the proportions, or exactly so many.",
+        examples: &["resize = { shorter = 256 }", "resize = { exact = [224, 224] }"],
+    },
+    Key {
+        name: "filter",
+        values: "`\"nearest\"`, `\"box\"`, `\"bilinear\"`, `\"hamming\"`, `\"bicubic\"`, `\"lanczos\"`",
+        what: "How the resize weighs pixels, as Pillow does it. Without it: bilinear.",
+        examples: &["filter = \"bicubic\""],
+    },
+    Key {
+        name: "crop",
+        values: "`[height, width]`",
+        what: "The piece that is taken from the centre.",
+        examples: &["crop = [224, 224]"],
+    },
+    Key {
+        name: "scale",
+        values: "a number, not 0",
+        what: "The factor on the levels from 0 to 255. Without it: 1.",
+        examples: &["scale = 0.00392156862745098  # 1/255"],
+    },
+    Key {
+        name: "mean",
+        values: "a list of one number, or of one for each channel",
+        what: "What is taken off after scaling. Without it: 0.",
+        examples: &["mean = [0.485, 0.456, 0.406]", "mean = [0.5]"],
+    },
+    Key {
+        name: "std",
+        values: "a list of one number, or of one for each channel",
+        what: "What is divided by at last. Without it: 1.",
+        examples: &["std = [0.229, 0.224, 0.225]", "std = [0.5]"],
+    },
+];
+
 impl Default for Preprocess {
     fn default() -> Self {
         Self {
+            max: None,
+            window: None,
             resize: None,
             filter: Filter::default(),
             crop: None,
@@ -161,6 +232,32 @@ impl Preprocess {
         let this: Self = toml::from_str(text).map_err(|e| PreprocessError::Syntax(format!("preprocessing: {e}")))?;
         this.validate()?;
         Ok(this)
+    }
+
+    /// As TOML, a line each; fields that are as when nothing is said are left out.
+    pub fn lines(&self) -> Vec<String> {
+        let pair = |[a, b]: [u32; 2]| format!("[{a}, {b}]");
+        let list = |numbers: &[f64]| format!("{numbers:?}");
+        let word = |value: &dyn fmt::Debug| format!("\"{}\"", format!("{value:?}").to_lowercase());
+        let nothing = Preprocess::default();
+        let mut lines = Vec::new();
+        let mut put = |name: &str, value: Option<String>| lines.extend(value.map(|value| format!("{name} = {value}")));
+        put("max", self.max.map(|max| format!("{max:?}")));
+        put("window", self.window.map(|window| list(&window)));
+        put("channels", (self.channels != nothing.channels).then(|| word(&self.channels)));
+        put(
+            "resize",
+            self.resize.map(|resize| match resize {
+                Resize::Shorter(n) => format!("{{ shorter = {n} }}"),
+                Resize::Exact(size) => format!("{{ exact = {} }}", pair(size)),
+            }),
+        );
+        put("filter", (self.filter != nothing.filter).then(|| word(&self.filter)));
+        put("crop", self.crop.map(pair));
+        put("scale", (self.scale != nothing.scale).then(|| format!("{:?}", self.scale)));
+        put("mean", (self.mean != nothing.mean).then(|| list(&self.mean)));
+        put("std", (self.std != nothing.std).then(|| list(&self.std)));
+        lines
     }
 
     /// Reads a Hugging Face `preprocessor_config.json` of the common image processors.
@@ -206,6 +303,21 @@ impl Preprocess {
         {
             return Err(PreprocessError::invalid("crop", format!("{ch}x{cw} is larger than the {h}x{w} resized to")));
         }
+        if let Some(max) = self.max.filter(|max| !(*max > 0.0 && max.is_finite())) {
+            return Err(PreprocessError::invalid(
+                "max",
+                format!("{max} is no level that could be white; 4095 is, of 12 bits"),
+            ));
+        }
+        if let Some([low, high]) = self.window.filter(|[low, high]| !(low < high && (high - low).is_finite())) {
+            return Err(PreprocessError::invalid(
+                "window",
+                format!("{low} to {high}; needs two numbers, the lower first"),
+            ));
+        }
+        if self.max.is_some() && self.window.is_some() {
+            return Err(PreprocessError::invalid("max", "says the same as `window`: give one of them"));
+        }
         if !self.scale.is_finite() || self.scale == 0.0 {
             return Err(PreprocessError::invalid("scale", format!("{} is no scale; 1/255 is common", self.scale)));
         }
@@ -233,8 +345,26 @@ mod tests {
         for preset in PRESETS.iter() {
             let text = toml::to_string(&preset.preprocess).unwrap();
             assert_eq!(Preprocess::from_toml(&text).unwrap(), preset.preprocess, "{text}");
+            let lines = preset.preprocess.lines().join("\n");
+            assert_eq!(Preprocess::from_toml(&lines).unwrap(), preset.preprocess, "{lines}");
         }
         assert_eq!(Preprocess::from_toml("").unwrap(), Preprocess::default());
+    }
+
+    #[test]
+    fn every_field_is_a_key_with_examples_that_are_read() {
+        let all =
+            Preprocess { max: Some(1.0), window: Some([0.0, 1.0]), crop: Some([1, 1]), ..preset("imagenet").unwrap() };
+        let fields = serde_json::to_value(&all).unwrap();
+        let mut names: Vec<&str> = fields.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut keys: Vec<&str> = KEYS.iter().map(|k| k.name).collect();
+        names.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(names, keys);
+        for example in KEYS.iter().flat_map(|k| k.examples) {
+            let read = Preprocess::from_toml(example).unwrap();
+            assert_ne!(read, Preprocess::default(), "{example}");
+        }
     }
 
     #[test]
@@ -254,6 +384,11 @@ mod tests {
             ("crop = [0, 1]", "crop"),
             ("resize = { shorter = 100 }\ncrop = [224, 224]", "crop"),
             ("resize = { exact = [100, 300] }\ncrop = [224, 224]", "crop"),
+            ("max = 0", "max"),
+            ("max = nan", "max"),
+            ("max = 4095\nwindow = [0, 1]", "max"),
+            ("window = [5, 5]", "window"),
+            ("window = [-inf, 5]", "window"),
             ("scale = 0.0", "scale"),
             ("scale = nan", "scale"),
             ("mean = [1.0, 2.0]", "mean"),
@@ -272,6 +407,7 @@ mod tests {
             "resize = { longer = 3 }",
             "resize = { shorter = -1 }",
             "crop = [1]",
+            "window = [1]",
             "= 3",
             "crop = 224",
         ] {

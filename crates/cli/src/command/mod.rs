@@ -7,4 +7,5 @@ pub mod explain;
 pub mod layers;
 pub mod methods;
 pub mod ops;
+pub mod presets;
 pub mod strip;

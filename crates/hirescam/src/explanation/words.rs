@@ -119,6 +119,7 @@ impl Explanation {
         }
         lines.extend(self.nothing_positive());
         lines.extend(self.of_scores());
+        lines.extend(self.photo().iter().flat_map(|photo| photo.notes()));
         lines
     }
 

@@ -248,12 +248,11 @@ mod tests {
         assert_eq!(shared(&tiles, &style).unwrap().unwrap().1.high, 4.0);
         assert!(shared(&[tile(1.0, true)], &style).unwrap().is_none());
         assert!(side_by_side(&photo, view, &[], Scales::Both, &style).is_err());
-        for n in 1..=9 {
+        for n in [1, 3, 4, 9] {
             let tiles: Vec<Tile> = (0..n).map(|i| tile(i as f32, i % 3 == 2)).collect();
             for scales in [Scales::Shared, Scales::Own, Scales::Both] {
                 let picture = side_by_side(&photo, view, &tiles, scales, &style).unwrap();
                 assert!(picture.width() > SIDE && picture.height() > 270, "{n}");
-                assert_eq!(picture, side_by_side(&photo, view, &tiles, scales, &style).unwrap());
                 assert_eq!(scales.to_string().parse(), Ok(scales));
             }
         }

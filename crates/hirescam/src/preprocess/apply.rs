@@ -1,6 +1,6 @@
 //! The steps themselves.
 
-use image::{RgbImage, imageops};
+use image::RgbImage;
 use ndarray::{Array4, ArrayD};
 
 use super::{Channels, Preprocess, PreprocessError, Resize, resample};
@@ -123,7 +123,6 @@ impl Preprocess {
                 "the network takes {nh}x{nw} pixels (height x width), the preprocessing gives {h}x{w}: set `crop = [{nh}, {nw}]` after `resize = {{ shorter = … }}`, or `resize = {{ exact = [{nh}, {nw}] }}`"
             )));
         }
-        let picture = self.resample(photo, resized_h, resized_w);
         let (top, left) = (crop_offset(resized_h, h), crop_offset(resized_w, w));
         let (per_row, per_column) =
             (f64::from(photo_h) / f64::from(resized_h), f64::from(photo_w) / f64::from(resized_w));
@@ -133,7 +132,20 @@ impl Preprocess {
             width: f64::from(w) * per_column,
             height: f64::from(h) * per_row,
         };
-        let tensor = self.tensor(&imageops::crop_imm(&picture, left, top, w, h).to_image(), input.layout);
+        let size = [h as usize, w as usize];
+        let tensor = match self.range(photo)? {
+            Some(window) => {
+                let levels = self.resample_levels(photo, window, [resized_h, resized_w]);
+                let (left, top, row) = (left as usize, top as usize, 3 * resized_w as usize);
+                let level = |y, x, k| levels.get((top + y) * row + 3 * (left + x) + k).copied().unwrap_or_default();
+                self.tensor(level, size, input.layout)
+            }
+            None => {
+                let picture = self.resample(photo, resized_h, resized_w);
+                let level = |y, x, k: usize| f32::from(picture.get_pixel(left + x as u32, top + y as u32).0[k]);
+                self.tensor(level, size, input.layout)
+            }
+        };
         Ok(Prepared { tensor, view })
     }
 
@@ -168,16 +180,49 @@ impl Preprocess {
         resample::resize(&source, w, h, self.filter)
     }
 
-    /// (x · scale − mean) / std of each channel, computed in f64.
-    fn tensor(&self, picture: &RgbImage, layout: Layout) -> ArrayD<f32> {
-        let (w, h, c) = (picture.width() as usize, picture.height() as usize, self.channels.count());
+    /// The levels that become 0 and 255, where they are given.
+    fn range(&self, photo: &Photo) -> Result<Option<[f64; 2]>, PreprocessError> {
+        let range = self.window.or(self.max.map(|max| [0.0, max]));
+        match range {
+            Some([low, high]) if high > photo.most().into() => Err(PreprocessError::Mismatch(format!(
+                "levels from {low} to {high} are wanted, and the photo is a file of levels up to {}: `max` and `window` count in the file's own levels",
+                photo.most()
+            ))),
+            range => Ok(range),
+        }
+    }
+
+    /// The photo as the preprocessing takes it, for display: seen through the window, where there is one.
+    pub fn seen(&self, photo: &Photo) -> Photo {
+        match self.range(photo) {
+            Ok(Some(window)) => photo.seen_through(window),
+            _ => photo.clone(),
+        }
+    }
+
+    /// The levels in the window, greyed and resized in floats: by row, column and channel, 0 to 255 but for a filter that
+    /// overshoots.
+    fn resample_levels(&self, photo: &Photo, window: [f64; 2], [h, w]: [u32; 2]) -> Vec<f32> {
+        let mut levels = photo.windowed(window);
+        if self.channels == Channels::Gray {
+            for pixel in levels.chunks_exact_mut(3) {
+                if let [r, g, b] = *pixel {
+                    pixel.fill((19595.0 * r + 38470.0 * g + 7471.0 * b) / 65536.0);
+                }
+            }
+        }
+        resample::resize_levels(&levels, photo.rgb().dimensions(), (w, h), self.filter)
+    }
+
+    /// (x · scale − mean) / std of each channel, computed in f64; `level` gives x by row, column and channel of RGB.
+    fn tensor(&self, level: impl Fn(usize, usize, usize) -> f32, [h, w]: [usize; 2], layout: Layout) -> ArrayD<f32> {
+        let c = self.channels.count();
         // One number stands for all channels.
         let each =
             |numbers: &[f64], channel: usize| numbers.get(channel).or(numbers.first()).copied().unwrap_or_default();
         let value = |y: usize, x: usize, channel: usize| {
             let from = if self.channels == Channels::Bgr { 2 - channel } else { channel };
-            let level = f64::from(picture.get_pixel(x as u32, y as u32).0[from]);
-            ((level * self.scale - each(&self.mean, channel)) / each(&self.std, channel)) as f32
+            ((f64::from(level(y, x, from)) * self.scale - each(&self.mean, channel)) / each(&self.std, channel)) as f32
         };
         match layout {
             Layout::ChannelsFirst => Array4::from_shape_fn((1, c, h, w), |(_, k, y, x)| value(y, x, k)).into_dyn(),
@@ -259,6 +304,40 @@ mod tests {
         let whole = Preprocess { resize: Some(Resize::Exact([8, 9])), ..Preprocess::default() };
         let view = whole.apply(&flat(33, 20), ANY).unwrap().view;
         assert_eq!(view, Rect { x: 0.0, y: 0.0, width: 33.0, height: 20.0 });
+    }
+
+    #[test]
+    fn a_window_of_all_levels_changes_nothing_but_the_rounding() {
+        let plain = "resize = {shorter = 40}\ncrop = [27, 30]\nchannels = \"CHANNELS\"";
+        for (channels, filter) in [("rgb", "bilinear"), ("gray", "bicubic"), ("bgr", "nearest"), ("rgb", "box")] {
+            let text = format!("filter = \"{filter}\"\n{}", plain.replace("CHANNELS", channels));
+            let [a, b, c] = ["", "max = 255\n", "window = [0, 255]\n"].map(|range| {
+                Preprocess::from_toml(&format!("{range}{text}")).unwrap().apply(&photo(), ANY).unwrap().tensor
+            });
+            assert_eq!(b, c);
+            // Pillow rounds to 8 bits after each of two passes, and grey before.
+            let worst = (&a - &b).mapv(f32::abs).fold(0.0, |a: f32, b| a.max(*b));
+            assert!(worst <= 1.6 && (filter != "nearest" || worst == 0.0), "{channels} {filter}: {worst}");
+        }
+    }
+
+    #[test]
+    fn levels_of_12_bits_are_not_rounded_to_8() {
+        let levels = image::ImageBuffer::<image::Luma<u16>, _>::from_fn(4, 1, |x, _| image::Luma([1000 + x as u16]));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image::DynamicImage::ImageLuma16(levels).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        let photo = Photo::decode(bytes.get_ref(), crate::photo::Limits::default()).unwrap();
+        let with = |text: &str| Preprocess::from_toml(&format!("channels = \"gray\"\n{text}")).unwrap();
+        let tensor = with("max = 4095\nscale = 0.00392156862745098").apply(&photo, ANY).unwrap().tensor;
+        for (x, v) in tensor.iter().enumerate() {
+            assert!((f64::from(*v) - (1000 + x) as f64 / 4095.0).abs() < 1e-7);
+        }
+        let tensor = with("window = [1001, 1002]").apply(&photo, ANY).unwrap().tensor;
+        assert_eq!(tensor.iter().copied().collect::<Vec<_>>(), [0.0, 0.0, 255.0, 255.0]);
+        assert_eq!(with("window = [1001, 1002]").seen(&photo).rgb().get_pixel(3, 0).0, [255; 3]);
+        // An 8-bit photo has no such levels.
+        let error = with("max = 4095").apply(&flat(4, 4), ANY).unwrap_err().to_string();
+        assert!(error.contains("up to 255"), "{error}");
     }
 
     #[test]

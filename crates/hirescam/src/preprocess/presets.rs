@@ -1,5 +1,6 @@
 //! Preprocessing under the names people know, each with its source.
 
+use std::fmt::Write;
 use std::sync::LazyLock;
 
 use super::{Channels, Filter, Preprocess, PreprocessError, Resize};
@@ -30,6 +31,7 @@ pub static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
         scale: UNIT,
         mean: IMAGENET_MEAN.to_vec(),
         std: IMAGENET_STD.to_vec(),
+        ..Preprocess::default()
     };
     let plain = |channels, scale, mean: &[f64], std: &[f64]| Preprocess {
         channels,
@@ -55,6 +57,16 @@ pub static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
             preprocess: Preprocess { filter: Filter::Bicubic, ..imagenet.clone() },
         },
         Preset {
+            name: "imagenet-gray",
+            source: "imagenet for one channel: the means of its three means and of its three deviations, as timm makes one channel of three",
+            preprocess: Preprocess {
+                channels: Channels::Gray,
+                mean: vec![0.449],
+                std: vec![0.226],
+                ..imagenet.clone()
+            },
+        },
+        Preset {
             name: "efficientnet-lite",
             source: "TensorFlow TPU models/official/efficientnet/lite: bicubic, MEAN_RGB = 127, STDDEV_RGB = 128; here shorter side 256, crop 224 (lite0)",
             preprocess: Preprocess {
@@ -74,6 +86,18 @@ pub static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
                 crop: Some([299, 299]),
                 mean: vec![0.5],
                 std: vec![0.5],
+                ..imagenet.clone()
+            },
+        },
+        Preset {
+            name: "xrv",
+            source: "torchxrayvision datasets.normalize, XRayCenterCrop, XRayResizer(224): grey, −1024 to 1024; resized bilinearly here",
+            preprocess: Preprocess {
+                resize: Some(Resize::Shorter(224)),
+                channels: Channels::Gray,
+                scale: 2048.0 / 255.0,
+                mean: vec![1024.0],
+                std: vec![1.0],
                 ..imagenet
             },
         },
@@ -86,6 +110,11 @@ pub static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
             name: "torch",
             source: "Keras imagenet_utils.preprocess_input mode \"torch\", torchvision Normalize; no resize",
             preprocess: plain(Channels::Rgb, UNIT, &IMAGENET_MEAN, &IMAGENET_STD),
+        },
+        Preset {
+            name: "tf-gray",
+            source: "mode \"tf\" of a grey image: x / 127.5 - 1, torchvision Normalize((0.5,), (0.5,)); no resize",
+            preprocess: plain(Channels::Gray, 1.0, &[127.5], &[127.5]),
         },
         Preset {
             name: "caffe",
@@ -107,6 +136,11 @@ pub static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
             source: "PyTorch examples/mnist/main.py: Normalize((0.1307,), (0.3081,)), white on black; no resize",
             preprocess: plain(Channels::Gray, UNIT, &[0.1307], &[0.3081]),
         },
+        Preset {
+            name: "fashion-mnist",
+            source: "the mean and deviation of Fashion-MNIST's training images, 0.2860 and 0.3530; no resize",
+            preprocess: plain(Channels::Gray, UNIT, &[0.286], &[0.353]),
+        },
         Preset { name: "raw", source: "the levels 0 to 255 as they are; no resize", preprocess: Preprocess::default() },
     ]
 });
@@ -123,6 +157,20 @@ pub fn preset(name: &str) -> Result<Preprocess, PreprocessError> {
     near.sort_by(|a, b| strsim::jaro_winkler(b, name).total_cmp(&strsim::jaro_winkler(a, name)));
     near.truncate(3);
     Err(PreprocessError::NotFound { name: name.into(), near })
+}
+
+/// The presets as the table of `docs/preprocessing.md`.
+pub fn table() -> String {
+    let mut text = "| preset | as TOML | from |\n|---|---|---|\n".to_owned();
+    for preset in PRESETS.iter() {
+        let mut lines: Vec<String> = preset.preprocess.lines().iter().map(|line| format!("`{line}`")).collect();
+        if lines.is_empty() {
+            lines.push("nothing".into());
+        }
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| `{}` | {} | {} |", preset.name, lines.join("<br>"), preset.source);
+    }
+    text
 }
 
 #[cfg(test)]

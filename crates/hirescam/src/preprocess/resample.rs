@@ -16,9 +16,6 @@ const PRECISION: u32 = 32 - 8 - 2;
 pub(crate) fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
     let (from_width, from_height) = picture.dimensions();
     if filter == Filter::Nearest {
-        let nearest = |i: u32, from: u32, to: u32| {
-            (((f64::from(i) + 0.5) * f64::from(from) / f64::from(to)) as u32).min(from - 1)
-        };
         return RgbImage::from_fn(width, height, |x, y| {
             *picture.get_pixel(nearest(x, from_width, width), nearest(y, from_height, height))
         });
@@ -31,7 +28,7 @@ pub(crate) fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter
         for (row, to) in rows {
             for (window, pixel) in windows.iter().zip(to.chunks_exact_mut(3)) {
                 let mut sums = [1 << (PRECISION - 1); 3];
-                for (weight, levels) in window.weights.iter().zip(row[3 * window.first..].chunks_exact(3)) {
+                for (weight, levels) in window.fixed.iter().zip(row[3 * window.first..].chunks_exact(3)) {
                     for (sum, level) in sums.iter_mut().zip(levels) {
                         *sum += weight * i32::from(*level);
                     }
@@ -47,8 +44,7 @@ pub(crate) fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter
         let mut sums = vec![0; row];
         for (window, to) in windows(from_height, height, filter).iter().zip(out.chunks_exact_mut(row)) {
             sums.fill(1 << (PRECISION - 1));
-            for (weight, levels) in window.weights.iter().zip(picture.as_raw()[row * window.first..].chunks_exact(row))
-            {
+            for (weight, levels) in window.fixed.iter().zip(picture.as_raw()[row * window.first..].chunks_exact(row)) {
                 for (sum, level) in sums.iter_mut().zip(levels) {
                     *sum += weight * i32::from(*level);
                 }
@@ -62,14 +58,58 @@ pub(crate) fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter
     picture
 }
 
+/// The same of levels in floats, by row, column and channel, three of these: nothing is rounded.
+pub(crate) fn resize_levels(levels: &[f32], from: (u32, u32), to: (u32, u32), filter: Filter) -> Vec<f32> {
+    let ((from_width, from_height), (width, height)) = (from, to);
+    let along = |from: u32, to: u32| match filter {
+        Filter::Nearest => (0..to)
+            .map(|i| Window { first: nearest(i, from, to) as usize, weights: vec![1.0], fixed: vec![] })
+            .collect(),
+        _ => windows(from, to, filter),
+    };
+    let mut rows = levels.to_vec();
+    if width != from_width {
+        let windows = along(from_width, width);
+        rows = Vec::with_capacity(3 * width as usize * from_height as usize);
+        for row in levels.chunks_exact(3 * from_width as usize) {
+            for window in &windows {
+                let pixels = row.chunks_exact(3).skip(window.first);
+                let sums = window.weights.iter().zip(pixels).fold([0.0; 3], |sums: [f64; 3], (weight, pixel)| {
+                    std::array::from_fn(|k| sums[k] + weight * f64::from(pixel[k]))
+                });
+                rows.extend(sums.map(|s| s as f32));
+            }
+        }
+    }
+    if height == from_height {
+        return rows;
+    }
+    let row = 3 * width as usize;
+    let mut out = Vec::with_capacity(row * height as usize);
+    for window in along(from_height, height) {
+        let mut sums = vec![0.0f64; row];
+        for (weight, levels) in window.weights.iter().zip(rows.chunks_exact(row).skip(window.first)) {
+            sums.iter_mut().zip(levels).for_each(|(sum, level)| *sum += weight * f64::from(*level));
+        }
+        out.extend(sums.iter().map(|s| *s as f32));
+    }
+    out
+}
+
+/// The nearest pixel out of `from` to pixel i out of `to`.
+fn nearest(i: u32, from: u32, to: u32) -> u32 {
+    (((f64::from(i) + 0.5) * f64::from(from) / f64::from(to)) as u32).min(from - 1)
+}
+
 fn level(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-/// The pixels that make up one output pixel: from `first` on, with these weights.
+/// The pixels that make up one output pixel: from `first` on, with these weights, and the same in fixed point.
 struct Window {
     first: usize,
-    weights: Vec<i32>,
+    weights: Vec<f64>,
+    fixed: Vec<i32>,
 }
 
 /// A window for each of `to` pixels along an axis of `from`; widened by from / to when shrinking.
@@ -84,8 +124,9 @@ fn windows(from: u32, to: u32, filter: Filter) -> Vec<Window> {
         let end = ((center + support + 0.5) as i64).min(i64::from(from));
         let weights: Vec<f64> = (first..end).map(|x| weight(filter, (x as f64 - center + 0.5) / widening)).collect();
         let sum: f64 = weights.iter().sum();
-        let fixed = |w: &f64| (w / sum * f64::from(1 << PRECISION)).round() as i32;
-        Window { first: first as usize, weights: weights.iter().map(fixed).collect() }
+        let weights: Vec<f64> = weights.iter().map(|w| w / sum).collect();
+        let fixed = weights.iter().map(|w| (w * f64::from(1 << PRECISION)).round() as i32).collect();
+        Window { first: first as usize, weights, fixed }
     };
     (0..to).map(window).collect()
 }
