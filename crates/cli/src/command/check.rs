@@ -18,7 +18,7 @@ use std::process::ExitCode;
 pub struct Check {
     /// The network, an ONNX file
     model: PathBuf,
-    /// Photos, folders of photos, patterns, or ready float32 tensors (.npy) in the network's own shape; without any, only
+    /// Photos, folders of photos, patterns, or ready tensors (.npy) of numbers in the network's own shape; without any, only
     /// what is proven is reported
     images: Vec<PathBuf>,
     /// Also take the images of the folders within folders

@@ -22,7 +22,7 @@ use std::str::FromStr;
 pub struct Compare {
     /// The network, an ONNX file
     model: PathBuf,
-    /// Photos, folders of photos, patterns, or ready float32 tensors (.npy) in the network's own shape, each compared on its
+    /// Photos, folders of photos, patterns, or ready tensors (.npy) of numbers in the network's own shape, each compared on its
     /// own
     #[arg(required = true)]
     images: Vec<PathBuf>,

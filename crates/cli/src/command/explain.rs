@@ -21,7 +21,7 @@ use std::process::ExitCode;
 pub struct Explain {
     /// The network, an ONNX file
     model: PathBuf,
-    /// Photos, folders of photos, patterns, or ready float32 tensors (.npy) in the network's own shape
+    /// Photos, folders of photos, patterns, or ready tensors (.npy) of numbers in the network's own shape
     #[arg(required = true)]
     images: Vec<PathBuf>,
     #[command(flatten)]
