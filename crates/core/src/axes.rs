@@ -51,12 +51,12 @@ impl Samples {
     }
 
     /// The axes of a value of `rank` axes that count places, where `channels` counts channels.
-    pub fn places(self, rank: usize, channels: usize) -> Vec<usize> {
+    pub fn places(self, rank: usize, channels: Option<usize>) -> Vec<usize> {
         let own = match self {
             Samples::Along { axis, .. } => axis,
             Samples::One => 0,
         };
-        (0..rank).filter(|&axis| axis != own && axis != channels).collect()
+        (0..rank).filter(|&axis| axis != own && Some(axis) != channels).collect()
     }
 
     /// How many axes in front of the channels and places a value has once its samples come first: that of the samples and
@@ -139,17 +139,26 @@ enum Known {
 #[derive(Clone, Debug, Default)]
 pub struct Axes {
     samples: HashMap<String, Known>,
-    /// The channel axes of the inputs; none for what has no such axis.
-    channels: HashMap<String, Option<usize>>,
+    /// What the axes of the inputs are, where the operators that read them tell.
+    inputs: HashMap<String, Read>,
+}
+
+/// What the axes of an input are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Read {
+    /// The axis that counts channels; none where there is no such axis.
+    channels: Option<usize>,
+    /// The axes of frames: they are read like the samples, one frame apart from the others.
+    frames: Vec<usize>,
 }
 
 impl Axes {
     /// Follows the axes of the inputs of `model`.
     pub(crate) fn follow(model: &Model, shapes: &Shapes) -> Self {
-        let mut axes = Axes { samples: samples(model, shapes), channels: HashMap::new() };
+        let mut axes = Axes { samples: samples(model, shapes), inputs: HashMap::new() };
         for input in model.inputs() {
-            if let Some(found) = channels(model, shapes, input.name()) {
-                axes.channels.insert(input.name().to_owned(), found);
+            if let Some(found) = read(model, shapes, input.name()) {
+                axes.inputs.insert(input.name().to_owned(), found);
             }
         }
         axes
@@ -212,21 +221,24 @@ impl Shapes {
     /// The axis of an input that counts channels, and none where it has no such axis. Where the operators that read it leave
     /// it open, the last of an extent of 1, 3 or 4 is taken, else the second: [`Shapes::tells_channels`] says so.
     pub fn image_channels(&self, input: &str) -> Option<usize> {
-        match self.axes.channels.get(input) {
-            Some(channels) => *channels,
+        match self.axes.inputs.get(input) {
+            Some(read) => read.channels,
             None => self.dims(input).filter(|d| d.len() >= 3).map(|dims| assumed(&dims)),
         }
     }
 
-    /// The axes of the image that count places.
+    /// The axes of the image that count places, without those of frames.
     pub fn image_places(&self) -> Vec<usize> {
         let rank = self.dims(&self.image).map_or(0, |d| d.len());
-        self.image_channels(&self.image).map_or((1..rank).collect(), |channels| Samples::FIRST.places(rank, channels))
+        let frames = self.axes.inputs.get(&self.image).map_or(&[][..], |read| &read.frames);
+        let mut places = Samples::FIRST.places(rank, self.image_channels(&self.image));
+        places.retain(|axis| !frames.contains(axis));
+        places
     }
 
     /// Whether the graph, or the caller, tells which axis of an input counts channels.
     pub fn tells_channels(&self, input: &str) -> bool {
-        self.axes.channels.contains_key(input)
+        self.axes.inputs.contains_key(input)
     }
 
     /// Takes the caller's word for the channel axis of the image, where the graph does not tell it.
@@ -245,12 +257,15 @@ impl Shapes {
             Ok(axis) => axis,
             Err(_) => return refuse(format!("it has {} axes", dims.len())),
         };
-        match self.axes.channels.get(&self.image) {
-            Some(Some(own)) if *own != axis => return refuse(format!("the network reads the axis {own} as channels")),
+        match self.axes.inputs.get(&self.image).map(|read| read.channels) {
+            Some(Some(own)) if own != axis => return refuse(format!("the network reads the axis {own} as channels")),
             Some(None) => return refuse("the network reads all of its axes as places".into()),
-            _ => {}
+            Some(_) => {}
+            None => {
+                let read = Read { channels: Some(axis), frames: Vec::new() };
+                self.axes.inputs.insert(self.image.clone(), read);
+            }
         }
-        self.axes.channels.insert(self.image.clone(), Some(axis));
         Ok(self)
     }
 }
@@ -446,9 +461,9 @@ fn relocated(from: &[usize], (axis, outer, inner): (usize, usize, usize), n: usi
 /// Of each axis of a value the axes of the image that are in it, and whether they are in it whole.
 type Origins = Vec<Vec<(usize, bool)>>;
 
-/// The axis of the input `image` that counts channels, none where all are places: as the first operator reads it that tells
-/// channels from places. None where no operator tells.
-fn channels(model: &Model, shapes: &Shapes, image: &str) -> Option<Option<usize>> {
+/// What the axes of the input `image` are, as the first operator reads it that tells channels from places. None where no
+/// operator tells.
+fn read(model: &Model, shapes: &Shapes, image: &str) -> Option<Read> {
     let rank = shapes.dims(image)?.len();
     let facts = &shapes.probes.first()?.1;
     let mut origins: HashMap<&str, Origins> = HashMap::from([(image, (0..rank).map(|a| vec![(a, true)]).collect())]);
@@ -483,26 +498,24 @@ fn channels(model: &Model, shapes: &Shapes, image: &str) -> Option<Option<usize>
             }
         }
     }
-    product.or(hint.map(Some))
+    product.or(hint.map(|axis| Read { channels: Some(axis), frames: Vec::new() }))
 }
 
-/// The channel axis of an image of `rank` axes, where an operator reads the axis `read` of a value with these origins as
-/// channels and those behind the first as places.
-fn told(rank: usize, origins: &Origins, read: usize) -> Option<Option<usize>> {
-    let of = |axis: usize| origins.get(axis).into_iter().flatten();
-    let places: Vec<usize> =
-        (1..origins.len()).filter(|&a| a != read).flat_map(of).map(|(axis, _)| *axis).filter(|&a| a > 0).collect();
-    let whole: Vec<usize> = of(read).map(|(axis, _)| *axis).filter(|a| *a > 0 && !places.contains(a)).collect();
-    match whole.as_slice() {
-        // Of several that are read as one, frames come before the channels of each.
-        [.., last] => Some(Some(*last)),
-        [] => {
-            let mut left = (1..rank).filter(|a| !places.contains(a));
-            match (left.next(), left.next()) {
-                (one, None) if !places.is_empty() => Some(one),
-                _ => None,
-            }
-        }
+/// What the axes of an image of `rank` axes are, where an operator reads the axis `read` of a value with these origins as
+/// channels, those behind the first as places and the first as samples.
+fn told(rank: usize, origins: &Origins, read: usize) -> Option<Read> {
+    let of = |axis: usize| origins.get(axis).into_iter().flatten().map(|(axis, _)| *axis).filter(|&axis| axis > 0);
+    let places: Vec<usize> = (1..origins.len()).filter(|&a| a != read).flat_map(of).collect();
+    let frames: Vec<usize> = of(0).filter(|a| !places.contains(a) && of(read).all(|own| own != *a)).collect();
+    // Of several that are read as one, frames come before the channels of each.
+    if let Some(last) = of(read).filter(|a| !places.contains(a)).last() {
+        return Some(Read { channels: Some(last), frames });
+    }
+    // What is read as channels was made on the way: those of the image are the axis that is left.
+    let mut left = (1..rank).filter(|a| !places.contains(a) && !frames.contains(a));
+    match (left.next(), left.next()) {
+        (channels, None) if !places.is_empty() => Some(Read { channels, frames }),
+        _ => None,
     }
 }
 

@@ -31,8 +31,8 @@ pub struct Head {
     pub dependence: HashMap<String, Dependence>,
     /// How the samples lie in A.
     pub samples: Samples,
-    /// The axis of A that counts channels.
-    pub channels: usize,
+    /// The axis of A that counts channels; none of an image that has no such axis.
+    pub channels: Option<usize>,
     /// The axes of A that count places.
     pub space: Vec<usize>,
 }
@@ -104,9 +104,6 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
     if !shapes.dtype(layer).is_some_and(is_float) {
         return refuse("does not hold floating-point numbers".into());
     }
-    if dims.len() < 3 {
-        return refuse(format!("has the shape {}: no axes of space", show(&dims)));
-    }
     let Some(samples) = shapes.samples(layer) else {
         return refuse(match shapes.mixing(model, layer) {
             Some(node) => format!("holds nothing of one image alone: {node} reads several"),
@@ -121,11 +118,15 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
     }
     let channels = match channels {
         Some(axis) => crate::graph::axis(axis, dims.len())
+            .map(Some)
             .map_err(|_| Error::Argument(format!("{layer:?} has no axis {axis}")))?,
-        None => channel_axes(model, shapes).get(layer).copied().unwrap_or(1),
+        None if model.inputs().any(|i| i.name() == layer) && shapes.tells_channels(layer) => {
+            shapes.image_channels(layer)
+        }
+        None => Some(channel_axes(model, shapes).get(layer).copied().unwrap_or(1)),
     };
     let space = samples.places(dims.len(), channels);
-    if space.is_empty() {
+    if space.is_empty() || (dims.len() < 3 && channels.is_some()) {
         return refuse(format!("has the shape {}: no axes of space", show(&dims)));
     }
     let dependence = dependence(model, shapes, layer);

@@ -201,7 +201,7 @@ impl Trial<'_> {
             }
             // The same step of all channels at each place.
             let mut step = mask;
-            for (i, mut plane) in step.axis_iter_mut(Axis(self.made.head.channels)).enumerate() {
+            for (i, mut plane) in step.axis_iter_mut(Axis(self.made.head.channels.unwrap())).enumerate() {
                 plane *= 0.3 + i as f64;
             }
             steps.push(self.slopes(&run, &step)?);

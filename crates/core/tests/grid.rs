@@ -269,7 +269,7 @@ fn patches_cut_out_by_reshaping_are_places() {
     net.reshape(&[2, 2, 4, 2, 6, 3]).transpose(&[0, 2, 4, 3, 5, 1]).reshape(&[2, 24, 12]);
     let model = Model::new(net.finish(IMAGE, 24 * 12)).unwrap();
     let made = cam::attach(&model, &request("tokens")).unwrap();
-    assert_eq!(made.head.channels, 2);
+    assert_eq!(made.head.channels, Some(2));
     let [map, ..] = run(&made);
     let [pixels, ..] = run(&cam::attach(&model, &request("image")).unwrap());
     let pixels = pixels.unwrap().data.into_shape_with_order(ndarray::IxDyn(&[2, 4, 2, 6, 3])).unwrap();

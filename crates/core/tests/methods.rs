@@ -244,7 +244,7 @@ fn methods_at_the_image_go_there_by_themselves() {
     }
     // An image with its colours on the last axis has its channels there.
     let request = Request { method: named("saliency"), ..Request::default() };
-    assert_eq!(cam::attach(&zoo("keras_mean.onnx"), &request).unwrap().head.channels, 3);
+    assert_eq!(cam::attach(&zoo("keras_mean.onnx"), &request).unwrap().head.channels, Some(3));
 }
 
 #[test]

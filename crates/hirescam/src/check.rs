@@ -286,7 +286,7 @@ impl Work<'_> {
             None => self.axes.get(layer.name.as_str()).copied().unwrap_or(1),
         };
         let samples = self.setup.shapes.samples(&layer.name).unwrap_or(Samples::FIRST);
-        let space = samples.places(layer.dims.len(), channels);
+        let space = samples.places(layer.dims.len(), Some(channels));
         space.into_iter().filter_map(|axis| layer.dims.get(axis)).map(|d| d.per_image()).collect()
     }
 

@@ -295,7 +295,11 @@ struct Ready {
     work: Work,
     image_dims: Vec<Dim>,
     image_kind: Kind,
+    /// The input that carries the image.
+    image: String,
     image_channels: Option<usize>,
+    /// What is assumed of the image, in words.
+    assumed: Option<String>,
     runs: Runs,
     others: Others,
     /// One for each layer.
@@ -538,11 +542,12 @@ impl Ready {
     /// SHA-256.
     fn of(file: ModelFile, options: &Options, engine: &dyn Engine) -> Result<(Self, String), Error> {
         let (path, request) = (file.path.clone(), request(&file, options, options.preprocess.as_ref())?);
+        let image = head::image_input(&file.model, options.image.as_deref())?.name().to_owned();
         let (parts, work, sha256) = match methods::method(&options.method)? {
             Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine)?,
             Any::SeveralRuns(method) => several_runs(&file, options, &request, engine, method)?,
         };
-        let Parts { score, target, row, layers, image_dims, image_kind, image_channels, runs, others } = parts;
+        let Parts { score, target, row, layers, image_dims, image_kind, image_channels, tells_channels, runs, others } = parts;
         let labels = options.labels.as_ref().map(|labels| labels.of(&score)).transpose()?.flatten();
         let unused_labels = options.labels.as_ref().filter(|_| labels.is_none()).map(Labels::len);
         let shared = |(layer, certificate): (String, Certificate)| Shared {
@@ -560,7 +565,13 @@ impl Ready {
             model_sha256: sha256.clone(),
         };
         let shared = layers.into_iter().map(|layer| Arc::new(shared(layer))).collect();
-        Ok((Ready { work, image_dims, image_kind, image_channels, runs, others, shared }, sha256))
+        let assumed = image_channels.filter(|_| !tells_channels).map(|axis| {
+            format!(
+                "which axis of the image counts channels the network does not tell: the axis {axis} was taken, {} long",
+                image_dims.get(axis).map_or(0, |d| d.per_image())
+            )
+        });
+        Ok((Ready { work, image, image_dims, image_kind, image_channels, assumed, runs, others, shared }, sha256))
     }
 
     /// Whether an image of this shape is what was made ready, whatever the number of images where each is a sample.
@@ -694,6 +705,10 @@ impl Ready {
             for (i, (all, of_image)) in all.iter_mut().zip(of_layer).enumerate() {
                 for (rank, found) in of_image.into_iter().enumerate() {
                     let photo = photos.get(i).cloned();
+                    // It shows in what is made of photos, and in maps of pixels.
+                    let matters = photo.is_some() || shared.layer == self.image;
+                    let notes = found.notes.iter().chain(self.assumed.iter().filter(|_| matters)).cloned().collect();
+                    let found = Found { notes, ..found };
                     all.push((rank, Explanation::new(shared.clone(), found, photo)));
                 }
             }

@@ -37,11 +37,18 @@ pub(super) fn emit<'g>(
     let graph = logits.raw.graph();
     let own = graph.value(&head.layer)?.wide();
     let (samples, n) = (head.samples, shapes.count());
-    let activation = samples.first(own, n);
-    let channels = samples.moved(head.channels);
-    let space: Vec<usize> = head.space.iter().map(|&axis| samples.moved(axis)).collect();
+    // An image without channels gets an axis of one.
+    let (channels, more) = head.channels.map_or((samples.lead(), 1), |axis| (samples.moved(axis), 0));
+    let laid = |v: Value<'g>| {
+        let first = samples.first(v, n);
+        let mut dims = first.dims();
+        (0..more).for_each(|_| dims.insert(channels.min(dims.len()), Dim::Fixed(1)));
+        first.reshape(&dims)
+    };
+    let activation = laid(own);
+    let space: Vec<usize> = head.space.iter().map(|&axis| samples.moved(axis) + more).collect();
     // Several classes at once are laid along the batch, where that is the first axis.
-    let batched = samples == Samples::FIRST;
+    let batched = samples == Samples::FIRST && more == 0;
     let (target, method) = (&request.target, request.method);
     let m = target.maps(&head.score);
     let picked = logits.pick(target);
@@ -89,8 +96,8 @@ pub(super) fn emit<'g>(
     if let Some(gradient) = together {
         // Images along the first axis, classes along the second.
         let images = activation.reshape(&[&[n, Dim::Fixed(1)], after_batch(&dims).as_slice()].concat());
-        let space: Vec<usize> = head.space.iter().map(|a| a + 1).collect();
-        let map = make(images, gradient, head.channels + 1, &space)?;
+        let space: Vec<usize> = space.iter().map(|a| a + 1).collect();
+        let map = make(images, gradient, channels + 1, &space)?;
         let every: Vec<i64> = (0..map.rank()).map(|a| if a == 1 { m as i64 } else { 1 }).collect();
         // A map that does not depend on the class is the same for all.
         maps.push(if map.dims().get(1) == Some(&Dim::Fixed(m)) { map } else { map.expand(&every) });
@@ -104,7 +111,7 @@ pub(super) fn emit<'g>(
         for i in 0..m {
             let seed = (head.score.logits.as_str(), logits.seed(target, &picked, i));
             let gradient = grad::vjp(model, graph, &head.path, &head.dependence, seed, &head.layer)?;
-            let map = make(activation, samples.first(gradient.with_rank(own.rank()), n), channels, &space)?;
+            let map = make(activation, laid(gradient.with_rank(own.rank())), channels, &space)?;
             // [N, 1, …]: the axis of classes.
             maps.push(map.reshape(&[&[n, Dim::Fixed(1)], after_batch(&map.dims()).as_slice()].concat()));
         }

@@ -27,6 +27,7 @@ pub(super) struct Parts {
     pub(super) image_dims: Vec<Dim>,
     pub(super) image_kind: Kind,
     pub(super) image_channels: Option<usize>,
+    pub(super) tells_channels: bool,
     pub(super) runs: Runs,
     pub(super) others: Others,
 }
@@ -58,6 +59,7 @@ pub(super) fn one_run(
         image_dims: first.image_dims.clone(),
         image_kind: image_kind(&file.model, options)?,
         image_channels: first.image_channels,
+        tells_channels: first.tells_channels,
         runs: first.runs.clone(),
     };
     let (bytes, file) = match first.for_maps()? {
@@ -115,6 +117,7 @@ pub(super) fn several_runs(
             row,
             layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
             image_channels: setup.shapes.image_channels(setup.image),
+            tells_channels: setup.shapes.tells_channels(setup.image),
             image_dims: setup.shapes.dims(setup.image).unwrap_or_default(),
             image_kind: image_kind(&file.model, options)?,
             runs: setup.shapes.runs(&setup.score.logits),

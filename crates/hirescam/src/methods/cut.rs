@@ -101,6 +101,11 @@ impl Cut {
         let cut = head::cut(model, shapes, layer, score, channels)?;
         let runs = shapes.runs(&score.logits);
         image_by_image(&runs, layer, cut.samples)?;
+        let channels = cut.channels.and_then(|axis| axis.checked_sub(1)).ok_or_else(|| {
+            Error::Argument(format!(
+                "{layer:?} has no axis of channels, along which the method changes images or adds up"
+            ))
+        })?;
         let grid = grid::grid(model, shapes, &cut, given)?;
         let part = Model::new(head::model(model, shapes, &cut)?)?;
         let names: Vec<&str> = part.inputs().map(|i| i.name()).collect();
@@ -143,7 +148,7 @@ impl Cut {
         Ok(Cut {
             layer: layer.to_owned(),
             dims,
-            channels: cut.channels.saturating_sub(1),
+            channels,
             space: cut.space.iter().map(|a| a - 1).collect(),
             grid,
             certificate,
