@@ -97,8 +97,13 @@ impl Compare {
                     true => output::json(&record),
                     false => lines.iter().try_for_each(|line| say!("{line}")),
                 })?,
-                Err(error) if files.len() == 1 => return Err(error),
                 Err(error) => {
+                    if let (true, Error::Explain(error)) = (self.json, &error) {
+                        output::json(&record::failure(path, error))?;
+                    }
+                    if files.len() == 1 {
+                        return Err(error);
+                    }
                     failed += 1;
                     bar.suspend(|| output::failed(path, &error));
                 }
