@@ -15,6 +15,7 @@ use crate::{Error, Model};
 use prost::Message;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// Every operator that may be emitted. CumSum, Einsum and ReduceProd are emitted only in derivatives of themselves,
 /// HardSigmoid in that of HardSwish, which is made of it: an engine without them loses nothing.
@@ -96,6 +97,8 @@ pub struct Graph {
     batches: Vec<usize>,
     /// The operator and the inputs of the model's own nodes, by what they make.
     own: HashMap<usize, (String, Vec<usize>)>,
+    /// Why the shapes of some of the model's values are not known.
+    unknown: HashMap<String, Rc<Error>>,
     /// How many steps of evaluating constants are left.
     left: Cell<usize>,
     inner: RefCell<Inner>,
@@ -177,6 +180,7 @@ impl Graph {
         let nodes = model.graph().node.iter().flat_map(|n| n.output.iter().filter_map(move |o| Some((id(o)?, of(n)))));
         Graph {
             own: nodes.collect(),
+            unknown: shapes.causes(model).into_iter().map(|(name, cause)| (name.to_owned(), cause)).collect(),
             opset: model.opset(),
             batches: shapes.probes.iter().map(|(b, _)| *b).collect(),
             left: Cell::new(shape::FOLD_ALL),
@@ -237,6 +241,16 @@ impl Graph {
     /// A list of int64.
     pub fn ints(&self, values: &[i64]) -> Value<'_> {
         self.constant(Tensor::ints(values))
+    }
+
+    /// What to say of a value whose shape is not known: what keeps it from being known, where that is one of the model's nodes.
+    fn unknown_shape(&self, name: Option<&str>) -> Error {
+        let cause = name.and_then(|name| self.unknown.get(name));
+        cause.map(|cause| cause.as_ref().clone()).unwrap_or_else(|| Error::Unsupported {
+            at: format!("the value {:?}", short(name.unwrap_or_default())),
+            what: "its shape cannot be found out".into(),
+            remedy: "Explain a later layer".into(),
+        })
     }
 
     fn emit<'g>(
@@ -333,7 +347,7 @@ impl Graph {
                     Some(v) => {
                         let entry = inner.values.get(v.id);
                         let fact = entry.and_then(|e| e.facts.as_ref()).and_then(|f| f.get(probe));
-                        fact.map(Some).ok_or_else(|| unknown_shape(entry.and_then(|e| e.name.as_deref()).unwrap_or("")))
+                        fact.map(Some).ok_or_else(|| self.unknown_shape(entry.and_then(|e| e.name.as_deref())))
                     }
                 })
                 .collect();
@@ -482,15 +496,5 @@ fn too_large() -> Error {
         at: "the derivative".into(),
         what: format!("it takes more than {MOST_NODES} nodes, or constants of more than {MOST_NUMBERS} numbers"),
         remedy: "Choose a later layer".into(),
-    }
-}
-
-fn unknown_shape(name: &str) -> Error {
-    Error::Unsupported {
-        at: format!("the value {:?}", short(name)),
-        what: "its shape cannot be found out".into(),
-        remedy:
-            "Export the network with shape information (onnx.shape_inference.infer_shapes), or explain a later layer"
-                .into(),
     }
 }

@@ -3,7 +3,7 @@
 use crate::onnx::NodeProto;
 
 /// Everything this crate refuses, and why.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The bytes are not an ONNX file.

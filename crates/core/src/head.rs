@@ -98,8 +98,9 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
         Err(Error::Argument(format!("the layer {layer:?} {what}; `hirescam layers` lists those that can be explained")))
     };
     let Some(dims) = shapes.dims(layer) else {
-        let cause = shapes.cause(model, layer).map_or(String::new(), |cause| format!(", because of {cause}"));
-        return refuse(format!("has an unknown shape{cause}"));
+        let cause = shapes.cause(model, layer).map_or(String::new(), |cause| format!(". The cause: {cause}"));
+        let layer = short(layer);
+        return Err(Error::Argument(format!("the layer {layer:?} has an unknown shape{cause}")));
     };
     if !shapes.dtype(layer).is_some_and(is_float) {
         return refuse("does not hold floating-point numbers".into());

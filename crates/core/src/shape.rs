@@ -5,7 +5,7 @@
 
 use crate::axes::Axes;
 use crate::error::{Fault, describe, invalid};
-use crate::graph::{Attributes, standard};
+use crate::graph::{Attributes, reads, standard};
 use crate::onnx::{
     NodeProto, TypeProto, ValueInfoProto, tensor_shape_proto, tensor_shape_proto::dimension, type_proto,
 };
@@ -13,7 +13,8 @@ use crate::ops;
 use crate::tensor::{self, DataType};
 use crate::{Error, Model, Tensor};
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What is known of a value at one batch size.
@@ -223,26 +224,48 @@ impl Shapes {
         Some(self.dims(value)?.iter().map(one).collect())
     }
 
-    /// Why the shape of `value` is unknown: the first node before it that could not be followed.
-    pub fn cause(&self, model: &Model, value: &str) -> Option<String> {
-        let known = |name: &str| self.probes.iter().all(|(_, facts)| facts.contains_key(name));
-        let (mut open, mut seen, mut first) = (vec![value], HashSet::new(), None);
-        while let Some(value) = open.pop() {
-            if known(value) || !seen.insert(value) {
+    /// Why the shape of `value` is not known: the first node before it whose outputs could not be followed, or the input
+    /// that has no shape. None where it is known.
+    pub fn cause(&self, model: &Model, value: &str) -> Option<Error> {
+        self.causes(model).remove(value).map(|cause| cause.as_ref().clone())
+    }
+
+    /// The same of all values.
+    pub(crate) fn causes<'m>(&self, model: &'m Model) -> HashMap<&'m str, Rc<Error>> {
+        let unknown = |name: &str| self.dims(name).is_none();
+        let inputs = model.inputs().filter(|info| unknown(info.name()));
+        let mut causes: HashMap<&str, Rc<Error>> = inputs.map(|i| (i.name(), Rc::new(open_input(i)))).collect();
+        let left = Cell::new(FOLD_ALL);
+        for (_, node) in model.order() {
+            let lost: Vec<&str> =
+                node.output.iter().map(String::as_str).filter(|o| !o.is_empty() && unknown(o)).collect();
+            if lost.is_empty() {
                 continue;
             }
-            let Some((at, node)) = model.maker_index(value).zip(model.maker(value)) else { continue };
-            match node.input.iter().filter(|i| !i.is_empty()).all(|i| known(i)) {
-                true => first = first.filter(|&(earlier, _)| earlier < at).or(Some((at, node))),
-                false => open.extend(node.input.iter().map(String::as_str)),
+            let before = reads(node).into_iter().find_map(|name| causes.get(name).cloned());
+            let cause = before.unwrap_or_else(|| Rc::new(self.blame(model, node, &left)));
+            causes.extend(lost.into_iter().map(|output| (output, cause.clone())));
+        }
+        causes
+    }
+
+    /// Why the shapes of a node's outputs are not known, where those of its inputs are.
+    fn blame(&self, model: &Model, node: &NodeProto, left: &Cell<usize>) -> Error {
+        let attributes = model.attributes(node);
+        let card = match ops::find(&attributes) {
+            Ok(card) => card,
+            Err(fault) => return fault.at(node),
+        };
+        for (_, facts) in &self.probes {
+            let inputs: Vec<Option<&Fact>> = node.input.iter().map(|name| facts.get(name)).collect();
+            if let Err(fault) = outputs(card, &attributes, &inputs, left) {
+                return fault.at(node);
             }
         }
-        let (_, node) = first?;
-        let named = describe(node);
-        // Where a card says what is wrong with the node, that is the cause.
-        match &self.fault {
-            Some(fault) if fault.to_string().contains(&named) => Some(fault.to_string()),
-            _ => Some(format!("the {named}: the shape of what it makes is known neither here nor to the file")),
+        Error::Unsupported {
+            at: describe(node),
+            what: "the shape of what it makes follows the batch in no simple way".into(),
+            remedy: "Export the network with a fixed batch".into(),
         }
     }
 

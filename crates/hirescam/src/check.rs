@@ -266,6 +266,8 @@ impl Work<'_> {
             name: (*image).to_owned(),
             dims: shapes.dims(image).unwrap_or_default(),
             place: "the image".into(),
+            followed: true,
+            why: "",
             grid: None,
             certificate: Ok(certify(model, &head, false)),
             on_every_path: true,

@@ -7,7 +7,7 @@ use clap::Args;
 use hirescam::core::analysis::Analysis;
 use hirescam::core::grid::Grid;
 use hirescam::core::shape::Dim;
-use hirescam::core::{head, layers};
+use hirescam::core::{cam, head, layers};
 use hirescam::explainer::request;
 use hirescam::model_file::ModelFile;
 use serde_json::json;
@@ -39,8 +39,11 @@ impl Layers {
             None => file.preprocess()?.map(|(p, _)| p),
         };
         let request = request(&file, &options, preprocess.as_ref())?;
-        let Analysis { image, shapes, score } = Analysis::of(&file.model, &request)?;
-        let found = layers::layers(&file.model, &shapes, &score, &image, self.all)?;
+        let bare = cam::bare(&file.model)?;
+        let model = bare.as_ref().unwrap_or(&file.model);
+        model.check_weights()?;
+        let Analysis { image, shapes, score } = Analysis::of(model, &request)?;
+        let found = layers::layers(model, &shapes, &score, &image, self.all)?;
         let width = found.iter().map(|l| l.name.len()).max().unwrap_or(0);
         for layer in &found {
             let certificate = layer.certificate.as_ref();
@@ -51,6 +54,7 @@ impl Layers {
                     "layer": layer.name,
                     "shape": shape,
                     "grid": layer.grid.as_ref().map(|g| &g.sides),
+                    "followed": layer.followed,
                     "other_tokens": layer.grid.as_ref().map(|g| g.others()),
                     "place": layer.place,
                     "verdict": certificate.ok().map(|c| c.verdict.to_string()),
@@ -80,17 +84,8 @@ impl Layers {
             notes.extend(
                 layer.reads_one_place.then(|| "its head reads one place: the map has one cell, or none".into()),
             );
-            if layer.recommended {
-                let exact = certificate.is_ok_and(|c| c.verdict == hirescam::core::certify::Verdict::Exact);
-                notes.push(format!(
-                    "recommended: {}",
-                    match layer.on_every_path {
-                        _ if exact => "the finest layer with an exact map",
-                        true => "the last block before space is lost",
-                        false => "what is read of the tokens of the last block before space is lost",
-                    }
-                ));
-            }
+            notes.extend((!layer.followed).then(|| "the graph does not tell where its places lie in the image".into()));
+            notes.extend(layer.recommended.then(|| format!("recommended: {}", layer.why)));
             let mark = if layer.recommended { '*' } else { ' ' };
             say!(
                 "{mark} {:width$}  {:18} {:28} {}",

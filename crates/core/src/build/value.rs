@@ -1,6 +1,6 @@
 //! The methods of a [`Value`]: one for each operator that may be emitted.
 
-use super::{Entry, Graph, LONGEST_LIST, Value, too_large, unknown_shape};
+use super::{Entry, Graph, LONGEST_LIST, Value, too_large};
 use crate::Error;
 use crate::error::Fault;
 use crate::graph::axis;
@@ -32,8 +32,8 @@ impl<'g> Value<'g> {
             Some(dims) => dims,
             None => {
                 let mut inner = self.graph.inner.borrow_mut();
-                let name = inner.values.get(self.id).and_then(|e| e.name.clone()).unwrap_or_default();
-                inner.fault.get_or_insert_with(|| unknown_shape(&name));
+                let name = inner.values.get(self.id).and_then(|e| e.name.clone());
+                inner.fault.get_or_insert_with(|| self.graph.unknown_shape(name.as_deref()));
                 Vec::new()
             }
         }
@@ -50,7 +50,7 @@ impl<'g> Value<'g> {
         let shapes: Vec<&[usize]> = facts.iter().map(|f| f.shape.as_slice()).collect();
         match shape::merge(&shapes, &self.graph.batches) {
             Some(_) => Ok(self),
-            None => Err(unknown_shape(entry.and_then(|e| e.name.as_deref()).unwrap_or_default())),
+            None => Err(self.graph.unknown_shape(entry.and_then(|e| e.name.as_deref()))),
         }
     }
 

@@ -138,11 +138,10 @@ impl<'m> Part<'m> {
 
 fn declare(model: &Model, shapes: &Shapes, value: &str) -> Result<ValueInfoProto, Error> {
     let (Some(dims), Some(dtype)) = (shapes.dims(value), shapes.dtype(value)) else {
-        return Err(Error::Unsupported {
-            at: format!("the value {value:?}"),
-            what: "its shape cannot be found out, so the network cannot be cut there".into(),
-            remedy: "Export the network with shape information (onnx.shape_inference.infer_shapes)".into(),
-        });
+        let cause = shapes.cause(model, value);
+        return Err(
+            cause.unwrap_or_else(|| Error::Argument(format!("the network has no value {value:?} to be cut at")))
+        );
     };
     let batch = model.inputs().find_map(batch_name);
     Ok(value_info(value, dtype, &dims, batch.as_deref()))

@@ -225,7 +225,7 @@ fn made_of(model: &Model, shapes: &Shapes, outputs: &[&str], reading: &Reading) 
     let unknown = outputs.iter().find(|name| shapes.dims(name).is_none()).and_then(|name| shapes.cause(model, name));
     Err(Error::Argument(format!(
         "no output holds scores, that is, floating-point numbers for each image ([N, classes], [N, classes, height, width] …): {listed}{}{}",
-        unknown.map_or(String::new(), |cause| format!("; a shape is unknown because of {cause}")),
+        unknown.map_or(String::new(), |cause| format!("; a shape is unknown. The cause: {cause}")),
         match found.is_empty() {
             true => "; name a floating-point tensor inside the network as the output that is explained".to_owned(),
             false => format!("; they are made of {proposed}: name one of these as the output that is explained"),

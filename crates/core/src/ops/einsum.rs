@@ -63,6 +63,11 @@ fn equation(a: &Attributes, ranks: &[usize]) -> Result<Equation, Fault> {
     }
 }
 
+/// The letters of the axes of each input, which have so many, and of the output.
+pub(crate) fn letters(a: &Attributes, ranks: &[usize]) -> Option<(Vec<String>, String)> {
+    equation(a, ranks).ok().map(|equation| (equation.terms, equation.output))
+}
+
 /// The extent that each letter runs over: that of all its axes but those of 1, which broadcast.
 type Extents = BTreeMap<char, usize>;
 

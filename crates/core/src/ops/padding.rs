@@ -13,7 +13,7 @@ use ndarray::{ArrayD, Axis, IxDyn, Slice as Cut};
 pub const CARDS: &[Card] = &[PAD];
 
 /// The pads of each axis of a value of rank `rank`.
-fn pad_sizes(rank: usize, pads: &[i64], axes: Option<Vec<i64>>) -> Result<Vec<(i64, i64)>, Fault> {
+pub(crate) fn pad_sizes(rank: usize, pads: &[i64], axes: Option<Vec<i64>>) -> Result<Vec<(i64, i64)>, Fault> {
     let axes: Vec<usize> = match axes {
         Some(axes) => axes.iter().map(|&a| axis(a, rank)).collect::<Result<_, _>>()?,
         None => (0..rank).collect(),

@@ -26,7 +26,7 @@ pub const CARDS: &[Card] = &[
 ];
 
 /// The axes to reduce, from the attribute or the second input: all when none are named, unless that means none.
-fn chosen(a: &Attributes, axes: Option<Vec<i64>>, rank: usize) -> Result<Vec<usize>, Fault> {
+pub(crate) fn chosen(a: &Attributes, axes: Option<Vec<i64>>, rank: usize) -> Result<Vec<usize>, Fault> {
     match axes {
         Some(axes) if !axes.is_empty() => {
             let mut axes = axes.iter().map(|&i| axis(i, rank)).collect::<Result<Vec<_>, _>>()?;
