@@ -239,10 +239,10 @@ impl<'m> Places<'m> {
             match axis {
                 Counts::Places(steps) => joined.extend(steps.iter().copied()),
                 Counts::Nothing => joined.extend(std::iter::repeat_n(None, *sizes(shapes, input)?.get(at)?)),
-                Counts::Lost => return None,
+                Counts::Lost => return Some(Counts::Lost),
             }
             if joined.len() > MOST_ENTRIES {
-                return None;
+                return Some(Counts::Lost);
             }
         }
         Some(Counts::of(joined))
