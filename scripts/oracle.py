@@ -13,7 +13,8 @@ perhaps in another order, is the activation A. Then g = autograd of the score wi
 numbers no recorded tensor has, because the exporter spelt a function out, is left out and counted. Hirescam tells the oracle which layers there are and which
 class it took, nothing else.
 
-Passed is: the layer that hirescam recommends within 1e-4 of the largest cell, in the max norm. Other layers are judged by the l2 norm, for a ReLU within
+Passed is: the layer that hirescam recommends within 1e-4 of the largest cell, in the max norm; and it has to lie in the image, as PyTorch shows: where one
+half of the image is changed, the activation changes most in that half of the map. Other layers are judged by the l2 norm, for a ReLU within
 rounding of zero may go either way in any implementation: at most 1e-2, or three times what PyTorch's own float32 is away from its float64, on the image
 and on the image changed by a millionth.
 """
@@ -104,6 +105,11 @@ class Oracle:
         best = min((error for error, *_ in found), default=0.0)
         return [(i, order) for error, i, order in found if error <= 2 * best + 1e-6 * scale]
 
+    def change(self, other: Oracle, i: int, order: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+        """How far each place of a tensor moves where another image is shown, as a map of this shape."""
+        moved = (other.seen[i] - self.seen[i]).detach().permute(order)
+        return laid_out(moved.square().sum(channel_axis(moved.shape, shape))[0].numpy(), shape)
+
     def gradients(self, which: set[int], klass: int) -> dict[int, torch.Tensor]:
         """The gradient of a class score with respect to each of these tensors, in one sweep."""
         which = sorted(which)
@@ -147,6 +153,7 @@ class Layer:
     name: str
     recommended: bool
     answers: list[tuple[Pair, list[Pair]]]
+    places: list[tuple[int, tuple[int, ...]]]  # which of the recorded tensors, and the order of their axes
 
 
 def prepare(layers: list[dict], values: dict[str, np.ndarray], exact: Oracle, rounded: Iterable[Oracle], klass: int) -> list[Layer]:
@@ -161,7 +168,7 @@ def prepare(layers: list[dict], values: dict[str, np.ndarray], exact: Oracle, ro
     turn = lambda pair, order: (pair[0].permute(order), pair[1].permute(order))
     answers = lambda places: [(turn(truth[i], order), [turn(other[i], order) for other in others]) for i, order in places]
     return [
-        Layer(name, layer["recommended"], answers(found[name])) for layer in layers if found[name := layer["layer"]]
+        Layer(name, layer["recommended"], answers(found[name]), found[name]) for layer in layers if found[name := layer["layer"]]
     ]
 
 
@@ -197,6 +204,34 @@ def compare(record: dict, layer: Layer, exact: Oracle, method: str) -> dict:
         or abs(record["sum"] + (record["other_tokens"] or 0) + record["bias"] - score) <= 1e-4 * max(abs(score), line["size"]),
     }
     return line | {"problems": [name for name, fine in checks.items() if not fine]}
+
+
+Half = tuple[int, bool]  # an axis of space, and whether it is the last half
+
+
+def halves(net: torch.nn.Module, x: torch.Tensor, noise: torch.Generator) -> dict[Half, Oracle]:
+    """The network run on the image with one half of it changed, for each half along each axis of space."""
+    runs = {}
+    for axis, n in enumerate(x.shape[2:]):
+        for last in (False, True):
+            changed = x.clone()
+            part = changed.narrow(2 + axis, n - n // 2 if last else 0, n // 2)
+            part += torch.randn(part.shape, generator=noise)
+            runs[axis, last] = Oracle.run(net, changed)
+    return runs
+
+
+def lies_in_image(layer: Layer, exact: Oracle, changed: dict[Half, Oracle], shape: tuple[int, ...]) -> bool:
+    """Whether a layer changes most in that half of its map in which the image is changed."""
+
+    def follows(place: tuple[int, tuple[int, ...]], axis: int, last: bool) -> bool:
+        change = np.moveaxis(exact.change(changed[axis, last], *place, shape), axis, 0)
+        n = len(change) // 2
+        begin, end = change[:n].sum(), change[len(change) - n :].sum()
+        return bool(end > begin if last else begin > end)
+
+    axes = {axis for axis, _ in changed}
+    return len(axes) == len(shape) and any(all(follows(place, *where) for where in changed) for place in layer.places)
 
 
 @dataclass
@@ -269,6 +304,7 @@ def check_file(row: Row, file: pathlib.Path, image_file: pathlib.Path, exact: Or
     rounded = (Oracle.run(net, x * (1 + share * torch.randn(x.shape, generator=noise))) for share in SHAKEN)
     known = prepare(wanted, values, exact, rounded, klass)
     row.tried = len(known)
+    changed = halves(copy.deepcopy(net).double(), x.double(), noise) if any(layer.recommended for layer in known) else {}
     if strangers := {layer["layer"] for layer in wanted} - {layer.name for layer in known}:
         print(f"{start} not in PyTorch: {' '.join(sorted(strangers))}", flush=True)
     for engine, layer in itertools.product(args.engines, known):
@@ -278,6 +314,8 @@ def check_file(row: Row, file: pathlib.Path, image_file: pathlib.Path, exact: Or
             if len(records) != 1:
                 raise LookupError(f"{len(records)} explanations of one image and one class")
             line = compare(records[0], layer, exact, args.method)
+            if layer.recommended and not lies_in_image(layer, exact, changed, records[0]["array"].shape):
+                line["problems"].append("it does not lie in the image")
         except (cli.Failed, LookupError) as error:
             print(f"{start} {engine:11} FAILED at {layer.name}: {error}", flush=True)
             row.failed.setdefault(engine, str(error)[:120])
