@@ -127,7 +127,7 @@ impl<'m, 'a> Search<'m, 'a> {
     /// The axes of places of a layer.
     fn space(&self, value: &str, rank: usize) -> Vec<usize> {
         let channels = self.axes.get(value).copied().unwrap_or(1);
-        self.shapes.samples(value).unwrap_or(Samples::FIRST).places(rank, channels)
+        self.shapes.samples(value).unwrap_or(Samples::FIRST).places(rank, Some(channels))
     }
 
     /// How many places a layer has.
