@@ -35,7 +35,7 @@ def explain(binary: str, model, image, out, engine: str, layer: str | None = Non
     """`hirescam explain … --json`: one record for each image and class, the map already loaded (key "array")."""
     pathlib.Path(out).mkdir(parents=True, exist_ok=True)
     wanted = asked(layer, target)
-    text = call(binary, "explain", model, image, *wanted, "--method", method, "--engine", engine, "--json", "--out", out)
+    text = call(binary, "explain", model, image, *wanted, "--method", method, "--engine", engine, "--json", "--overwrite", "--out", out)
     records = [json.loads(line) for line in text.splitlines() if line.strip()]
     if not records:
         raise Failed("no record on stdout")

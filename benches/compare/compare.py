@@ -373,7 +373,7 @@ def cold(network: Network, options: argparse.Namespace) -> dict:
     saved, photo = WORK / f"{LITE0}.pt", ROOT / "fixtures" / "photos" / "coffee.png"
     torch.save(network.net, saved)
     with tempfile.TemporaryDirectory() as folder:
-        ours = [binary("hirescam"), "explain", network.file, photo, "--out", folder]
+        ours = [binary("hirescam"), "explain", network.file, photo, "--overwrite", "--out", folder]
         theirs = [sys.executable, HERE / "cold_start.py", saved, photo, f"{folder}/theirs.png"]
         run = lambda command: timed(lambda: subprocess.run([str(c) for c in command], check=True, capture_output=True, env=environment()))
         calls = {"tract": run(ours), "onnxruntime": run([*ours, "--engine", "onnxruntime"]), "pytorch-grad-cam": run(theirs)}

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$(mktemp -d)
-explain() { cargo run --quiet -- explain "$@" --out "$out" > /dev/null; }
+explain() { cargo run --quiet -- explain "$@" --overwrite --out "$out" > /dev/null; }
 explain fixtures/efficientnet-lite0.onnx fixtures/photos/coffee.png
 mv "$out/coffee.png" docs/images/coffee.png
 for method in hirescam gradcam; do
