@@ -50,13 +50,17 @@ impl Samples {
         sizes
     }
 
-    /// The axes of a value of `rank` axes that count places, where `channels` counts channels.
-    pub fn places(self, rank: usize, channels: Option<usize>) -> Vec<usize> {
-        let own = match self {
+    /// The axis along which samples lie, or their frames.
+    pub fn axis(self) -> usize {
+        match self {
             Samples::Along { axis, .. } => axis,
             Samples::One => 0,
-        };
-        (0..rank).filter(|&axis| axis != own && Some(axis) != channels).collect()
+        }
+    }
+
+    /// The axes of a value of `rank` axes that count places, where `channels` counts channels.
+    pub fn places(self, rank: usize, channels: Option<usize>) -> Vec<usize> {
+        (0..rank).filter(|&axis| axis != self.axis() && Some(axis) != channels).collect()
     }
 
     /// How many axes in front of the channels and places a value has once its samples come first: that of the samples and
@@ -333,7 +337,7 @@ impl Follower<'_> {
             Samples::Along { axis, outer, inner } => dims.get(*axis) == Some(&self.shapes.count().times(outer * inner)),
         };
         match made {
-            Known::There(samples) if fits(&samples) => made,
+            Known::There(samples) if fits(&samples) && (self.n > 1 || samples.lead() == 1) => made,
             // One sample is not mixed with others, whatever a node does.
             _ if self.n == 1 => Known::There(match dims.first() {
                 Some(Dim::Fixed(1)) => Samples::FIRST,

@@ -111,11 +111,9 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
             None => format!("has the shape {}: it is not known which of its axes counts the images", show(&dims)),
         });
     };
-    if let Samples::Along { axis, outer, inner } = samples
-        && outer * inner > 1
-        && Places::follow(model, shapes).is_some_and(|places| places.counts_places(layer, axis))
-    {
-        return refuse(format!("has the shape {}: the axis {axis} counts images and places in them", show(&dims)));
+    let own = samples.axis();
+    if samples.lead() > 1 && Places::follow(model, shapes).is_some_and(|places| places.counts_places(layer, own)) {
+        return refuse(format!("has the shape {}: the axis {own} counts images and places in them", show(&dims)));
     }
     let channels = match channels {
         Some(axis) => crate::graph::axis(axis, dims.len())

@@ -108,12 +108,9 @@ impl<'m, 'a> Search<'m, 'a> {
         let candidate = |value: &'m str| {
             let dims = self.shapes.dims(value)?;
             let floats = self.shapes.dtype(value).is_some_and(is_float);
-            let one_image = match self.shapes.samples(value)? {
-                Samples::Along { axis, outer, inner } => {
-                    outer * inner == 1 || !self.places.as_ref().is_some_and(|p| p.counts_places(value, axis))
-                }
-                Samples::One => true,
-            };
+            let samples = self.shapes.samples(value)?;
+            let placed = || self.places.as_ref().is_some_and(|p| p.counts_places(value, samples.axis()));
+            let one_image = samples.lead() == 1 || !placed();
             if dims.len() < 3 || !floats || !one_image || self.count(value, &dims) < 2 {
                 return None;
             }

@@ -547,7 +547,8 @@ impl Ready {
             Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine)?,
             Any::SeveralRuns(method) => several_runs(&file, options, &request, engine, method)?,
         };
-        let Parts { score, target, row, layers, image_dims, image_kind, image_channels, tells_channels, runs, others } = parts;
+        let Parts { score, target, row, layers, image_dims, image_kind, image_channels, tells_channels, runs, others } =
+            parts;
         let labels = options.labels.as_ref().map(|labels| labels.of(&score)).transpose()?.flatten();
         let unused_labels = options.labels.as_ref().filter(|_| labels.is_none()).map(Labels::len);
         let shared = |(layer, certificate): (String, Certificate)| Shared {

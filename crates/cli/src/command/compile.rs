@@ -75,6 +75,9 @@ impl Compile {
         if let Some(input) = &made.input {
             say!("  added input: {input}")?;
         }
+        if let Some(node) = &made.alone {
+            say!("  it takes two images or more at once: the {node} gives a single image other axes")?;
+        }
         for (name, extents) in made.closed() {
             say!(
                 "  {name} takes {} only: the network takes any size there, a derivative holds for one",

@@ -245,6 +245,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     }
     proto.metadata_props.retain(|e| added.metadata_props.iter().all(|new| new.key() != e.key()));
     proto.metadata_props.extend_from_slice(&added.metadata_props);
+    let alone = shapes.alone.clone().filter(|_| !fits_one(&proto, image.name(), request, &wanted));
     let (proto, added) = (Arc::new(proto), Arc::new(added));
     let of_layer = |((emitted, outputs), (head, grid)): ((Emitted, Outputs), (Head, Option<Grid>))| Explaining {
         model: proto.clone(),
@@ -260,6 +261,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         tells_channels: shapes.tells_channels(image.name()),
         free_batch: shapes.free_batch(),
         runs: shapes.runs(&score.logits),
+        alone: alone.clone(),
         maps: request.target.maps(&score),
         target: request.target.clone(),
         input: input.as_ref().map(|(name, ..)| name.clone()),
@@ -268,6 +270,16 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         head,
     };
     Ok(made.into_iter().zip(heads).map(of_layer).collect())
+}
+
+/// Whether a model with these outputs added gives them in their shapes for a single image, too.
+fn fits_one(proto: &ModelProto, image: &str, request: &Request, wanted: &[(Value, &str)]) -> bool {
+    let Ok(model) = Model::new(proto.clone()) else { return false };
+    let given = (request.image_shape.as_deref(), request.other_shapes.as_slice());
+    let Ok(one) = Shapes::infer_of(&model, image, given, 1) else { return false };
+    let alone = |d: &Dim| Dim::Fixed(d.per_image());
+    let fits = |(v, name): &(Value, &str)| one.dims(name) == Some(v.dims().iter().map(alone).collect::<Vec<_>>());
+    wanted.iter().all(fits)
 }
 
 /// The layer to take when none is named.

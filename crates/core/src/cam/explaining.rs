@@ -69,6 +69,8 @@ pub struct Explaining {
     pub free_batch: bool,
     /// How a run takes samples.
     pub runs: Runs,
+    /// The node for which a run of this model has to take more than one image, where it has to.
+    pub alone: Option<String>,
     /// How many maps each image gets.
     pub maps: usize,
     /// What is explained.
