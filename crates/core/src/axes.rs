@@ -372,6 +372,9 @@ impl Follower<'_> {
             };
             let made = match card.layout {
                 Layout::Reshaped if input == 0 => relocated(&fact.shape, (axis, outer, inner), self.n, to),
+                _ if input == 0 && outer == 1 && looked_up(&a, &facts, (axis, inner), self.n).is_some() => {
+                    looked_up(&a, &facts, (axis, inner), self.n)
+                }
                 _ => match (card.along)(&a, &facts, input, axis) {
                     Along::To(axis) => Some(Samples::Along { axis, outer, inner }),
                     Along::Moved(to_axis) => {
@@ -442,6 +445,20 @@ impl Follower<'_> {
             _ => None,
         }
     }
+}
+
+/// Where samples lie after a Gather of them by a table that is known, where each row of it takes entries of one sample:
+/// `inner` entries a sample lie along the axis `axis`. So exporters write a view of memory by strides.
+fn looked_up(a: &Attributes, facts: &[Option<&Fact>], (axis, inner): (usize, usize), n: usize) -> Option<Samples> {
+    let (data, table) = (facts.first().copied().flatten()?, facts.get(1).copied().flatten()?);
+    let at = crate::graph::axis(a.int("axis", 0), data.shape.len()).ok()?;
+    let table = table.value.as_deref().filter(|_| a.node.op_type() == "Gather" && at == axis)?;
+    let rows = |of: usize| {
+        let own = |(place, entry): (ndarray::IxDyn, &f64)| (entry / inner as f64).floor() == place[of] as f64;
+        table.shape().get(of) == Some(&n) && table.data.indexed_iter().all(own)
+    };
+    let of = (0..table.shape().len()).find(|&of| rows(of))?;
+    Some(Samples::Along { axis: axis + of, outer: 1, inner: 1 })
 }
 
 /// Where samples lie after a Reshape: as many entries before and after them as there were.
