@@ -23,12 +23,15 @@ pub enum Error {
 
 /// What helps, in this program's words.
 fn remedy(error: &hirescam::Error) -> &'static str {
+    use hirescam::core::Error as C;
     match error {
         hirescam::Error::Exists { .. } => ": choose another place for the results, or replace them with --overwrite",
         hirescam::Error::Protected { .. } => ": choose another place for the results (--out DIR, or another file name)",
-        hirescam::Error::Core(hirescam::core::Error::OpenSample { .. }) => {
+        hirescam::Error::Core(C::OpenSample { .. }) => {
             ": say it by the whole shape of one sample, for example --shape 6,3,224,224 for six images"
         }
+        hirescam::Error::Core(C::NoScores { .. }) => " (--output NAME)",
+        hirescam::Error::Core(C::OpenClasses { .. }) => ": name it with --class-axis",
         _ => "",
     }
 }

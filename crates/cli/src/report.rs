@@ -49,7 +49,7 @@ impl Report {
             if self.json {
                 continue;
             }
-            match self.one && images.len() == 1 {
+            match self.one && images.len() == 1 && !of_image.is_empty() {
                 true => of_image.iter().flat_map(|w| lines(w, file)).try_for_each(|line| say!("{line}"))?,
                 false => say!("{}", summary::line(file, (images.len() > 1).then_some(index), of_image))?,
             }

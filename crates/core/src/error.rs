@@ -49,6 +49,26 @@ pub enum Error {
         /// The node that reads several images.
         node: String,
     },
+    /// No output holds scores, nor is there a single tensor that the outputs are made of.
+    #[error("no output holds scores, that is, floating-point numbers for each image ([N, classes], [N, classes, height, width] …): {outputs}{}{}", because(.cause), made_of(.tensors))]
+    NoScores {
+        /// What each output is.
+        outputs: String,
+        /// Why a shape is unknown, where one is.
+        cause: Option<String>,
+        /// The tensors that the outputs are made of, and what each is: one of them can be named as what is explained.
+        tensors: Vec<String>,
+    },
+    /// It has to be known which axis of the scores counts classes, and it is not.
+    #[error(
+        "which axis of {output:?} counts classes is told neither by the graph nor by the number of labels ({dims:?} after the batch)"
+    )]
+    OpenClasses {
+        /// The tensor of the scores.
+        output: String,
+        /// Its extents for one image.
+        dims: Vec<usize>,
+    },
     /// The arguments do not fit the model: a layer without spatial extent, more classes than there are, a wrong shape.
     #[error("{0}")]
     Argument(String),
@@ -119,6 +139,17 @@ pub fn near<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<Str
         .collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     ranked.into_iter().take(3).map(|(_, n)| short(n).to_owned()).collect()
+}
+
+fn because(cause: &Option<String>) -> String {
+    cause.as_ref().map_or(String::new(), |cause| format!("; a shape is unknown because of {cause}"))
+}
+
+fn made_of(tensors: &[String]) -> String {
+    match tensors {
+        [] => "; a floating-point tensor inside the network can be named as what is explained".into(),
+        tensors => format!("; they are made of {}: name one of these as what is explained", tensors.join(", ")),
+    }
 }
 
 fn did_you_mean(near: &[String]) -> String {

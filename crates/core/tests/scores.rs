@@ -160,10 +160,10 @@ fn of_outputs_that_are_chosen_the_scores_are_explained() {
     let integers = explain(&decided(&[("label", Int64)]), &request("sum:1,:,:"), &images, None);
     assert_eq!(integers, explain(&decided(&[("s", Float)]), &request("sum:1,:,:"), &images, None));
     // Several sources are named, and none is taken.
-    let Err(Error::Argument(why)) = read(&decided(&[("label", Int64), ("places", Int64)]), &Reading::default()) else {
-        panic!("two")
-    };
-    assert!(why.contains("\"s\"") && why.contains("\"z\"") && why.contains("int64"), "{why}");
+    let two = read(&decided(&[("label", Int64), ("places", Int64)]), &Reading::default());
+    let Err(Error::NoScores { outputs, tensors, .. }) = two else { panic!("two") };
+    assert!(outputs.contains("int64") && tensors.len() == 2, "{outputs}: {tensors:?}");
+    assert!(tensors[0].contains("\"s\"") && tensors[1].contains("\"z\""), "{tensors:?}");
 }
 
 #[test]

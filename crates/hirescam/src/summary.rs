@@ -9,10 +9,12 @@ use std::path::Path;
 
 /// How many classes, failures and remarks are named; the others are counted.
 const MOST: usize = 10;
+/// What is said of an image that has no map.
+const NOTHING: &str = "no score is above the threshold";
 
 /// The class and its score: `espresso (score 11.4004, probability 95.1 %)`.
 pub fn headline(e: &Explanation) -> String {
-    // Only classes have one.
+    // Only what the network makes into one has one.
     let probability = e.probability.map_or(String::new(), |p| format!(", probability {:.1} %", 100.0 * p));
     format!("{} (score {:.4}{probability})", e.name(), e.score)
 }
@@ -25,7 +27,7 @@ pub fn line(file: &Path, index: Option<usize>, of_image: &[Written]) -> String {
         Made::Fused(_) => None,
     });
     let maps: Vec<_> = maps.collect();
-    let classes = maps.chunk_by(|a, b| a.class == b.class && a.shared.layer != b.shared.layer).map(|of_class| {
+    let classes = maps.chunk_by(|a, b| a.entry == b.entry && a.shared.layer != b.shared.layer).map(|of_class| {
         let sum = |e: &&Box<Explanation>| {
             let share = e.share().map_or(String::new(), |share| format!(" ({} of the score)", percent(share)));
             let layer = if of_class.len() > 1 { format!(" at {}", e.shared.layer) } else { String::new() };
@@ -38,7 +40,8 @@ pub fn line(file: &Path, index: Option<usize>, of_image: &[Written]) -> String {
         of_class.first().map_or(String::new(), |e| headline(e)) + &sums + none
     });
     let index = index.map_or(String::new(), |index| format!(" [{index}]"));
-    format!("{}{index}: {}", file.display(), classes.collect::<Vec<_>>().join("; "))
+    let classes = if of_image.is_empty() { NOTHING.into() } else { classes.collect::<Vec<_>>().join("; ") };
+    format!("{}{index}: {classes}", file.display())
 }
 
 /// What is proven for every image, in a sentence.

@@ -169,8 +169,8 @@ pub fn score(model: &Model, shapes: &Shapes, output: Option<&str>, keep: bool) -
 /// the labels of a ZipMap, the values of a TopK), the tensor that this is made of is taken, if there is only one.
 ///
 /// # Errors
-/// [`Error::NotFound`] for an unknown tensor, [`Error::Argument`] when there are no scores, or several; it says what each
-/// output is and which tensors can be named.
+/// [`Error::NotFound`] for an unknown tensor, [`Error::NoScores`] when there are none, or several tensors that the outputs
+/// are made of, [`Error::Argument`] for an axis that is none.
 pub fn read(model: &Model, shapes: &Shapes, reading: &Reading) -> Result<Score, Error> {
     let outputs: Vec<&str> = model.graph().output.iter().map(|o| o.name()).collect();
     if let Some(name) = reading.output {
@@ -212,7 +212,7 @@ fn made_of(model: &Model, shapes: &Shapes, outputs: &[&str], reading: &Reading) 
     if let [one] = found.as_slice() {
         let name = one.output.clone();
         let instead = match outputs {
-            [_] => format!("the output {listed}: explained is the tensor {:?}, of which it is made", short(&name)),
+            [_] => format!("the output is {listed}: explained is the tensor {:?}, of which it is made", short(&name)),
             _ => {
                 format!("the outputs are {listed}: explained is the tensor {:?}, of which they are made", short(&name))
             }
@@ -221,16 +221,12 @@ fn made_of(model: &Model, shapes: &Shapes, outputs: &[&str], reading: &Reading) 
         return score.map(|score| Score { instead: Some(instead), ..score }).ok_or_else(|| Error::Argument(listed));
     }
     let tensor = |s: &Score| format!("{:?} ({})", short(&s.output), kind_of(model, shapes, &s.output));
-    let proposed = found.iter().take(MOST_PROPOSED).map(tensor).collect::<Vec<_>>().join(", ");
-    let unknown = outputs.iter().find(|name| shapes.dims(name).is_none()).and_then(|name| shapes.cause(model, name));
-    Err(Error::Argument(format!(
-        "no output holds scores, that is, floating-point numbers for each image ([N, classes], [N, classes, height, width] …): {listed}{}{}",
-        unknown.map_or(String::new(), |cause| format!("; a shape is unknown. The cause: {cause}")),
-        match found.is_empty() {
-            true => "; name a floating-point tensor inside the network as the output that is explained".to_owned(),
-            false => format!("; they are made of {proposed}: name one of these as the output that is explained"),
-        }
-    )))
+    let unknown = outputs.iter().find(|name| shapes.dims(name).is_none());
+    Err(Error::NoScores {
+        outputs: listed,
+        cause: unknown.and_then(|name| shapes.cause(model, name)),
+        tensors: found.iter().take(MOST_PROPOSED).map(tensor).collect(),
+    })
 }
 
 /// The nearest tensors before `outputs` that hold scores.

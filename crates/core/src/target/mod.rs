@@ -171,13 +171,13 @@ impl Target {
                     true if score.class_axis == Some(axis) && span.start < score.classes => {
                         Ok(Span::at(score.first_class + span.start))
                     }
-                    true => Err(Error::Argument(match score.class_axis {
-                        Some(own) => format!(
+                    true => Err(match score.class_axis {
+                        Some(own) => Error::Argument(format!(
                             "{self}: the class {} stands at the place of the axis {axis} of {:?}, and classes are counted along the axis {own} ({:?} after the batch)",
                             span.start, score.output, score.dims
-                        ),
+                        )),
                         None => no_class_axis(score),
-                    })),
+                    }),
                 };
                 Target::Part(spans.iter().enumerate().map(entry).collect::<Result<_, _>>()?)
             }
@@ -207,8 +207,10 @@ impl Target {
             let (output, dims, class) = (&score.output, &score.dims, score.first_class.to_string());
             let one = |a: usize| if Some(a) == score.class_axis { class.as_str() } else { "0" };
             let all = |a: usize| if score.class_axis.unwrap_or(0) == a { class.as_str() } else { ":" };
+            let classes =
+                score.class_axis.map_or(String::new(), |axis| format!(", classes along the axis {axis} of these,"));
             return refuse(format!(
-                "the output {output:?} holds {dims:?} scores for each image and not one a class: say which of them, as element:{} or as a sum over a part, sum:{}",
+                "the output {output:?} holds {dims:?} scores for each image{classes} and not one a class: say which of them, as element:{} or as a sum over a part, sum:{}",
                 (0..dims.len()).map(one).collect::<Vec<_>>().join(","),
                 (0..dims.len()).map(all).collect::<Vec<_>>().join(",")
             ));
@@ -226,7 +228,7 @@ impl Target {
             Target::Predicted(_) if !score.is_dense() => refuse(format!(
                 "{self} is for outputs with places, as those of a segmentation; {of}: ask for the class itself"
             )),
-            Target::Predicted(_) if score.class_axis.is_none() => refuse(no_class_axis(score)),
+            Target::Predicted(_) if score.class_axis.is_none() => Err(no_class_axis(score)),
             Target::Predicted(class) => known(*class),
             Target::Part(spans) => match entries(spans, &score.dims) {
                 Some(_) => Ok(()),
@@ -284,9 +286,6 @@ fn heaviest(weights: &[(usize, f64)]) -> usize {
     weights.iter().rev().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(class, _)| *class)
 }
 
-fn no_class_axis(score: &Score) -> String {
-    format!(
-        "which axis of {:?} counts classes is told neither by the graph nor by the number of labels ({:?} after the batch): name the axis of classes",
-        score.output, score.dims
-    )
+fn no_class_axis(score: &Score) -> Error {
+    Error::OpenClasses { output: score.output.clone(), dims: score.dims.clone() }
 }

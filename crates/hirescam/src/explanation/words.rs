@@ -136,7 +136,7 @@ impl Explanation {
         }
         match (score.class_axis, self.shared.unused_labels) {
             (None, _) if score.entries() > 1 => lines.push(format!(
-                "which axis of {:?} counts classes is told neither by the graph nor by the number of labels: its entries are named by their numbers",
+                "which axis of {:?} counts classes is told neither by the graph nor by the number of labels: its entries are named by their numbers; --class-axis (Options::class_axis) says it",
                 score.output
             )),
             (Some(_), Some(labels)) => lines.push(format!(
