@@ -50,12 +50,12 @@ pub enum Error {
         node: String,
     },
     /// No output holds scores, nor is there a single tensor that the outputs are made of.
-    #[error("no output holds scores, that is, floating-point numbers for each image ([N, classes], [N, classes, height, width] …): {outputs}{}{}", because(.cause), made_of(.tensors))]
+    #[error("no output holds scores, that is, floating-point numbers for each image ([N, classes], [N, classes, height, width] …): {outputs}{}{}", made_of(.tensors), because(.cause))]
     NoScores {
         /// What each output is.
         outputs: String,
         /// Why a shape is unknown, where one is.
-        cause: Option<String>,
+        cause: Option<Box<Error>>,
         /// The tensors that the outputs are made of, and what each is: one of them can be named as what is explained.
         tensors: Vec<String>,
     },
@@ -141,8 +141,8 @@ pub fn near<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<Str
     ranked.into_iter().take(3).map(|(_, n)| short(n).to_owned()).collect()
 }
 
-fn because(cause: &Option<String>) -> String {
-    cause.as_ref().map_or(String::new(), |cause| format!("; a shape is unknown because of {cause}"))
+fn because(cause: &Option<Box<Error>>) -> String {
+    cause.as_ref().map_or(String::new(), |cause| format!(". A shape is unknown. The cause: {cause}"))
 }
 
 fn made_of(tensors: &[String]) -> String {

@@ -65,6 +65,9 @@ impl Compile {
             let path = triton::write(folder, &file, made, &bytes, options.labels.as_ref(), self.overwrite)?;
             say!("{}: {}", path.display(), method.name)?;
         }
+        if let Some(instead) = &made.head.score.instead {
+            say!("  {instead}")?;
+        }
         for e in &layers {
             let (o, at, verdict) = (&e.outputs, &e.head.layer, e.certificate.verdict);
             let own: Vec<&str> =

@@ -43,6 +43,7 @@ impl Layers {
         let model = bare.as_ref().unwrap_or(&file.model);
         model.check_weights()?;
         let Analysis { image, shapes, score } = Analysis::of(model, &request)?;
+        score.instead.iter().for_each(|instead| output::note(instead));
         let found = layers::layers(model, &shapes, &score, &image, self.all)?;
         let width = found.iter().map(|l| l.name.len()).max().unwrap_or(0);
         for layer in &found {

@@ -224,7 +224,7 @@ fn made_of(model: &Model, shapes: &Shapes, outputs: &[&str], reading: &Reading) 
     let unknown = outputs.iter().find(|name| shapes.dims(name).is_none());
     Err(Error::NoScores {
         outputs: listed,
-        cause: unknown.and_then(|name| shapes.cause(model, name)),
+        cause: unknown.and_then(|name| shapes.cause(model, name)).map(Box::new),
         tensors: found.iter().take(MOST_PROPOSED).map(tensor).collect(),
     })
 }
