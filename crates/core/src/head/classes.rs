@@ -109,8 +109,8 @@ pub(super) fn find(
 
 /// Where the classes lie along an axis of `n` entries that is made of `parts`: the first, and how many.
 fn aligned(n: usize, parts: &[Part], labels: Option<usize>) -> Option<(usize, Option<usize>)> {
-    if let Some(labels) = labels {
-        return labelled(n, parts, labels).map(|first| (first, Some(labels)));
+    if let Some(first) = labels.and_then(|labels| labelled(n, parts, labels)) {
+        return Some((first, labels));
     }
     // Probabilities beside other numbers are those of the classes; a single one beside them is that of an object.
     let (at, part) = only_part(parts, |p| p.activated && p.width > 1).or_else(|| only_part(parts, |p| p.activated))?;
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(aligned(8, &together, Some(3)), Some((5, Some(3))));
         assert_eq!(aligned(8, &[], Some(3)), Some((5, Some(3))));
         assert_eq!(aligned(8, &[], Some(8)), Some((0, Some(8))));
-        assert_eq!(aligned(8, &plain, Some(6)), None);
+        assert_eq!(aligned(7, &plain, Some(6)), Some((4, Some(3))));
         assert_eq!(aligned(8, &[], None), None);
     }
 

@@ -260,8 +260,9 @@ impl Cut {
     ) -> Result<(), Error> {
         let Some((session, names)) = &self.gradient else { return Err(missing("gradient")) };
         self.chunks(state, n, &mut change, &mut |start, count, mut inputs| {
-            let seed = self.seed(weights, inputs.rows)?;
-            inputs.arrays.push((names.seed.clone(), seed, true));
+            // Rows that are run one by one all have the same seed.
+            let seed = self.seed(weights, if self.runs_apart(session.as_ref()) { 1 } else { inputs.rows })?;
+            inputs.arrays.push((names.seed.clone(), seed, false));
             let made = self.made(session.as_ref(), &inputs, &names.gradient)?;
             let gradients = made.iter().flat_map(|part| part.axis_iter(Axis(0)));
             gradients.take(count).enumerate().for_each(|(i, row)| each(start + i, row));
@@ -277,9 +278,14 @@ impl Cut {
         Array::from_f32(kind, seed.as_standard_layout().into_owned()).ok_or_else(|| missing("seed"))
     }
 
+    /// Whether rows are run one by one.
+    fn runs_apart(&self, session: &dyn Session) -> bool {
+        self.least <= 1 && session.is_slow_at_batches()
+    }
+
     /// The output `name` for all rows, in one part or in several: engines that are slow at batches get row by row.
     fn made(&self, session: &dyn Session, inputs: &Inputs, name: &str) -> Result<Vec<ArrayD<f32>>, Error> {
-        if self.least > 1 || !session.is_slow_at_batches() {
+        if !self.runs_apart(session) {
             return Ok(vec![output(&session.run(&inputs.list())?, name)?.to_f32()]);
         }
         let apart: Vec<Inputs> = (0..inputs.rows).map(|i| inputs.row(i)).collect();
