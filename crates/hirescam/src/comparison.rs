@@ -185,8 +185,8 @@ impl Comparison {
         });
         lines.extend(self.why_equal().map(|why| why + "."));
         let others = e.other_tokens.map_or("", |_| ", without the tokens that are no places");
-        if self.methods.iter().any(|m| m.explanation.residual.is_some()) {
-            lines.push(format!("Residual: the score without Σ{others} and without a proven b."));
+        if self.methods.iter().any(|m| m.explanation.tested().is_some()) {
+            lines.push(format!("Residual: the score without Σ{others} and without b, where one is known beforehand."));
         }
         lines.join("\n")
     }
@@ -203,7 +203,14 @@ impl Comparison {
         let tile = |m: &Compared| {
             let (e, heatmap) = (&m.explanation, m.explanation.heatmap()?);
             let place = if e.shared.layer == self.hirescam.shared.layer { "" } else { ", at the image" };
-            let sums = |r: f64| format!("Σ {}, residual {}", number(e.sum as f32), number(r as f32));
+            let short = |v: f64| number(v as f32);
+            let sums = |residual: f64| match e.bias {
+                Some(b) if e.bias_is_known => {
+                    format!("Σ {}, b {}, residual {}", short(e.sum), short(b), short(residual))
+                }
+                Some(b) => format!("Σ {}, the rest is b {}", short(e.sum), short(b)),
+                None => format!("Σ {}, residual {}", short(e.sum), short(residual)),
+            };
             let mut lines = vec![e.shared.certificate.verdict.to_string()];
             lines.push(e.residual.map_or("not meant to add up".into(), sums));
             lines.extend(m.outside.map(|share| format!("{:.0} % where HiResCAM ≤ 0", 100.0 * share)));

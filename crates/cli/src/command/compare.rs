@@ -10,7 +10,7 @@ use hirescam::labels::Labels;
 use hirescam::model_file::{ModelFile, sha256};
 use hirescam::overlay::Scales;
 use hirescam::sink::{self, Folder, Protected};
-use hirescam::{Options, record, source};
+use hirescam::{Explanation, Options, record, source};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -217,21 +217,25 @@ fn table(compared: &Comparison, path: &Path, picture: Option<&Path>, no_picture:
     let e = &compared.hirescam;
     let mut lines = vec![
         format!("{}: {} (score {:.4}) at {}", path.display(), e.name(), e.score, e.shared.layer),
-        format!("  {:21} {:>11} {:>11} {:>13}  {}", "method", "sum", "residual", "HiResCAM ≤ 0", "proven"),
+        format!("  {:21} {:>11} {:>11} {:>11} {:>13}  {}", "method", "sum", "b", "residual", "HiResCAM ≤ 0", "proven"),
     ];
     for m in &compared.methods {
         let of = &m.explanation;
         let shown = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.4}"));
-        let (sum, residual) = (shown(of.residual.map(|_| of.sum)), shown(of.residual));
+        let (sum, b, residual) = (shown(of.residual.map(|_| of.sum)), shown(of.bias), shown(of.tested()));
         let outside = m.outside.map_or("-".into(), |share| format!("{:.1} %", 100.0 * share));
         let place = if of.shared.layer == e.shared.layer { String::new() } else { format!(", at {}", of.shared.layer) };
         lines.push(format!(
-            "  {:21} {sum:>11} {residual:>11} {outside:>13}  {}{place}",
+            "  {:21} {sum:>11} {b:>11} {residual:>11} {outside:>13}  {}{place}",
             of.shared.method.name, of.shared.certificate.verdict
         ));
     }
-    if compared.methods.iter().any(|m| m.explanation.residual.is_none()) {
-        lines.push("  -: the cells are not meant to add up to the score".into());
+    let no = |missing: &dyn Fn(&Explanation) -> bool| compared.methods.iter().any(|m| missing(&m.explanation));
+    if no(&|e| e.residual.is_none()) {
+        lines.push("  sum -: the cells are not meant to add up to the score".into());
+    }
+    if no(&|e| e.residual.is_some() && e.tested().is_none()) {
+        lines.push("  residual -: b is what the cells leave of the score, so that there is none".into());
     }
     lines.push("  HiResCAM ≤ 0: the share of |map| that lies where HiResCAM is zero or negative".into());
     lines.extend(compared.why_equal().map(|why| format!("  {why}")));

@@ -9,6 +9,8 @@ use hirescam_core::certify::Verdict;
 const ROUNDING: f64 = 1e-4;
 /// A map that comes to less than this share of the score explains next to nothing of it.
 const LITTLE: f64 = 0.01;
+/// Characters of a label in a caption.
+const LONGEST_NAME: usize = 60;
 /// Beyond so many times the score, a share of it says nothing more.
 const MOST_TIMES: f64 = 10.0;
 
@@ -56,6 +58,11 @@ impl Explanation {
         self.residual.map(|residual| residual.abs() <= ROUNDING * self.size())
     }
 
+    /// The residual where it says something: not where b is made of it.
+    pub fn tested(&self) -> Option<f64> {
+        self.residual.filter(|_| self.bias.is_none() || self.bias_is_known)
+    }
+
     /// Σ map, with the other tokens, as a share of the score; none where the sum means nothing, or the score is so near to 0
     /// that a share of it does.
     pub fn share(&self) -> Option<f64> {
@@ -91,10 +98,12 @@ impl Explanation {
                 _ => format!(", Σ {}{others}{share}{b}, residual {}", short(sum), short(residual)),
             };
         }
-        let shared = &self.shared;
+        let (shared, name) = (&self.shared, self.name());
+        // The score must be seen however long the label.
+        let cut = name.char_indices().nth(LONGEST_NAME).map(|(end, _)| format!("{}…", name[..end].trim_end()));
         format!(
             "{} · {score} · {} at {} · {}",
-            self.name(),
+            cut.unwrap_or(name),
             shared.method.title,
             shared.layer,
             shared.certificate.verdict
@@ -219,10 +228,13 @@ impl Explanation {
                 number(residual),
                 percent(residual.abs() / self.size()),
             ),
-            (Some(false), Some(_)) => format!(
-                "{sum}, which with {others}b = {b}{b_is} makes {made} and not the score {score}: {} is missing",
-                number(residual)
-            ),
+            (Some(false), Some(_)) => {
+                let off = if residual > 0.0 { "is missing" } else { "is too much" };
+                format!(
+                    "{sum}, which with {others}b = {b}{b_is} makes {made} and not the score {score}: {} {off}",
+                    number(residual.abs())
+                )
+            }
             _ => format!("{sum} and, with {others}b = {b}{b_is}, make the score {score} (residual {residual:.1e})"),
         }
     }

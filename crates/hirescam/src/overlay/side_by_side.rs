@@ -93,7 +93,7 @@ pub fn side_by_side(
     let plain = scaled(photo, (SIDE, SIDE));
     let (width, height) = plain.dimensions();
     // A flat photo still gets room for its colour bar, a narrow one for words.
-    let (column, tall) = (width.max(px(13.0)), height.max(px(6.0)));
+    let (column, tall) = (width.max(px(13.0)), height.max(px(9.5)));
     let (margin, gap) = (px(1.2), px(1.2));
 
     let bands = (tiles.len() + 1).div_ceil(MOST_COLUMNS);
