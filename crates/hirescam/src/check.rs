@@ -321,7 +321,9 @@ impl Work<'_> {
         for (name, input) in images {
             let prepared = match (&explainer, &input) {
                 (_, Err(error)) | (Err(error), _) => Err(error.clone()),
-                (Ok(explainer), Ok(input)) => explainer.prepared(input).map_err(|error| error.to_string()),
+                (Ok(explainer), Ok(input)) => {
+                    self.of_this_size(input).and_then(|()| explainer.prepared(input)).map_err(|error| error.to_string())
+                }
             };
             let image =
                 |name: &str, error| Image { name: name.to_owned(), explained: None, score: None, error, png: None };
@@ -351,6 +353,17 @@ impl Work<'_> {
             }
         }
         Ok((named, seen))
+    }
+
+    /// Whether an image has the size that the check is made at, where the network takes any.
+    fn of_this_size(&self, input: &Input) -> Result<(), Error> {
+        let options = self.setup.options;
+        match (shape_of(self.file, options, input)?, &options.image_shape) {
+            (Some(own), Some(shape)) if own.get(1..) != shape.get(1..) => Err(Error::Argument(format!(
+                "it comes to the network as {own:?}, and the check is made at {shape:?}: images of one size are checked together"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn explainer(&self, layer: &str, method: &str) -> Result<Explainer, Error> {

@@ -2,7 +2,7 @@
 
 mod prepare;
 
-use prepare::{Parts, one_run, open_image, several_runs};
+use prepare::{Parts, image_kind, one_run, open_image, several_runs};
 pub use prepare::{image_shape, request};
 pub(crate) use prepare::{shape_of, with_setup};
 
@@ -71,7 +71,7 @@ pub enum Error {
     /// The network's input cannot stand for a number of an image.
     #[error(
         "the network takes {kind}, which cannot stand for the {given} number {value}{whole}",
-        whole = if kind.is_float() { "" } else { ": it takes whole numbers, as the levels of a picture" }
+        whole = range(*kind)
     )]
     Kind {
         /// The element kind of the network's input.
@@ -272,6 +272,7 @@ pub struct Explainer {
 pub(crate) struct About {
     title: &'static str,
     several_runs: bool,
+    image_kind: Kind,
     /// How many layers are explained.
     pub(crate) layers: usize,
     pub(crate) labels: Option<Labels>,
@@ -353,9 +354,11 @@ impl Explainer {
             Any::SeveralRuns(method) => (method.row.title, true),
         };
         let options = Options { preprocess: preprocess.clone(), labels: labels.clone(), ..options.clone() };
+        let image_kind = image_kind(&file.model, &options)?;
         let about = |model: PathBuf, model_sha256: String| About {
             title,
             several_runs,
+            image_kind,
             layers: 1 + options.further_layers.len(),
             labels,
             engine_version: engine.version(),
@@ -511,8 +514,13 @@ impl Explainer {
     }
 
     fn no_preprocess(&self) -> Error {
+        let kind = self.about.image_kind;
         Error::Argument(if self.image.is_none() {
             "the network's input is no 2-D image: give a tensor (.npy) in its own shape".into()
+        } else if !kind.is_float() {
+            format!(
+                "how are photos prepared for this network? It takes {kind}, a photo's own levels as a rule: give a TOML file, which may be empty where nothing is to be resized, or a ready tensor (.npy)"
+            )
         } else {
             format!(
                 "how are photos prepared for this network? Nothing goes with {}: name a preset (--preprocess imagenet), give a TOML file, or a ready tensor (.npy)",
@@ -604,10 +612,6 @@ impl Ready {
             let what = format!("the network takes {dims}{of}, the tensor has the shape {:?}", tensor.shape());
             return Err(Error::Argument(what));
         }
-        // Some engines lose a NaN on the way, and give a map that looks like any.
-        if let Some(value) = tensor.not_finite() {
-            return Err(Error::NotFinite { what: "network's input", value });
-        }
         let kind = self.image_kind;
         if tensor.kind() != kind
             && let Some(value) = tensor.first_lost(kind)
@@ -665,6 +669,10 @@ impl Ready {
         start: usize,
         watch: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Vec<Explanation>>, Error> {
+        // Some engines lose a NaN on the way, and give a map that looks like any.
+        if let Some(value) = batches.iter().find_map(|part| part.array.not_finite()) {
+            return Err(Error::NotFinite { what: "network's input", value });
+        }
         // For each layer the images, for each of these the classes.
         let found: Vec<Vec<Vec<Found>>> = match &self.work {
             Work::OneRun(session, layers) => {
@@ -737,6 +745,23 @@ struct Part {
     /// How many samples it holds, copies that fill it aside.
     samples: usize,
     notes: Vec<String>,
+}
+
+/// What elements of a kind can stand for, where these are whole numbers.
+fn range(kind: Kind) -> String {
+    let [least, largest]: [i128; 2] = match kind {
+        Kind::I8 => [i8::MIN.into(), i8::MAX.into()],
+        Kind::I16 => [i16::MIN.into(), i16::MAX.into()],
+        Kind::I32 => [i32::MIN.into(), i32::MAX.into()],
+        Kind::I64 => [i64::MIN.into(), i64::MAX.into()],
+        Kind::U8 => [0, u8::MAX.into()],
+        Kind::U16 => [0, u16::MAX.into()],
+        Kind::U32 => [0, u32::MAX.into()],
+        Kind::U64 => [0, u64::MAX.into()],
+        Kind::Bool => [0, 1],
+        _ => return String::new(),
+    };
+    format!(": it takes whole numbers from {least} to {largest}")
 }
 
 /// How many rows a batch has.

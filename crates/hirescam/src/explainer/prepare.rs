@@ -74,7 +74,7 @@ pub(super) fn one_run(
 ///
 /// # Errors
 /// [`hirescam_core::Error::Unsupported`] for one that engines are not fed.
-fn image_kind(model: &Model, options: &Options) -> Result<Kind, Error> {
+pub(super) fn image_kind(model: &Model, options: &Options) -> Result<Kind, Error> {
     let info = head::image_input(model, options.image.as_deref())?;
     let dtype = element_type(info);
     dtype.and_then(kind).ok_or_else(|| {

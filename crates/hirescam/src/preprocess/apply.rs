@@ -118,9 +118,11 @@ impl Preprocess {
         let fits = |want: Option<usize>, have: u32| want.is_none_or(|n| n == have as usize);
         if !fits(input.height, h) || !fits(input.width, w) {
             let say = |n: Option<usize>| n.map_or("any".into(), |n| n.to_string());
-            let (nh, nw) = (say(input.height), say(input.width));
+            let takes = format!("{}x{}", say(input.height), say(input.width));
+            // What is free can stay as it is.
+            let (nh, nw) = (input.height.unwrap_or(h as usize), input.width.unwrap_or(w as usize));
             return Err(PreprocessError::Mismatch(format!(
-                "the network takes {nh}x{nw} pixels (height x width), the preprocessing gives {h}x{w}: set `crop = [{nh}, {nw}]` after `resize = {{ shorter = … }}`, or `resize = {{ exact = [{nh}, {nw}] }}`"
+                "the network takes {takes} pixels (height x width), the preprocessing gives {h}x{w}: set `crop = [{nh}, {nw}]` after `resize = {{ shorter = … }}`, or `resize = {{ exact = [{nh}, {nw}] }}`"
             )));
         }
         let (top, left) = (crop_offset(resized_h, h), crop_offset(resized_w, w));
