@@ -32,6 +32,12 @@ fn remedy(error: &hirescam::Error) -> &'static str {
         }
         hirescam::Error::Core(C::NoScores { .. }) => " (--output NAME)",
         hirescam::Error::Core(C::OpenClasses { .. }) => ": name it with --class-axis",
+        hirescam::Error::Core(C::Memory { .. }) => ". Where the network is to be trusted, allow it more: --memory MIB",
+        hirescam::Error::Engine(error) => match error.other_engine() {
+            Some("onnxruntime") => "; ONNX Runtime may run it: --engine onnxruntime",
+            Some(_) => "; tract may run it: --engine tract",
+            None => "",
+        },
         _ => "",
     }
 }
@@ -51,10 +57,13 @@ impl Error {
         match self {
             Error::Argument(_) => 2,
             Error::File { .. } => 3,
-            Error::Explain(E::Core(C::Unsupported { .. }) | E::Model { error: C::Unsupported { .. }, .. }) => 4,
+            Error::Explain(
+                E::Core(C::Unsupported { .. } | C::Memory { .. }) | E::Model { error: C::Unsupported { .. }, .. },
+            ) => 4,
             Error::Explain(
                 E::File { .. } | E::Model { .. } | E::Photo(_) | E::Core(C::Decode(_) | C::Invalid { .. }),
             ) => 3,
+            Error::Explain(E::Engine(hirescam::engine::Error::Argument(_))) => 2,
             Error::Explain(E::Engine(_)) => 5,
             Error::Explain(_) => 2,
         }

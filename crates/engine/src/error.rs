@@ -1,5 +1,6 @@
 //! What can go wrong, by what the caller can do about it.
 
+use crate::ENGINES;
 use crate::panics::caught;
 
 /// An engine could not do what was asked.
@@ -15,7 +16,7 @@ pub enum Error {
         reason: String,
     },
     /// The model asks for something the engine does not have: take another engine.
-    #[error("{engine} does not support {what}; another engine may")]
+    #[error("{engine} does not support {what}")]
     Unsupported {
         /// The engine that refused.
         engine: &'static str,
@@ -47,6 +48,20 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+}
+
+impl Error {
+    /// The engine of this build that may run what this one did not.
+    pub fn other_engine(&self) -> Option<&'static str> {
+        let (Error::Invalid { engine, .. }
+        | Error::Unsupported { engine, .. }
+        | Error::Panicked { engine, .. }
+        | Error::Run { engine, .. }) = self
+        else {
+            return None;
+        };
+        ENGINES.iter().map(|entry| entry.name).find(|name| name != engine)
+    }
 }
 
 /// The value of `work`, where a panic inside it is an [`Error::Panicked`].

@@ -37,6 +37,9 @@ const VERSION: &str = "0.23.9";
 /// How many plans a session keeps. Each holds its own copy of the weights, packed for its shapes.
 const PLANS_KEPT: usize = 8;
 
+/// The most nodes of a model: for each change that it makes, tract goes through all of them.
+const MOST_NODES: usize = 10_000;
+
 /// A constant of more numbers is large.
 const SMALL: usize = 1 << 16;
 
@@ -120,6 +123,13 @@ impl Prepared {
         let mut proto = tract_onnx::onnx().proto_model_for_read(&mut &*model).map_err(|e| invalid(&e))?;
         let opset = operator_set(&proto);
         let graph = proto.graph.as_mut().ok_or_else(|| refused("it holds no graph"))?;
+        if graph.node.len() > MOST_NODES {
+            let nodes = graph.node.len();
+            let what = format!(
+                "a model of {nodes} nodes (at most {MOST_NODES}: getting ready takes it time with their square)"
+            );
+            return Err(Error::Unsupported { engine: NAME, what });
+        }
         spell_out_domains(graph);
         training::write_out(graph, opset);
         kinds::respell(graph);
