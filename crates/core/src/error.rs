@@ -69,6 +69,14 @@ pub enum Error {
         /// Its extents for one image.
         dims: Vec<usize>,
     },
+    /// Running the network would take more memory than it is allowed.
+    #[error("{at}: {what}")]
+    Memory {
+        /// The node that makes the largest value.
+        at: String,
+        /// How much it would take, and how much it may.
+        what: String,
+    },
     /// The arguments do not fit the model: a layer without spatial extent, more classes than there are, a wrong shape.
     #[error("{0}")]
     Argument(String),

@@ -27,7 +27,7 @@ const MOST_ROUNDS: f64 = 1e6;
 /// that are needed at a time when the nodes run in their order. Values of unknown shape are not counted.
 ///
 /// # Errors
-/// [`Error::Unsupported`] with the node that takes most.
+/// [`Error::Memory`] with the node that takes most, [`Error::Unsupported`] for a loop without end.
 pub fn check(model: &Model, shapes: &Shapes, spare: u64) -> Result<(), Error> {
     let Some((_, facts)) = shapes.probes.first() else { return Ok(()) };
     for (_, node) in model.order().filter(|(_, node)| standard(node) == "Loop") {
@@ -47,7 +47,7 @@ pub fn check(model: &Model, shapes: &Shapes, spare: u64) -> Result<(), Error> {
     let Some((needed, largest)) = needed(model, facts).filter(|(needed, _)| *needed > most) else { return Ok(()) };
     let shown =
         largest.output.first().and_then(|o| facts.get(o)).map(|fact| format!("{:?} {:?}", fact.dtype, fact.shape));
-    Err(Error::Unsupported {
+    Err(Error::Memory {
         at: describe(largest),
         what: format!(
             "running the network would take {} of memory for its values, most of them for this one ({}); its image and its \
@@ -57,7 +57,6 @@ pub fn check(model: &Model, shapes: &Shapes, spare: u64) -> Result<(), Error> {
             readable(explained),
             readable(spare)
         ),
-        remedy: "Allow more memory where the network is to be trusted".into(),
     })
 }
 

@@ -124,12 +124,17 @@ fn eye_type(a: &Attributes, input: DataType) -> Result<DataType, Fault> {
     DataType::try_from(a.int("dtype", input as i64) as i32).or_else(|_| invalid("the element type of a diagonal"))
 }
 
-fn range_values(start: f64, limit: f64, step: f64) -> Result<Vec<f64>, Fault> {
+/// How many numbers a Range holds.
+fn range_count(start: f64, limit: f64, step: f64) -> Result<usize, Fault> {
     let count = ((limit - start) / step).ceil().max(0.0);
-    if step == 0.0 || !count.is_finite() || count > 65_536.0 {
-        return invalid(format!("the range from {start} to {limit} by {step}"));
+    match checked(&[count as i64]).as_deref() {
+        Ok(&[count]) if step != 0.0 => Ok(count),
+        _ => invalid(format!("the range from {start} to {limit} by {step}")),
     }
-    Ok((0..count as usize).map(|i| start + i as f64 * step).collect())
+}
+
+fn range_values(start: f64, limit: f64, step: f64) -> Result<Vec<f64>, Fault> {
+    Ok((0..range_count(start, limit, step)?).map(|i| start + i as f64 * step).collect())
 }
 
 const RANGE: Card = Card {
@@ -142,8 +147,12 @@ const RANGE: Card = Card {
                 .and_then(Tensor::scalar)
                 .ok_or_else(|| Fault::Unsupported("a range that is only known at run time".into()))
         };
-        let values = range_values(value(0)?, value(1)?, value(2)?)?;
-        Ok(vec![Fact::constant(Tensor::new(fact(x, 0)?.dtype, &[values.len()], values)?)])
+        let (start, limit, step) = (value(0)?, value(1)?, value(2)?);
+        let (count, dtype) = (range_count(start, limit, step)?, fact(x, 0)?.dtype);
+        if count > 1 << 16 {
+            return Ok(vec![Fact::new(dtype, [count])]);
+        }
+        Ok(vec![Fact::constant(Tensor::new(dtype, &[count], range_values(start, limit, step)?)?)])
     },
     eval: |_, x| {
         let value = |i: usize| tensor(x, i)?.scalar().ok_or_else(|| Fault::Invalid("a range needs scalars".into()));
