@@ -12,7 +12,7 @@ use crate::head::{self, Head, shape_only};
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Linearity};
 use crate::reference;
-use crate::shape::{Shapes, elements};
+use crate::shape::{Dim, Shapes, elements};
 use crate::{Error, Model, Tensor, cam, grid};
 use ndarray::{Axis, Dimension, IxDyn, Slice};
 use std::collections::{HashMap, HashSet};
@@ -63,6 +63,8 @@ pub struct Certificate {
     pub but: Option<String>,
     /// What makes the method's formula weak at this layer, in a sentence.
     pub caution: Option<String>,
+    /// That the layer's places are not those of the image, or that the graph does not tell, in a sentence.
+    pub elsewhere: Option<String>,
 }
 
 /// Judges a head, that is, HiResCAM's map. `uniform` is what the reverse sweep found.
@@ -133,7 +135,7 @@ impl<'m> Judgement<'m> {
             (Some((Linearity::Piecewise, node)), _) => (Verdict::LocallyLinear, Some(describe(node))),
             (Some((_, node)), _) => (Verdict::GradientOnly, Some(describe(node))),
         };
-        Certificate { verdict, reason, bypass, uniform, scale: 1, but: None, caution: None }
+        Certificate { verdict, reason, bypass, uniform, scale: 1, but: None, caution: None, elsewhere: None }
     }
 }
 
@@ -195,7 +197,8 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
     }
     let part = Model::new(head::model(model, shapes, head)?)?;
     let scores = |activation: Tensor| {
-        let known = HashMap::from([(head.layer.clone(), activation)]);
+        let mut known = beside(&part, shapes, &head.layer)?;
+        known.insert(head.layer.clone(), activation);
         let logits = reference::evaluate(&part, known, &[&head.score.logits])?;
         Ok::<_, Error>(logits.into_iter().next().map(|t| t.data).unwrap_or_default())
     };
@@ -237,7 +240,8 @@ pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bo
     let sweep = cam::gradient(&part, &head.layer, &head.score.logits)?;
     let (activation, seed) =
         (made_up_image(shapes, &head.layer, Some(0))?, made_up_image(shapes, &head.score.logits, head.score.batch)?);
-    let known = HashMap::from([(head.layer.clone(), activation), (sweep.seed, seed)]);
+    let mut known = beside(&part, shapes, &head.layer)?;
+    known.extend([(head.layer.clone(), activation), (sweep.seed, seed)]);
     let gradient = reference::evaluate(&Model::new(sweep.model)?, known, &[&sweep.gradient])?;
     let Some(gradient) = gradient.first() else { return Ok(false) };
     let place = |at: &IxDyn| head.space.iter().map(|&axis| at.as_array_view().get(axis).copied()).collect::<Vec<_>>();
@@ -278,6 +282,15 @@ fn made_up_image(shapes: &Shapes, value: &str, batch: Option<usize>) -> Result<T
         tensor.data.slice_axis_inplace(Axis(axis), Slice::from(..1));
     }
     Ok(tensor)
+}
+
+/// Made-up values of all that the head `part` of a layer takes beside that layer.
+fn beside(part: &Model, shapes: &Shapes, layer: &str) -> Result<HashMap<String, Tensor>, Error> {
+    let one = |name: &str| {
+        let batch = shapes.dims(name).and_then(|dims| dims.iter().position(|d| matches!(d, Dim::Batch(_))));
+        Ok((name.to_owned(), made_up_image(shapes, name, batch)?))
+    };
+    part.inputs().map(|i| i.name()).filter(|name| *name != layer).map(one).collect()
 }
 
 fn filled(shapes: &Shapes, name: &str, value: impl Fn(usize) -> f64) -> Result<Tensor, Error> {

@@ -111,3 +111,18 @@ pub fn grid(model: &Model, shapes: &Shapes, head: &Head, given: Option<&[usize]>
         (None, extents) => refuse(format!("its places have {} axes already: {extents:?}", extents.len())),
     }
 }
+
+/// What to say of the layer that `head` starts from where its places are not those of the image, as channels after a
+/// pooling, or where the graph does not tell; none where they are.
+pub fn elsewhere(model: &Model, shapes: &Shapes, head: &Head) -> Option<String> {
+    if head.layer == shapes.image {
+        return None;
+    }
+    match Places::follow(model, shapes)?.lie(shapes, &head.layer, &head.space) {
+        Lies::AsIs | Lies::As(_) => None,
+        Lies::Unknown => Some("the graph does not tell where in the image the layer's places lie".into()),
+        Lies::Elsewhere => Some(
+            "the layer does not lie in the image: its axes count something else, or several places at once, so the map does not show where".into(),
+        ),
+    }
+}

@@ -73,6 +73,7 @@ pub fn record(e: &Explanation, explainer: &Explainer, of: Origin, options: &Valu
         "uniform": c.uniform,
         "scale": c.scale,
         "caution": c.caution,
+        "elsewhere": c.elsewhere,
         "certificate": e.in_words(),
         "note": "locality holds at the layer's resolution; resizing to the image spreads it, and receptive fields overlap",
         "map_shape": e.map.shape(),

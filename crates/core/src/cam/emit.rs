@@ -4,7 +4,7 @@ use super::{Request, Site, Target, at_once, constant, judge};
 use crate::axes::Samples;
 use crate::build::Value;
 use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
-use crate::grid::Grid;
+use crate::grid::{self, Grid};
 use crate::head::Head;
 use crate::shape::{Dim, Shapes};
 use crate::target::{Logits, Picked};
@@ -52,7 +52,7 @@ pub(super) fn emit<'g>(
     let (target, method) = (&request.target, request.method);
     let m = target.maps(&head.score);
     let picked = logits.pick(target);
-    let mut proven = certify(model, head, false);
+    let mut proven = Certificate { elsewhere: grid::elsewhere(model, shapes, head), ..certify(model, head, false) };
     if matches!(target, Target::Cosine(_)) {
         proven.verdict = Verdict::GradientOnly;
         proven.reason = Some("cosine, which is not linear in the output".into());

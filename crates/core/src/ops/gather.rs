@@ -84,6 +84,10 @@ const GATHER: Card = Card {
     shape: |a, x| {
         let (data, indices) = (fact(x, 0)?, fact(x, 1)?);
         let at = axis(a.int("axis", 0), data.shape.len())?;
+        let known = indices.value.as_deref().map(Tensor::to_ints).unwrap_or_default();
+        if let Some(i) = known.into_iter().find(|&i| axis(i, data.shape[at]).is_err()) {
+            return invalid(format!("it reads the entry {i} of an axis of {}", data.shape[at]));
+        }
         Ok(vec![Fact::new(data.dtype, [&data.shape[..at], indices.shape.as_slice(), &data.shape[at + 1..]].concat())])
     },
     eval: |a, x| {

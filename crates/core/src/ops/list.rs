@@ -24,6 +24,11 @@ pub struct Operator {
     pub forms: &'static [Form],
 }
 
+/// Whether ONNX has an operator of this name.
+pub fn is_onnx(name: &str) -> bool {
+    OPERATORS.iter().any(|o| o.name == name)
+}
+
 /// Whether hirescam can differentiate an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Derivative {

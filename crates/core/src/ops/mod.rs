@@ -360,13 +360,21 @@ const FAMILIES: &[&[Card]] = &[
 /// [`Fault::Unsupported`] for an operator without a card and for a node that the card does not cover, [`Fault::Invalid`]
 /// for one that ONNX forbids.
 pub fn find(a: &Attributes) -> Result<&'static Card, Fault> {
-    let card = named(a.node).ok_or_else(|| {
-        let domain = if a.node.domain().is_empty() { String::new() } else { format!("{}.", short(a.node.domain())) };
-        Fault::Unsupported(format!("the operator {domain}{} is not known", short(a.node.op_type())))
-    })?;
+    let card = named(a.node).ok_or_else(|| unknown(a.node))?;
     form::check(card, a)?;
     (card.covers)(a)?;
     Ok(card)
+}
+
+/// What to say of an operator without a card: whose it is, and where it does no harm.
+fn unknown(node: &NodeProto) -> Fault {
+    let (op, domain) = (short(node.op_type()), short(node.domain()));
+    let whose = match domain {
+        "" | "ai.onnx" if list::is_onnx(op) => format!("ONNX's operator {op} has no rules here"),
+        "" | "ai.onnx" => format!("neither ONNX nor hirescam knows the operator {op}"),
+        _ => format!("the operator {domain}.{op} is none of ONNX's own, and has no rules here"),
+    };
+    Fault::Unsupported(format!("{whose}; before the layer it may stand if the file tells the shapes behind it"))
 }
 
 /// The card for a node's operator, whether or not it covers the node.

@@ -119,7 +119,7 @@ impl Explanation {
         }
         lines.extend(self.explains_little());
         lines.extend(self.without_grid());
-        lines.extend(c.but.iter().chain(&c.caution).chain(&self.notes).cloned());
+        lines.extend(c.elsewhere.iter().chain(&c.but).chain(&c.caution).chain(&self.notes).cloned());
         if c.uniform {
             lines.push("the gradient is the same at all places, so HiResCAM and Grad-CAM are the same map here".into());
         }

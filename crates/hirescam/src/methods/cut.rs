@@ -137,7 +137,8 @@ impl Cut {
                 Some((prepare(&body)?, takes))
             }
         };
-        let certificate = certify(model, &cut, false);
+        let certificate =
+            Certificate { elsewhere: grid::elsewhere(model, shapes, &cut), ..certify(model, &cut, false) };
         let gradient = match wanted {
             Wanted::Always => true,
             Wanted::WhereAffine => certificate.verdict == Verdict::Exact,

@@ -68,6 +68,7 @@ impl Several {
             scale: 1,
             but: Some(format!("{} {}", self.method.row.title, self.method.but)),
             caution: None,
+            elsewhere: self.cut.certificate.elsewhere.clone(),
         }
     }
 
