@@ -40,6 +40,13 @@ impl Report {
         };
         for (index, of_image) in images.iter().enumerate() {
             self.summary.image(of_image);
+            if of_image.is_empty() {
+                let nothing = record::nothing(file, index);
+                self.list(&nothing, None)?;
+                if self.json {
+                    output::json(&nothing)?;
+                }
+            }
             for written in of_image {
                 self.list(&written.record, written.thumbnail.as_deref())?;
                 if self.json {

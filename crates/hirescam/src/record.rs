@@ -3,6 +3,7 @@
 use crate::explainer::{Error, Explainer};
 use crate::explanation::Explanation;
 use crate::fusion::{Fuse, Fused};
+use crate::summary::NOTHING;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -100,6 +101,17 @@ pub fn fused(fused: &Fused, how: Fuse, first: &Explanation, of: Origin, options:
         "map_shape": fused.map.shape(),
         "version": env!("CARGO_PKG_VERSION"),
         "options": options,
+    })
+}
+
+/// What stands in the place of records where an image has no map.
+pub fn nothing(file: &Path, index: usize) -> Value {
+    json!({
+        "image": path(file),
+        "image_bytes": bytes(file),
+        "image_index": index,
+        "nothing": NOTHING,
+        "version": env!("CARGO_PKG_VERSION"),
     })
 }
 

@@ -3,6 +3,7 @@
 use crate::explainer::Error;
 use crate::explanation::{Explanation, percent};
 use crate::pipeline::{Made, Written};
+use hirescam_core::cam::Target;
 use hirescam_core::certify::{Certificate, Verdict};
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::path::Path;
 /// How many classes, failures and remarks are named; the others are counted.
 const MOST: usize = 10;
 /// What is said of an image that has no map.
-const NOTHING: &str = "no score is above the threshold";
+pub(crate) const NOTHING: &str = "no score is above the threshold";
 
 /// The class and its score: `espresso (score 11.4004, probability 95.1 %)`.
 pub fn headline(e: &Explanation) -> String {
@@ -29,7 +30,7 @@ pub fn line(file: &Path, index: Option<usize>, of_image: &[Written]) -> String {
     let maps: Vec<_> = maps.collect();
     let classes = maps.chunk_by(|a, b| a.entry == b.entry && a.shared.layer != b.shared.layer).map(|of_class| {
         let sum = |e: &&Box<Explanation>| {
-            let share = e.share().map_or(String::new(), |share| format!(" ({} of the score)", percent(share)));
+            let share = share(e.share(), e.other_tokens.is_some(), e.shared.certificate.scale);
             let layer = if of_class.len() > 1 { format!(" at {}", e.shared.layer) } else { String::new() };
             format!("{:.4}{share}{layer}", e.sum)
         };
@@ -44,11 +45,28 @@ pub fn line(file: &Path, index: Option<usize>, of_image: &[Written]) -> String {
     format!("{}{index}: {classes}", file.display())
 }
 
-/// What is proven for every image, in a sentence.
-fn proven(c: &Certificate) -> String {
+/// How much of the score is in the map, in brackets: of Σ map, with the other tokens where there are some, over the scale.
+pub(crate) fn share(share: Option<f64>, tokens: bool, scale: usize) -> String {
+    let Some(share) = share else { return String::new() };
+    let tokens = if tokens { "with the other tokens, " } else { "" };
+    let scale = if scale > 1 { format!("divided by {scale}, ") } else { String::new() };
+    format!(" ({tokens}{scale}{} of the score)", percent(share))
+}
+
+/// What is proven for every image, in a sentence; whether there are `tokens` that are not in the map.
+fn proven(c: &Certificate, tokens: bool) -> String {
     let because = c.reason.as_ref().map_or(String::new(), |reason| format!(" because of the {reason}"));
-    let sum = if c.scale > 1 { format!("Σ map / {}", c.scale) } else { "Σ map".to_owned() };
+    let sum = match (tokens, c.scale) {
+        (false, 1) => "Σ map".to_owned(),
+        (true, 1) => "Σ map + other tokens".to_owned(),
+        (false, scale) => format!("Σ map / {scale}"),
+        (true, scale) => format!("(Σ map + other tokens) / {scale}"),
+    };
     let means = match c.verdict {
+        Verdict::Exact if c.scale > 1 => format!(
+            "the cells are {} times each place's contribution to the score; {sum} + b = score, b the same for every image",
+            c.scale
+        ),
         Verdict::Exact => {
             format!(
                 "the cells are each place's contribution to the score; {sum} + b = score, b the same for every image"
@@ -73,7 +91,8 @@ fn proven(c: &Certificate) -> String {
 pub struct Summary {
     images: usize,
     failed: usize,
-    /// Of how many images a class was the first.
+    target: String,
+    /// Of how many images a class was the best.
     classes: Vec<(String, usize)>,
     /// Method and layer, with what is proven there.
     layers: Vec<[String; 2]>,
@@ -97,10 +116,15 @@ impl Summary {
             }
             let Made::Map(e) = &written.made else { continue };
             self.maps += 1;
-            if std::mem::take(&mut first) {
+            self.target = e.shared.target.to_string();
+            // Of classes that are the same for every image there is nothing to count.
+            if std::mem::take(&mut first) && matches!(e.shared.target, Target::Top(_)) {
                 count(&mut self.classes, &mut self.places, 1, e.name());
             }
-            let layer = [format!("{} at {}", e.shared.method.title, e.shared.layer), proven(&e.shared.certificate)];
+            let layer = [
+                format!("{} at {}", e.shared.method.title, e.shared.layer),
+                proven(&e.shared.certificate, e.other_tokens.is_some()),
+            ];
             if !self.layers.contains(&layer) {
                 self.layers.push(layer);
             }
@@ -134,8 +158,11 @@ impl Summary {
         for [place, proven] in &self.layers {
             lines.extend([format!("  {place}"), format!("  {proven}")]);
         }
-        if !self.classes.is_empty() {
-            lines.push(format!("  best classes: {}", most(&self.classes)));
+        if self.maps > 0 {
+            lines.push(match self.classes.is_empty() {
+                true => format!("  explained: {}", self.target),
+                false => format!("  best classes: {}", most(&self.classes)),
+            });
         }
         let of = |n: usize| if n == self.maps { String::new() } else { format!("{n} of {} maps: ", self.maps) };
         // What is said once has numbers of its image, and stands in its record.
@@ -184,4 +211,27 @@ fn images(n: usize) -> String {
 
 fn files(n: usize) -> String {
     if n == 1 { "1 file".into() } else { format!("{n} files") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_says_what_it_is_of() {
+        assert_eq!(share(None, true, 49), "");
+        assert_eq!(share(Some(0.5), false, 1), " (50.0 % of the score)");
+        assert_eq!(share(Some(0.5), true, 49), " (with the other tokens, divided by 49, 50.0 % of the score)");
+    }
+
+    #[test]
+    fn the_rarest_of_many_are_counted_together() {
+        let mut list: Vec<(String, usize)> = (0..12).map(|i| (format!("c{i}"), i + 1)).collect();
+        assert_eq!(
+            most(&list),
+            "c11: 12, c10: 11, c9: 10, c8: 9, c7: 8, c6: 7, c5: 6, c4: 5, c3: 4, c2: 3, 2 others: 3"
+        );
+        list.truncate(2);
+        assert_eq!(most(&list), "c1: 2, c0: 1");
+    }
 }

@@ -433,6 +433,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_report_of_nothing_has_an_error() {
+        let error = |report: Report| report.with_error().error;
+        assert_eq!(error(example()), None);
+        assert!(example().has_failures());
+        let failed = |i: usize| Some(format!("cause {i}"));
+        let mut report = example();
+        report.layers.iter_mut().enumerate().for_each(|(i, l)| l.error = failed(i));
+        assert_eq!(error(report), Some("nothing could be checked: cause 0".into()));
+        let mut report = example();
+        report.images.iter_mut().enumerate().for_each(|(i, image)| image.error = failed(i));
+        assert_eq!(error(report), Some("nothing could be checked: cause 0".into()));
+        let mut report = example();
+        for (i, method) in report.layers.iter_mut().flat_map(|l| &mut l.methods).enumerate() {
+            (method.error, method.images) = (failed(i), Vec::new());
+        }
+        assert_eq!(error(report), Some("nothing could be checked: cause 0".into()));
+    }
+
+    #[test]
     fn spreads_are_mean_median_and_worst() {
         let spread = |mean, median, worst| Some(Spread { mean, median, worst });
         assert_eq!(Spread::of(&[]), None);

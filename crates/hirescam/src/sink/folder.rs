@@ -16,6 +16,9 @@ const PARTS: [&str; 3] = ["png", "npy", "json"];
 /// More bytes than any record has.
 const MOST_RECORD: u64 = 1 << 24;
 
+/// The most bytes of a name that is taken from an image file: systems allow 255.
+const LONGEST: usize = 200;
+
 /// A folder of results.
 pub struct Folder {
     path: PathBuf,
@@ -243,7 +246,8 @@ impl Earlier {
         let record: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
         let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         record.get("version")?;
-        let (name, image) = (stem(path), record.get("image_sha256")?.as_str()?.to_owned());
+        let (name, image) =
+            (path.file_stem()?.to_string_lossy().into_owned(), record.get("image_sha256")?.as_str()?.to_owned());
         let sample = match text("sample") {
             none if none.is_empty() => stem(Path::new(&text("image"))),
             sample => sample,
@@ -266,9 +270,11 @@ pub(crate) fn is_result(path: &Path) -> bool {
         .is_some_and(|e| e.files.iter().any(|f| Some(f.as_ref()) == path.file_name()))
 }
 
-/// The name of an image file without its ending. Bytes that are no text are replaced.
+/// The name of an image file without its ending. Bytes that are no text are replaced, and the end of a long one is left out,
+/// so that there is room for what is added.
 fn stem(path: &Path) -> String {
-    path.file_stem().map_or("image".into(), |s| s.to_string_lossy().into_owned())
+    let stem = path.file_stem().map_or("image".into(), |s| s.to_string_lossy().into_owned());
+    stem.char_indices().take_while(|(at, c)| at + c.len_utf8() <= LONGEST).map(|(_, c)| c).collect()
 }
 
 /// A name that is not taken yet, also where case does not count.
@@ -301,4 +307,53 @@ fn origins(name: &str) -> Vec<&str> {
         }
     }
     origins
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_whose_result_it_could_be() {
+        assert_eq!(origins("cat"), ["cat"]);
+        assert_eq!(origins("cat-3-1-layer2"), ["cat-3-1-layer2", "cat-3-1", "cat-3", "cat"]);
+        assert_eq!(origins("cat-fused"), ["cat-fused", "cat"]);
+        assert_eq!(origins("cat-1-2-3"), ["cat-1-2-3", "cat-1-2", "cat-1"]);
+        assert_eq!(origins("a-b-"), ["a-b-"]);
+    }
+
+    #[test]
+    fn no_name_is_too_long_for_what_is_added() {
+        let long = "ü".repeat(125);
+        let name = stem(Path::new(&format!("photos/{long}.png")));
+        assert_eq!(name, "ü".repeat(100));
+        let mut taken = HashSet::new();
+        assert_eq!(unique(&name, &mut taken), name);
+        assert_eq!(unique(&name.to_uppercase(), &mut taken), format!("{}_2", "Ü".repeat(100)));
+    }
+
+    #[test]
+    fn a_file_that_is_not_finished_is_not_there() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("a.txt");
+        std::fs::write(&at, "old").unwrap();
+        let mut file = whole::Whole::create(&at).unwrap();
+        file.write_all(b"half").unwrap();
+        assert_eq!(std::fs::read(&at).unwrap(), b"old");
+        drop(file);
+        whole::write(&at, b"new").unwrap();
+        assert_eq!(std::fs::read(&at).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        #[cfg(unix)]
+        {
+            // Behind a link the file is replaced, and the link stays.
+            let link = folder.path().join("link");
+            std::os::unix::fs::symlink("a.txt", &link).unwrap();
+            whole::write(&link, b"through").unwrap();
+            assert!(link.is_symlink());
+            assert_eq!(std::fs::read(&at).unwrap(), b"through");
+        }
+    }
 }

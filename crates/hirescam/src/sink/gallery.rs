@@ -3,8 +3,8 @@
 
 use super::{Protected, Whole, claim};
 use crate::explainer::Error;
-use crate::explanation::percent;
 use crate::html::{self, base64, escape};
+use crate::summary::share;
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
@@ -39,12 +39,13 @@ impl Gallery {
         let mut lines: Vec<String> = Vec::new();
         lines.extend(number("score").map(|score| format!("score {score:.4}")));
         lines.extend(number("probability").map(|p| format!("probability {:.1} %", 100.0 * p)));
-        let share =
-            number("share_of_score").map_or(String::new(), |share| format!(" ({} of the score)", percent(share)));
+        let scale = record.get("scale").and_then(Value::as_u64).unwrap_or(1) as usize;
+        let share = share(number("share_of_score"), number("other_tokens").is_some(), scale);
         lines
             .extend(number("sum").filter(|_| number("residual").is_some()).map(|sum| format!("Σ map {sum:.4}{share}")));
         lines.extend(text("verdict").map(|verdict| verdict.to_owned()));
         lines.extend(text("fused").map(|how| format!("{how} of several layers, for the eye")));
+        lines.extend(text("nothing").map(str::to_owned));
         lines.extend(text("layer").map(|layer| format!("at {layer}")));
         lines.extend(text("no_overlay").filter(|_| picture.is_none()).map(|why| format!("no picture: {why}")));
         lines.extend(record.pointer("/error/text").and_then(Value::as_str).map(|why| format!("failed: {why}")));
