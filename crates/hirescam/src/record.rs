@@ -63,6 +63,7 @@ pub fn record(e: &Explanation, explainer: &Explainer, of: Origin, options: &Valu
         "sum": e.sum,
         "other_tokens": e.other_tokens,
         "bias": e.bias,
+        "bias_is_known": e.bias_is_known,
         "residual": e.residual,
         "residual_relative": e.residual.map(|r| r.abs() / e.score.abs().max(f64::MIN_POSITIVE)),
         "share_of_score": e.share(),

@@ -81,7 +81,11 @@ impl Layers {
                 Err(error) => notes.push(format!("cannot be explained: {error}")),
             }
             notes.extend(layer.grid.as_ref().map(laid_out));
-            notes.extend(layer.ignores_scale.then(|| "its head ignores its scale: the map sums to 0".into()));
+            notes.extend(
+                layer
+                    .ignores_scale
+                    .then(|| "its head hardly changes with its scale: the map sums to 0, or nearly".into()),
+            );
             notes.extend(
                 layer.reads_one_place.then(|| "its head reads one place: the map has one cell, or none".into()),
             );

@@ -13,6 +13,6 @@ pub const METHOD: Method = Method {
     source: "Selvaraju et al. 2017, arXiv:1610.02391, eq. 1–2",
     map: |s| Ok(s.weigh(s.mean(s.gradient))),
     guarantee: |uniform| if uniform { Guarantee::Faithful } else { Guarantee::None },
-    but: "averages the gradient over places, and here it differs from place to place",
+    but: "averages the gradient over places, and here nothing says that it is the same at all of them",
     ..Method::BASE
 };

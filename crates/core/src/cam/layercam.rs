@@ -15,6 +15,6 @@ pub const METHOD: Method = Method {
     source: "Jiang et al. 2021, IEEE TIP 30:5875",
     map: |s| Ok(s.weigh(rectify(s.gradient))),
     guarantee: |_| Guarantee::Local,
-    but: "leaves out negative gradients, so it shows evidence for the class only, and too much of it",
+    but: "leaves out negative gradients, and with them a part of what places contribute",
     ..Method::BASE
 };

@@ -166,7 +166,7 @@ fn judge(method: &Method, head: Certificate, signed: bool, places: usize) -> Res
         scale: if guarantee == Guarantee::Mean { places } else { 1 },
         but: (!kept).then(|| format!("{} {}", method.title, method.but)),
         caution: (signed && !method.caution.is_empty())
-            .then(|| format!("the layer can be negative: {}", method.caution)),
+            .then(|| format!("nothing keeps the layer from being negative: {}", method.caution)),
         ..head
     })
 }
