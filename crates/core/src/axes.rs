@@ -344,6 +344,10 @@ impl Follower<'_> {
                 _ => Samples::One,
             }),
             Known::There(_) => Known::Unknown,
+            // Of an operator that nobody knows the shape tells all there is: so what comes behind it can still mix samples.
+            _ if model.card(node).is_none() && dims.first() == Some(&self.shapes.count()) => {
+                Known::There(Samples::FIRST)
+            }
             _ => made,
         }
     }

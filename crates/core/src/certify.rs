@@ -14,7 +14,7 @@ use crate::ops::{self, Dependence, Linearity};
 use crate::reference;
 use crate::shape::{Dim, Shapes, elements};
 use crate::{Error, Model, Tensor, cam, grid};
-use ndarray::{Axis, Dimension, IxDyn, Slice};
+use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -78,11 +78,16 @@ pub fn certify(model: &Model, head: &Head, uniform: bool) -> Certificate {
     judgement.certificate(uniform)
 }
 
+/// Operators that draw numbers: what they give differs from run to run as an input does.
+const RANDOM: &[&str] =
+    &["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
+
 /// The values that paths from an input which avoid the values `layer` lead to.
 pub(crate) fn around(model: &Model, layer: impl Fn(&str) -> bool) -> HashSet<&str> {
     let mut around: HashSet<&str> = model.inputs().map(|i| i.name()).filter(|n| !layer(n)).collect();
     for (_, node) in model.order() {
-        if !shape_only(node) && reads(node).iter().any(|r| around.contains(r)) {
+        let drawn = RANDOM.contains(&standard(node));
+        if drawn || (!shape_only(node) && reads(node).iter().any(|r| around.contains(r))) {
             around.extend(node.output.iter().map(String::as_str).filter(|o| !layer(o)));
         }
     }
@@ -182,8 +187,9 @@ pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Err
 /// Σ g⊙A = 0 by Euler's theorem, whatever the score. Of tokens, those are scaled that are places of the image: a class
 /// token goes around the LayerNorm.
 ///
-/// Only heads with a quotient are tried, on one pseudo-random activation A: h(2A) = h(A) to a thousandth of the spread
-/// of the scores (the ε of normalisations keeps it from being exact).
+/// Only heads with a quotient are tried, on two pseudo-random activations, of which one is negative in places where the
+/// layer can be: h(2A) = h(A) to a thousandth of what lies between the two (the ε of normalisations keeps it from being
+/// exact).
 ///
 /// # Errors
 /// As [`bias`], and those of [`head::model`].
@@ -202,13 +208,25 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
         let logits = reference::evaluate(&part, known, &[&head.score.logits])?;
         Ok::<_, Error>(logits.into_iter().next().map(|t| t.data).unwrap_or_default())
     };
-    let (once, of_image) = (made_up_image(shapes, &head.layer, Some(0))?, of_image(model, shapes, head)?);
-    let mut twice = once.clone();
-    twice.data.indexed_iter_mut().filter(|(at, _)| of_image(at)).for_each(|(_, v)| *v *= 2.0);
-    let (once, twice) = (scores(once)?, scores(twice)?);
-    let largest = once.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-    let change = once.iter().zip(&twice).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
-    Ok(change <= 1e-3 * largest)
+    let (first, of_image) = (made_up_image(shapes, &head.layer, Some(0))?, of_image(model, shapes, head)?);
+    let mut second = first.clone();
+    let signed = can_be_negative(model, shapes, &head.layer);
+    second.data.mapv_inplace(|v| if signed { 1.5 - v } else { 4.0 - v });
+    let mut before: Option<ArrayD<f64>> = None;
+    for once in [first, second] {
+        let mut twice = once.clone();
+        twice.data.indexed_iter_mut().filter(|(at, _)| of_image(at)).for_each(|(_, v)| *v *= 2.0);
+        let (once, twice) = (scores(once)?, scores(twice)?);
+        let apart = |other: &ArrayD<f64>| once.iter().zip(other).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
+        // The first time it is the size of the scores that counts, for want of others.
+        let spread = before.as_ref().map_or_else(|| once.iter().fold(0.0f64, |m, v| m.max(v.abs())), apart);
+        let finite = once.iter().chain(&twice).all(|v| v.is_finite());
+        if !finite || apart(&twice) > 1e-3 * spread {
+            return Ok(false);
+        }
+        before = Some(once);
+    }
+    Ok(true)
 }
 
 /// Whether a single place of the layer decides the scores, or none of the image: behind the last attention of a

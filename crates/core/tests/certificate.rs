@@ -25,7 +25,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// So many networks without a word from outside: half a minute on one core.
-const USUAL: usize = 3000;
+const USUAL: usize = 2000;
 /// So many images are tried before a claim counts as broken: one may lie on a corner.
 const IMAGES: usize = 3;
 /// A step that stays on the linear region, and far above the rounding of f64.

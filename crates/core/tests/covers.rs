@@ -29,7 +29,7 @@ fn in_domain(domain: &str, node: NodeProto) -> NodeProto {
     NodeProto { domain: Some(domain.into()), ..node }
 }
 
-/// `x [2, 4, 3, 3]`, a Relu `a`, the nodes, which make `y` of it in the same shape, a mean over space, and scores. The file
+/// `x [1, 4, 3, 3]`, a Relu `a`, the nodes, which make `y` of it in the same shape, a mean over space, and scores. The file
 /// says all shapes.
 fn around(opset: i64, nodes: Vec<NodeProto>) -> ModelProto {
     let mut random = Random::new(4);
@@ -48,12 +48,12 @@ fn around(opset: i64, nodes: Vec<NodeProto>) -> ModelProto {
     all.push(node("Flatten", &["g"], &["f"], vec![]));
     all.push(node("MatMul", &["f", "w"], &["s"], vec![]));
     let shapes: [(&str, &[usize]); 4] =
-        [("a", &[2, 4, 3, 3]), ("y", &[2, 4, 3, 3]), ("g", &[2, 4, 1, 1]), ("f", &[2, 4])];
+        [("a", &[1, 4, 3, 3]), ("y", &[1, 4, 3, 3]), ("g", &[1, 4, 1, 1]), ("f", &[1, 4])];
     let mut proto = model(
         opset,
         all,
-        vec![info("x", DataType::Float, &[2, 4, 3, 3])],
-        vec![info("s", DataType::Float, &[2, 5])],
+        vec![info("x", DataType::Float, &[1, 4, 3, 3])],
+        vec![info("s", DataType::Float, &[1, 5])],
         &stored,
     );
     proto.graph.as_mut().unwrap().value_info = shapes.map(|(name, shape)| info(name, DataType::Float, shape)).into();
@@ -72,7 +72,7 @@ fn uncovered() -> Vec<(i64, Vec<NodeProto>)> {
         r#type: Some(AttributeType::Graph as i32),
         g: Some(GraphProto {
             node: vec![node("Neg", &["a"], &["n"], vec![])],
-            output: vec![info("n", DataType::Float, &[2, 4, 3, 3])],
+            output: vec![info("n", DataType::Float, &[1, 4, 3, 3])],
             ..Default::default()
         }),
         ..Default::default()
@@ -205,7 +205,7 @@ fn weights_standardised_in_training_mode_stop_nothing() {
 fn shapes_in_the_file_do_not_win_over_what_cards_find() {
     let mut proto = around(17, vec![node("Neg", &["a"], &["y"], vec![])]);
     proto.graph.as_mut().unwrap().value_info =
-        vec![info("y", DataType::Float, &[2, 4, 6, 6]), info("g", DataType::Float, &[2, 4, 3, 1])];
+        vec![info("y", DataType::Float, &[1, 4, 6, 6]), info("g", DataType::Float, &[1, 4, 3, 1])];
     let made = |proto: ModelProto| {
         let request = Request { layer: Some("a".into()), ..Request::default() };
         cam::attach(&Model::new(proto).unwrap(), &request).unwrap()
@@ -213,4 +213,18 @@ fn shapes_in_the_file_do_not_win_over_what_cards_find() {
     let (lied, told) = (made(proto), made(around(17, vec![node("Neg", &["a"], &["y"], vec![])])));
     let added = |made: &cam::Explaining| made.model.graph.as_ref().unwrap().node.clone();
     assert_eq!(added(&lied), added(&told));
+}
+
+#[test]
+fn what_is_drawn_at_random_goes_around_the_layer() {
+    let nodes = vec![
+        node("RandomNormal", &[], &["noise"], vec![attribute("shape", [1, 4, 3, 3])]),
+        node("Add", &["a", "noise"], &["y"], vec![]),
+    ];
+    let mut proto = around(17, nodes);
+    proto.graph.as_mut().unwrap().value_info.push(info("noise", DataType::Float, &[1, 4, 3, 3]));
+    let model = Model::new(proto).unwrap();
+    let made = cam::attach(&model, &Request { layer: Some("a".into()), ..Request::default() }).unwrap();
+    assert_eq!(made.certificate.verdict, Verdict::LocallyLinear);
+    assert!(made.certificate.bypass.is_some_and(|join| join.contains("the Add")));
 }

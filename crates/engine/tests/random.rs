@@ -1,0 +1,69 @@
+//! Random networks on every engine against the reference: it is right about what a network computes, wherever a card
+//! vouches for a node.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+#[path = "../../core/tests/common/mod.rs"]
+mod common;
+#[path = "common/mod.rs"]
+mod engines;
+#[path = "../../core/tests/common/networks.rs"]
+mod networks;
+
+use common::Random;
+use hirescam_core::graph::standard;
+use hirescam_core::shape::declared;
+use hirescam_core::tensor::DataType;
+use hirescam_core::{Model, Tensor, onnx, reference};
+use hirescam_engine::Array;
+use std::collections::HashMap;
+
+const NETWORKS: u64 = 300;
+
+/// Engines have their own opinion of batch normalisation in training mode, and add up in float32.
+fn comparable(model: &Model) -> bool {
+    let training = |a: &onnx::AttributeProto| a.name() == "training_mode" && a.i() != 0;
+    let trains = |n: &onnx::NodeProto| {
+        standard(n) == "BatchNormalization" && (n.output.len() > 1 || n.attribute.iter().any(training))
+    };
+    model.graph().node.iter().all(|n| model.card(n).is_some() && !trains(n))
+}
+
+#[test]
+fn the_reference_computes_what_engines_compute() {
+    let (mut compared, mut wrong) = (HashMap::new(), Vec::new());
+    for seed in 0..NETWORKS {
+        let model = Model::new(networks::truth(&networks::network(seed))).unwrap();
+        if !comparable(&model) {
+            continue;
+        }
+        let input = model.inputs().next().unwrap();
+        let shape: Vec<usize> = declared(input).iter().map(|n| n.unwrap_or(2)).collect();
+        let double = model.graph().initializer.iter().any(|t| t.data_type() == DataType::Double as i32);
+        let dtype = if double { DataType::Double } else { DataType::Float };
+        let image = Tensor { dtype, ..Random::new(seed).tensor(&shape, -2.0, 2.0) };
+        let outputs: Vec<&str> = model.graph().output.iter().map(|o| o.name()).collect();
+        let known = HashMap::from([("x".to_owned(), image.clone())]);
+        let Ok(expected) = reference::evaluate(&model, known, &outputs) else { continue };
+        if expected.iter().any(|t| t.data.iter().any(|v| v.is_nan() || v.abs() > 1e4)) {
+            continue;
+        }
+        let array = if double { Array::from(image.data.clone()) } else { image.data.mapv(|v| v as f32).into() };
+        for engine in engines::engines(1) {
+            // What an engine does not run at all is no matter of the reference.
+            let Ok(session) = engine.prepare(&onnx::write(model.proto())) else { continue };
+            let Ok(made) = session.run(&[("x", &array)]) else { continue };
+            *compared.entry(engine.name()).or_insert(0) += 1;
+            for ((name, got), expected) in made.iter().zip(&expected) {
+                let size = expected.data.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+                let got = got.to_f64();
+                let apart = expected.data.iter().zip(&got).fold(0.0f64, |m, (a, b)| m.max((a - b).abs())) / size;
+                if got.shape() != expected.shape() || apart.is_nan() || apart > 1e-3 {
+                    wrong.push(format!("{} {seed} {name}: {apart:.1e}", engine.name()));
+                }
+            }
+        }
+    }
+    println!("{compared:?} networks compared");
+    assert!(compared.values().all(|&n| n * 4 > NETWORKS), "{compared:?}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
