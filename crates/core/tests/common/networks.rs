@@ -193,6 +193,9 @@ impl Maker {
 
     fn step(&mut self, x: &str) -> Option<String> {
         let shape = self.shape(x);
+        if shape.is_empty() {
+            return None;
+        }
         let (rank, c) = (shape.len(), shape.get(1).copied().unwrap_or(1));
         match self.below(20) {
             0..=4 => self.unary(x),
