@@ -156,7 +156,7 @@ fn weights_in_files_of_their_own_stay_there_and_are_copied_to_other_folders() {
     let photo = fixture("photos/seven.png");
     let options = ["--preprocess", &fixture("digits-cnn.toml"), "--json"];
     let map = |model: &str| {
-        let arguments = [&["explain", model, &photo, "--out", "maps"], &options[..]].concat();
+        let arguments = [&["explain", model, &photo, "--overwrite", "--out", "maps"], &options[..]].concat();
         ok(folder.path(), &arguments);
         fs::read(at("maps/seven.npy")).unwrap()
     };

@@ -347,7 +347,7 @@ fn many_images_get_a_line_each_and_a_summary_with_the_numbers_of_their_records()
     assert_eq!((count(7), count(3)), (6, 4));
     for words in [
         "10 images explained, 1 file failed".to_owned(),
-        format!("best classes: {}: 6, {}: 4", name(7), name(3)),
+        format!("best classes: {}: 6; {}: 4", name(7), name(3)),
         format!("1 file failed: {reason}"),
     ] {
         assert!(out.contains(&words), "{words}: {out}");

@@ -202,7 +202,7 @@ fn most(list: &[(String, usize)]) -> String {
     if let Some(rest) = sorted.get(MOST..).filter(|rest| !rest.is_empty()) {
         shown.push(format!("{} others: {}", rest.len(), rest.iter().map(|(_, n)| n).sum::<usize>()));
     }
-    shown.join(", ")
+    shown.join("; ")
 }
 
 fn images(n: usize) -> String {
@@ -229,9 +229,9 @@ mod tests {
         let mut list: Vec<(String, usize)> = (0..12).map(|i| (format!("c{i}"), i + 1)).collect();
         assert_eq!(
             most(&list),
-            "c11: 12, c10: 11, c9: 10, c8: 9, c7: 8, c6: 7, c5: 6, c4: 5, c3: 4, c2: 3, 2 others: 3"
+            "c11: 12; c10: 11; c9: 10; c8: 9; c7: 8; c6: 7; c5: 6; c4: 5; c3: 4; c2: 3; 2 others: 3"
         );
         list.truncate(2);
-        assert_eq!(most(&list), "c1: 2, c0: 1");
+        assert_eq!(most(&list), "c1: 2; c0: 1");
     }
 }
