@@ -47,11 +47,11 @@ pub struct Compare {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    colours: Colours,
-    #[command(flatten)]
     what: What,
     #[command(flatten)]
     engine: Engine,
+    #[command(flatten)]
+    colours: Colours,
     #[command(flatten)]
     runs: Runs,
 }

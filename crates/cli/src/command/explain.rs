@@ -33,8 +33,6 @@ pub struct Explain {
     /// Show negative evidence too, in diverging colours
     #[arg(long)]
     signed: bool,
-    #[command(flatten)]
-    look: Look,
     /// Also take the images of the folders within folders
     #[arg(short, long)]
     recursive: bool,
@@ -54,6 +52,8 @@ pub struct Explain {
     /// Print the records on stdout, one JSON object a line, and nothing else
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    look: Look,
     #[command(flatten)]
     runs: Runs,
 }

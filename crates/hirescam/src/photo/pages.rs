@@ -34,7 +34,8 @@ fn tiff(bytes: &[u8]) -> Option<usize> {
     let offset_at = |o| if big { usize::try_from(u64_at(o)?).ok() } else { usize::try_from(u32_at(o)?).ok() };
     let (count_size, entry_size) = if big { (8, 20) } else { (2, 12) };
     let mut next = offset_at(if big { 8 } else { 4 })?;
-    let (mut seen, mut pages) = (HashSet::new(), 0);
+    // Directories do not overlap in honest files: together they are no longer than the file.
+    let (mut seen, mut pages, mut left) = (HashSet::new(), 0, bytes.len());
     while next != 0 && seen.insert(next) {
         let entries = if big { usize::try_from(u64_at(next)?).ok()? } else { u16_at(next)?.into() };
         let first = next.checked_add(count_size)?;
@@ -42,6 +43,7 @@ fn tiff(bytes: &[u8]) -> Option<usize> {
         if end > bytes.len() {
             return None;
         }
+        left = left.checked_sub(end - next)?;
         let kind = (0..entries).map(|i| first + i * entry_size).find(|&entry| u16_at(entry) == Some(254));
         let kind = kind.and_then(|entry| u32_at(entry + entry_size - if big { 8 } else { 4 })).unwrap_or(0);
         pages += usize::from(kind & 0b101 == 0);
