@@ -16,6 +16,7 @@ mod model;
 mod score;
 
 pub use model::{body, model};
+pub(crate) use score::chosen_from;
 pub use score::{Activation, Reading, Score, read, score};
 
 /// What lies between a target layer and the score.

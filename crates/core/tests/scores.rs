@@ -159,6 +159,12 @@ fn of_outputs_that_are_chosen_the_scores_are_explained() {
     let images = Random::new(32).tensor(&[1, 2, 6, 6], -1.0, 1.0);
     let integers = explain(&decided(&[("label", Int64)]), &request("sum:1,:,:"), &images, None);
     assert_eq!(integers, explain(&decided(&[("s", Float)]), &request("sum:1,:,:"), &images, None));
+    // A choice does not explain itself: the layer comes before the scores that it is made of.
+    let model = decided(&[("label", Int64), ("sure", Float)]);
+    let sure = read(&model, &Reading { output: Some("sure"), ..Reading::default() }).unwrap();
+    let shapes = Shapes::infer(&model, "x", None).unwrap();
+    let layers = hirescam_core::layers::layers(&model, &shapes, &sure, "x", false).unwrap();
+    assert_eq!(layers.iter().find(|l| l.recommended).map(|l| l.name.as_str()), Some("a"));
     // Several sources are named, and none is taken.
     let two = read(&decided(&[("label", Int64), ("places", Int64)]), &Reading::default());
     let Err(Error::NoScores { outputs, tensors, .. }) = two else { panic!("two") };

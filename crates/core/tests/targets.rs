@@ -486,6 +486,26 @@ fn the_places_of_a_class_are_a_mask_that_belongs_to_the_image() {
 }
 
 #[test]
+fn behind_a_sigmoid_a_class_is_predicted_where_its_score_is_above_0() {
+    let model = dense(false);
+    let images = Random::new(9).tensor(&[2, 2, 5, 6], -1.0, 1.0);
+    let of = |target: &str, given| {
+        let request = Request { output: Some("boxes".into()), ..request("a", target) };
+        explain(&model, &request, &images, given).unwrap()
+    };
+    let known = HashMap::from([("x".to_owned(), images.clone())]);
+    let scores = reference::evaluate(&model, known, &["table"]).unwrap().remove(0).data;
+    let mask = ArrayD::from_shape_fn(scores.raw_dim(), |i| f64::from(u8::from(i[2] == 1 && scores[i] > 0.0)));
+    assert!(mask.iter().any(|&m| m == 1.0) && mask.sum() < 60.0);
+    let (masked, predicted) = (of("seed-input", Some(Tensor::float(mask.clone()))), of("predicted:1", None));
+    assert_near(&predicted.map, &masked.map, "the map");
+    assert_near(&predicted.score, &masked.score, "the score");
+    let flat: Vec<f32> = scores.index_axis(Axis(0), 0).iter().map(|&v| v as f32).collect();
+    let picks = Target::Predicted(1).picks(&predicted.explaining.head.score, &flat).unwrap();
+    assert_eq!(picks[0].weights.len() as f64, mask.index_axis(Axis(0), 0).sum());
+}
+
+#[test]
 fn classes_above_a_threshold_are_those_of_all_that_are_above() {
     let mut random = Random::new(12);
     let stored = [("w", random.tensor(&[3, 2, 1, 1], -2.0, 2.0)), ("v", random.tensor(&[3, 5], -3.0, 3.0))];

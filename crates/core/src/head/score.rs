@@ -121,6 +121,12 @@ impl Score {
         at.checked_sub(self.first_class).filter(|&class| class < self.classes)
     }
 
+    /// Whether each class is predicted for itself, where its score is above 0: where a Sigmoid makes the probabilities, and
+    /// where there is one class. Else the class of the largest score is.
+    pub fn apart(&self) -> bool {
+        self.probability == Activation::Sigmoid || self.classes == 1
+    }
+
     /// Logits as the network gives them, with the images along the first axis.
     pub fn images_first<T: Clone>(&self, logits: ArrayD<T>) -> ArrayD<T> {
         match self.batch {
@@ -256,26 +262,28 @@ fn is_score(shapes: &Shapes, value: &str) -> bool {
     shapes.dtype(value).is_some_and(is_float) && Laid::of(shapes, value).is_some()
 }
 
-/// Whether a value is a choice among scores: the best of all classes, by a TopK or a ReduceMax over them.
+/// Whether a value is a choice among scores.
 fn is_chosen(model: &Model, shapes: &Shapes, value: &str) -> bool {
+    chosen_from(model, shapes, value).is_some()
+}
+
+/// The scores among which a value is the best of all classes, by a TopK or a ReduceMax over them.
+pub(crate) fn chosen_from<'m>(model: &'m Model, shapes: &Shapes, value: &'m str) -> Option<&'m str> {
     let mut at = value;
     for _ in 0..MOST_RENAMINGS {
-        let Some((node, input)) = model.maker(at).and_then(|n| Some((n, n.input.first()?))) else { return false };
+        let (node, input) = model.maker(at).and_then(|n| Some((n, n.input.first()?)))?;
         match standard(node) {
-            "TopK" => return true,
+            "TopK" => return Some(input),
             "ReduceMax" => {
-                let axis = match classes::told(model, shapes, input) {
-                    Told::Axis { axis, .. } => axis,
-                    Told::Nothing | Told::Gone => return false,
-                };
-                let rank = shapes.dims(input).map_or(0, |d| d.len());
-                return classes::reduced(model, shapes, node, rank).is_some_and(|axes| axes.contains(&axis));
+                let Told::Axis { axis, .. } = classes::told(model, shapes, input) else { return None };
+                let axes = classes::reduced(model, shapes, node, shapes.dims(input)?.len())?;
+                return axes.contains(&axis).then_some(input);
             }
             "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Cast" => at = input,
-            _ => return false,
+            _ => return None,
         }
     }
-    false
+    None
 }
 
 /// What a value is, for people: `float [N, 10]`, `a sequence`.

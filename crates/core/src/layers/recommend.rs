@@ -18,7 +18,7 @@ impl<'m> Search<'m, '_> {
     /// Marks the layer to take when none is named. One that is not listed is put into its place.
     pub(super) fn recommend(&self, layers: &mut Vec<Layer>, candidates: &[Candidate<'m>], gates: &HashSet<&str>) {
         let path = head::path(self.model, &self.from_image, &self.score.logits);
-        let themselves = scores_themselves(self.model, &path, &self.score.logits);
+        let themselves = scores_themselves(self.model, self.shapes, &path, &self.score.logits);
         for followed in [true, false] {
             let usable = |l: &Layer| l.on_every_path && l.followed == followed && !themselves.contains(l.name.as_str());
             if self.take_best(layers, usable) {
@@ -140,14 +140,18 @@ fn normalised<'m>(model: &'m Model, shapes: &Shapes, layer: &str) -> Option<&'m 
 }
 
 /// The scores in another dress: the values that are only moved, enlarged, or changed entry by entry to become the logits.
-/// `path` leads from the image to these. A value that is read otherwise too is more than that.
-fn scores_themselves<'m>(model: &'m Model, path: &[usize], logits: &'m str) -> HashSet<&'m str> {
+/// Where the logits are a choice among the scores of several classes, these too. `path` leads from the image to the logits. A
+/// value that is read otherwise too is more than that.
+fn scores_themselves<'m>(model: &'m Model, shapes: &Shapes, path: &[usize], logits: &'m str) -> HashSet<&'m str> {
     let (mut dressed, mut more) = (HashSet::from([logits]), HashSet::new());
+    let choice = head::chosen_from(model, shapes, logits);
     for node in path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
         let changes_entries =
             |c: &ops::Card| c.kind == Kind::Movement || c.layout == Layout::Same || c.name.ends_with("Normalization");
         let leads = node.output.iter().all(|o| !more.contains(o.as_str()));
-        let on = if leads && model.card(node).is_some_and(changes_entries) { &mut dressed } else { &mut more };
+        let chooses = choice.is_some() && node.input.first().map(String::as_str) == choice;
+        let same = chooses || model.card(node).is_some_and(changes_entries);
+        let on = if leads && same { &mut dressed } else { &mut more };
         on.extend(reads(node));
     }
     dressed.difference(&more).copied().collect()

@@ -80,12 +80,16 @@ impl<'g> Logits<'g, '_> {
         self.flat.reshape(&[self.batch()].into_iter().chain(dims).collect::<Vec<_>>())
     }
 
-    /// Where a class has the largest score, 1, else 0, `[N, …]` with an extent of 1 along the classes; and its scores.
+    /// Where a class is predicted, 1, else 0, `[N, …]` with an extent of 1 along the classes; and its scores.
     fn predicted(&self, class: usize) -> (Value<'g>, Value<'g>) {
         let (axis, first) = (self.score.class_axis.map_or(1, |a| a + 1), self.score.first_class as i64);
         let all = self.whole().slice(axis, first, first + self.score.classes as i64, 1);
         let own = all.slice(axis, class as i64, class as i64 + 1, 1);
-        (all.arg_max(axis).equal(all.graph().ints(&[class as i64])).cast(all.dtype()), own)
+        let there = match self.score.apart() {
+            true => own.gt(own.scalar(0.0)),
+            false => all.arg_max(axis).equal(all.graph().ints(&[class as i64])),
+        };
+        (there.cast(all.dtype()), own)
     }
 
     fn batch(&self) -> Dim {

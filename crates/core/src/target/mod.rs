@@ -34,8 +34,8 @@ pub enum Target {
     /// Every class whose probability, or where scores are not made into one, whose score lies above a threshold; a map each,
     /// the best first. The graph makes the maps of all classes, and gives the number −1 to those that are not above it.
     Above(f64),
-    /// The sum of a class's scores over the places where it has the largest of all classes' scores, of a dense output; one
-    /// map. The places are chosen for each image. As long as they stay the same it is a sum like any other.
+    /// The sum of a class's scores over the places where it is predicted, of a dense output: where it has the largest of all
+    /// classes' scores, or where a Sigmoid makes the probabilities, a score above 0; one map. The places are chosen for each image. As long as they stay the same it is a sum like any other.
     Predicted(usize),
     /// Σ weight · score of some classes, in one map. A contrast of two classes is one with the weights 1 and −1.
     Weighted(Vec<(usize, f64)>),

@@ -59,6 +59,9 @@ impl Target {
                 let along = score.class_axis.and_then(|a| score.dims.get(a)).copied().unwrap_or(1);
                 let own = |i: &usize| (i / step.max(1)) % along.max(1) == score.first_class + class;
                 let is_best = |i: &usize| {
+                    if score.apart() {
+                        return at(*i) > 0.0;
+                    }
                     let first = i - class * step;
                     let all = (0..score.classes).map(|c| at(first + c * step));
                     // Of equal scores the first is the better one.

@@ -141,7 +141,7 @@ impl Explanation {
         }
         let empty = self.score == 0.0 && self.map.iter().all(|&v| v == 0.0);
         if empty && matches!(self.shared.target, Target::Predicted(_)) {
-            lines.push("the class has the largest score at no place, so there is nothing to add up".into());
+            lines.push("the class is predicted at no place, so there is nothing to add up".into());
         }
         match (score.class_axis, self.shared.unused_labels) {
             (None, _) if score.entries() > 1 => lines.push(format!(
