@@ -9,7 +9,8 @@ use crate::ops::{self, Kind, Layout};
 use crate::shape::Shapes;
 use std::collections::{HashMap, HashSet};
 
-/// How many layers are tried for what their head ignores: each try may evaluate much of the network.
+/// How many layers on every path, and how many in branches, are tried for what their head ignores: each try may evaluate
+/// much of the network.
 const MOST_TRIES: usize = 12;
 /// How many layers in branches come into question, the last ones: each has a head of its own.
 const MOST_BRANCHES: usize = 64;
@@ -19,9 +20,10 @@ impl<'m> Search<'m, '_> {
     pub(super) fn recommend(&self, layers: &mut Vec<Layer>, candidates: &[Candidate<'m>], gates: &HashSet<&str>) {
         let path = head::path(self.model, &self.from_image, &self.score.logits);
         let themselves = scores_themselves(self.model, self.shapes, &path, &self.score.logits);
+        let mut tries = MOST_TRIES;
         for followed in [true, false] {
             let usable = |l: &Layer| l.on_every_path && l.followed == followed && !themselves.contains(l.name.as_str());
-            if self.take_best(layers, usable) {
+            if self.take_best(layers, usable, &mut tries) {
                 return;
             }
         }
@@ -30,16 +32,17 @@ impl<'m> Search<'m, '_> {
         let mut last: Vec<&Candidate> = candidates.iter().filter(in_branches).rev().take(MOST_BRANCHES).collect();
         last.reverse();
         let Ok(mut branches) = self.judged(last.into_iter(), gates) else { return };
+        tries = MOST_TRIES;
         for followed in [true, false] {
-            if self.take_best(&mut branches, |l| l.followed == followed) {
+            if self.take_best(&mut branches, |l| l.followed == followed, &mut tries) {
                 break;
             }
         }
         branches.into_iter().filter(|l| l.recommended).for_each(|layer| self.put(layers, layer));
     }
 
-    /// Marks the best of the layers that are `usable`, if one is.
-    fn take_best(&self, layers: &mut Vec<Layer>, usable: impl Fn(&Layer) -> bool) -> bool {
+    /// Marks the best of the layers that are `usable`, if one is. `tries` is how many may still be tried.
+    fn take_best(&self, layers: &mut Vec<Layer>, usable: impl Fn(&Layer) -> bool, tries: &mut usize) -> bool {
         let comes_into_question =
             |l: &Layer| l.certificate.is_ok() && self.kind(&l.name) != Kind::Movement && usable(l);
         let usable: Vec<usize> =
@@ -57,7 +60,8 @@ impl<'m> Search<'m, '_> {
             fallback = usable;
         }
         let (mut dead, mut alive) = (None, None);
-        for i in finest.into_iter().chain(fallback.into_iter().rev()).take(MOST_TRIES) {
+        for i in finest.into_iter().chain(fallback.into_iter().rev()).take(*tries) {
+            *tries -= 1;
             let Some(layer) = layers.get_mut(i) else { continue };
             let Ok(head) = head::cut(self.model, self.shapes, &layer.name, self.score, None) else { continue };
             let everywhere = layer.certificate.as_ref().is_ok_and(|c| c.uniform);
