@@ -371,7 +371,8 @@ have random weights that carry a signal.
 
 - **layers**: tried, of those listed. Layers whose numbers no tensor of PyTorch has cannot be judged.
 - **recommended**: the verdict at the layer taken when none is named. For each engine, the first number is the error of the map there, max norm,
-  relative to the largest cell; it has to be below {last:.0e}. The second is the worst error at the other layers, l2 norm; it has to be below
+  relative to the largest cell; it has to be below {last:.0e}. And the layer has to lie in the image: where one half of that is changed, it changes
+  most in that half of the map. The second is the worst error at the other layers, l2 norm; it has to be below
   {early:.0e}, or three times what rounding does to PyTorch's own.
 
 | network | exporter | opset | layers | recommended | tract, there | elsewhere | onnxruntime, there | elsewhere | missing, notes |
