@@ -10,7 +10,7 @@ use crate::build::Value;
 use crate::error::{describe, short};
 use crate::graph::{Attributes, reads};
 use crate::head::shape_only;
-use crate::onnx::NodeProto;
+use crate::onnx::{NodeProto, ValueInfoProto};
 use crate::ops::{self, Along, Card, Layout};
 use crate::shape::{Dim, Fact, Shapes};
 use crate::{Error, Model};
@@ -139,6 +139,9 @@ enum Known {
     Unknown,
 }
 
+/// Of so many inputs beside the image the axes are followed.
+const MOST_INPUTS: usize = 8;
+
 /// What the axes of a model's values mean.
 #[derive(Clone, Debug, Default)]
 pub struct Axes {
@@ -160,7 +163,9 @@ impl Axes {
     /// Follows the axes of the inputs of `model`.
     pub(crate) fn follow(model: &Model, shapes: &Shapes) -> Self {
         let mut axes = Axes { samples: samples(model, shapes), inputs: HashMap::new() };
-        for input in model.inputs() {
+        let is_image = |input: &&ValueInfoProto| input.name() == shapes.image;
+        let others = model.inputs().filter(|i| !is_image(i)).take(MOST_INPUTS);
+        for input in model.inputs().filter(is_image).chain(others) {
             if let Some(found) = read(model, shapes, input.name()) {
                 axes.inputs.insert(input.name().to_owned(), found);
             }
@@ -425,8 +430,8 @@ impl Follower<'_> {
         (axis, outer, inner): (usize, usize, usize),
         (number, to): (usize, &[usize]),
     ) -> Option<(usize, bool)> {
-        let run = self.n * inner;
-        let runs = |n: usize| (run > 0 && n > 0 && n % run == 0).then(|| n / run);
+        let run = self.n.checked_mul(inner).filter(|&run| run > 0)?;
+        let runs = |n: usize| (n > 0 && n % run == 0).then(|| n / run);
         let whole = *to.get(axis)?;
         match card.name {
             "Concat" => Some((outer, true)),
@@ -435,7 +440,9 @@ impl Follower<'_> {
             "Split" => {
                 let list = (a.ints("split").map(<[i64]>::to_vec))
                     .or_else(|| facts.get(1).copied().flatten().and_then(|f| f.value.as_deref()).map(|t| t.to_ints()));
-                let first = list.map_or(whole * number, |l| l.iter().take(number).map(|&n| n.max(0) as usize).sum());
+                let first = list.map_or(whole * number, |l| {
+                    l.iter().take(number).fold(0, |sum: usize, &n| sum.saturating_add(n.max(0) as usize))
+                });
                 (first % run == 0).then(|| runs(whole)).flatten().map(|n| (n, false))
             }
             "Slice" => {
