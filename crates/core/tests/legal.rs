@@ -310,10 +310,9 @@ fn local_functions_are_seen_through() {
         cam::attach(&Model::new(proto.clone()).unwrap(), &Request { layer: Some("c".into()), ..Request::default() })
             .is_err()
     );
-    assert!(
-        cam::attach(&Model::new(proto).unwrap(), &Request { layer: Some("a".into()), ..Request::default() })
-            .is_err_and(|e| e.to_string().contains("unknown shape"))
-    );
+    let of_a = cam::attach(&Model::new(proto).unwrap(), &Request { layer: Some("a".into()), ..Request::default() });
+    let error = of_a.unwrap_err().to_string();
+    assert!(error.contains("unknown shape"), "{error}");
 }
 
 #[test]

@@ -235,6 +235,9 @@ fn made_of(model: &Model, shapes: &Shapes, outputs: &[&str], reading: &Reading) 
     })
 }
 
+/// Operators without rules that are known to choose among scores, or to bundle them.
+const CHOOSING: &[&str] = &["NonMaxSuppression", "SequenceConstruct", "ZipMap"];
+
 /// The nearest tensors before `outputs` that hold scores.
 fn sources<'m>(model: &'m Model, shapes: &Shapes, outputs: &[&'m str]) -> Vec<&'m str> {
     let from_image = dependence(model, shapes, &shapes.image);
@@ -248,7 +251,9 @@ fn sources<'m>(model: &'m Model, shapes: &Shapes, outputs: &[&'m str]) -> Vec<&'
             found.push(value);
             continue;
         }
-        let Some(node) = model.maker(value) else { continue };
+        // Behind an operator that is not known there may be anything: it is named as the cause.
+        let known = |n: &&NodeProto| model.card(n).is_some() || CHOOSING.contains(&n.op_type());
+        let Some(node) = model.maker(value).filter(known) else { continue };
         let inputs = reads(node);
         // A NonMaxSuppression chooses by its second input; the first are the boxes.
         let by = if standard(node) == "NonMaxSuppression" { inputs.get(1..2).unwrap_or(&[]) } else { &inputs };
