@@ -215,17 +215,6 @@ impl<'g> Value<'g> {
         Some(rows.reshape(&[n, out]))
     }
 
-    /// This cotangent and the weight with which it is multiplied; both negated where a DequantizeLinear makes the weight.
-    ///
-    /// −x · −w is x · w. OpenVINO (2026.4, on processors) does not take it for a product of a quantised network; of x · w it
-    /// would, and use the first channel's scale for all where a derivative sums over channels.
-    pub fn unquantised(self, weight: Value<'g>) -> (Value<'g>, Value<'g>) {
-        match self.graph.maker(weight) {
-            Some(("DequantizeLinear", _)) => (-self, -weight),
-            _ => (self, weight),
-        }
-    }
-
     /// α · A(ᵀ) · B(ᵀ) for matrices.
     pub fn gemm(self, other: Value<'g>, trans_a: bool, trans_b: bool, alpha: f64) -> Value<'g> {
         if let Some(rows) = self.picked(other, trans_b).filter(|_| !trans_a && alpha == 1.0) {
@@ -260,11 +249,7 @@ impl<'g> Value<'g> {
     }
 
     fn convolved(self, op: &'static str, weight: Value<'g>, group: i64, geometry: Vec<AttributeProto>) -> Value<'g> {
-        // OpenVINO (2026.4, on processors) lays a stored weight out for one direction and takes that for the other, too,
-        // where both have the same shape. A tensor of its own is laid out by itself; −x · −w is x · w.
-        let stored = self.graph.inner.borrow().values.get(weight.id).is_some_and(|e| e.name.is_some());
-        let square = matches!(weight.sizes().as_slice(), [m, c, ..] if Some(*m as i64) == group.checked_mul(*c as i64));
-        let (input, weight) = if stored && square { (-self, -weight) } else { (self, weight) };
+        let (input, weight) = self.with_own_layout(weight, group);
         let mut attributes = geometry;
         if group != 1 {
             attributes.push(attribute("group", group));
@@ -544,7 +529,6 @@ impl<'g> Value<'g> {
 
     /// The `k` largest values along the last axis and their positions.
     pub fn top_k(self, k: usize) -> (Value<'g>, Value<'g>) {
-        // tract has no TopK of the operator sets before 10.
         if self.graph.opset < 10 {
             return self.largest_one_by_one(k);
         }
@@ -553,21 +537,6 @@ impl<'g> Value<'g> {
             [values, indices] => (*values, *indices),
             _ => (self, self),
         }
-    }
-
-    /// The same by an ArgMax for each, which then leaves out what it found.
-    fn largest_one_by_one(self, k: usize) -> (Value<'g>, Value<'g>) {
-        let axis = self.rank().saturating_sub(1);
-        let n = self.sizes().last().copied().unwrap_or(1);
-        let (mut values, mut indices, mut rest) = (Vec::new(), Vec::new(), self);
-        for _ in 0..k {
-            let best = rest.arg_max(axis);
-            let chosen = best.equal(self.iota(n));
-            values.push(chosen.select(self, self.scalar(0.0)).reduce_sum(&[axis], true));
-            indices.push(best);
-            rest = chosen.select(self.scalar(f64::from(f32::MIN)), rest);
-        }
-        (Value::concat(&values, axis).unwrap_or(self), Value::concat(&indices, axis).unwrap_or(self))
     }
 
     /// `self[indices]` along `axis`.
