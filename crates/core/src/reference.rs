@@ -25,8 +25,13 @@ pub fn evaluate(model: &Model, known: HashMap<String, Tensor>, wanted: &[&str]) 
             plan.push(node);
         }
     }
+    // Each value is let go of behind the last node that reads it.
+    let mut last: HashMap<&str, usize> = HashMap::new();
+    for (at, node) in plan.iter().rev().enumerate() {
+        last.extend(reads(node).into_iter().map(|name| (name, at)));
+    }
     let (mut steps, mut numbers) = (MOST_STEPS, MOST_NUMBERS);
-    for node in plan.iter().rev() {
+    for (at, node) in plan.iter().rev().enumerate() {
         let attributes = model.attributes(node);
         let card = ops::find(&attributes).map_err(|f| f.at(node))?;
         for name in node.input.iter().filter(|n| !n.is_empty()) {
@@ -40,6 +45,9 @@ pub fn evaluate(model: &Model, known: HashMap<String, Tensor>, wanted: &[&str]) 
         let inputs: Vec<Option<&Tensor>> = node.input.iter().map(|n| values.get(n)).collect();
         let made = card_outputs(card, &attributes, &inputs, &mut steps, &mut numbers).map_err(|f| f.at(node))?;
         values.extend(node.output.iter().cloned().zip(made));
+        for name in reads(node).into_iter().filter(|name| last.get(name) == Some(&at) && !wanted.contains(name)) {
+            values.remove(name);
+        }
     }
     let take = |name: &&str| match values.get(*name) {
         Some(t) => Ok(t.clone()),
