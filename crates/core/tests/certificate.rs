@@ -34,7 +34,7 @@ const STEP: f64 = 1e-6;
 const SLOPE: f64 = 1e-5;
 /// How far two sums of the same numbers may be apart, by the element type that constants are stored in.
 fn rounding(dtype: DataType) -> f64 {
-    if dtype == DataType::Double { 1e-9 } else { 1e-5 }
+    if dtype == DataType::Double { 1e-6 } else { 1e-5 }
 }
 
 /// What a network's layer is tried with.
