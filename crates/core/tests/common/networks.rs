@@ -275,7 +275,7 @@ impl Maker {
                 self.plain("Pow", &[x, &power])
             }
             16 => {
-                let to = [DataType::Double, DataType::Float16, DataType::Int32, DataType::Bool][self.below(4)];
+                let to = [DataType::Double, DataType::Float, DataType::Int32, DataType::Bool][self.below(4)];
                 let other = self.node("Cast", &[x], vec![attribute("to", to as i64)], 1)?;
                 self.node("Cast", &[&other], vec![attribute("to", self.dtype as i64)], 1)
             }
