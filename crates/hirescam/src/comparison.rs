@@ -1,6 +1,7 @@
 //! Several methods on one image, with numbers, and in one picture.
 
-use crate::explainer::{Error, Explainer, Input, Options};
+use crate::error::Error;
+use crate::explainer::{Explainer, Input, Options};
 use crate::explanation::Explanation;
 use crate::methods::{self, Any, Progress};
 use crate::model_file::ModelFile;

@@ -4,7 +4,7 @@ mod words;
 
 pub(crate) use words::percent;
 
-use crate::explainer::Error;
+use crate::error::Error;
 use crate::heatmap::Heatmap;
 use crate::labels::Labels;
 use crate::overlay::{Style, bare, overlay};

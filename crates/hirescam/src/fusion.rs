@@ -1,6 +1,6 @@
 //! The maps of several layers in one.
 
-use crate::explainer::Error;
+use crate::error::Error;
 use crate::explanation::Explanation;
 use crate::heatmap::{Heatmap, resize_linear};
 use crate::overlay::{Style, overlay};

@@ -19,6 +19,7 @@
 pub mod check;
 pub mod colormap;
 pub mod comparison;
+mod error;
 pub mod explainer;
 pub mod explanation;
 pub mod fusion;
@@ -37,7 +38,8 @@ pub mod sink;
 pub mod source;
 pub mod summary;
 
-pub use explainer::{Error, Explainer, Input, Options};
+pub use error::Error;
+pub use explainer::{Explainer, Input, Options};
 pub use explanation::Explanation;
 pub use hirescam_core as core;
 pub use hirescam_engine as engine;

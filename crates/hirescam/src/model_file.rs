@@ -1,6 +1,6 @@
 //! Reading a model file and what lies beside it: external weights, preprocessing, labels.
 
-use crate::explainer::Error;
+use crate::error::Error;
 use crate::labels::Labels;
 use crate::preprocess::Preprocess;
 use crate::sink::{self, Protected, Whole, identity};

@@ -1,6 +1,6 @@
 //! What a network takes beside the image.
 
-use crate::explainer::Error;
+use crate::error::Error;
 use hirescam_core::Model;
 use hirescam_core::head::show;
 use hirescam_core::shape::{Dim, Shapes};

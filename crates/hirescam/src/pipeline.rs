@@ -1,6 +1,7 @@
 //! Many images through one explainer: read, explained, drawn and written a few at a time, so that memory stays bounded.
 
-use crate::explainer::{Error, Explainer, Input};
+use crate::error::Error;
+use crate::explainer::{Explainer, Input};
 use crate::explanation::Explanation;
 use crate::fusion::{Fuse, Fused, fuse};
 use crate::labels::Labels;

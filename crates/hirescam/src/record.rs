@@ -1,6 +1,7 @@
 //! What is written down of an explanation, so that it can be read by machines and made again.
 
-use crate::explainer::{Error, Explainer};
+use crate::error::Error;
+use crate::explainer::Explainer;
 use crate::explanation::Explanation;
 use crate::fusion::{Fuse, Fused};
 use crate::summary::NOTHING;

@@ -1,6 +1,6 @@
 //! What came of many images, in a line each and a few sentences for all.
 
-use crate::explainer::Error;
+use crate::error::Error;
 use crate::explanation::{Explanation, percent};
 use crate::pipeline::{Made, Written};
 use hirescam_core::cam::Target;

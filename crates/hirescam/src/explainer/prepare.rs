@@ -1,6 +1,7 @@
 //! Making a method ready: what is asked of a model, and the sessions that answer.
 
-use super::{Error, Input, Options, Work};
+use super::ready::Work;
+use super::{Error, Input, Options};
 use crate::labels::Labels;
 use crate::methods::cut::Setup;
 use crate::methods::{self, Several};

@@ -6,7 +6,7 @@
 
 use super::protected::Protected;
 use super::whole;
-use crate::explainer::Error;
+use crate::error::Error;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

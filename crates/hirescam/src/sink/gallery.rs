@@ -2,7 +2,7 @@
 //! elsewhere; a browser draws only the pictures that are looked at.
 
 use super::{Protected, Whole, claim};
-use crate::explainer::Error;
+use crate::error::Error;
 use crate::html::{self, base64, escape};
 use crate::summary::share;
 use serde_json::Value;

@@ -14,7 +14,7 @@ pub(crate) use protected::{Identity, identity};
 pub use table::Table;
 pub use whole::{Whole, write};
 
-use crate::explainer::Error;
+use crate::error::Error;
 use crate::model_file::sha256;
 use image::{ImageFormat, RgbImage};
 use serde_json::Value;

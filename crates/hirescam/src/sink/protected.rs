@@ -1,6 +1,6 @@
 //! Files that no result may replace: what the command reads, and what else it writes.
 
-use crate::explainer::Error;
+use crate::error::Error;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 

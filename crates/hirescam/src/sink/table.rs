@@ -1,7 +1,7 @@
 //! A table of all images: CSV, a line for each result (RFC 4180).
 
 use super::{Protected, Whole, claim};
-use crate::explainer::Error;
+use crate::error::Error;
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;

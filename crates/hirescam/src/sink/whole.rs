@@ -1,6 +1,6 @@
 //! Files that are whole or not there.
 
-use crate::explainer::Error;
+use crate::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};

@@ -5,7 +5,8 @@ pub mod npy;
 
 pub(crate) use kinds::no_network;
 
-use crate::explainer::{Error, Input};
+use crate::error::Error;
+use crate::explainer::Input;
 use crate::model_file::sha256;
 use crate::photo::{Limits, Photo, PhotoError};
 use crate::sink::{Identity, identity, is_result};

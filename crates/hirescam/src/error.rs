@@ -1,0 +1,152 @@
+//! What can go wrong between a model file and a picture.
+
+use crate::labels::LabelsError;
+use crate::photo::PhotoError;
+use crate::preprocess::PreprocessError;
+use hirescam_engine::{self as engine, Kind};
+use std::path::{Path, PathBuf};
+
+/// What can go wrong between a model file and a picture.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("{path}: {error}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The model file is not one that can be used.
+    #[error("{}", model_error(.path, .error, *.other))]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: hirescam_core::Error,
+        /// What else the file is, where that is known, and what helps.
+        other: Option<(&'static str, &'static str)>,
+    },
+    /// The model cannot be explained as asked.
+    #[error(transparent)]
+    Core(#[from] hirescam_core::Error),
+    /// The engine refuses.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// A photo cannot be read.
+    #[error(transparent)]
+    Photo(#[from] PhotoError),
+    /// The preprocessing does not fit.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// The labels do not fit.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// The picture cannot be drawn.
+    #[error(transparent)]
+    Overlay(#[from] crate::overlay::OverlayError),
+    /// The map cannot be shown.
+    #[error(transparent)]
+    Heatmap(#[from] crate::heatmap::HeatmapError),
+    /// The network's input cannot stand for a number of an image.
+    #[error(
+        "the network takes {kind}, which cannot stand for the {given} number {value}{whole}",
+        whole = range(*kind)
+    )]
+    Kind {
+        /// The element kind of the network's input.
+        kind: Kind,
+        /// That of the image.
+        given: Kind,
+        /// The first number that would be another one.
+        value: f64,
+    },
+    /// The network computes no numbers for an image.
+    #[error(
+        "the {what} holds {value}: the network overflows or divides by zero on this image, or the image is damaged"
+    )]
+    NotFinite {
+        /// The image, the map, the score or the class scores.
+        what: &'static str,
+        /// What was found: NaN or an infinity.
+        value: f64,
+    },
+    /// A result would replace a file that the same command reads, or another that it writes.
+    #[error("{path} is read or written by this command, and must not be replaced", path = .path.display())]
+    Protected {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A result would replace what another run made, or what is no result at all.
+    #[error("{path}{more} there already, and this command would not make the same again", path = .path.display(), more = more(*.others))]
+    Exists {
+        /// The file, the first of them.
+        path: PathBuf,
+        /// How many more there are.
+        others: usize,
+    },
+    /// The arguments do not go together.
+    #[error("{0}")]
+    Argument(String),
+}
+
+fn model_error(path: &Path, error: &hirescam_core::Error, other: Option<(&str, &str)>) -> String {
+    match other {
+        Some((what, helps)) => format!("{} is {what}, no ONNX file: {helps}", path.display()),
+        None => format!("{}: {error}", path.display()),
+    }
+}
+
+fn more(others: usize) -> String {
+    match others {
+        0 => " is".into(),
+        n => format!(" and results of {n} more images are"),
+    }
+}
+
+impl Error {
+    /// The kind of error, in a word for machines.
+    pub fn kind(&self) -> &'static str {
+        use hirescam_core::Error as Core;
+        match self {
+            Error::File { .. } | Error::Photo(_) => "file",
+            Error::Core(Core::Unsupported { .. }) | Error::Model { error: Core::Unsupported { .. }, .. } => {
+                "unsupported"
+            }
+            Error::Model { .. } | Error::Core(Core::Decode(_) | Core::Invalid { .. }) => "model",
+            Error::Engine(_) => "engine",
+            Error::NotFinite { .. } => "not-finite",
+            Error::Protected { .. } | Error::Exists { .. } => "exists",
+            Error::Core(_) | Error::Kind { .. } | Error::Argument(_) => "argument",
+            Error::Preprocess(_) => "preprocess",
+            Error::Labels(_) => "labels",
+            Error::Overlay(_) | Error::Heatmap(_) => "picture",
+        }
+    }
+
+    /// The text where `path` is said already.
+    pub fn without(&self, path: &Path) -> String {
+        match self {
+            Error::File { path: own, error } if own == path => error.to_string(),
+            error => error.to_string(),
+        }
+    }
+}
+
+/// What elements of a kind can stand for, where these are whole numbers.
+fn range(kind: Kind) -> String {
+    let [least, largest]: [i128; 2] = match kind {
+        Kind::I8 => [i8::MIN.into(), i8::MAX.into()],
+        Kind::I16 => [i16::MIN.into(), i16::MAX.into()],
+        Kind::I32 => [i32::MIN.into(), i32::MAX.into()],
+        Kind::I64 => [i64::MIN.into(), i64::MAX.into()],
+        Kind::U8 => [0, u8::MAX.into()],
+        Kind::U16 => [0, u16::MAX.into()],
+        Kind::U32 => [0, u32::MAX.into()],
+        Kind::U64 => [0, u64::MAX.into()],
+        Kind::Bool => [0, 1],
+        _ => return String::new(),
+    };
+    format!(": it takes whole numbers from {least} to {largest}")
+}
