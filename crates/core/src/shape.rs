@@ -7,7 +7,8 @@ use crate::axes::Axes;
 use crate::error::{Fault, describe, invalid};
 use crate::graph::{Attributes, reads, standard};
 use crate::onnx::{
-    NodeProto, TypeProto, ValueInfoProto, tensor_shape_proto, tensor_shape_proto::dimension, type_proto,
+    NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, tensor_shape_proto::dimension,
+    type_proto,
 };
 use crate::ops;
 use crate::tensor::{self, DataType};
@@ -329,6 +330,23 @@ pub fn batch_name(info: &ValueInfoProto) -> Option<String> {
 }
 
 /// Each extent of a value as the file has it: a number, a name, or nothing.
+/// The declaration of a value, whose batch axis is called `batch`.
+pub(crate) fn value_info(name: &str, dtype: DataType, dims: &[Dim], batch: Option<&str>) -> ValueInfoProto {
+    let dim = |d: &Dim| {
+        use tensor_shape_proto::dimension::Value as Extent;
+        let value = match d {
+            Dim::Fixed(n) => Some(Extent::DimValue(*n as i64)),
+            Dim::Batch(1) => batch.map(|b| Extent::DimParam(b.to_owned())),
+            Dim::Batch(_) => None,
+        };
+        tensor_shape_proto::Dimension { value, ..Default::default() }
+    };
+    let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
+    let tensor = type_proto::Tensor { elem_type: Some(dtype as i32), shape: Some(shape) };
+    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(r#type), ..Default::default() }
+}
+
 fn dimensions(info: &ValueInfoProto) -> impl Iterator<Item = Option<Result<usize, String>>> + '_ {
     let tensor = info.r#type.as_ref().and_then(tensor_type);
     tensor.and_then(|t| t.shape.as_ref()).into_iter().flat_map(|s| &s.dim).map(|d| match &d.value {

@@ -1,10 +1,9 @@
 //! Methods as plain functions of arrays.
 
-use super::attach::value_info;
-use super::{Method, Site};
+use super::methods::{Method, Site};
 use crate::build::Graph;
 use crate::onnx::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
-use crate::shape::{Dim, Shapes};
+use crate::shape::{Dim, Shapes, value_info};
 use crate::tensor::DataType;
 use crate::{Error, Model, Tensor, reference};
 use ndarray::{ArrayD, Axis, Slice};

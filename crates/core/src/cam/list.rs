@@ -1,7 +1,7 @@
 //! The list of methods for people: those of [`METHODS`], and those that take several runs and so live where there is an
 //! engine, in the `hirescam` crate.
 
-use super::{Guarantee, METHODS, Method};
+use super::methods::{Guarantee, METHODS, Method};
 use std::borrow::Cow;
 use std::fmt::Write;
 

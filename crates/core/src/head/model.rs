@@ -1,12 +1,11 @@
 //! The parts of a model on either side of a layer, as models of their own.
 
 use super::{Dim, Head, show};
-use crate::cam::value_info;
 use crate::certify::around;
 use crate::error::describe;
 use crate::graph::reads;
 use crate::onnx::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use crate::shape::{Shapes, batch_name};
+use crate::shape::{Shapes, batch_name, value_info};
 use crate::{Error, Model, Tensor};
 use std::collections::HashSet;
 

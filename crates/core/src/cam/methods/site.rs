@@ -96,7 +96,7 @@ impl<'g> Site<'g, '_> {
     }
 
     /// A method's map written out over all places, without the channel axis.
-    pub(super) fn finish(&self, map: Value<'g>) -> Value<'g> {
+    pub(in crate::cam) fn finish(&self, map: Value<'g>) -> Value<'g> {
         let whole = self.activation.slice(self.channels, 0, 1, 1);
         let short = map.dims().iter().zip(&whole.dims()).any(|(m, a)| *m == Dim::Fixed(1) && m != a);
         let map = if short { map.spread_over(whole) } else { map };

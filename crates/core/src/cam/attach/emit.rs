@@ -1,13 +1,14 @@
 //! The nodes behind the added outputs.
 
-use super::{Request, Site, Target, at_once, constant, judge};
+use super::{Request, at_once, constant};
 use crate::axes::Samples;
 use crate::build::Value;
+use crate::cam::methods::{Site, judge};
 use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
 use crate::grid::{self, Grid};
 use crate::head::Head;
 use crate::shape::{Dim, Shapes};
-use crate::target::{Logits, Picked};
+use crate::target::{Logits, Picked, Target};
 use crate::tensor::DataType;
 use crate::{Error, Model, grad};
 

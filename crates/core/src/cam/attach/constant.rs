@@ -1,11 +1,11 @@
 //! Gradients that are the same for every image, found beforehand. One product with the activation then makes any
 //! number of maps.
 
-use super::attach::value_info;
 use crate::build::Graph;
 use crate::graph::{reads, standard};
 use crate::head::{self, Head};
 use crate::onnx::{GraphProto, ModelProto};
+use crate::shape::value_info;
 use crate::shape::{Dim, Shapes};
 use crate::{Model, Tensor, certify, grad, reference};
 use ndarray::{Array2, ArrayD, Axis, IxDyn, Zip};

@@ -1,8 +1,8 @@
 //! The heatmap as one more output: a map made for display inside of the graph, for programs that only want to show it.
 
-use super::site::rectify;
 use crate::Error;
 use crate::build::Value;
+use crate::cam::methods::site::rectify;
 use crate::error::short;
 use crate::shape::Dim;
 use ndarray::Array1;

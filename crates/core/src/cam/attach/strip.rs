@@ -1,4 +1,4 @@
-//! Taking off again what [`attach`](super::attach()) added.
+//! Taking off again what [`attach`](crate::cam::attach()) added.
 
 use crate::error::short;
 use crate::onnx::functions::{Call, Inlined};
@@ -117,7 +117,7 @@ mod tests {
     use crate::cam::{Request, Size, Target, attach};
     use crate::onnx::StringStringEntryProto;
 
-    const DIGITS: &[u8] = include_bytes!("../../../../fixtures/digits-cnn.onnx");
+    const DIGITS: &[u8] = include_bytes!("../../../../../fixtures/digits-cnn.onnx");
 
     #[test]
     fn stripping_gives_the_file_back_byte_for_byte() {

@@ -1,9 +1,8 @@
 //! The gradient itself as an output, for methods that take several runs.
 
-use super::value_info;
 use crate::build::Graph;
 use crate::onnx::ModelProto;
-use crate::shape::{Shapes, batch_name};
+use crate::shape::{Shapes, batch_name, value_info};
 use crate::{Error, Model, grad, head};
 
 /// A model with the gradient of a weighted sum of its scores as one more output.

@@ -1,6 +1,6 @@
 //! A model with a map, and its bytes.
 
-use super::{Target, strip};
+use super::strip;
 use crate::axes::Runs;
 use crate::certify::Certificate;
 use crate::graph::reads;
@@ -10,6 +10,7 @@ use crate::onnx::functions::Inlined;
 use crate::onnx::wire::Closed;
 use crate::onnx::{self, ModelProto, ValueInfoProto, type_proto};
 use crate::shape::{Dim, declared};
+use crate::target::Target;
 use crate::tensor::DataType;
 use crate::{Error, Model};
 use bytes::Bytes;
@@ -36,7 +37,7 @@ pub struct Outputs {
     pub heatmap: Option<String>,
 }
 
-/// A model with the map as one more output. Where it has the maps of several layers, [`attach_all`](super::attach_all) gives one of these
+/// A model with the map as one more output. Where it has the maps of several layers, [`attach_all`](super::super::attach_all) gives one of these
 /// for each layer, all of the same model.
 #[derive(Debug)]
 pub struct Explaining {

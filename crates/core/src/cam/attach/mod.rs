@@ -1,23 +1,29 @@
 //! Attaching a map to a model.
 
-use super::emit::{Emitted, emit};
-use super::explaining::{Explaining, Outputs};
-use super::heatmap::{self, Size};
-use super::{Method, Target, hirescam, strip};
+mod at_once;
+mod constant;
+mod emit;
+pub(super) mod explaining;
+pub(super) mod gradient;
+pub(super) mod heatmap;
+pub(super) mod strip;
+
+use super::methods::{Method, hirescam};
 use crate::analysis::Analysis;
 use crate::build::{Graph, OLDEST_OPSET, Value};
 use crate::certify::Certificate;
 use crate::grid::{self, Grid};
 use crate::head::{self, Activation, Head, Reading, Score};
 use crate::layers::layers;
-use crate::onnx::{
-    GraphProto, ModelProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto,
-    type_proto, wire,
-};
-use crate::shape::{Dim, Shapes, batch_name};
+use crate::onnx::{GraphProto, ModelProto, StringStringEntryProto, ValueInfoProto, wire};
+use crate::shape::{Dim, Shapes, batch_name, value_info};
 use crate::target::Logits;
+use crate::target::Target;
 use crate::tensor::DataType;
 use crate::{Error, Model, memory};
+use emit::{Emitted, emit};
+use explaining::{Explaining, Outputs};
+use heatmap::Size;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -327,21 +333,4 @@ fn metadata<'a>(
         ]);
     }
     metadata
-}
-
-/// The declaration of a value, whose batch axis is called `batch`.
-pub(crate) fn value_info(name: &str, dtype: DataType, dims: &[Dim], batch: Option<&str>) -> ValueInfoProto {
-    let dim = |d: &Dim| {
-        use tensor_shape_proto::dimension::Value as Extent;
-        let value = match d {
-            Dim::Fixed(n) => Some(Extent::DimValue(*n as i64)),
-            Dim::Batch(1) => batch.map(|b| Extent::DimParam(b.to_owned())),
-            Dim::Batch(_) => None,
-        };
-        tensor_shape_proto::Dimension { value, ..Default::default() }
-    };
-    let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
-    let tensor = type_proto::Tensor { elem_type: Some(dtype as i32), shape: Some(shape) };
-    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(r#type), ..Default::default() }
 }
