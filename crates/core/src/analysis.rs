@@ -1,9 +1,9 @@
 //! What the graph alone tells of a network: the image, all shapes, what the axes mean, the score.
 
 use crate::cam::Request;
-use crate::head::{self, Score};
-use crate::shape::{Dim, Shapes};
-use crate::{Error, Model, memory};
+use crate::score::{self, Score};
+use crate::shape::{self, Dim, Shapes};
+use crate::{Error, Model, head, memory};
 
 /// What the graph tells, as far as a request leaves it open.
 #[derive(Debug)]
@@ -23,19 +23,19 @@ impl Analysis {
     /// the frames of a clip. How many there are is then fixed, to the first extent of the request's image shape.
     ///
     /// # Errors
-    /// Those of [`head::image_input`], [`Shapes::infer`], [`memory::check`] and [`head::read`]; [`Error::OpenSample`] for a sample of several
+    /// Those of [`head::image_input`], [`Shapes::infer`], [`memory::check`] and [`score::read`]; [`Error::OpenSample`] for a sample of several
     /// images of which nothing says how many, [`Error::Argument`] for a channel axis that does not fit.
     pub fn of(model: &Model, request: &Request) -> Result<Self, Error> {
         let image = head::image_input(model, request.image.as_deref())?.name();
         let (shape, others) = (request.image_shape.as_deref(), request.other_shapes.as_slice());
-        let find = |shapes: &Shapes| head::read(model, shapes, &request.reading());
+        let find = |shapes: &Shapes| score::read(model, shapes, &request.reading());
         let mut shapes = Shapes::infer_beside(model, image, shape, others)?;
         memory::check(model, &shapes, request.memory)?;
         let mut score = find(&shapes)?;
         if let Some(why) = shapes.one_for_all(model, &score.logits) {
             if shapes.free_batch() {
                 let Some(&n) = shape.and_then(<[usize]>::first) else {
-                    let shape = head::show(&shapes.dims(image).unwrap_or_default());
+                    let shape = shape::show(&shapes.dims(image).unwrap_or_default());
                     return Err(Error::OpenSample { image: image.to_owned(), shape, node: why });
                 };
                 shapes = Shapes::infer_of(model, image, (shape, others), n)?;

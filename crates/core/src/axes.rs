@@ -8,8 +8,7 @@
 
 use crate::build::Value;
 use crate::error::{describe, short};
-use crate::graph::{Attributes, reads};
-use crate::head::shape_only;
+use crate::graph::{Attributes, reads, shape_only};
 use crate::onnx::{NodeProto, ValueInfoProto};
 use crate::ops::{self, Along, Card, Layout};
 use crate::shape::{Dim, Fact, Shapes};

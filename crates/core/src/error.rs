@@ -107,6 +107,15 @@ impl Fault {
     }
 }
 
+/// Keeps a fault's words when no node is at hand.
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Invalid(what) | Fault::Unsupported(what) => Error::Argument(what),
+        }
+    }
+}
+
 /// Shorthand for an invalid node in a card.
 pub fn invalid<T>(what: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Invalid(what.into()))

@@ -3,10 +3,9 @@
 use crate::build::{Graph, Value};
 use crate::error::describe;
 use crate::graph::{reads, standard};
-use crate::head::show;
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Site};
-use crate::shape::Dim;
+use crate::shape::{Dim, show};
 use crate::{Error, Model};
 use ndarray::ArrayD;
 use std::collections::HashMap;

@@ -209,6 +209,11 @@ pub fn standard(node: &NodeProto) -> &str {
     if matches!(node.domain(), "" | "ai.onnx") { node.op_type() } else { "" }
 }
 
+/// Whether a node reads only the shape of its input, never its values.
+pub fn shape_only(node: &NodeProto) -> bool {
+    matches!(standard(node), "Shape" | "Size" | "EyeLike")
+}
+
 /// Every value that a node reads, those that its subgraphs take from around them included.
 pub fn reads(node: &NodeProto) -> Vec<&str> {
     let mut names: Vec<&str> = node.input.iter().map(String::as_str).filter(|n| !n.is_empty()).collect();

@@ -13,9 +13,12 @@ use crate::shape::{Dim, Shapes};
 use crate::{Error, Model};
 use ndarray::{ArrayD, IxDyn};
 
+mod channels;
 mod places;
 mod steps;
 
+pub(crate) use channels::carried;
+pub use channels::channel_axes;
 pub(crate) use places::{Lies, Places};
 
 /// How the places of a layer lie in the image.

@@ -2,16 +2,15 @@
 
 use crate::axes::Samples;
 use crate::build::{Graph, Value};
-use crate::certify::{self, Certificate, Judgement, certify};
+use crate::certify::{Certificate, Judgement, certify};
 use crate::error::short;
-use crate::grad;
-use crate::graph::reads;
-use crate::grid::{Grid, Lies, Places};
-use crate::head::{self, Score, shape_only};
+use crate::graph::{reads, shape_only};
+use crate::grid::{Grid, Lies, Places, channel_axes};
 use crate::ops::{Dependence, Kind, Layout};
+use crate::score::Score;
 use crate::shape::{Dim, Shapes};
 use crate::tensor::is_float;
-use crate::{Error, Model, Tensor};
+use crate::{Error, Model, Tensor, flow, grad, head};
 use std::collections::{HashMap, HashSet};
 
 mod recommend;
@@ -94,8 +93,8 @@ type Judged<T> = HashMap<String, Result<T, String>>;
 
 impl<'m, 'a> Search<'m, 'a> {
     fn new(model: &'m Model, shapes: &'a Shapes, score: &'a Score, image: &'a str) -> Self {
-        let (axes, places) = (head::channel_axes(model, shapes), Places::follow(model, shapes));
-        Search { model, shapes, score, image, from_image: head::dependence(model, shapes, image), axes, places }
+        let (axes, places) = (channel_axes(model, shapes), Places::follow(model, shapes));
+        Search { model, shapes, score, image, from_image: flow::dependence(model, shapes, image), axes, places }
     }
 
     fn kind(&self, value: &str) -> Kind {
@@ -179,11 +178,11 @@ impl<'m, 'a> Search<'m, 'a> {
     fn judge(&self, gates: &[&str], branches: &[&str]) -> Result<Judged<Certificate>, Error> {
         let Search { model, shapes, score, .. } = *self;
         let mut judged = Judged::new();
-        let dependence = head::dependence_on(model, shapes, gates);
-        let path = head::path(model, &dependence, &score.logits);
+        let dependence = flow::dependence_on(model, shapes, gates);
+        let path = flow::path(model, &dependence, &score.logits);
         let mut uniform = self.uniformity(&dependence, &path, gates)?;
         let on_path: HashSet<usize> = path.into_iter().collect();
-        let around = certify::around(model, |name| name == self.image);
+        let around = flow::around(model, |name| name == self.image);
         let mut judgement = Judgement::default();
         for (i, node) in model.order().rev() {
             for output in &node.output {
@@ -197,8 +196,8 @@ impl<'m, 'a> Search<'m, 'a> {
                 });
             }
         }
-        let dependence = head::dependence_on(model, shapes, branches);
-        let path = head::path(model, &dependence, &score.logits);
+        let dependence = flow::dependence_on(model, shapes, branches);
+        let path = flow::path(model, &dependence, &score.logits);
         let uniform = self.uniformity(&dependence, &path, branches)?;
         let read = path.iter().filter_map(|&i| model.graph().node.get(i)).flat_map(reads);
         let leading: HashSet<&str> = read.collect();

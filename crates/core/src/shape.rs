@@ -347,6 +347,16 @@ pub(crate) fn value_info(name: &str, dtype: DataType, dims: &[Dim], batch: Optio
     ValueInfoProto { name: Some(name.to_owned()), r#type: Some(r#type), ..Default::default() }
 }
 
+/// `[N, 512, 7, 7]`.
+pub fn show(dims: &[Dim]) -> String {
+    let one = |d: &Dim| match d {
+        Dim::Fixed(n) => n.to_string(),
+        Dim::Batch(1) => "N".to_owned(),
+        Dim::Batch(n) => format!("{n}N"),
+    };
+    format!("[{}]", dims.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
 fn dimensions(info: &ValueInfoProto) -> impl Iterator<Item = Option<Result<usize, String>>> + '_ {
     let tensor = info.r#type.as_ref().and_then(tensor_type);
     tensor.and_then(|t| t.shape.as_ref()).into_iter().flat_map(|s| &s.dim).map(|d| match &d.value {
@@ -383,14 +393,14 @@ fn image_shape(info: &ValueInfoProto, given: Option<&[usize]>, batch: usize) -> 
         (0, Some(n), _) => Ok(*n),
         (_, Some(n), Some(g)) if n != g => Err(Error::Argument(format!(
             "the input {name:?} has the shape {} and not {given:?}",
-            show(&declared),
+            show_open(&declared),
             given = given.unwrap_or(&[])
         ))),
         (_, Some(n), _) => Ok(*n),
         (_, None, Some(g)) => Ok(*g),
         (_, None, None) => Err(Error::Argument(format!(
             "the input {name:?} has the open shape {}: say with which shape the network is to be explained (--shape 1,3,224,224)",
-            show(&declared)
+            show_open(&declared)
         ))),
     };
     declared.iter().enumerate().map(extent).collect()
@@ -401,13 +411,13 @@ fn open_input(info: &ValueInfoProto) -> Error {
     Error::Argument(format!(
         "the input {:?} beside the image, which has the open shape {}: feed it (--input {}=FILE.npy)",
         info.name(),
-        show(&declared(info)),
+        show_open(&declared(info)),
         info.name()
     ))
 }
 
 /// `[?, 3, 224, 224]`.
-pub fn show(declared: &[Option<usize>]) -> String {
+pub fn show_open(declared: &[Option<usize>]) -> String {
     let parts: Vec<String> = declared.iter().map(|d| d.map_or("?".into(), |n| n.to_string())).collect();
     format!("[{}]", parts.join(", "))
 }

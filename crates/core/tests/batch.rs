@@ -9,7 +9,7 @@ use hirescam_core::onnx::{AttributeProto, NodeProto, tensor_shape_proto::dimensi
 use hirescam_core::ops::{self, Card, Case, Given, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
-use hirescam_core::{Model, Tensor, grad, head, reference};
+use hirescam_core::{Model, Tensor, flow, grad, head, reference};
 use std::collections::{HashMap, HashSet};
 
 /// More images than the batches at which shapes are inferred.
@@ -58,7 +58,7 @@ fn derivative(model: &Model, values: &HashMap<String, Tensor>, x: &str, y: &str,
     }
     let graph = Graph::new(model, &shapes);
     let seed = graph.constant(dy.clone());
-    let dependence = head::dependence(model, &shapes, x);
+    let dependence = flow::dependence(model, &shapes, x);
     let path: Vec<usize> = (0..model.graph().node.len()).collect();
     let dx = grad::vjp(model, &graph, &path, &dependence, (y, seed), x).ok()?.expand_as(graph.value(x).unwrap());
     let nodes = graph.finish(&[(dx, "dx")], &HashSet::new()).ok()?;

@@ -13,11 +13,11 @@ use common::Random;
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::certify::{self, Verdict};
 use hirescam_core::graph::standard;
-use hirescam_core::head::Score;
 use hirescam_core::onnx::{self, ModelProto};
+use hirescam_core::score::Score;
 use hirescam_core::shape::{Shapes, declared};
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Model, Tensor, head, layers, reference};
+use hirescam_core::{Model, Tensor, layers, probe, reference, score};
 use ndarray::{ArrayD, Axis};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -238,7 +238,7 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
     let shape: Vec<usize> = declared(&input).iter().map(|n| n.unwrap_or(2)).collect();
     let Ok(shapes) = Shapes::infer(&model, input.name(), None) else { return Ok(seen) };
     for output in &proto.graph.as_ref().unwrap().output {
-        let Ok(score) = head::score(&model, &shapes, Some(output.name()), false) else { continue };
+        let Ok(score) = score::score(&model, &shapes, Some(output.name()), false) else { continue };
         // Scores that lie otherwise have tests of their own.
         if score.is_dense() || score.batch != Some(0) {
             continue;
@@ -271,8 +271,8 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
                 logits: &score,
                 class,
                 quantised: nodes.clone().any(|n| standard(n) == "QuantizeLinear"),
-                scale_free: certify::ignores_scale(&model, &shapes, &made.head).unwrap_or(false),
-                one_place: certify::reads_one_place(&model, &shapes, &made.head).unwrap_or(false),
+                scale_free: probe::ignores_scale(&model, &shapes, &made.head).unwrap_or(false),
+                one_place: probe::reads_one_place(&model, &shapes, &made.head).unwrap_or(false),
                 never_negative: !certify::can_be_negative(&model, &shapes, &layer.name),
             };
             let mut broken: Option<BTreeSet<&str>> = None;

@@ -11,7 +11,7 @@ use hirescam_core::ops::attribute;
 use hirescam_core::ops::list::NEWEST_OPSET;
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, head, layers, reference};
+use hirescam_core::{Error, Model, Tensor, head, layers, reference, score};
 use std::collections::HashMap;
 
 fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: Vec<AttributeProto>) -> NodeProto {
@@ -113,7 +113,7 @@ fn what_no_card_covers_is_never_proven() {
         let proto = around(opset, nodes);
         let model = Model::new(proto).unwrap();
         let shapes = Shapes::infer(&model, "x", None).unwrap();
-        let score = head::score(&model, &shapes, None, false).unwrap();
+        let score = score::score(&model, &shapes, None, false).unwrap();
         let cut = head::cut(&model, &shapes, "a", &score, None).unwrap();
         let judged = certify(&model, &cut, false);
         assert_eq!(judged.verdict, Verdict::GradientOnly, "{what}");

@@ -9,7 +9,7 @@ use hirescam_core::cam::{self, Explaining, Request, Target};
 use hirescam_core::onnx::{self, AttributeProto, ModelProto, NodeProto};
 use hirescam_core::ops::attribute;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, head, layers, reference, shape::Shapes};
+use hirescam_core::{Error, Model, Tensor, layers, reference, score, shape::Shapes};
 use std::collections::HashMap;
 
 /// Channels, rows and columns of the patches.
@@ -240,7 +240,7 @@ fn a_single_patch_lights_up_its_own_cell() {
     let lit = map.unwrap().data.indexed_iter().filter(|(_, v)| **v != 0.0).map(|(i, _)| i).collect::<Vec<_>>();
     assert_eq!(lit.iter().map(|i| (i[1], i[2])).collect::<Vec<_>>(), [(1, 4), (1, 4)]);
     let shapes = Shapes::infer(&model, "image", None).unwrap();
-    let score = head::score(&model, &shapes, None, false).unwrap();
+    let score = score::score(&model, &shapes, None, false).unwrap();
     let listed = layers::layers(&model, &shapes, &score, "image", true).unwrap();
     let all = listed.iter().find(|l| l.name == "all").unwrap().grid.as_ref().unwrap();
     assert_eq!((all.sides.as_slice(), all.others()), (&[4, 6][..], 1));

@@ -11,7 +11,7 @@ use hirescam_core::onnx::{ModelProto, NodeProto};
 use hirescam_core::ops::{self, Given, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
-use hirescam_core::{Error, Model, Tensor, grad, head, memory};
+use hirescam_core::{Error, Model, Tensor, flow, grad, head, memory};
 use std::collections::HashSet;
 
 /// One node of a made-up network.
@@ -94,7 +94,7 @@ fn no_rule_takes_more_nodes_than_a_constant() {
                 let seed = graph.constant(Random::new(11).tensor(&sizes, -1.0, 1.0));
                 for i in (0..case.inputs.len()).filter(|&i| matches!(case.inputs[i], Given::Varied(..))) {
                     let x = format!("x{i}");
-                    let dependence = head::dependence(&model, &shapes, &x);
+                    let dependence = flow::dependence(&model, &shapes, &x);
                     made.extend(
                         grad::vjp(&model, &graph, &[0], &dependence, (y, seed), &x).map(|d| (d, format!("{y}{x}"))),
                     );

@@ -12,7 +12,7 @@ use hirescam_core::onnx::{
 use hirescam_core::ops::{Setting, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, head, layers};
+use hirescam_core::{Error, Model, Tensor, layers, score};
 use std::time::{Duration, Instant};
 
 fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
@@ -555,7 +555,7 @@ fn layers_of_long_chains_are_listed_at_once() {
         let model = Model::new(chain(length, "Relu")).unwrap();
         within(60, || {
             let shapes = Shapes::infer(&model, "x", None).unwrap();
-            let score = head::score(&model, &shapes, None, false).unwrap();
+            let score = score::score(&model, &shapes, None, false).unwrap();
             let listed = layers::layers(&model, &shapes, &score, "x", all).unwrap();
             assert!(listed.len() >= length);
             assert!(listed.iter().any(|l| l.recommended));
@@ -588,7 +588,7 @@ fn branches_without_number_are_listed_in_bounded_time() {
     let model = Model::new(classifier(nodes, 3, &[])).unwrap();
     within(60, || {
         let shapes = Shapes::infer(&model, "x", None).unwrap();
-        let score = head::score(&model, &shapes, None, false).unwrap();
+        let score = score::score(&model, &shapes, None, false).unwrap();
         assert!(layers::layers(&model, &shapes, &score, "x", true).unwrap().len() > 3_000);
     });
 }

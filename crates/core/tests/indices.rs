@@ -9,7 +9,7 @@ use hirescam_core::onnx::NodeProto;
 use hirescam_core::ops::{self, Given, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Model, Tensor, grad, head, reference};
+use hirescam_core::{Model, Tensor, flow, grad, reference};
 use std::collections::{HashMap, HashSet};
 
 /// The derivative of ⟨`y0`, `dy`⟩ by `x`.
@@ -18,7 +18,7 @@ fn derivative(model: &Model, values: &HashMap<String, Tensor>, x: &str, dy: &Ten
     let graph = Graph::new(model, &shapes);
     let path: Vec<usize> = (0..model.graph().node.len()).collect();
     let seed = graph.constant(dy.clone());
-    let dependence = head::dependence(model, &shapes, x);
+    let dependence = flow::dependence(model, &shapes, x);
     let dx = grad::vjp(model, &graph, &path, &dependence, ("y0", seed), x).unwrap();
     let nodes = graph.finish(&[(dx.expand_as(graph.value(x).unwrap()), "dx")], &HashSet::new()).unwrap();
     let mut proto = model.proto().clone();

@@ -9,7 +9,7 @@ use hirescam_core::onnx::NodeProto;
 use hirescam_core::ops::{Setting, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, grad, head, reference};
+use hirescam_core::{Error, Model, Tensor, flow, grad, head, reference};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -85,7 +85,7 @@ fn corners_and_ties_are_as_in_pytorch() {
         let shapes = Shapes::infer(&model, &image, None).unwrap();
         for i in varied {
             let graph = Graph::new(&model, &shapes);
-            let dependence = head::dependence(&model, &shapes, &names[i]);
+            let dependence = flow::dependence(&model, &shapes, &names[i]);
             let seed = graph.constant(tensor(&case["dy"]));
             let dx = match grad::vjp(&model, &graph, &[0], &dependence, ("y", seed), &names[i]) {
                 Ok(dx) => dx,

@@ -10,7 +10,7 @@ use hirescam_core::layers::{Layer, layers};
 use hirescam_core::onnx::NodeProto;
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, head};
+use hirescam_core::{Error, Model, Tensor, head, score};
 
 const IMAGE: [usize; 4] = [0, 2, 16, 16];
 
@@ -34,7 +34,7 @@ fn scalar(value: i64) -> Tensor {
 fn listed(model: &Model, all: bool) -> Result<Vec<Layer>, Error> {
     let image = head::image_input(model, None)?.name();
     let shapes = Shapes::infer(model, image, None)?;
-    let score = head::score(model, &shapes, None, false)?;
+    let score = score::score(model, &shapes, None, false)?;
     layers(model, &shapes, &score, image, all)
 }
 

@@ -12,7 +12,7 @@ use hirescam_core::graph::Attributes;
 use hirescam_core::ops::Dependence;
 use hirescam_core::shape::{Fact, Shapes};
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, grad, head, reference};
+use hirescam_core::{Error, Model, Tensor, flow, grad, reference};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 #[test]
@@ -78,7 +78,7 @@ fn in_one_input(case: &NodeCase, x: &str) -> Option<Model> {
 /// ∂⟨dy, y⟩/∂x as the rule emits it; none where it says that it does not cover the case.
 fn gradient(model: &Model, values: &HashMap<String, Tensor>, (y, dy): (&str, &Tensor), x: &str) -> Option<Tensor> {
     let shapes = Shapes::infer(model, x, None).ok().filter(|s| s.fault.is_none())?;
-    let dependence = head::dependence(model, &shapes, x);
+    let dependence = flow::dependence(model, &shapes, x);
     if dependence.get(y) != Some(&Dependence::Smooth) {
         return None;
     }

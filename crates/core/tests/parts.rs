@@ -8,7 +8,7 @@ use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::onnx::{NodeProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::shape::{Shapes, declared};
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, head, layers, onnx, reference};
+use hirescam_core::{Error, Model, Tensor, head, layers, onnx, reference, score};
 use std::collections::HashMap;
 
 const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/zoo");
@@ -46,7 +46,7 @@ fn body_and_head_together_are_the_network() {
         let model = zoo(&file);
         let image = head::image_input(&model, None).unwrap();
         let Ok(shapes) = Shapes::infer(&model, image.name(), None) else { continue };
-        let score = head::score(&model, &shapes, None, false).unwrap();
+        let score = score::score(&model, &shapes, None, false).unwrap();
         let n = if shapes.free_batch() { 4 } else { shapes.probes[0].0 };
         let shape: Vec<usize> = declared(image).iter().map(|d| d.unwrap_or(n)).collect();
         let x = Random::new(5).tensor(&shape, -1.0, 1.0);
@@ -87,7 +87,7 @@ fn body_and_head_together_are_the_network() {
 fn heads_hold_what_they_need_and_nothing_more() {
     let model = zoo("resnet.ts.onnx");
     let shapes = Shapes::infer(&model, head::image_input(&model, None).unwrap().name(), None).unwrap();
-    let score = head::score(&model, &shapes, None, false).unwrap();
+    let score = score::score(&model, &shapes, None, false).unwrap();
     let cut = head::cut(&model, &shapes, "/Relu_2_output_0", &score, None).unwrap();
     let part = head::model(&model, &shapes, &cut).unwrap().graph.unwrap();
     assert!(part.node.len() <= 4, "{:?}", part.node.iter().map(|n| n.op_type()).collect::<Vec<_>>());
@@ -99,7 +99,7 @@ fn heads_hold_what_they_need_and_nothing_more() {
 fn what_goes_around_the_layer_becomes_an_input() {
     let model = zoo("bypassed.ts.onnx");
     let shapes = Shapes::infer(&model, head::image_input(&model, None).unwrap().name(), None).unwrap();
-    let score = head::score(&model, &shapes, None, false).unwrap();
+    let score = score::score(&model, &shapes, None, false).unwrap();
     let listed =
         layers::layers(&model, &shapes, &score, head::image_input(&model, None).unwrap().name(), true).unwrap();
     let carried = listed.iter().filter(|l| l.certificate.as_ref().is_ok_and(|c| c.bypass.is_some())).map(|l| {
@@ -139,7 +139,7 @@ fn a_shape_taken_from_the_body_follows_the_batch_of_the_activation() {
     t.shape.as_mut().unwrap().dim[0].value = Some(dimension::Value::DimParam("N".into()));
     let model = Model::new(model(17, nodes, vec![x], vec![y], &stored)).unwrap();
     let shapes = Shapes::infer(&model, "x", None).unwrap();
-    let score = head::score(&model, &shapes, None, false).unwrap();
+    let score = score::score(&model, &shapes, None, false).unwrap();
     let cut = head::cut(&model, &shapes, "r", &score, None).unwrap();
     let part = again(&head::model(&model, &shapes, &cut).unwrap());
     assert_eq!(fed(&part), ["r"]);
@@ -164,7 +164,7 @@ fn indices_that_the_body_makes_are_handed_over() {
     let y = info("logits", DataType::Float, &[1, 2]);
     let model = Model::new(model(17, nodes, vec![x], vec![y], &[("axes", Tensor::ints(&[2]))])).unwrap();
     let shapes = Shapes::infer(&model, "x", None).unwrap();
-    let score = head::score(&model, &shapes, None, false).unwrap();
+    let score = score::score(&model, &shapes, None, false).unwrap();
     let cut = head::cut(&model, &shapes, "a", &score, None).unwrap();
     let part = again(&head::model(&model, &shapes, &cut).unwrap());
     assert_eq!(fed(&part), ["a", "which"]);
@@ -184,10 +184,10 @@ fn the_gradient_of_a_head_makes_the_map_of_the_network() {
         let model = zoo(file);
         let image = head::image_input(&model, None).unwrap();
         let shapes = Shapes::infer(&model, image.name(), None).unwrap();
-        let score = head::score(&model, &shapes, None, false).unwrap();
+        let score = score::score(&model, &shapes, None, false).unwrap();
         let cut = head::cut(&model, &shapes, layer, &score, None).unwrap();
         let part = Model::new(head::model(&model, &shapes, &cut).unwrap()).unwrap();
-        let made = cam::gradient(&part, layer, &score.logits).unwrap();
+        let made = head::gradient(&part, layer, &score.logits).unwrap();
         let shape: Vec<usize> = declared(image).iter().map(|d| d.unwrap_or(2)).collect();
         let x = Random::new(3).tensor(&shape, -1.0, 1.0);
         let request = Request { layer: Some(layer.into()), target: Target::Classes(vec![1]), ..Request::default() };
@@ -213,7 +213,7 @@ fn picks_are_what_the_graph_picks() {
     let model = zoo("resnet.ts.onnx");
     let image = head::image_input(&model, None).unwrap();
     let shapes = Shapes::infer(&model, image.name(), None).unwrap();
-    let score = head::score(&model, &shapes, None, false).unwrap();
+    let score = score::score(&model, &shapes, None, false).unwrap();
     let shape: Vec<usize> = declared(image).iter().map(|d| d.unwrap_or(1)).collect();
     let x = Random::new(4).tensor(&shape, -1.0, 1.0);
     for target in ["top:3", "class:2,0", "all", "contrast:2,1", "weights:0=0.5,1=2", "sum:1:3", "element:1"] {

@@ -10,7 +10,7 @@ use hirescam_core::onnx::{AttributeProto, NodeProto};
 use hirescam_core::ops::attribute;
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Model, Tensor, grad, head, reference};
+use hirescam_core::{Model, Tensor, flow, grad, head, reference, score};
 use std::collections::{HashMap, HashSet};
 
 fn node(op: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> NodeProto {
@@ -47,7 +47,7 @@ fn quantised(between: Vec<NodeProto>) -> Model {
 /// ∂⟨`dy`, `y`⟩/∂`x`, in whole.
 fn gradient(model: &Model, x: &Tensor, dy: &Tensor) -> Tensor {
     let shapes = Shapes::infer(model, "x", None).unwrap();
-    let dependence = head::dependence(model, &shapes, "x");
+    let dependence = flow::dependence(model, &shapes, "x");
     let graph = Graph::new(model, &shapes);
     let path: Vec<usize> = model.order().map(|(i, _)| i).collect();
     let dx = grad::vjp(model, &graph, &path, &dependence, ("y", graph.constant(dy.clone())), "x").unwrap();
@@ -88,7 +88,7 @@ fn operators_on_the_integers_pass_it_on() {
 fn a_map_through_a_staircase_is_only_a_gradient() {
     let model = quantised(vec![node("Identity", &["q"], "r", vec![])]);
     let shapes = Shapes::infer(&model, "x", None).unwrap();
-    let score = head::score(&model, &shapes, None, false).unwrap();
+    let score = score::score(&model, &shapes, None, false).unwrap();
     let certificate = certify(&model, &head::cut(&model, &shapes, "x", &score, None).unwrap(), false);
     assert_eq!(certificate.verdict, Verdict::GradientOnly);
     assert!(certificate.reason.unwrap().contains("the QuantizeLinear"));

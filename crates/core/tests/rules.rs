@@ -10,7 +10,7 @@ use hirescam_core::onnx::{ModelProto, NodeProto, ValueInfoProto, tensor_shape_pr
 use hirescam_core::ops::{self, Card, Case, Given};
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::tensor::{DataType, is_float};
-use hirescam_core::{Error, Model, Tensor, grad, head, reference};
+use hirescam_core::{Error, Model, Tensor, flow, grad, head, reference};
 use ndarray::ArrayD;
 use std::collections::{HashMap, HashSet};
 
@@ -28,7 +28,7 @@ fn dot(a: &Tensor, b: &Tensor) -> f64 {
 fn symbolic(model: &Model, values: &Values, x: &str, y: &str, dy: &Tensor) -> Tensor {
     let image = head::image_input(model, None).unwrap().name();
     let shapes = Shapes::infer(model, image, None).unwrap();
-    let dependence = head::dependence(model, &shapes, x);
+    let dependence = flow::dependence(model, &shapes, x);
     let graph = Graph::new(model, &shapes);
     let seed = graph.constant(dy.clone());
     let path: Vec<usize> = (0..model.graph().node.len()).collect();
@@ -174,7 +174,7 @@ fn a_rule_gives_the_same_whatever_is_known_of_the_batch() {
                 for x in varied.map(|(i, _)| format!("x{i}")) {
                     let graph = Graph::new(&free, &shapes);
                     let seed = if one == shape { graph.value("dy").unwrap() } else { graph.constant(dy.clone()) };
-                    let dependence = head::dependence(&free, &shapes, &x);
+                    let dependence = flow::dependence(&free, &shapes, &x);
                     let made = grad::vjp(&free, &graph, &[0], &dependence, ("y0", seed), &x).and_then(|dx| {
                         let dx = dx.expand_as(graph.value(&x)?);
                         let mut proto = free.proto().clone();

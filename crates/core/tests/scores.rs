@@ -7,16 +7,19 @@ use common::network::{network, node};
 use common::{Random, info, model};
 use hirescam_core::cam::{self, Request};
 use hirescam_core::certify::Verdict;
-use hirescam_core::head::{self, Activation, Reading, Score};
 use hirescam_core::ops::Setting;
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
+use hirescam_core::{
+    head,
+    score::{self, Activation, Reading, Score},
+};
 use ndarray::{ArrayD, Axis};
 use std::collections::HashMap;
 
 fn read(model: &Model, reading: &Reading) -> Result<Score, Error> {
-    head::read(model, &Shapes::infer(model, "x", None).unwrap(), reading)
+    score::read(model, &Shapes::infer(model, "x", None).unwrap(), reading)
 }
 
 /// Map, score and b of each of `images`.

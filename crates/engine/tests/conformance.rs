@@ -10,7 +10,7 @@ use hirescam_core::build::{Graph, Value};
 use hirescam_core::ops::{self, Card, Case, Given};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::is_float;
-use hirescam_core::{Model, Tensor, grad, head, reference};
+use hirescam_core::{Model, Tensor, flow, grad, head, reference};
 use models::{Random, info, single_node};
 use std::collections::{HashMap, HashSet};
 
@@ -40,7 +40,7 @@ fn backward(card: &Card, case: &Case) -> (Model, Values) {
         let seed = graph.constant(random.tensor(&sizes, -1.0, 1.0));
         for (i, _) in case.inputs.iter().enumerate().filter(|(_, g)| matches!(g, Given::Varied(..))) {
             let x = format!("x{i}");
-            let dependence = head::dependence(&model, &shapes, &x);
+            let dependence = flow::dependence(&model, &shapes, &x);
             let dx = grad::vjp(&model, &graph, &[0], &dependence, (y, seed), &x).unwrap();
             made.push((dx.expand_as(graph.value(&x).unwrap()), format!("d{y}_d{x}")));
         }

@@ -8,7 +8,7 @@ mod models;
 use hirescam_core::onnx::{AttributeProto, NodeProto};
 use hirescam_core::ops::attribute;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Model, Tensor, cam, onnx, reference};
+use hirescam_core::{Model, Tensor, cam, head, onnx, reference};
 use hirescam_engine::Array;
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ fn operator(op: &str, attributes: Vec<AttributeProto>, shape: &[usize]) -> Model
 
 /// The largest error of the derivative of ⟨seed, y⟩, each entry relative to itself.
 fn worst(model: &Model, x: &Tensor, seed: &Tensor, engine: &dyn hirescam_engine::Engine) -> f64 {
-    let made = cam::gradient(model, "x", "y").unwrap();
+    let made = head::gradient(model, "x", "y").unwrap();
     let known = HashMap::from([("x".to_owned(), x.clone()), (made.seed.clone(), seed.clone())]);
     let exact = reference::evaluate(&Model::new(made.model.clone()).unwrap(), known, &[&made.gradient]).unwrap();
     let session = engine.prepare(&onnx::write(&made.model)).unwrap();

@@ -5,7 +5,7 @@
 mod common;
 
 use hirescam_core::cam::{self, Explaining, Guarantee, METHODS, Request, Target, method};
-use hirescam_core::{Model, Tensor, reference};
+use hirescam_core::{Model, Tensor, reference, score};
 use hirescam_core::{head, layers, onnx, shape::Shapes};
 use hirescam_engine::{Array, Engine};
 use ndarray::{ArrayD, Axis, OwnedRepr};
@@ -353,7 +353,7 @@ fn the_recommended_layers_make_sense() {
         let model = model(file);
         let image = head::image_input(&model, None).unwrap().name().to_owned();
         let shapes = Shapes::infer(&model, &image, None).unwrap();
-        let score = head::score(&model, &shapes, None, false).unwrap();
+        let score = score::score(&model, &shapes, None, false).unwrap();
         let found = layers::layers(&model, &shapes, &score, &image, false).unwrap();
         let best = found.iter().find(|l| l.recommended).map(|l| l.name.as_str());
         let known = list(&file["layers"]).iter().find(|l| l["tensor"].as_str() == best);

@@ -24,7 +24,7 @@ use crate::{Error, Explainer, Input, Options};
 use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::certify;
-use hirescam_core::{head, layers};
+use hirescam_core::{grid, head, layers};
 use hirescam_engine::{self as engine, Array};
 use image::{ImageFormat, RgbImage};
 
@@ -162,7 +162,7 @@ pub fn check(
     let request = request(file, &options, options.preprocess.as_ref())?;
     with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
         options.labels.as_ref().map_or(Ok(None), |labels| labels.of(setup.score))?;
-        let axes = head::channel_axes(setup.model, setup.shapes);
+        let axes = grid::channel_axes(setup.model, setup.shapes);
         let work = Work { file, setup, plan, methods: &methods, axes };
         work.report(&mut images, &mut Watch { tell: watch, done: 0, of: 0 })
     })

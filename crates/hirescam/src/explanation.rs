@@ -13,7 +13,7 @@ use crate::preprocess::Rect;
 use hirescam_core::cam::Target;
 use hirescam_core::cam::list::Row;
 use hirescam_core::certify::{Certificate, Verdict};
-use hirescam_core::head::{Activation, Score};
+use hirescam_core::score::{Activation, Score};
 use image::RgbImage;
 use ndarray::{ArrayD, Ix2};
 use serde::Serialize;

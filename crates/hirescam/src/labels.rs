@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use hirescam_core::head::Score;
+use hirescam_core::score::Score;
 use serde_json::Value;
 
 /// Names of the classes 0, 1, 2, … of a network's output. A name may list synonyms: "tiger cat, alley cat".

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use hirescam_core::Model;
-use hirescam_core::head::show;
+use hirescam_core::shape::show;
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::tensor::DataType;
 use hirescam_engine::{Array, Kind};

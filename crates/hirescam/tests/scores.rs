@@ -6,9 +6,9 @@ mod common;
 
 use common::network::node;
 use common::{Random, info, model};
-use hirescam::core::head::Activation;
 use hirescam::core::onnx::{NodeProto, OperatorSetIdProto};
 use hirescam::core::ops::Setting;
+use hirescam::core::score::Activation;
 use hirescam::core::tensor::DataType;
 use hirescam::core::{Model, Tensor};
 use hirescam::engine::{Array, ENGINES, Kind, engine};

@@ -6,7 +6,7 @@ use crate::output::say;
 use crate::triton;
 use clap::Args;
 use hirescam::core::cam::{self, Request};
-use hirescam::core::shape::show;
+use hirescam::core::shape::show_open;
 use hirescam::explainer::request;
 use hirescam::methods;
 use hirescam::model_file::ModelFile;
@@ -84,7 +84,7 @@ impl Compile {
         for (name, extents) in made.closed() {
             say!(
                 "  {name} takes {} only: the network takes any size there, a derivative holds for one",
-                show(&extents)
+                show_open(&extents)
             )?;
         }
         Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use clap::Args;
 use hirescam::core::analysis::Analysis;
 use hirescam::core::grid::Grid;
 use hirescam::core::shape::Dim;
-use hirescam::core::{cam, head, layers};
+use hirescam::core::{cam, layers, shape};
 use hirescam::explainer::request;
 use hirescam::model_file::ModelFile;
 use serde_json::json;
@@ -95,7 +95,7 @@ impl Layers {
             say!(
                 "{mark} {:width$}  {:18} {:28} {}",
                 layer.name,
-                head::show(&layer.dims),
+                shape::show(&layer.dims),
                 layer.place,
                 notes.join("; ")
             )?;

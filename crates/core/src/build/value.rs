@@ -4,10 +4,9 @@ use super::{Entry, Graph, LONGEST_LIST, Value, too_large};
 use crate::Error;
 use crate::error::Fault;
 use crate::graph::axis;
-use crate::head::show;
 use crate::onnx::{AttributeProto, NodeProto};
 use crate::ops::attribute;
-use crate::shape::{self, Dim, Fact};
+use crate::shape::{self, Dim, Fact, show};
 use crate::tensor::{DataType, Tensor, wide};
 use ndarray::ArrayD;
 

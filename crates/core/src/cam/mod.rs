@@ -8,7 +8,6 @@ mod methods;
 pub use crate::target::{Pick, Span, Target, Vector};
 pub use arrays::on_arrays;
 pub use attach::explaining::{Explaining, Outputs};
-pub use attach::gradient::{Gradient, gradient};
 pub use attach::heatmap::Size;
 pub use attach::strip::{bare, strip};
 pub use attach::{Request, attach, attach_all, recommended};

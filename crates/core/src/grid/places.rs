@@ -4,8 +4,7 @@ use super::Grid;
 use super::steps::{
     Counts, Laid, MOST_AXES, MOST_ENTRIES, covers, in_common_units, line, merged, regrouped, split, whole_axis,
 };
-use crate::graph::{Attributes, axis, reads};
-use crate::head::shape_only;
+use crate::graph::{Attributes, axis, reads, shape_only};
 use crate::onnx::NodeProto;
 use crate::ops::{Kind, Layout, einsum, padding, reduction, slicing};
 use crate::shape::Shapes;

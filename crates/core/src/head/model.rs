@@ -1,11 +1,11 @@
 //! The parts of a model on either side of a layer, as models of their own.
 
-use super::{Dim, Head, show};
-use crate::certify::around;
+use super::Head;
 use crate::error::describe;
+use crate::flow::around;
 use crate::graph::reads;
 use crate::onnx::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use crate::shape::{Shapes, batch_name, value_info};
+use crate::shape::{Dim, Shapes, batch_name, show, value_info};
 use crate::{Error, Model, Tensor};
 use std::collections::HashSet;
 

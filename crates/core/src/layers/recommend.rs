@@ -1,12 +1,12 @@
 //! Which layer is taken when none is named.
 
 use super::{Candidate, Layer, Search};
-use crate::Model;
-use crate::certify::{Certificate, Verdict, ignores_scale, reads_one_place};
+use crate::certify::{Certificate, Verdict};
 use crate::graph::reads;
-use crate::head;
 use crate::ops::{self, Kind, Layout};
+use crate::probe::{ignores_scale, reads_one_place};
 use crate::shape::Shapes;
+use crate::{Model, flow, head, score};
 use std::collections::{HashMap, HashSet};
 
 /// How many layers on every path, and how many in branches, are tried for what their head ignores: each try may evaluate
@@ -18,7 +18,7 @@ const MOST_BRANCHES: usize = 64;
 impl<'m> Search<'m, '_> {
     /// Marks the layer to take when none is named. One that is not listed is put into its place.
     pub(super) fn recommend(&self, layers: &mut Vec<Layer>, candidates: &[Candidate<'m>], gates: &HashSet<&str>) {
-        let path = head::path(self.model, &self.from_image, &self.score.logits);
+        let path = flow::path(self.model, &self.from_image, &self.score.logits);
         let themselves = scores_themselves(self.model, self.shapes, &path, &self.score.logits);
         let mut tries = MOST_TRIES;
         for followed in [true, false] {
@@ -148,7 +148,7 @@ fn normalised<'m>(model: &'m Model, shapes: &Shapes, layer: &str) -> Option<&'m 
 /// value that is read otherwise too is more than that.
 fn scores_themselves<'m>(model: &'m Model, shapes: &Shapes, path: &[usize], logits: &'m str) -> HashSet<&'m str> {
     let (mut dressed, mut more) = (HashSet::from([logits]), HashSet::new());
-    let choice = head::chosen_from(model, shapes, logits);
+    let choice = score::chosen_from(model, shapes, logits);
     for node in path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
         let changes_entries =
             |c: &ops::Card| c.kind == Kind::Movement || c.layout == Layout::Same || c.name.ends_with("Normalization");

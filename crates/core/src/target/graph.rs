@@ -3,7 +3,7 @@
 use super::{Span, Target, Vector, class_of, heaviest};
 use crate::Tensor;
 use crate::build::Value;
-use crate::head::{Activation, Score};
+use crate::score::{Activation, Score};
 use crate::shape::Dim;
 use ndarray::{ArrayD, IxDyn};
 

@@ -8,7 +8,7 @@ pub(crate) use graph::{Logits, Picked};
 pub use weights::Pick;
 
 use crate::Error;
-use crate::head::{Activation, Score};
+use crate::score::{Activation, Score};
 
 /// What is explained: a function of the logits. But for [`Target::Cosine`] it is a linear one, so that the map of a sum is
 /// the sum of the maps, and so it is with b.

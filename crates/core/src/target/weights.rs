@@ -2,7 +2,7 @@
 
 use super::{Target, class_of, entries, heaviest};
 use crate::Error;
-use crate::head::Score;
+use crate::score::Score;
 
 /// What one map of a target explains: Σ weight · score.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 
 use hirescam_core::cam::{self, Request, Size, Target};
 use hirescam_core::shape::{self, Shapes};
-use hirescam_core::{Model, head, layers, onnx};
+use hirescam_core::{Model, head, layers, onnx, score};
 
 /// Reads, cuts, differentiates, certifies and writes.
 pub fn run(bytes: &[u8]) {
@@ -13,7 +13,7 @@ pub fn run(bytes: &[u8]) {
     let Ok(image) = head::image_input(&model, None) else { return };
     let given: Vec<usize> = shape::declared(image).iter().map(|n| n.unwrap_or(16)).collect();
     let Ok(shapes) = Shapes::infer(&model, image.name(), Some(&given)) else { return };
-    let Ok(score) = head::score(&model, &shapes, None, false) else { return };
+    let Ok(score) = score::score(&model, &shapes, None, false) else { return };
     let listed = layers::layers(&model, &shapes, &score, image.name(), true).unwrap_or_default();
     let named = listed.iter().step_by(listed.len() / 3 + 1).map(|l| Some(l.name.clone()));
     for (i, layer) in named.chain([None]).enumerate() {

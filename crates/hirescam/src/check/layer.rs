@@ -8,7 +8,7 @@ use crate::methods::cut::{Cut, Wanted};
 use crate::overlay::{Style, bare};
 use crate::{Error, Explanation, Input};
 use hirescam_core::cam::{self, Target};
-use hirescam_core::{head, layers};
+use hirescam_core::{layers, shape};
 
 impl Work<'_> {
     /// One method's explanations of the images.
@@ -28,7 +28,7 @@ impl Work<'_> {
 
     /// Checks a layer.
     pub(super) fn layer(&self, found: &layers::Layer, seen: &[Seen], images: &mut [Image], watch: &mut Watch) -> Layer {
-        let mut layer = Layer::new(found, head::show(&found.dims), self.resolution(found));
+        let mut layer = Layer::new(found, shape::show(&found.dims), self.resolution(found));
         if seen.is_empty() || layer.error.is_some() {
             return layer;
         }

@@ -12,7 +12,7 @@ use hirescam_core::cam::{self, Pick, Target};
 use hirescam_core::graph::reads;
 use hirescam_core::onnx::{GraphProto, TensorProto};
 use hirescam_core::tensor::{DataType, is_float};
-use hirescam_core::{Model, Tensor, head};
+use hirescam_core::{Model, Tensor, flow};
 use ndarray::{ArrayD, Axis};
 use std::collections::HashSet;
 
@@ -135,7 +135,7 @@ fn stages(n: usize) -> Vec<usize> {
 /// quantised to 8 bits, those that are read last first. So biases, and the numbers of a batch normalisation, are none.
 fn weights(setup: &Setup) -> Vec<String> {
     let Setup { model, shapes, score, image, .. } = setup;
-    let from_image = head::dependence(model, shapes, image);
+    let from_image = flow::dependence(model, shapes, image);
     let (mut needed, mut seen) = (HashSet::from([score.logits.as_str()]), HashSet::new());
     let mut found = Vec::new();
     for (_, node) in model.order().rev() {

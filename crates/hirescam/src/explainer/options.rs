@@ -4,8 +4,8 @@ use crate::labels::Labels;
 use crate::methods::Settings;
 use crate::preprocess::Preprocess;
 use hirescam_core::cam::Target;
-use hirescam_core::head::Activation;
 use hirescam_core::memory;
+use hirescam_core::score::Activation;
 use hirescam_engine::{Array, Device};
 use std::path::PathBuf;
 

@@ -13,9 +13,9 @@ use hirescam_core::axes::Runs;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
-use hirescam_core::head::{self, Score};
 use hirescam_core::shape::{Dim, Shapes, declared, element_type};
 use hirescam_core::{Model, onnx};
+use hirescam_core::{head, score::Score};
 use hirescam_engine::{Engine, Kind};
 
 /// What is known of a method made ready.

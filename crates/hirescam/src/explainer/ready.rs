@@ -14,6 +14,7 @@ use hirescam_core::axes::Runs;
 use hirescam_core::cam::{Explaining, Request};
 use hirescam_core::certify::Certificate;
 use hirescam_core::head;
+use hirescam_core::shape;
 use hirescam_core::shape::Dim;
 use hirescam_engine::{Array, Engine, Kind, Session};
 use ndarray::ArrayD;
@@ -101,7 +102,7 @@ impl Ready {
     /// Images as the network declares them: in its shape, and of its element kind.
     pub(super) fn fed(&self, tensor: &Array) -> Result<Array, Error> {
         if !self.takes(tensor.shape()) || rows(tensor) == 0 {
-            let dims = head::show(&self.image_dims);
+            let dims = shape::show(&self.image_dims);
             let of = self
                 .runs
                 .one_sample

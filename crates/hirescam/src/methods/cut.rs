@@ -5,12 +5,13 @@ use super::Settings;
 use crate::others::{Beside, Others, kind};
 use crate::{Error, Options};
 use hirescam_core::axes::{Runs, Samples};
-use hirescam_core::cam::{self, Gradient, Request};
+use hirescam_core::cam::Request;
 use hirescam_core::certify::{Certificate, Verdict, certify};
 use hirescam_core::grid::{self, Grid};
-use hirescam_core::head::{self, Score};
+use hirescam_core::head::Gradient;
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::{Model, onnx};
+use hirescam_core::{head, score::Score};
 use hirescam_engine::{Array, Engine, Kind, Session};
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Dimension, IxDyn};
 
@@ -144,7 +145,7 @@ impl Cut {
             Wanted::WhereAffine => certificate.verdict == Verdict::Exact,
             Wanted::Nothing => false,
         };
-        let gradient = gradient.then(|| cam::gradient(&part, layer, &score.logits)).transpose()?;
+        let gradient = gradient.then(|| head::gradient(&part, layer, &score.logits)).transpose()?;
         let gradient = gradient.map(|g| Ok::<_, Error>((prepare(&g.model)?, g))).transpose()?;
         Ok(Cut {
             layer: layer.to_owned(),

@@ -8,7 +8,7 @@ use crate::others::Beside;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::{Certificate, Verdict};
-use hirescam_core::head::{self, Score};
+use hirescam_core::{head, score::Score};
 use hirescam_engine::Array;
 use std::sync::Arc;
 

@@ -2,8 +2,9 @@
 
 use super::constant::MOST_NUMBERS;
 use crate::build::Value;
+use crate::flow;
 use crate::graph::standard;
-use crate::head::{self, Head};
+use crate::head::Head;
 use crate::shape::{Dim, Shapes};
 use crate::target::{Logits, Picked};
 use crate::tensor::is_float;
@@ -38,7 +39,7 @@ pub(super) fn gradients<'g>(
         return None;
     }
     let inputs: Vec<&str> = model.inputs().map(|input| input.name()).collect();
-    let of_inputs = head::dependence_on(model, shapes, &inputs);
+    let of_inputs = flow::dependence_on(model, shapes, &inputs);
     let repeated = |name: &str| -> Result<Value<'g>, Error> {
         let value = graph.value(name)?.wide();
         let of_layer = head.dependence.contains_key(name);

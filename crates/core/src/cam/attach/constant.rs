@@ -3,11 +3,11 @@
 
 use crate::build::Graph;
 use crate::graph::{reads, standard};
-use crate::head::{self, Head};
+use crate::head::Head;
 use crate::onnx::{GraphProto, ModelProto};
 use crate::shape::value_info;
 use crate::shape::{Dim, Shapes};
-use crate::{Model, Tensor, certify, grad, reference};
+use crate::{Model, Tensor, flow, grad, probe, reference};
 use ndarray::{Array2, ArrayD, Axis, IxDyn, Zip};
 use std::collections::HashSet;
 
@@ -34,8 +34,8 @@ pub(super) fn gradients(model: &Model, shapes: &Shapes, head: &Head, classes: &[
     }
     let hot = Array2::from_shape_fn((m, k), |(i, class)| f64::from(u8::from(classes.get(i) == Some(&class))));
     let seed = raw.tensor(hot.into_dyn()).reshape(&dims);
-    let dependence = head::dependence(&wide, &shapes_at_m, layer);
-    let path = head::path(&wide, &dependence, logits);
+    let dependence = flow::dependence(&wide, &shapes_at_m, layer);
+    let path = flow::path(&wide, &dependence, logits);
     let gradient = grad::vjp(&wide, &graph, &path, &dependence, (logits, seed), layer).ok()?;
     let gradient = gradient.with_rank(activation.rank());
     let (mut shape, whole) = (gradient.sizes(), activation.sizes());
@@ -103,10 +103,10 @@ fn head_model(model: &Model, shapes: &Shapes, head: &Head, m: usize) -> Option<M
 
 /// Whether Σ g⊙A + h(0) = h(A) for each class and a made-up activation A, as it must be if g is the gradient.
 fn explains(model: &Model, shapes: &Shapes, head: &Head, classes: &[usize], g: &ArrayD<f64>) -> Option<bool> {
-    let activation = certify::made_up(shapes, &head.layer).ok()?;
+    let activation = probe::made_up(shapes, &head.layer).ok()?;
     let first = activation.data.index_axis(Axis(0), 0).to_owned();
-    let scores = certify::scores(model, shapes, head, activation).ok()?;
-    let bias = certify::bias(model, shapes, head).ok()?;
+    let scores = probe::scores(model, shapes, head, activation).ok()?;
+    let bias = probe::bias(model, shapes, head).ok()?;
     let near = |(g, &class): (ndarray::ArrayViewD<f64>, &usize)| {
         let (mut sum, mut size) = (0.0, 0.0);
         Zip::from(&first).and(g.broadcast(first.raw_dim())?).for_each(|a, g| {

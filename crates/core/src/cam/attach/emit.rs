@@ -4,13 +4,13 @@ use super::{Request, at_once, constant};
 use crate::axes::Samples;
 use crate::build::Value;
 use crate::cam::methods::{Site, judge};
-use crate::certify::{self, Certificate, Verdict, can_be_negative, certify};
+use crate::certify::{Certificate, Verdict, can_be_negative, certify};
 use crate::grid::{self, Grid};
 use crate::head::Head;
 use crate::shape::{Dim, Shapes};
 use crate::target::{Logits, Picked, Target};
 use crate::tensor::DataType;
-use crate::{Error, Model, grad};
+use crate::{Error, Model, grad, probe};
 
 /// More maps than this are not made one by one: engines would take long to prepare them.
 const MOST_SWEEPS: usize = 64;
@@ -132,7 +132,7 @@ pub(super) fn emit<'g>(
     let certificate = judge(method, Certificate { uniform, ..proven }, signed, places)?;
     let bias = match certificate.verdict {
         // Where h(0) cannot be evaluated here, b is computed with each map: it comes to the same.
-        Verdict::Exact | Verdict::SumOnly if affine => certify::bias(model, shapes, head).ok(),
+        Verdict::Exact | Verdict::SumOnly if affine => probe::bias(model, shapes, head).ok(),
         _ => None,
     };
     let b = match &bias {

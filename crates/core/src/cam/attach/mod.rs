@@ -4,7 +4,6 @@ mod at_once;
 mod constant;
 mod emit;
 pub(super) mod explaining;
-pub(super) mod gradient;
 pub(super) mod heatmap;
 pub(super) mod strip;
 
@@ -13,10 +12,11 @@ use crate::analysis::Analysis;
 use crate::build::{Graph, OLDEST_OPSET, Value};
 use crate::certify::Certificate;
 use crate::grid::{self, Grid};
-use crate::head::{self, Activation, Head, Reading, Score};
+use crate::head::{self, Head};
 use crate::layers::layers;
 use crate::onnx::{GraphProto, ModelProto, StringStringEntryProto, ValueInfoProto, wire};
-use crate::shape::{Dim, Shapes, batch_name, value_info};
+use crate::score::{Activation, Reading, Score};
+use crate::shape::{self, Dim, Shapes, batch_name, value_info};
 use crate::target::Logits;
 use crate::target::Target;
 use crate::tensor::DataType;
@@ -225,7 +225,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let layers = made.iter().zip(&heads).map(|((emitted, _), (head, _))| (head, &emitted.certificate));
     let mut metadata = metadata(request, &score, layers);
     metadata.push(("hirescam.heatmap".to_owned(), heatmap::shown(&cells)));
-    metadata.push(("hirescam.image_shape".to_owned(), head::show(&image_dims)));
+    metadata.push(("hirescam.image_shape".to_owned(), shape::show(&image_dims)));
     let closed = strip::closed(model, &shapes);
     let as_written = strip::as_written(model, closed.iter().map(|(i, _)| *i));
     if !closed.is_empty() {

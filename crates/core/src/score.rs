@@ -1,18 +1,20 @@
 //! The scores that can be explained: which tensor holds them, and what its axes count.
 
-use super::classes::{self, Told, non_one};
-use super::{dependence, show};
 use crate::axes::Samples;
 use crate::error::{near, short};
+use crate::flow::dependence;
 use crate::graph::{self, reads, standard};
 use crate::onnx::{NodeProto, type_proto};
-use crate::shape::{Dim, Shapes};
+use crate::shape::{Dim, Shapes, show};
 use crate::tensor::is_float;
 use crate::{Error, Model};
+use classes::{Told, non_one};
 use ndarray::{ArrayD, Axis};
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
+
+mod classes;
 
 /// The scores that can be explained: the entries of `logits`.
 #[derive(Clone, Debug)]

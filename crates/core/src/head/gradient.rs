@@ -3,7 +3,7 @@
 use crate::build::Graph;
 use crate::onnx::ModelProto;
 use crate::shape::{Shapes, batch_name, value_info};
-use crate::{Error, Model, grad, head};
+use crate::{Error, Model, flow, grad};
 
 /// A model with the gradient of a weighted sum of its scores as one more output.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Gradient {
 }
 
 /// Adds the gradient of ⟨seed, `scores`⟩ by `activation` to `model`, where `activation` is an input and `scores` an
-/// output: a head as [`head::model`] gives it.
+/// output: a head as [`model`](super::model()) gives it.
 ///
 /// # Errors
 /// Those of [`Shapes::infer`] and [`grad::vjp`].
@@ -34,8 +34,8 @@ pub fn gradient(model: &Model, activation: &str, scores: &str) -> Result<Gradien
     let [seed, gradient] = names;
     let (a, s) = (graph.value(activation)?, graph.value(scores)?.wide());
     let weights = graph.input(&seed, s.dtype(), &s.dims());
-    let dependence = head::dependence(model, &shapes, activation);
-    let path = head::path(model, &dependence, scores);
+    let dependence = flow::dependence(model, &shapes, activation);
+    let path = flow::path(model, &dependence, scores);
     let g = grad::vjp(model, &graph, &path, &dependence, (scores, weights), activation)?;
     let g = g.with_rank(a.rank()).expand_as(a);
     let batch = model.inputs().find_map(batch_name);

@@ -1,9 +1,9 @@
 //! Which axis of the scores counts classes: from a final softmax, from the operators that made the scores, from the number
 //! of labels.
 
-use super::carried;
 use crate::Model;
 use crate::graph::{self, standard};
+use crate::grid::carried;
 use crate::onnx::NodeProto;
 use crate::ops::Layout;
 use crate::shape::{Dim, Shapes};

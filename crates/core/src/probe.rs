@@ -1,0 +1,177 @@
+//! Numeric trials of heads: what is found by evaluating a head at activations that are made up.
+
+use crate::certify::can_be_negative;
+use crate::graph::standard;
+use crate::head::{self, Head};
+use crate::onnx::NodeProto;
+use crate::ops::Linearity;
+use crate::shape::{Dim, Shapes, elements};
+use crate::{Error, Model, Tensor, grid, reference};
+use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
+use std::collections::{HashMap, HashSet};
+
+/// b = h(0) for every logit, in row-major order: the scores of a head without any activation.
+///
+/// # Errors
+/// [`Error::Unsupported`] when a node of the head cannot be evaluated, [`Error::Argument`] when the layer is too large.
+pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Error> {
+    let zeros = filled(shapes, &head.layer, |_| 0.0)?;
+    let logits = scores(model, shapes, head, zeros)?;
+    Ok(logits.into_iter().take(head.score.entries()).collect())
+}
+
+/// Whether the scores stay the same when the activation is scaled, as with a LayerNorm right after the layer: then
+/// Σ g⊙A = 0 by Euler's theorem, whatever the score. Of tokens, those are scaled that are places of the image: a class
+/// token goes around the LayerNorm.
+///
+/// Only heads with a quotient are tried, on two pseudo-random activations, of which one is negative in places where the
+/// layer can be: h(2A) = h(A) to a thousandth of what lies between the two (the ε of normalisations keeps it from being
+/// exact).
+///
+/// # Errors
+/// As [`bias`], and those of [`head::model`].
+pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool, Error> {
+    let ratio = |i: &usize| {
+        let node = model.graph().node.get(*i)?;
+        Some((model.card(node)?.linearity)(&model.attributes(node), &head.inputs(node)) == Linearity::Ratio)
+    };
+    if !head.path.iter().any(|i| ratio(i) == Some(true)) {
+        return Ok(false);
+    }
+    let part = Model::new(head::model(model, shapes, head)?)?;
+    let scores = |activation: Tensor| {
+        let mut known = beside(&part, shapes, &head.layer)?;
+        known.insert(head.layer.clone(), activation);
+        let logits = reference::evaluate(&part, known, &[&head.score.logits])?;
+        Ok::<_, Error>(logits.into_iter().next().map(|t| t.data).unwrap_or_default())
+    };
+    let (first, of_image) = (made_up_image(shapes, &head.layer, Some(0))?, of_image(model, shapes, head)?);
+    let mut second = first.clone();
+    let signed = can_be_negative(model, shapes, &head.layer);
+    second.data.mapv_inplace(|v| if signed { 1.5 - v } else { 4.0 - v });
+    let mut before: Option<ArrayD<f64>> = None;
+    for once in [first, second] {
+        let mut twice = once.clone();
+        twice.data.indexed_iter_mut().filter(|(at, _)| of_image(at)).for_each(|(_, v)| *v *= 2.0);
+        let (once, twice) = (scores(once)?, scores(twice)?);
+        let apart = |other: &ArrayD<f64>| once.iter().zip(other).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
+        // The first time it is the size of the scores that counts, for want of others.
+        let spread = before.as_ref().map_or_else(|| once.iter().fold(0.0f64, |m, v| m.max(v.abs())), apart);
+        let finite = once.iter().chain(&twice).all(|v| v.is_finite());
+        if !finite || apart(&twice) > 1e-3 * spread {
+            return Ok(false);
+        }
+        before = Some(once);
+    }
+    Ok(true)
+}
+
+/// Whether a single place of the layer decides the scores, or none of the image: behind the last attention of a
+/// transformer, the class token that alone is classified. Then a map has at most one cell.
+///
+/// Only heads that take one entry of as many as the layer has along an axis of space are tried, or where tokens are no
+/// places a few, by the gradient at one pseudo-random activation.
+///
+/// # Errors
+/// As [`bias`], and those of [`head::model`] and [`head::gradient`].
+pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool, Error> {
+    let extents = |value: &str| -> Option<Vec<usize>> {
+        Some(shapes.dims(value)?.iter().skip(1).map(|d| d.per_image()).collect())
+    };
+    let layer = extents(&head.layer).unwrap_or_default();
+    let space: Vec<usize> = head.space.iter().filter_map(|&axis| layer.get(axis.checked_sub(1)?).copied()).collect();
+    let tokens = grid::grid(model, shapes, head, None)?.is_some_and(|grid| grid.others() > 0);
+    let takes_few = |node: &NodeProto| {
+        let (from, to) = (extents(node.input.first()?)?, extents(node.output.first()?)?);
+        let (before, after): (usize, usize) = (from.iter().product(), to.iter().product());
+        let few = |n: usize| after.checked_mul(n) == Some(before) || (tokens && after < before);
+        let of_places = |n: &usize| *n > 1 && space.contains(n) && few(*n);
+        Some(matches!(standard(node), "Gather" | "GatherND" | "Slice" | "Split") && from.iter().any(of_places))
+    };
+    if !head.path.iter().filter_map(|&i| model.graph().node.get(i)).any(|node| takes_few(node) == Some(true)) {
+        return Ok(false);
+    }
+    let part = Model::new(head::model(model, shapes, head)?)?;
+    let sweep = head::gradient(&part, &head.layer, &head.score.logits)?;
+    let (activation, seed) =
+        (made_up_image(shapes, &head.layer, Some(0))?, made_up_image(shapes, &head.score.logits, head.score.batch)?);
+    let mut known = beside(&part, shapes, &head.layer)?;
+    known.extend([(head.layer.clone(), activation), (sweep.seed, seed)]);
+    let gradient = reference::evaluate(&Model::new(sweep.model)?, known, &[&sweep.gradient])?;
+    let Some(gradient) = gradient.first() else { return Ok(false) };
+    let place = |at: &IxDyn| head.space.iter().map(|&axis| at.as_array_view().get(axis).copied()).collect::<Vec<_>>();
+    let of_image = of_image(model, shapes, head)?;
+    let (mut read, mut places) = (false, HashSet::new());
+    for (at, _) in gradient.data.indexed_iter().filter(|(_, g)| **g != 0.0) {
+        read = true;
+        places.extend(of_image(&at).then(|| place(&at)));
+    }
+    Ok(read && places.len() <= 1)
+}
+
+/// Whether an entry of the layer belongs to a place of the image, and not to a token that is none.
+fn of_image(model: &Model, shapes: &Shapes, head: &Head) -> Result<impl Fn(&IxDyn) -> bool, Error> {
+    let grid = grid::grid(model, shapes, head, None)?;
+    let dims = shapes.dims(&head.layer).unwrap_or_default();
+    let space: Vec<(usize, usize)> =
+        head.space.iter().filter_map(|&axis| Some((axis, dims.get(axis)?.per_image()))).collect();
+    Ok(move |at: &IxDyn| {
+        let place = space.iter().fold(0, |place, &(axis, n)| place * n + at.as_array_view().get(axis).unwrap_or(&0));
+        grid.as_ref().is_none_or(|grid| grid.holds(place))
+    })
+}
+
+/// A made-up value: a fixed sequence in (0, 4), squares times the golden ratio, modulo 1. Multiples of it would be so even
+/// that all means over places are the same; and with these too near to one another the ε of a normalisation would count.
+pub(crate) fn made_up(shapes: &Shapes, value: &str) -> Result<Tensor, Error> {
+    filled(shapes, value, |i| {
+        let i = (i % (1 << 20)) as f64;
+        4.0 * (i * i * 0.618_033_988_749_895).fract()
+    })
+}
+
+/// The same for one image, where the batch is free; `batch` is the axis that counts images.
+fn made_up_image(shapes: &Shapes, value: &str, batch: Option<usize>) -> Result<Tensor, Error> {
+    let mut tensor = made_up(shapes, value)?;
+    if let Some(axis) = batch.filter(|&axis| shapes.free_batch() && tensor.shape().get(axis).is_some_and(|&n| n > 1)) {
+        tensor.data.slice_axis_inplace(Axis(axis), Slice::from(..1));
+    }
+    Ok(tensor)
+}
+
+/// Made-up values of all that the head `part` of a layer takes beside that layer.
+fn beside(part: &Model, shapes: &Shapes, layer: &str) -> Result<HashMap<String, Tensor>, Error> {
+    let one = |name: &str| {
+        let batch = shapes.dims(name).and_then(|dims| dims.iter().position(|d| matches!(d, Dim::Batch(_))));
+        Ok((name.to_owned(), made_up_image(shapes, name, batch)?))
+    };
+    part.inputs().map(|i| i.name()).filter(|name| *name != layer).map(one).collect()
+}
+
+fn filled(shapes: &Shapes, name: &str, value: impl Fn(usize) -> f64) -> Result<Tensor, Error> {
+    let fact = shapes.probes.first().and_then(|(_, f)| f.get(name));
+    let fact = fact.ok_or_else(|| Error::Argument(format!("the shape of {name:?} is unknown")))?;
+    let count = elements(&fact.shape)?;
+    if count > reference::MOST_NUMBERS {
+        return Err(Error::Argument(format!("{name:?} is too large to be evaluated here")));
+    }
+    let values = (0..count).map(value).collect();
+    Ok(Tensor::new(fact.dtype, &fact.shape, values)?)
+}
+
+/// The logits of an activation, one image's after the other.
+pub(crate) fn scores(model: &Model, shapes: &Shapes, head: &Head, activation: Tensor) -> Result<Vec<f64>, Error> {
+    let mut known = HashMap::from([(head.layer.clone(), activation)]);
+    if let Some((_, facts)) = shapes.probes.first() {
+        for node in head.path.iter().filter_map(|&i| model.graph().node.get(i)) {
+            for input in &node.input {
+                if let Some(value) = facts.get(input).and_then(|f| f.value.as_deref()) {
+                    known.insert(input.clone(), value.clone());
+                }
+            }
+        }
+    }
+    let logits = reference::evaluate(model, known, &[&head.score.logits])?;
+    let first = logits.into_iter().next().map(|t| head.score.images_first(t.data));
+    Ok(first.map(|logits| logits.iter().copied().collect()).unwrap_or_default())
+}
