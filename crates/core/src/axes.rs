@@ -430,7 +430,7 @@ impl Follower<'_> {
         (number, to): (usize, &[usize]),
     ) -> Option<(usize, bool)> {
         let run = self.n.checked_mul(inner).filter(|&run| run > 0)?;
-        let runs = |n: usize| (n > 0 && n % run == 0).then(|| n / run);
+        let runs = |n: usize| (n > 0 && n.is_multiple_of(run)).then(|| n / run);
         let whole = *to.get(axis)?;
         match card.name {
             "Concat" => Some((outer, true)),
@@ -442,7 +442,7 @@ impl Follower<'_> {
                 let first = list.map_or(whole * number, |l| {
                     l.iter().take(number).fold(0, |sum: usize, &n| sum.saturating_add(n.max(0) as usize))
                 });
-                (first % run == 0).then(|| runs(whole)).flatten().map(|n| (n, false))
+                first.is_multiple_of(run).then(|| runs(whole)).flatten().map(|n| (n, false))
             }
             "Slice" => {
                 let shape = &facts.first().copied().flatten()?.shape;
@@ -478,7 +478,7 @@ fn relocated(from: &[usize], (axis, outer, inner): (usize, usize, usize), n: usi
     let after = product(from.get(axis + 1..)?)?.checked_mul(inner)?;
     let at = |axis: usize| {
         let (ahead, behind) = (product(to.get(..axis)?)?, product(to.get(axis + 1..)?)?);
-        let (own, whole) = (*to.get(axis)?, |n: usize, by: usize| (by > 0 && n % by == 0).then(|| n / by));
+        let (own, whole) = (*to.get(axis)?, |n: usize, by: usize| (by > 0 && n.is_multiple_of(by)).then(|| n / by));
         let (outer, inner) = (whole(before, ahead)?, whole(after, behind)?);
         (outer.checked_mul(n)?.checked_mul(inner)? == own).then_some(Samples::Along { axis, outer, inner })
     };
@@ -539,7 +539,7 @@ fn told(rank: usize, origins: &Origins, read: usize) -> Option<Read> {
     let places: Vec<usize> = (1..origins.len()).filter(|&a| a != read).flat_map(of).collect();
     let frames: Vec<usize> = of(0).filter(|a| !places.contains(a) && of(read).all(|own| own != *a)).collect();
     // Of several that are read as one, frames come before the channels of each.
-    if let Some(last) = of(read).filter(|a| !places.contains(a)).last() {
+    if let Some(last) = of(read).rfind(|a| !places.contains(a)) {
         return Some(Read { channels: Some(last), frames });
     }
     // What is read as channels was made on the way: those of the image are the axis that is left.

@@ -34,6 +34,6 @@ pub mod shape;
 pub mod target;
 pub mod tensor;
 
-pub use error::{Error, near};
+pub use error::{Error, Fault, near};
 pub use graph::Model;
 pub use tensor::Tensor;

@@ -226,7 +226,7 @@ fn made_of(model: &Model, shapes: &Shapes, outputs: &[&str], reading: &Reading) 
             }
         };
         let score = of_value(model, shapes, &name, reading)?;
-        return score.map(|score| Score { instead: Some(instead), ..score }).ok_or_else(|| Error::Argument(listed));
+        return score.map(|score| Score { instead: Some(instead), ..score }).ok_or(Error::Argument(listed));
     }
     let tensor = |s: &Score| format!("{:?} ({})", short(&s.output), kind_of(model, shapes, &s.output));
     let unknown = outputs.iter().find(|name| shapes.dims(name).is_none());

@@ -63,7 +63,7 @@ const GLOW: [u32; 256] = {
         let mut color = 0;
         let mut k = 0;
         while k < 3 {
-            color = color << 8 | (GREY * (255 - hue) + end[k] * hue) / 255;
+            color = (color << 8) | ((GREY * (255 - hue) + end[k] * hue) / 255);
             k += 1;
         }
         table[i as usize] = color;

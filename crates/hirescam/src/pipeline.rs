@@ -53,11 +53,10 @@ pub struct Outcome<'a> {
 impl Outcome<'_> {
     /// What stands below the pictures of the maps.
     pub fn captions(&self) -> impl Iterator<Item = String> {
-        let maps = self.images.iter().flatten().flatten().filter_map(|written| match &written.made {
+        self.images.iter().flatten().flatten().filter_map(|written| match &written.made {
             Made::Map(e) => Some(e.caption()),
             Made::Fused(_) => None,
-        });
-        maps
+        })
     }
 }
 
@@ -76,7 +75,7 @@ pub enum Made {
     /// A map.
     Map(Box<Explanation>),
     /// The maps of several layers in one.
-    Fused(Fused),
+    Fused(Box<Fused>),
 }
 
 /// A file that was explained: the explanations of each image in it, and its SHA-256.
@@ -230,7 +229,7 @@ impl Pipeline<'_> {
                         self.pictures.then(|| fused.overlay(&self.style_of_fused(&fused, &first))),
                         record,
                     )?;
-                    written.push(Written { made: Made::Fused(fused), record, thumbnail: None });
+                    written.push(Written { made: Made::Fused(Box::new(fused)), record, thumbnail: None });
                 }
             }
             all.push(written);

@@ -19,7 +19,7 @@ pub struct Origin<'a> {
     pub index: usize,
 }
 
-/// A path as it stands in a record. Bytes that are no text are replaced; [`bytes`] has them.
+/// A path as it stands in a record. Bytes that are no text are replaced; [`bytes()`] has them.
 pub fn path(path: &Path) -> Value {
     path.to_string_lossy().into()
 }

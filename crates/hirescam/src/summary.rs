@@ -24,12 +24,12 @@ pub fn headline(e: &Explanation) -> String {
 /// image of its file it is, where that has several.
 pub fn line(file: &Path, index: Option<usize>, of_image: &[Written]) -> String {
     let maps = of_image.iter().filter_map(|written| match &written.made {
-        Made::Map(e) => Some(e),
+        Made::Map(e) => Some(e.as_ref()),
         Made::Fused(_) => None,
     });
     let maps: Vec<_> = maps.collect();
     let classes = maps.chunk_by(|a, b| a.entry == b.entry && a.shared.layer != b.shared.layer).map(|of_class| {
-        let sum = |e: &&Box<Explanation>| {
+        let sum = |e: &&Explanation| {
             let share = share(e.share(), e.other_tokens.is_some(), e.shared.certificate.scale);
             let layer = if of_class.len() > 1 { format!(" at {}", e.shared.layer) } else { String::new() };
             format!("{:.4}{share}{layer}", e.sum)

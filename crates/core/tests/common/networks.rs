@@ -468,7 +468,7 @@ impl Maker {
                 if at + 1 < rank && self.chance(0.6) {
                     target[at] = -1;
                     target.remove(at + 1);
-                } else if at < rank && shape[at] % 2 == 0 {
+                } else if at < rank && shape[at].is_multiple_of(2) {
                     target[at] = -1;
                     target.insert(at, 2);
                 }

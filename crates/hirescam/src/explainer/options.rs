@@ -18,7 +18,7 @@ pub struct Options {
     pub further_layers: Vec<String>,
     /// What is explained: the best class of each image when nothing else is said.
     pub target: Target,
-    /// The method: a name in [`cam::METHODS`] or in [`methods::METHODS`].
+    /// The method: a name in [`cam::METHODS`](hirescam_core::cam::METHODS) or in [`methods::METHODS`](crate::methods::METHODS).
     pub method: String,
     /// How methods of several runs work.
     pub settings: Settings,

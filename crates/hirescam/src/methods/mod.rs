@@ -2,7 +2,7 @@
 //!
 //! Those of one run are in [`hirescam_core::cam`], inside the explaining model; these here change images or activations
 //! and look at what becomes of the scores. Each is a file with its formula and source, a row in
-//! [`list`](hirescam_core::cam::list) and a row in [`METHODS`]. An [`Explainer`](crate::Explainer) takes the names of
+//! [`list`] and a row in [`METHODS`]. An [`Explainer`](crate::Explainer) takes the names of
 //! both kinds.
 
 mod ablationcam;

@@ -256,7 +256,7 @@ impl Earlier {
             none if none.is_empty() => if record.get("methods").is_some() { "compare" } else { "explain" }.into(),
             command => command,
         };
-        let parts = ["map", "overlay", "picture"].map(|part| text(part));
+        let parts = ["map", "overlay", "picture"].map(&text);
         let parts = parts.iter().filter_map(|part| Some(Path::new(part).file_name()?.to_string_lossy().into_owned()));
         let files = parts.chain([format!("{name}.json")]).collect();
         Some(Earlier { name, sample, command, run: text("run"), image, files })
@@ -293,11 +293,10 @@ fn unique(stem: &str, taken: &mut HashSet<String>) -> String {
 fn origins(name: &str) -> Vec<&str> {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let (mut origins, mut rest) = (vec![name], name);
-    if let Some((before, last)) = rest.rsplit_once('-') {
-        if last == "fused" || last == "compared" || last.strip_prefix("layer").is_some_and(number) {
-            origins.push(before);
-            rest = before;
-        }
+    let named = |last: &str| last == "fused" || last == "compared" || last.strip_prefix("layer").is_some_and(number);
+    if let Some((before, _)) = rest.rsplit_once('-').filter(|(_, last)| named(last)) {
+        origins.push(before);
+        rest = before;
     }
     for _ in 0..2 {
         if let Some((before, last)) = rest.rsplit_once('-').filter(|(_, last)| number(last)) {

@@ -91,7 +91,7 @@ impl Explaining {
     /// model's addition is replaced.
     ///
     /// # Errors
-    /// Those of [`strip`](super::strip()).
+    /// Those of [`strip`](crate::cam::strip()).
     pub fn added_to(&self, file: &[u8]) -> Result<Vec<u8>, Error> {
         let bare = strip::strip(file)?;
         Ok(self.append(bare.as_deref().unwrap_or(file)).unwrap_or_else(|| onnx::write(&self.model)))

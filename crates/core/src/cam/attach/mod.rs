@@ -109,7 +109,7 @@ impl Request {
 /// so that runtimes refuse any other; [`strip`](strip::strip()) opens them again.
 ///
 /// # Errors
-/// Those of [`Model::check_weights`], [`Analysis::of`], [`Target::on`], [`head::cut`], [`grid::grid`] and [`grad::vjp`];
+/// Those of [`Model::check_weights`], [`Analysis::of`], [`Target::on`], [`head::cut`], [`grid::grid`] and [`vjp`](crate::grad::vjp);
 /// [`Error::Argument`] for too many maps.
 pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     let mut all = attach_all(model, request, &[])?;
