@@ -11,8 +11,9 @@
 //! itself; both in nanoseconds. `peak` is the most memory that the process ever had, in kB; 0 where the system does not
 //! tell.
 
-use hirescam::engine::{self, Array, Session};
-use hirescam::{Explainer, Explanation, Input, Options};
+use hirescam::engine::{Array, Session};
+use hirescam::spec::EngineChoice;
+use hirescam::{Explainer, Explanation, Input, Spec};
 use ndarray::{ArrayD, Axis, stack};
 use ndarray_npy::{read_npy, write_npy};
 use std::collections::HashMap;
@@ -32,7 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("worker MODEL INPUT TENSOR ENGINE THREADS DEVICE".into());
     };
     let device = device.parse()?;
-    let options = Options { engine: engine.clone(), threads: threads.parse()?, device, ..Options::default() };
+    let engine = EngineChoice { name: engine.clone(), threads: threads.parse()?, device, library: None };
+    let options = Spec { engine, ..Spec::default() };
     let tensor: ArrayD<f32> = read_npy(tensor)?;
     let array = Array::from(tensor);
     let images = [Input::Tensor(array.clone())];
@@ -70,18 +72,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn prepare(call: &str, model: &str, options: &Options) -> Result<Call, Box<dyn Error>> {
+fn prepare(call: &str, model: &str, options: &Spec) -> Result<Call, Box<dyn Error>> {
     let words: Vec<&str> = call.split(' ').collect();
-    let (method, target, layer) = match words.as_slice() {
+    let (method, target, layers) = match words.as_slice() {
         ["inference"] => {
-            let choice = engine::Options { threads: options.threads, device: options.device, ..Default::default() };
-            return Ok(Call::Inference(engine::engine(&options.engine, &choice)?.prepare(&std::fs::read(model)?)?));
+            return Ok(Call::Inference(options.engine.start()?.prepare(&std::fs::read(model)?)?));
         }
-        ["explain", method, target] => (method, target, None),
-        ["explain", method, target, layer] => (method, target, Some((*layer).to_owned())),
+        ["explain", method, target] => (method, target, Vec::new()),
+        ["explain", method, target, layer] => (method, target, vec![(*layer).to_owned()]),
         _ => return Err(format!("what is {call:?}?").into()),
     };
-    let options = Options { method: (*method).to_owned(), target: target.parse()?, layer, ..options.clone() };
+    let options = Spec { method: (*method).to_owned(), target: Some((*target).to_owned()), layers, ..options.clone() };
     Ok(Call::Explain(Box::new(Explainer::new(model, &options)?)))
 }
 

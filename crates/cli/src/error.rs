@@ -27,6 +27,7 @@ fn remedy(error: &hirescam::Error) -> &'static str {
     match error {
         hirescam::Error::Exists { .. } => ": choose another place for the results, or replace them with --overwrite",
         hirescam::Error::Protected { .. } => ": choose another place for the results (--out DIR, or another file name)",
+        hirescam::Error::NoLabels { .. } => ": give --labels FILE",
         hirescam::Error::Core(C::OpenSample { .. }) => {
             ": say it by the whole shape of one sample, for example --shape 6,3,224,224 for six images"
         }

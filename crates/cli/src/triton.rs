@@ -8,7 +8,7 @@ use hirescam::core::cam::{self, Explaining};
 use hirescam::core::onnx::{ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam::core::shape::Dim;
 use hirescam::core::tensor::DataType;
-use hirescam::labels::Labels;
+use hirescam::explaining_model::ExplainingModel;
 use hirescam::model_file::ModelFile;
 use hirescam::sink::{self, Protected};
 use std::fs;
@@ -23,16 +23,11 @@ const LABELS: &str = "labels.txt";
 ///
 /// # Errors
 /// [`Error::File`] when a file cannot be written, [`Error::Explain`] where another is there, [`Error::Argument`] for an input or output that the server cannot have.
-pub fn write(
-    folder: &Path,
-    file: &ModelFile,
-    made: &Explaining,
-    bytes: &[u8],
-    labels: Option<&Labels>,
-    overwrite: bool,
-) -> Result<PathBuf, Error> {
+pub fn write(folder: &Path, file: &ModelFile, explaining: &ExplainingModel, overwrite: bool) -> Result<PathBuf, Error> {
     let name = file.path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let labels = labels.filter(|_| !made.head.score.is_dense()).map(|labels| labels.of(&made.head.score));
+    let made = &explaining.first;
+    let labels =
+        explaining.labels.as_ref().filter(|_| !made.head.score.is_dense()).map(|labels| labels.of(&made.head.score));
     let labels = labels.transpose().map_err(hirescam::Error::from)?.flatten();
     let config = config(&name, made, labels.is_some())?;
     let entry = folder.join(name);
@@ -51,7 +46,7 @@ pub fn write(
     let folder = model.parent().unwrap_or(&entry);
     fs::create_dir_all(folder).map_err(|e| Error::File { path: folder.to_owned(), what: e.to_string() })?;
     texts.iter().try_for_each(|(path, text)| sink::write(path, text.as_bytes()))?;
-    file.save(&model, bytes)?;
+    file.save(&model, &explaining.bytes)?;
     Ok(model)
 }
 

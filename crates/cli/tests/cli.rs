@@ -256,7 +256,7 @@ fn methods_of_several_runs_explain_as_the_others_do() {
         };
         let ((record, map), (_, again), (_, other)) = (explain("a", "1"), explain("b", "1"), explain("c", "2"));
         assert_eq!((map.shape(), &record["class"]), (shape.as_slice(), &7.into()));
-        assert_eq!((&record["verdict"], &record["options"]["runs"]["seed"]), (&"unproven".into(), &1.into()));
+        assert_eq!((&record["verdict"], &record["spec"]["settings"]["seed"]), (&"unproven".into(), &1.into()));
         assert!(record["overlay"].is_string());
         assert_eq!(map, again);
         assert_eq!(map != other, method == "rise");

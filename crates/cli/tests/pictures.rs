@@ -25,7 +25,7 @@ fn pictures_are_drawn_as_asked_for_and_the_record_says_how() {
     };
     let plain = explain("a", &["--plain", "--opacity", "0.5", "--colormap", "viridis", "--clip", "95"]);
     assert_eq!(size(folder.path(), &plain, "overlay"), (600, 400));
-    let look = &plain["options"]["look"];
+    let look = &plain["spec"]["picture"];
     assert_eq!((&look["colormap"], &look["opacity"], &look["clip"]), (&"viridis".into(), &0.5.into(), &95.0.into()));
     let [figure, beside] = [("b", vec![]), ("c", vec!["--beside"])]
         .map(|(out, more)| size(folder.path(), &explain(out, &more), "overlay"));
@@ -48,7 +48,7 @@ fn comparisons_have_one_scale_each_its_own_or_both() {
     let compare = |out: &str, more: &[&str]| {
         let all = ["compare", &model, &photo, "--methods", "hirescam,gradcam", "--json", "--out", out];
         let made = record(&ok(folder.path(), &[&all[..], more].concat()));
-        (size(folder.path(), &made, "picture"), made["options"]["scale"].clone())
+        (size(folder.path(), &made, "picture"), made["spec"]["picture"]["scale"].clone())
     };
     let (both, named) = compare("a", &[]);
     assert_eq!(named, "both");

@@ -6,7 +6,7 @@ use hirescam::model_file::ModelFile;
 use hirescam::overlay::Style;
 use hirescam::photo::Photo;
 use hirescam::preprocess::ImageInput;
-use hirescam::{Explainer, Input, Options};
+use hirescam::{Explainer, Input, Spec};
 use std::hint::black_box;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
@@ -20,7 +20,7 @@ fn photo(c: &mut Criterion) {
     let input = ImageInput::from_shape(&[Some(1), Some(3), Some(224), Some(224)], Some(1)).unwrap();
     c.bench_function("preprocess a photo", |b| b.iter(|| preprocess.apply(black_box(&photo), input).unwrap()));
 
-    let explainer = Explainer::from_file(&file, &Options::default()).unwrap();
+    let explainer = Explainer::from_file(&file, &Spec { engine: "tract".into(), ..Spec::default() }).unwrap();
     let made = explainer.explain(&[Input::Photo(photo)]).unwrap().remove(0).remove(0);
     c.bench_function("draw an overlay", |b| b.iter(|| black_box(&made).overlay(false, &Style::default()).unwrap()));
     c.bench_function("open a model file", |b| b.iter(|| ModelFile::open(black_box(&network)).unwrap()));

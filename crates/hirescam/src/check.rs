@@ -20,12 +20,13 @@ use crate::methods::cut::Setup;
 use crate::model_file::{ModelFile, sha256};
 use crate::overlay::scaled;
 use crate::photo::Photo;
-use crate::{Error, Explainer, Input, Options};
+use crate::spec::Spec;
+use crate::{Error, Explainer, Input};
 use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::certify;
 use hirescam_core::{grid, head, layers};
-use hirescam_engine::{self as engine, Array};
+use hirescam_engine::Array;
 use image::{ImageFormat, RgbImage};
 
 use std::collections::{HashMap, HashSet};
@@ -118,7 +119,7 @@ struct Seen {
 }
 
 /// Checks a network, and how maps fare on `images`, named ones, if there are any. A layer, a method or an image that fails
-/// has its error in the report. `options` says what is explained and how; its layer and method do not count.
+/// has its error in the report. `spec` says what is explained and how; its layer and method do not count.
 ///
 /// # Errors
 /// [`Error::Argument`] for a target of several maps or one that comes with each image, too many images, or methods of
@@ -126,25 +127,14 @@ struct Seen {
 /// [`Error::Preprocess`] and [`Error::Engine`] for what goes with them all.
 pub fn check(
     file: &ModelFile,
-    options: &Options,
+    spec: &Spec,
     plan: &Plan,
     images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
     watch: &mut dyn FnMut(Step),
 ) -> Result<Report, Error> {
-    let preprocess = match &options.preprocess {
-        Some(p) => Some(p.clone()),
-        None => file.preprocess()?.map(|(p, _)| p),
-    };
-    let labels = match &options.labels {
-        Some(l) => Some(l.clone()),
-        None => file.labels()?,
-    };
-    let options = Options { preprocess, labels, layer: None, further_layers: Vec::new(), ..options.clone() };
-    options.settings.check()?;
-    let engine = engine::engine(
-        &options.engine,
-        &engine::Options { device: options.device, threads: options.threads, library: options.library.clone() },
-    )?;
+    let options = Spec { layers: Vec::new(), ..spec.clone() }.resolve(file)?;
+    options.spec.settings.check()?;
+    let engine = options.spec.engine.start()?;
     let mut methods = vec![methods::one_run("hirescam")?];
     for name in &plan.methods {
         let method = methods::one_run(name)?;
@@ -152,14 +142,14 @@ pub fn check(
             methods.push(method);
         }
     }
-    // Where the file leaves the size open and the options do not say it, the first image does.
+    // Where the file leaves the size open and the spec does not say it, the first image does.
     let mut images = images.peekable();
-    let shape = match (&options.image_shape, images.peek()) {
+    let shape = match (&options.spec.shape, images.peek()) {
         (None, Some((_, Ok(first)))) => shape_of(file, &options, first)?,
         (shape, _) => shape.clone(),
     };
-    let options = Options { image_shape: shape, ..options };
-    let request = request(file, &options, options.preprocess.as_ref())?;
+    let options = options.of_shape(shape);
+    let request = request(file, &options)?;
     with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
         options.labels.as_ref().map_or(Ok(None), |labels| labels.of(setup.score))?;
         let axes = grid::channel_axes(setup.model, setup.shapes);
@@ -209,7 +199,7 @@ impl Work<'_> {
             target: options.target.to_string(),
             engine: engine.name().to_owned(),
             engine_version: engine.version(),
-            seed: options.settings.seed,
+            seed: options.spec.settings.seed,
             error: None,
             images: named,
             candidates,
@@ -247,7 +237,7 @@ impl Work<'_> {
                 }
                 for name in names {
                     // It has the nearest names, and says what is wrong with values that are no layers.
-                    head::cut(model, shapes, name, score, options.channels)?;
+                    head::cut(model, shapes, name, score, options.spec.channel_axis)?;
                     if every.iter().all(|l| l.name != *name) {
                         let what = format!("{name:?} is none of the layers that `hirescam layers --all` lists");
                         return Err(Error::Argument(what));
@@ -261,7 +251,7 @@ impl Work<'_> {
     /// The image, for methods that are made there.
     fn image_as_layer(&self) -> Result<layers::Layer, Error> {
         let Setup { model, shapes, score, image, options, .. } = self.setup;
-        let head = head::cut(model, shapes, image, score, options.channels)?;
+        let head = head::cut(model, shapes, image, score, options.spec.channel_axis)?;
         Ok(layers::Layer {
             name: (*image).to_owned(),
             dims: shapes.dims(image).unwrap_or_default(),
@@ -282,7 +272,7 @@ impl Work<'_> {
         if let Some(grid) = &layer.grid {
             return grid.sides.clone();
         }
-        let named = self.setup.options.channels;
+        let named = self.setup.options.spec.channel_axis;
         let channels = match named.and_then(|axis| hirescam_core::graph::axis(axis, layer.dims.len()).ok()) {
             Some(axis) => axis,
             None => self.axes.get(layer.name.as_str()).copied().unwrap_or(1),
@@ -358,7 +348,7 @@ impl Work<'_> {
     /// Whether an image has the size that the check is made at, where the network takes any.
     fn of_this_size(&self, input: &Input) -> Result<(), Error> {
         let options = self.setup.options;
-        match (shape_of(self.file, options, input)?, &options.image_shape) {
+        match (shape_of(self.file, options, input)?, &options.spec.shape) {
             (Some(own), Some(shape)) if own.get(1..) != shape.get(1..) => Err(Error::Argument(format!(
                 "it comes to the network as {own:?}, and the check is made at {shape:?}: images of one size are checked together"
             ))),
@@ -367,9 +357,9 @@ impl Work<'_> {
     }
 
     fn explainer(&self, layer: &str, method: &str) -> Result<Explainer, Error> {
-        let options = self.setup.options;
-        let options = Options { layer: Some(layer.to_owned()), method: method.to_owned(), ..options.clone() };
-        Explainer::from_file(self.file, &options)
+        let mut options = self.setup.options.clone();
+        (options.spec.layers, options.spec.method) = (vec![layer.to_owned()], method.to_owned());
+        Explainer::resolved(self.file.clone(), options)
     }
 }
 

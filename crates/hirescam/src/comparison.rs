@@ -1,11 +1,12 @@
 //! Several methods on one image, with numbers, and in one picture.
 
 use crate::error::Error;
-use crate::explainer::{Explainer, Input, Options};
+use crate::explainer::{Explainer, Input};
 use crate::explanation::Explanation;
-use crate::methods::{self, Any, Progress};
+use crate::methods::{self, Any, Progress, Settings};
 use crate::model_file::ModelFile;
 use crate::overlay::{Scales, Style, Tile, number, side_by_side};
+use crate::spec::{Resolved, Spec};
 use hirescam_core::cam::{self, Guarantee, Target};
 use image::RgbImage;
 use ndarray::{ArrayD, Axis};
@@ -46,29 +47,31 @@ impl Compared {
 /// [`Error::Argument`] for several images, several layers or a target of several maps, otherwise as [`Explainer::explain`].
 pub fn compare(
     file: &ModelFile,
-    options: &Options,
+    spec: &Spec,
     methods: &[String],
     input: &Input,
     watch: &mut dyn FnMut(&str, Progress),
 ) -> Result<Comparison, Error> {
-    if !options.further_layers.is_empty() {
+    let options = spec.resolve(file)?;
+    if !options.further_layers().is_empty() {
         return Err(Error::Argument("methods are compared at one layer".into()));
     }
-    let mut explain = |options: &Options| {
-        let explainer = Explainer::from_file(file, options)?;
+    let mut explain = |options: Resolved| {
+        let target = options.target.to_string();
+        let explainer = Explainer::resolved(file.clone(), options)?;
         let title = explainer.title();
         let mut made = explainer.explain_watched(std::slice::from_ref(input), &mut |p| watch(title, p))?;
         match (made.pop(), made.is_empty()) {
             (Some(mut of_image), true) if of_image.len() == 1 => Ok(of_image.remove(0)),
             (Some(of_image), true) => Err(Error::Argument(format!(
-                "methods are compared for one class, and {} are asked for ({})",
+                "methods are compared for one class, and {} are asked for ({target})",
                 of_image.len(),
-                options.target
             ))),
             _ => Err(Error::Argument("methods are compared on one image, and the tensor holds several".into())),
         }
     };
-    let hirescam = explain(&Options { method: "hirescam".into(), ..options.clone() })?;
+    let by = |name: &str| Spec { method: name.to_owned(), ..options.spec.clone() };
+    let hirescam = explain(Resolved { spec: by("hirescam"), ..options.clone() })?;
     let target = match &options.target {
         Target::Top(_) => Target::Classes(hirescam.entry.into_iter().collect()),
         other => other.clone(),
@@ -78,15 +81,14 @@ pub fn compare(
         let explanation = if name == "hirescam" {
             hirescam.clone()
         } else {
-            let here = !at_image(name, options)?;
-            let layer = here.then(|| hirescam.shared.layer.clone());
+            let here = !at_image(name, &options.spec.settings)?;
+            let layers = here.then(|| hirescam.shared.layer.clone()).into_iter().collect();
+            let mut spec = Spec { layers, ..by(name) };
             // What is said of the layer does not hold for the image.
-            let (channels, grid) = match here {
-                true => (options.channels, options.grid.clone()),
-                false => (None, None),
-            };
-            let target = target.clone();
-            explain(&Options { method: name.clone(), layer, channels, grid, target, ..options.clone() })?
+            if !here {
+                (spec.channel_axis, spec.grid) = (None, None);
+            }
+            explain(Resolved { spec, target: target.clone(), ..options.clone() })?
         };
         compared.push(Compared::new(explanation, &hirescam.map));
     }
@@ -94,12 +96,10 @@ pub fn compare(
 }
 
 /// Whether a method is made at the image.
-fn at_image(name: &str, options: &Options) -> Result<bool, Error> {
+fn at_image(name: &str, settings: &Settings) -> Result<bool, Error> {
     Ok(match methods::method(name)? {
         Any::OneRun(method) => method.at_image,
-        Any::SeveralRuns(method) if method.row.name == "smoothgrad" => {
-            methods::one_run(&options.settings.base)?.at_image
-        }
+        Any::SeveralRuns(method) if method.row.name == "smoothgrad" => methods::one_run(&settings.base)?.at_image,
         Any::SeveralRuns(method) => method.at_image,
     })
 }

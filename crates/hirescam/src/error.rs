@@ -40,6 +40,12 @@ pub enum Error {
     /// The preprocessing does not fit.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
+    /// A class is asked for by its label, and there are none.
+    #[error("the class {class:?} is no number, and no labels are known")]
+    NoLabels {
+        /// The label.
+        class: String,
+    },
     /// The labels do not fit.
     #[error(transparent)]
     Labels(#[from] LabelsError),
@@ -120,7 +126,7 @@ impl Error {
             Error::Protected { .. } | Error::Exists { .. } => "exists",
             Error::Core(_) | Error::Kind { .. } | Error::Argument(_) => "argument",
             Error::Preprocess(_) => "preprocess",
-            Error::Labels(_) => "labels",
+            Error::Labels(_) | Error::NoLabels { .. } => "labels",
             Error::Overlay(_) | Error::Heatmap(_) => "picture",
         }
     }

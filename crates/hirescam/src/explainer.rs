@@ -1,14 +1,11 @@
 //! An explainer: a model prepared once, for any number of images.
 
-mod options;
 mod prepare;
 mod ready;
 mod run_once;
 
-pub use options::Options;
 use prepare::{image_kind, open_image};
-pub use prepare::{image_shape, request};
-pub(crate) use prepare::{shape_of, with_setup};
+pub(crate) use prepare::{image_shape, request, shape_of, with_setup};
 use ready::{Part, Ready, rows};
 
 use crate::error::Error;
@@ -18,7 +15,8 @@ use crate::methods::{self, Any, Progress};
 use crate::model_file::{ModelFile, sha256};
 use crate::photo::Photo;
 use crate::preprocess::{ImageInput, Prepared, Preprocess};
-use hirescam_engine::{self as engine, Array, Engine, Kind};
+use crate::spec::{Resolved, Spec};
+use hirescam_engine::{Array, Engine, Kind};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +44,7 @@ impl Input {
 
 /// A model prepared to explain images.
 ///
-/// Where the file leaves the size of the image open, and neither options nor preprocessing say it, the model is prepared for
+/// Where the file leaves the size of the image open, and neither spec nor preprocessing say it, the model is prepared for
 /// each size that comes, and the last few are kept.
 pub struct Explainer {
     about: About,
@@ -78,7 +76,7 @@ const SIZES_KEPT: usize = 4;
 /// A model whose image can be of any size.
 struct Open {
     file: ModelFile,
-    options: Options,
+    options: Resolved,
     engine: Box<dyn Engine>,
 }
 
@@ -87,58 +85,53 @@ impl Explainer {
     ///
     /// # Errors
     /// One [`Error`] for each thing that can be wrong: the file, the layer, the class, the method, the engine.
-    pub fn new(model: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
-        Self::of(ModelFile::open(model)?, options)
+    pub fn new(model: impl AsRef<Path>, spec: &Spec) -> Result<Self, Error> {
+        Self::of(ModelFile::open(model)?, spec)
     }
 
     /// Prepares a model that has been read.
     ///
     /// # Errors
     /// As [`Explainer::new`].
-    pub fn from_file(file: &ModelFile, options: &Options) -> Result<Self, Error> {
-        Self::of(file.clone(), options)
+    pub fn from_file(file: &ModelFile, spec: &Spec) -> Result<Self, Error> {
+        Self::of(file.clone(), spec)
     }
 
     /// As [`Explainer::from_file`]. Where nobody else holds the file, its memory is used again while the engine gets ready.
     ///
     /// # Errors
     /// As [`Explainer::new`].
-    pub fn of(file: ModelFile, options: &Options) -> Result<Self, Error> {
-        let preprocess = match &options.preprocess {
-            Some(p) => Some(p.clone()),
-            None => file.preprocess()?.map(|(p, _)| p),
-        };
-        let labels = match &options.labels {
-            Some(l) => Some(l.clone()),
-            None => file.labels()?,
-        };
-        let engine = engine::engine(
-            &options.engine,
-            &engine::Options { device: options.device, threads: options.threads, library: options.library.clone() },
-        )?;
-        let (title, several_runs) = match methods::method(&options.method)? {
+    pub fn of(file: ModelFile, spec: &Spec) -> Result<Self, Error> {
+        let options = spec.resolve(&file)?;
+        Self::resolved(file, options)
+    }
+
+    /// Prepares a model for a spec of which all is read.
+    pub(crate) fn resolved(file: ModelFile, options: Resolved) -> Result<Self, Error> {
+        let engine = options.spec.engine.start()?;
+        let (preprocess, labels) = (options.preprocess.clone(), options.labels.clone());
+        let (title, several_runs) = match methods::method(&options.spec.method)? {
             Any::OneRun(method) => (method.title, false),
             Any::SeveralRuns(method) => (method.row.title, true),
         };
-        let options = Options { preprocess: preprocess.clone(), labels: labels.clone(), ..options.clone() };
         let image_kind = image_kind(&file.model, &options)?;
         let about = |model: PathBuf, model_sha256: String| About {
             title,
             several_runs,
             image_kind,
-            layers: 1 + options.further_layers.len(),
+            layers: 1 + options.further_layers().len(),
             labels,
             engine_version: engine.version(),
             model,
             model_sha256,
         };
-        if let (None, Some(image)) = (&options.image_shape, open_image(&file, &options, preprocess.as_ref())?) {
+        if let (None, Some(image)) = (&options.spec.shape, open_image(&file, &options)?) {
             let about = about(file.path.clone(), sha256(&file.bytes));
-            // What is wrong with the options is found early, where there is a size to try.
-            let image_shape = image_shape(&file, &options, preprocess.as_ref())?;
+            // What is wrong with the spec is found early, where there is a size to try.
+            let image_shape = image_shape(&file, &options)?;
             let ready = match image_shape.is_some() {
                 true => {
-                    vec![Arc::new(Ready::of(file.clone(), &Options { image_shape, ..options.clone() }, &*engine)?.0)]
+                    vec![Arc::new(Ready::of(file.clone(), &options.of_shape(image_shape), &*engine)?.0)]
                 }
                 false => Vec::new(),
             };
@@ -179,7 +172,7 @@ impl Explainer {
         let found = match (ready.iter().position(fits), &self.open) {
             (Some(at), _) => ready.remove(at),
             (None, Some(Open { file, options, engine })) => {
-                let options = Options { image_shape: Some(shape.to_vec()), ..options.clone() };
+                let options = options.of_shape(Some(shape.to_vec()));
                 Arc::new(Ready::of(file.clone(), &options, engine.as_ref())?.0)
             }
             (None, None) => return Err(Error::Argument("no size of the image is ready".into())),
@@ -319,6 +312,10 @@ mod tests {
     use hirescam_core::{Model, onnx::read};
     use ndarray::{ArrayD, Axis};
 
+    fn tract() -> Spec {
+        Spec { engine: "tract".into(), ..Spec::default() }
+    }
+
     const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits-cnn.onnx");
 
     /// What comes of the digits network when the first value of its stored tensor number `index` is another one.
@@ -330,7 +327,7 @@ mod tests {
         raw[..4].copy_from_slice(&value.to_le_bytes());
         tensor.raw_data = Some(raw.into());
         let file = ModelFile { model: Model::new(proto).unwrap(), ..file };
-        let explainer = Explainer::from_file(&file, &Options::default())?;
+        let explainer = Explainer::from_file(&file, &tract())?;
         let image = explainer.ready(&[])?.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         explainer.explain(&[Input::Tensor(ArrayD::from_elem(image, 0.5f32).into())])
     }
@@ -338,7 +335,7 @@ mod tests {
     #[test]
     fn images_explained_together_are_explained_as_alone() {
         let fixture = |name: &str| format!("{}/../../fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
-        let explainer = Explainer::new(fixture("efficientnet-lite0.onnx"), &Options::default()).unwrap();
+        let explainer = Explainer::new(fixture("efficientnet-lite0.onnx"), &tract()).unwrap();
         let photo = |name: &str| Input::Photo(Photo::open(fixture(&format!("photos/{name}.png"))).unwrap());
         let (coffee, chelsea) = (photo("coffee"), photo("chelsea"));
         let both = [&coffee, &chelsea].map(|photo| explainer.prepared(photo).unwrap().into_f32());
@@ -375,7 +372,7 @@ mod tests {
                 Ok(made) => assert!(made.iter().flatten().all(|e| e.map.iter().all(|v| v.is_finite()))),
             }
         }
-        let explainer = Explainer::new(DIGITS, &Options::default()).unwrap();
+        let explainer = Explainer::new(DIGITS, &tract()).unwrap();
         let image = explainer.ready(&[]).unwrap().image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         for value in [f32::NAN, f32::NEG_INFINITY, f32::MAX] {
             let made = explainer.explain(&[Input::Tensor(ArrayD::from_elem(image.clone(), value).into())]);

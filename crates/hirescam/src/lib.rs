@@ -4,10 +4,10 @@
 //! [`Explanation`]: the raw signed map, the class and its score, and a certificate of what is proven about the map.
 //!
 //! ```
-//! use hirescam::{Explainer, Input, Options, photo::Photo};
+//! use hirescam::{Explainer, Input, Spec, photo::Photo};
 //!
 //! let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
-//! let explainer = Explainer::new(format!("{fixtures}/digits-cnn.onnx"), &Options::default())?;
+//! let explainer = Explainer::new(format!("{fixtures}/digits-cnn.onnx"), &Spec::default())?;
 //! let seven = Photo::open(format!("{fixtures}/photos/seven.png"))?;
 //! let explanations = explainer.explain(&[Input::Photo(seven)])?;
 //! assert_eq!(explanations[0][0].class, 7);
@@ -21,11 +21,13 @@ pub mod colormap;
 pub mod comparison;
 mod error;
 pub mod explainer;
+pub mod explaining_model;
 pub mod explanation;
 pub mod fusion;
 pub mod heatmap;
 pub mod html;
 pub mod labels;
+pub mod layers;
 pub mod methods;
 pub mod model_file;
 mod others;
@@ -36,10 +38,12 @@ pub mod preprocess;
 pub mod record;
 pub mod sink;
 pub mod source;
+pub mod spec;
 pub mod summary;
 
 pub use error::Error;
-pub use explainer::{Explainer, Input, Options};
+pub use explainer::{Explainer, Input};
 pub use explanation::Explanation;
 pub use hirescam_core as core;
 pub use hirescam_engine as engine;
+pub use spec::Spec;

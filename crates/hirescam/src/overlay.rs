@@ -9,6 +9,7 @@ pub use side_by_side::{Scales, Tile, side_by_side};
 pub use text::Font;
 
 use image::{Rgb, RgbImage};
+use serde::{Deserialize, Serialize};
 
 use crate::colormap::{Colormap, Kind, colormap};
 use crate::heatmap::Heatmap;
@@ -18,7 +19,8 @@ use figure::figure;
 use text::Pen;
 
 /// What a picture consists of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// The overlay with colour bar and caption, of a size to look at.
     #[default]

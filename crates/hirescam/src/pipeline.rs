@@ -10,6 +10,7 @@ use crate::overlay::Style;
 use crate::record::{self, Origin};
 use crate::sink::{Claim, Folder, fingerprint, part_of, png, put};
 use crate::source;
+use crate::spec::Spec;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use ndarray::ArrayD;
@@ -38,8 +39,8 @@ pub struct Pipeline<'a> {
     pub style: Style,
     /// How the maps of several layers become one more.
     pub fuse: Option<Fuse>,
-    /// The options of the command, as they stand in the records.
-    pub options: Value,
+    /// What the explainer was made for.
+    pub spec: &'a Spec,
 }
 
 /// What came of an image file.
@@ -94,7 +95,7 @@ impl Pipeline<'_> {
             labels,
             self.fuse.map(|how| how.to_string()),
             self.pictures,
-            self.options,
+            self.spec,
         ]);
         fingerprint(&all)
     }
@@ -215,7 +216,7 @@ impl Pipeline<'_> {
                     self.fuse.map(|how| Ok::<_, Error>((how, fuse(&of_class.iter().collect::<Vec<_>>(), how)?)));
                 let fused = fused.transpose()?.zip(of_class.first().cloned());
                 for e in of_class {
-                    let record = record::record(&e, self.explainer, of, &self.options);
+                    let record = record::record(&e, self.explainer, of, self.spec);
                     let record = put(&e.map, self.pictures.then(|| e.overlay(self.signed, &self.style(&e))), record)?;
                     let thumbnail =
                         self.thumbnails.then(|| e.thumbnail(self.signed, &self.style(&e), SIDE)).transpose();
@@ -223,7 +224,7 @@ impl Pipeline<'_> {
                     written.push(Written { made: Made::Map(e.into()), record, thumbnail });
                 }
                 if let Some(((how, fused), first)) = fused {
-                    let record = record::fused(&fused, how, &first, of, &self.options);
+                    let record = record::fused(&fused, how, &first, of, self.spec);
                     let record = put(
                         &fused.map,
                         self.pictures.then(|| fused.overlay(&self.style_of_fused(&fused, &first))),

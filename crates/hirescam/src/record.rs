@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::explainer::Explainer;
 use crate::explanation::Explanation;
 use crate::fusion::{Fuse, Fused};
+use crate::spec::Spec;
 use crate::summary::NOTHING;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -37,8 +38,8 @@ pub fn bytes(_: &Path) -> Value {
     Value::Null
 }
 
-/// The record of an explanation, without the files that were written. `options` are those of the command.
-pub fn record(e: &Explanation, explainer: &Explainer, of: Origin, options: &Value) -> Value {
+/// The record of an explanation, without the files that were written.
+pub fn record(e: &Explanation, explainer: &Explainer, of: Origin, spec: &Spec) -> Value {
     let c = &e.shared.certificate;
     let preprocess = explainer.preprocess().filter(|_| e.photo().is_some());
     json!({
@@ -84,12 +85,12 @@ pub fn record(e: &Explanation, explainer: &Explainer, of: Origin, options: &Valu
         "engine_version": e.shared.engine_version,
         "version": env!("CARGO_PKG_VERSION"),
         "preprocess": preprocess,
-        "options": options,
+        "spec": spec,
     })
 }
 
 /// The record of the maps of several layers in one.
-pub fn fused(fused: &Fused, how: Fuse, first: &Explanation, of: Origin, options: &Value) -> Value {
+pub fn fused(fused: &Fused, how: Fuse, first: &Explanation, of: Origin, spec: &Spec) -> Value {
     json!({
         "model": path(&first.shared.model),
         "image": path(of.file),
@@ -102,7 +103,7 @@ pub fn fused(fused: &Fused, how: Fuse, first: &Explanation, of: Origin, options:
         "certificate": [fused.in_words()],
         "map_shape": fused.map.shape(),
         "version": env!("CARGO_PKG_VERSION"),
-        "options": options,
+        "spec": spec,
     })
 }
 

@@ -1,13 +1,16 @@
 //! The faithfulness report: what must hold by the theorems, and networks of all kinds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod spec;
+
 use hirescam::check::{Layers, Method, Plan, Report, check};
 use hirescam::comparison::compare;
 use hirescam::core::cam::Target;
 use hirescam::model_file::ModelFile;
 use hirescam::photo::Photo;
-use hirescam::{Error, Input, Options};
+use hirescam::{Error, Input, Spec};
 use ndarray::ArrayD;
+use spec::tract;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
@@ -25,7 +28,7 @@ fn tensor(shape: &[usize]) -> (String, Input) {
     ("tensor".into(), Input::Tensor(ArrayD::from_shape_vec(shape, values.collect::<Vec<f32>>()).unwrap().into()))
 }
 
-fn run(model: &str, options: &Options, plan: &Plan, images: Vec<(String, Input)>) -> Result<Report, Error> {
+fn run(model: &str, options: &Spec, plan: &Plan, images: Vec<(String, Input)>) -> Result<Report, Error> {
     let mut images = images.into_iter().map(|(name, input)| (name, Ok(input)));
     check(&file(model), options, plan, &mut images, &mut |_| {})
 }
@@ -45,7 +48,7 @@ const ROUNDING: f64 = 1e-4;
 fn behind_an_affine_head_what_the_score_loses_without_a_place_is_its_cell() {
     // Flattened and linear: the gradient differs from place to place.
     let plan = Plan { randomise: false, ..at("/Relu_1_output_0") };
-    let report = run("zoo/flatten_fc.ts.onnx", &Options::default(), &plan, vec![tensor(&[3, 3, 32, 32])]).unwrap();
+    let report = run("zoo/flatten_fc.ts.onnx", &tract(), &plan, vec![tensor(&[3, 3, 32, 32])]).unwrap();
     let [layer] = report.layers.as_slice() else { panic!() };
     assert_eq!((layer.verdict.as_deref(), layer.uniform), (Some("exact"), Some(false)));
     assert_eq!((report.images.len(), layer.methods.len()), (3, 6));
@@ -68,7 +71,7 @@ fn where_the_gradient_is_uniform_pictures_are_equal_and_that_is_said() {
     let plan = Plan { methods: vec!["gradcam".into(), "cam".into()], randomise: false, ..Plan::default() };
     let plan = Plan { layers: Layers::Named(vec!["/_swish_1/Clip_output_0".into()]), ..plan };
     let photos = vec![photo("coffee.png"), photo("chelsea.png")];
-    let report = run("efficientnet-lite0.onnx", &Options::default(), &plan, photos).unwrap();
+    let report = run("efficientnet-lite0.onnx", &tract(), &plan, photos).unwrap();
     let layer = &report.layers[0];
     assert!(layer.recommended && layer.uniform == Some(true));
     let equal = layer.equal.as_deref().unwrap();
@@ -85,7 +88,7 @@ fn where_the_gradient_is_uniform_pictures_are_equal_and_that_is_said() {
 #[test]
 fn grad_cam_shows_places_that_the_network_did_not_use() {
     let photos = vec![photo("seven.png"), photo("three.png")];
-    let report = run("digits-cnn.onnx", &Options::default(), &Plan::default(), photos).unwrap();
+    let report = run("digits-cnn.onnx", &tract(), &Plan::default(), photos).unwrap();
     // The last layer of each resolution, in the order of the network.
     let resolutions: Vec<usize> = report.layers.iter().map(|l| l.resolution[0]).collect();
     assert_eq!((resolutions.as_slice(), report.candidates), (&[28, 14, 7, 3][..], 9));
@@ -115,8 +118,7 @@ fn grad_cam_shows_places_that_the_network_did_not_use() {
     assert!((0..4).all(|stage| signed(stage, "hirescam") < 0.6));
     assert!(signed(3, "hirescam").abs() < 0.5 && signed(3, "gradcam").abs() < 0.5);
     // The same seed gives the same report.
-    let again =
-        run("digits-cnn.onnx", &Options::default(), &Plan::default(), vec![photo("seven.png"), photo("three.png")]);
+    let again = run("digits-cnn.onnx", &tract(), &Plan::default(), vec![photo("seven.png"), photo("three.png")]);
     let json = |report: &Report| serde_json::to_string(report).unwrap();
     assert_eq!(json(&again.unwrap()), json(&report));
 }
@@ -125,7 +127,7 @@ fn grad_cam_shows_places_that_the_network_did_not_use() {
 fn methods_at_the_image_are_checked_there() {
     let methods = vec!["gradient-x-input".into(), "saliency".into()];
     let plan = Plan { methods, randomise: false, ..at("input") };
-    let report = run("digits-cnn.onnx", &Options::default(), &plan, vec![photo("seven.png")]).unwrap();
+    let report = run("digits-cnn.onnx", &tract(), &plan, vec![photo("seven.png")]).unwrap();
     assert_eq!((report.layers[0].resolution.as_slice(), report.layers[0].place.as_str()), (&[28, 28][..], "the image"));
     let [hirescam, product, saliency] = report.layers[0].methods.as_slice() else { panic!() };
     assert_eq!(hirescam.images[0].sum, product.images[0].sum);
@@ -134,7 +136,7 @@ fn methods_at_the_image_are_checked_there() {
 
 #[test]
 fn the_numbers_are_those_of_compare() {
-    let (file, options) = (file("digits-cnn.onnx"), Options::default());
+    let (file, options) = (file("digits-cnn.onnx"), tract());
     let (name, seven) = photo("seven.png");
     let methods = ["hirescam", "gradcam", "eigencam"].map(str::to_owned).to_vec();
     let compared = compare(&file, &options, &methods, &seven, &mut |_, _| {}).unwrap();
@@ -152,13 +154,13 @@ fn the_numbers_are_those_of_compare() {
 
 #[test]
 fn without_images_there_are_verdicts() {
-    let report = run("efficientnet-lite0.onnx", &Options::default(), &Plan::default(), Vec::new()).unwrap();
+    let report = run("efficientnet-lite0.onnx", &tract(), &Plan::default(), Vec::new()).unwrap();
     let verdicts: Vec<&str> = report.layers.iter().map(|l| l.verdict.as_deref().unwrap()).collect();
     assert_eq!(verdicts, ["locally-linear", "locally-linear", "locally-linear", "exact"]);
     assert!(report.layers.iter().all(|l| l.methods.is_empty() && l.ablation.is_none()));
     assert!(report.randomisation.is_none());
     let all = Plan { layers: Layers::All, ..Plan::default() };
-    let all = run("efficientnet-lite0.onnx", &Options::default(), &all, Vec::new()).unwrap();
+    let all = run("efficientnet-lite0.onnx", &tract(), &all, Vec::new()).unwrap();
     assert_eq!((all.layers.len(), all.candidates), (46, 46));
 }
 
@@ -174,7 +176,7 @@ fn networks_of_all_kinds_are_checked() {
         ("zoo/fcn.ts.onnx", "sum:1,:,:".parse().unwrap()),
     ] {
         let shape = image_shape(&file(model));
-        let options = Options { target, ..Options::default() };
+        let options = Spec { target: Some(target.to_string()), ..tract() };
         let report = run(model, &options, &Plan::default(), vec![tensor(&shape)]).unwrap();
         assert!(
             report.images.iter().all(|i| i.error.is_none() && i.explained.is_some()),
@@ -214,7 +216,7 @@ fn what_fails_is_in_the_report_and_the_rest_is_checked() {
         ("seven".to_owned(), Ok(photo("seven.png").1)),
     ];
     let mut steps = Vec::new();
-    let report = check(&file, &Options::default(), &plan, &mut images.into_iter(), &mut |step| {
+    let report = check(&file, &tract(), &plan, &mut images.into_iter(), &mut |step| {
         assert!(step.done < step.of);
         steps.push(step.what.to_owned());
     });
@@ -236,19 +238,19 @@ fn what_fails_is_in_the_report_and_the_rest_is_checked() {
 
 #[test]
 fn what_cannot_be_checked_is_refused_in_words() {
-    let refused = |options: Options, plan: Plan, words: &str| {
+    let refused = |options: Spec, plan: Plan, words: &str| {
         let made = run("digits-cnn.onnx", &options, &plan, vec![tensor(&[1, 1, 28, 28])]);
         let error = made.unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     };
-    let target = |target| Options { target, ..Options::default() };
-    refused(target(Target::Top(2)), Plan::default(), "one map for each image");
-    refused(target(Target::Given(1)), Plan::default(), "one map for each image");
-    refused(target(Target::Classes(vec![10])), Plan::default(), "10 classes");
-    refused(Options::default(), at("/conv_layers/conv_layers.7/Relu"), "conv_layers.7/Relu_output_0");
-    refused(Options::default(), Plan { methods: vec!["gradkam".into()], ..Plan::default() }, "gradcam");
-    refused(Options::default(), Plan { methods: vec!["rise".into()], ..Plan::default() }, "several runs");
-    let mut options = Options::default();
+    let target = |target: &str| Spec { target: Some(target.into()), ..tract() };
+    refused(target("top:2"), Plan::default(), "one map for each image");
+    refused(target("class-input"), Plan::default(), "one map for each image");
+    refused(target("class:10"), Plan::default(), "10 classes");
+    refused(tract(), at("/conv_layers/conv_layers.7/Relu"), "conv_layers.7/Relu_output_0");
+    refused(tract(), Plan { methods: vec!["gradkam".into()], ..Plan::default() }, "gradcam");
+    refused(tract(), Plan { methods: vec!["rise".into()], ..Plan::default() }, "several runs");
+    let mut options = tract();
     options.settings.batch = 0;
     refused(options, Plan::default(), "batch");
 }
@@ -270,7 +272,7 @@ fn files_with_a_fixed_batch_have_the_same_report() {
         let file = ModelFile { model: hirescam::core::Model::new(proto).unwrap(), ..free };
         let plan = at("/Relu_1_output_0");
         let (name, image) = tensor(&[1, 3, 32, 32]);
-        check(&file, &Options::default(), &plan, &mut std::iter::once((name, Ok(image))), &mut |_| {}).unwrap()
+        check(&file, &tract(), &plan, &mut std::iter::once((name, Ok(image))), &mut |_| {}).unwrap()
     };
     let [one, four] = [1, 4].map(of_batch);
     assert_eq!((one.images.len(), four.images.len()), (1, 1));

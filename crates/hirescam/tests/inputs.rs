@@ -1,13 +1,16 @@
 //! Networks that take more than an image, against PyTorch in float64 (`fixtures/inputs/make.py`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use hirescam::core::cam::Target;
+mod spec;
+
 use hirescam::core::certify::Verdict;
 use hirescam::engine::Array;
 use hirescam::methods::{METHODS, Settings};
-use hirescam::{Error, Explainer, Explanation, Input, Options};
+use hirescam::spec::FurtherInput;
+use hirescam::{Error, Explainer, Explanation, Input, Spec};
 use ndarray::{ArrayD, Axis, arr0};
 use serde_json::Value;
+use spec::tract;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/inputs");
 
@@ -21,7 +24,7 @@ struct Case {
     file: String,
     golden: Value,
     images: ArrayD<f32>,
-    options: Options,
+    options: Spec,
 }
 
 fn cases() -> Vec<Case> {
@@ -34,19 +37,19 @@ fn cases() -> Vec<Case> {
             file: format!("{FIXTURES}/{file}"),
             golden: golden.clone(),
             images: array(&inputs[image]).mapv(|v| v as f32),
-            options: Options {
-                layer: Some(golden["layer"].as_str().unwrap().into()),
-                image: Some(image.into()),
-                inputs: others.map(|(name, v)| (name.clone(), Array::from(array(v)))).collect(),
-                target: Target::Classes(vec![1]),
-                ..Options::default()
+            options: Spec {
+                layers: vec![golden["layer"].as_str().unwrap().into()],
+                image_input: Some(image.into()),
+                inputs: others.map(|(name, v)| FurtherInput::new(name, array(v))).collect(),
+                target: Some("class:1".into()),
+                ..tract()
             },
         }
     };
     golden.as_object().unwrap().iter().map(case).collect()
 }
 
-fn explain(case: &Case, options: &Options) -> Result<Vec<Explanation>, Error> {
+fn explain(case: &Case, options: &Spec) -> Result<Vec<Explanation>, Error> {
     let made = Explainer::new(&case.file, options)?.explain(&[Input::Tensor(case.images.clone().into())])?;
     Ok(made.into_iter().map(|mut of_image| of_image.remove(0)).collect())
 }
@@ -62,7 +65,7 @@ fn near(what: &str, a: &ArrayD<f32>, b: &ArrayD<f64>) {
 fn each_image_is_explained_with_what_comes_beside_it() {
     for case in cases() {
         for engine in ["tract", "onnxruntime"] {
-            let made = match explain(&case, &Options { engine: engine.into(), ..case.options.clone() }) {
+            let made = match explain(&case, &Spec { engine: engine.into(), ..case.options.clone() }) {
                 // Its library need not be there.
                 Err(Error::Engine(hirescam::engine::Error::NotFound(_))) => continue,
                 made => made.unwrap(),
@@ -87,10 +90,10 @@ fn methods_of_several_runs_feed_the_same() {
         for method in METHODS {
             let settings =
                 Settings { batch: 3, samples: Some(4), steps: Some(3), base: "hirescam".into(), ..Settings::default() };
-            let options = Options { method: method.row.name.into(), settings, ..case.options.clone() };
+            let options = Spec { method: method.row.name.into(), settings, ..case.options.clone() };
             // At the layer, and at the image, where what comes beside it goes around all of the network.
-            for layer in [case.options.layer.clone(), None] {
-                let made = explain(&case, &Options { layer, ..options.clone() }).unwrap();
+            for layers in [case.options.layers.clone(), Vec::new()] {
+                let made = explain(&case, &Spec { layers, ..options.clone() }).unwrap();
                 for (e, score) in made.iter().zip(&array(&case.golden["score"])) {
                     assert!((e.score - score).abs() < 1e-4, "{} of {}", method.row.name, case.file);
                 }
@@ -98,7 +101,7 @@ fn methods_of_several_runs_feed_the_same() {
             // Without noise SmoothGrad is its method itself.
             if method.row.name == "smoothgrad" {
                 let quiet = Settings { noise: 0.0, ..options.settings.clone() };
-                let made = explain(&case, &Options { settings: quiet, ..options.clone() }).unwrap();
+                let made = explain(&case, &Spec { settings: quiet, ..options.clone() }).unwrap();
                 for (e, map) in made.iter().zip(array(&case.golden["map"]).axis_iter(Axis(0))) {
                     near(&case.file, &e.map, &map.to_owned());
                 }
@@ -112,7 +115,8 @@ fn one_row_or_a_number_serves_all_images() {
     let case = cases().into_iter().find(|c| c.file.contains("patient")).unwrap();
     let fed = |age: Array| {
         let mut options = case.options.clone();
-        options.inputs.iter_mut().filter(|(name, _)| name == "age").for_each(|(_, a)| *a = age.clone());
+        options.inputs.retain(|input| input.name != "age");
+        options.inputs.push(FurtherInput::new("age", age.clone()));
         explain(&case, &options)
     };
     let rows = fed(Array::from(ndarray::arr2(&[[0.5f32], [0.5], [0.5]]))).unwrap();
@@ -131,20 +135,20 @@ fn one_row_or_a_number_serves_all_images() {
 #[test]
 fn what_is_missing_or_unknown_is_named() {
     let case = cases().into_iter().find(|c| c.file.contains("patient")).unwrap();
-    let with = |change: &dyn Fn(&mut Options)| {
+    let with = |change: &dyn Fn(&mut Spec)| {
         let mut options = case.options.clone();
         change(&mut options);
         explain(&case, &options).unwrap_err().to_string()
     };
-    let missing = with(&|o| o.inputs.retain(|(name, _)| name != "sex"));
+    let missing = with(&|o| o.inputs.retain(|input| input.name != "sex"));
     assert!(missing.contains("\"sex\", int64 [N]") && missing.contains("--input sex=FILE.npy"), "{missing}");
-    let unknown = with(&|o| o.inputs.push(("agee".into(), Array::from(arr0(1f32)))));
+    let unknown = with(&|o| o.inputs.push(FurtherInput::new("agee", Array::from(arr0(1f32)))));
     assert!(unknown.contains("agee") && unknown.contains("age"), "{unknown}");
-    let fraction = with(&|o| o.inputs.push(("sex".into(), Array::from(arr0(0.5f64)))));
+    let fraction = with(&|o| o.inputs.push(FurtherInput::new("sex", Array::from(arr0(0.5f64)))));
     assert!(fraction.contains("sex") && fraction.contains("int64"), "{fraction}");
-    let image = with(&|o| o.image = Some("imag".into()));
+    let image = with(&|o| o.image_input = Some("imag".into()));
     assert!(image.contains("imag") && image.contains("image"), "{image}");
     // The input that the network reads first is no image: it has no axes of space.
-    let table = with(&|o| o.image = Some("age".into()));
+    let table = with(&|o| o.image_input = Some("age".into()));
     assert!(table.contains("image"), "{table}");
 }

@@ -1,14 +1,17 @@
 //! Networks of every element kind and of free size, on every engine, against closed forms in float64 (`fixtures/kinds/make.py`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod spec;
+
 use hirescam::core::certify::Verdict;
 use hirescam::engine::{Array, ENGINES, Error as EngineError, Kind, engine};
 use hirescam::photo::Photo;
 use hirescam::preprocess::Preprocess;
-use hirescam::{Error, Explainer, Explanation, Input, Options};
+use hirescam::{Error, Explainer, Explanation, Input, Spec};
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayD, IxDyn};
 use serde_json::Value;
+use spec::tract;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/kinds");
 
@@ -63,9 +66,9 @@ impl Case {
     }
 }
 
-fn options(engine: &str) -> Options {
+fn options(engine: &str) -> Spec {
     let levels = Preprocess::from_toml("scale = 0.00390625").unwrap();
-    Options { engine: engine.into(), preprocess: Some(levels), ..Options::default() }
+    Spec { engine: engine.into(), preprocess: Some(levels.into()), ..tract() }
 }
 
 /// The engines of this machine.
@@ -109,7 +112,7 @@ fn whole_numbers_are_fed_as_the_levels_they_are() {
     let case = &cases("levels.onnx")[0];
     let levels = Preprocess::from_toml("").unwrap();
     for engine in engines() {
-        let options = Options { preprocess: Some(levels.clone()), ..options(engine) };
+        let options = Spec { preprocess: Some(levels.clone().into()), ..options(engine) };
         let explainer = Explainer::new(format!("{FIXTURES}/levels.onnx"), &options).unwrap();
         case.holds(engine, &one(&explainer, Input::Photo(case.photo())).unwrap(), 1e-5);
         for kind in Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::I8 | Kind::Bool)) {
@@ -148,7 +151,7 @@ fn numbers_that_would_be_lost_are_refused() {
 fn methods_at_an_image_of_whole_numbers_begin_behind_its_cast() {
     let case = &cases("levels.onnx")[0];
     let made = |method: &str| {
-        let options = Options { method: method.into(), preprocess: None, ..options("tract") };
+        let options = Spec { method: method.into(), preprocess: None, ..options("tract") };
         let explainer = Explainer::new(format!("{FIXTURES}/levels.onnx"), &options)?;
         one(&explainer, Input::Tensor(case.channels_last()))
     };
@@ -190,7 +193,7 @@ fn images_of_several_sizes_go_into_one_call() {
 #[test]
 fn a_size_that_was_asked_for_is_kept_to() {
     let case = &cases("free.onnx")[0];
-    let options = Options { image_shape: Some(case.levels.shape().to_vec()), ..options("tract") };
+    let options = Spec { shape: Some(case.levels.shape().to_vec()), ..options("tract") };
     let explainer = Explainer::new(format!("{FIXTURES}/free.onnx"), &options).unwrap();
     case.holds("asked for", &one(&explainer, Input::Tensor(case.image())).unwrap(), 1e-5);
     let both = case.image().rows(&[0, 0]).unwrap();

@@ -1,18 +1,19 @@
 //! Several layers in one run, and their maps in one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use hirescam::core::cam::Target;
+mod spec;
+
 use hirescam::fusion::{Fuse, fuse};
 use hirescam::heatmap::resize_linear;
 use hirescam::photo::Photo;
-use hirescam::{Error, Explainer, Explanation, Input, Options};
+use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use spec::tract;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 const LAYERS: [&str; 3] = ["/_swish_1/Clip_output_0", "/_blocks.10/Add_output_0", "/_blocks.4/Add_output_0"];
 
-fn explain(layers: &[&str], options: &Options) -> Result<Vec<Explanation>, Error> {
-    let mut layers = layers.iter().map(|l| (*l).to_owned());
-    let options = Options { layer: layers.next(), further_layers: layers.collect(), ..options.clone() };
+fn explain(layers: &[&str], options: &Spec) -> Result<Vec<Explanation>, Error> {
+    let options = Spec { layers: layers.iter().map(|l| (*l).to_owned()).collect(), ..options.clone() };
     let photo = Photo::open(format!("{FIXTURES}/photos/coffee.png"))?;
     let explainer = Explainer::new(format!("{FIXTURES}/efficientnet-lite0.onnx"), &options)?;
     Ok(explainer.explain(&[Input::Photo(photo)])?.remove(0))
@@ -20,7 +21,7 @@ fn explain(layers: &[&str], options: &Options) -> Result<Vec<Explanation>, Error
 
 #[test]
 fn layers_of_one_run_give_what_each_gives_alone() {
-    let options = Options { target: Target::Top(2), ..Options::default() };
+    let options = Spec { top: Some(2), ..tract() };
     let all = explain(&LAYERS, &options).unwrap();
     assert_eq!(all.len(), 6);
     for (i, layer) in LAYERS.into_iter().enumerate() {
@@ -39,7 +40,7 @@ fn layers_of_one_run_give_what_each_gives_alone() {
 
 #[test]
 fn methods_of_several_runs_take_several_layers_too() {
-    let options = Options { method: "ablationcam".into(), target: Target::Classes(vec![967]), ..Options::default() };
+    let options = Spec { method: "ablationcam".into(), target: Some("class:967".into()), ..tract() };
     let all = explain(&LAYERS[..1], &options).unwrap();
     let two = explain(&["/_conv_head/Conv_output_0", LAYERS[0]], &options).unwrap();
     assert_eq!(two.len(), 2);
@@ -48,7 +49,7 @@ fn methods_of_several_runs_take_several_layers_too() {
 
 #[test]
 fn a_fused_map_is_the_mean_or_the_max_of_heatmaps() {
-    let made = explain(&LAYERS, &Options::default()).unwrap();
+    let made = explain(&LAYERS, &tract()).unwrap();
     let maps: Vec<&Explanation> = made.iter().collect();
     let finest = [28, 28];
     let heat = |e: &&Explanation| {

@@ -1,7 +1,8 @@
 //! Pictures are the right way round, however the network keeps its channels, rows and columns.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use hirescam::core::cam::Target;
+mod spec;
+
 use hirescam::core::onnx::{
     self, AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto,
 };
@@ -12,9 +13,10 @@ use hirescam::model_file::ModelFile;
 use hirescam::overlay::Style;
 use hirescam::photo::Photo;
 use hirescam::preprocess::{Preprocess, Resize};
-use hirescam::{Error, Explainer, Explanation, Input, Options};
+use hirescam::{Error, Explainer, Explanation, Input, Spec};
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayD, IxDyn};
+use spec::tract;
 
 /// The image, wider than high, and the cells of its pooled layer.
 const SIZE: [usize; 2] = [32, 64];
@@ -139,12 +141,12 @@ fn network(kept: &Kept, last: bool) -> ModelFile {
 fn explain(kept: &Kept, last: bool, channels: Option<i64>) -> Result<Explanation, Error> {
     let layer = 1 + usize::from(last) + kept.steps.len() - 1;
     let [height, width] = SIZE.map(|n| n as u32);
-    let options = Options {
-        layer: Some(format!("value{layer}")),
-        target: Target::Classes(vec![0]),
-        channels,
-        preprocess: Some(Preprocess { resize: Some(Resize::Exact([height, width])), ..Preprocess::default() }),
-        ..Options::default()
+    let options = Spec {
+        layers: vec![format!("value{layer}")],
+        target: Some("class:0".into()),
+        channel_axis: channels,
+        preprocess: Some(Preprocess { resize: Some(Resize::Exact([height, width])), ..Preprocess::default() }.into()),
+        ..tract()
     };
     let photo = Photo::from_rgb(RgbImage::from_pixel(720, 360, Rgb([90; 3]))).unwrap();
     Ok(Explainer::from_file(&network(kept, last), &options)?.explain(&[Input::Photo(photo)])?.remove(0).remove(0))

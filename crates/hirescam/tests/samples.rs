@@ -2,7 +2,8 @@
 //! With a ReLU, a mean over places and a linear layer the map is known: Σ_c max(x_c, 0) · w_c / places.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use hirescam::core::cam::Target;
+mod spec;
+
 use hirescam::core::onnx::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
     tensor_shape_proto::Dimension, tensor_shape_proto::dimension, type_proto,
@@ -12,8 +13,9 @@ use hirescam::core::tensor::DataType;
 use hirescam::core::{Model, Tensor};
 use hirescam::engine::{self, Array};
 use hirescam::model_file::ModelFile;
-use hirescam::{Error, Explainer, Explanation, Input, Options};
+use hirescam::{Error, Explainer, Explanation, Input, Spec};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use spec::tract;
 
 /// Tract, and ONNX Runtime where its library is found.
 fn engines() -> impl Iterator<Item = &'static str> {
@@ -101,11 +103,11 @@ fn network(batch: usize, steps: &[(&str, Vec<AttributeProto>, Option<&[i64]>)]) 
     }
 }
 
-fn options(engine: &str) -> Options {
-    Options { layer: Some("a".into()), target: Target::Classes(vec![1]), engine: engine.into(), ..Options::default() }
+fn options(engine: &str) -> Spec {
+    Spec { layers: vec!["a".into()], target: Some("class:1".into()), engine: engine.into(), ..tract() }
 }
 
-fn explain(file: &ModelFile, options: &Options, tensors: &[ArrayD<f32>]) -> Result<Vec<Explanation>, Error> {
+fn explain(file: &ModelFile, options: &Spec, tensors: &[ArrayD<f32>]) -> Result<Vec<Explanation>, Error> {
     let inputs: Vec<Input> = tensors.iter().map(|t| Input::Tensor(Array::from(t.clone()))).collect();
     let made = Explainer::from_file(file, options)?.explain(&inputs)?;
     Ok(made.into_iter().map(|mut of_image| of_image.remove(0)).collect())
@@ -138,7 +140,7 @@ fn a_batch_that_the_file_fixes_takes_fewer_images_and_more() {
                 assert_near(&e.map, &expected.to_owned(), &context);
             }
         }
-        let occlusion = Options { method: "occlusion".into(), layer: None, ..options(engine) };
+        let occlusion = Spec { method: "occlusion".into(), layers: Vec::new(), ..options(engine) };
         let alone = explain(&file, &occlusion, &[images(1)]).unwrap();
         let both = explain(&file, &occlusion, &[images(2)]).unwrap();
         assert_near(&alone[0].map, &both[0].map, engine);
@@ -164,7 +166,7 @@ fn images_of_one_score_are_one_sample_and_never_taken_apart() {
         let missing = explain(&fixed, &options(engine), &[images(3)]);
         assert!(matches!(&missing, Err(Error::Argument(what)) if what.contains("ReduceMean")), "{missing:?}");
         for method in ["occlusion", "rise", "smoothgrad", "integrated-gradients", "scorecam", "ablationcam"] {
-            let several = Options { method: method.into(), ..options(engine) };
+            let several = Spec { method: method.into(), ..options(engine) };
             let refused = explain(&fixed, &several, &[images(4)]);
             assert!(
                 matches!(&refused, Err(Error::Argument(what)) if what.contains("ReduceMean")),
@@ -190,7 +192,7 @@ fn a_squeeze_that_takes_the_batch_away_gives_the_maps_of_a_batch() {
                     assert_near(&e.map, &expected.to_owned(), &context);
                 }
             }
-            let occlusion = Options { method: "occlusion".into(), layer: None, ..options(engine) };
+            let occlusion = Spec { method: "occlusion".into(), layers: Vec::new(), ..options(engine) };
             assert!(explain(&file, &occlusion, std::slice::from_ref(&one)).is_ok());
         }
     }

@@ -3,6 +3,7 @@
 
 #[path = "../../core/tests/common/mod.rs"]
 mod common;
+mod spec;
 
 use common::network::node;
 use common::{Random, info, model};
@@ -14,7 +15,8 @@ use hirescam::core::{Model, Tensor};
 use hirescam::engine::{Array, ENGINES, Kind, engine};
 use hirescam::labels::Labels;
 use hirescam::model_file::ModelFile;
-use hirescam::{Error, Explainer, Explanation, Input, Options};
+use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use spec::tract;
 
 /// Whether the engine's library is there.
 fn is_there(name: &str) -> bool {
@@ -55,7 +57,7 @@ fn tensor() -> Array {
     Array::from(Random::new(7).tensor(&[1, 2, 4, 6], -1.0, 1.0).data).to_kind(Kind::F32).unwrap()
 }
 
-fn explain(file: &ModelFile, options: &Options) -> Result<Vec<Explanation>, Error> {
+fn explain(file: &ModelFile, options: &Spec) -> Result<Vec<Explanation>, Error> {
     Ok(Explainer::from_file(file, options)?.explain(&[Input::Tensor(tensor())])?.remove(0))
 }
 
@@ -68,9 +70,8 @@ fn a_probability_is_made_by_the_network_or_asked_for() {
     for engine in ENGINES.iter().map(|e| e.name).filter(|name| is_there(name)) {
         let of = |op: &str, activation| {
             let file = classifier(vec![node(op, &["s"], "y", vec![])], &["y"]);
-            let target = "all".parse().unwrap();
-            let options =
-                Options { engine: engine.into(), layer: Some("a".into()), target, activation, ..Options::default() };
+            let target = Some("all".into());
+            let options = Spec { engine: engine.into(), layers: vec!["a".into()], target, activation, ..tract() };
             explain(&file, &options).unwrap()
         };
         let all: Vec<f64> = of("Identity", None).iter().map(|e| e.score).collect();
@@ -102,9 +103,9 @@ fn every_class_above_a_threshold_has_a_map() {
         for method in ["hirescam", "occlusion"] {
             let of = |target: &str| {
                 let (engine, method) = (engine.into(), method.into());
-                let (target, labels) = (target.parse().unwrap(), Some(names()));
-                let layer = Some("a".into());
-                explain(&file, &Options { engine, method, target, labels, layer, ..Options::default() }).unwrap()
+                let (target, labels) = (Some(target.into()), Some((&names()).into()));
+                let layers = vec!["a".into()];
+                explain(&file, &Spec { engine, method, target, labels, layers, ..tract() }).unwrap()
             };
             let mut all = of("all");
             all.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -147,8 +148,7 @@ fn scores_behind_labels_and_maps_are_explained_by_every_engine() {
     let plain = classifier(vec![], &["s"]);
     for engine in ENGINES.iter().map(|e| e.name).filter(|name| is_there(name)) {
         for method in ["hirescam", "smoothgrad", "integrated-gradients"] {
-            let options =
-                Options { engine: engine.into(), method: method.into(), layer: Some("a".into()), ..Options::default() };
+            let options = Spec { engine: engine.into(), method: method.into(), layers: vec!["a".into()], ..tract() };
             let [a, b] = [&file, &plain].map(|file| explain(file, &options).unwrap().remove(0));
             assert_eq!((a.class, a.shared.score.logits.as_str()), (b.class, "s"), "{engine} {method}");
             assert!((&a.map - &b.map).iter().all(|v| v.abs() < 1e-5), "{engine} {method}");
@@ -176,7 +176,7 @@ fn steps(columns_first: bool) -> ModelFile {
 fn all_methods_find_the_steps_before_the_images() {
     let files = [true, false].map(steps);
     let best = (0..5).map(|class| format!("predicted:{class}")).find(|target| {
-        let options = Options { target: target.parse().unwrap(), layer: Some("a".into()), ..Options::default() };
+        let options = Spec { target: Some(target.into()), layers: vec!["a".into()], ..tract() };
         explain(&files[0], &options).unwrap()[0].score != 0.0
     });
     let best = best.unwrap();
@@ -185,8 +185,8 @@ fn all_methods_find_the_steps_before_the_images() {
             for target in ["element:3,2", "sum::,1", best.as_str()] {
                 let of = |file: &ModelFile| {
                     let (engine, method) = (engine.into(), method.into());
-                    let (target, layer) = (target.parse().unwrap(), Some("a".into()));
-                    explain(file, &Options { engine, method, target, layer, ..Options::default() }).unwrap().remove(0)
+                    let (target, layers) = (Some(target.into()), vec!["a".into()]);
+                    explain(file, &Spec { engine, method, target, layers, ..tract() }).unwrap().remove(0)
                 };
                 let [a, b] = files.each_ref().map(of);
                 let what = format!("{engine} {method} {target}");
@@ -219,8 +219,8 @@ fn names_follow_the_axis_of_classes_alone() {
     let file = network(nodes, &["y"], &stored);
     let of = |target: &str, count: usize| {
         let labels = Labels::new((0..count).map(|i| format!("label {i}")).collect());
-        let (target, layer) = (target.parse().unwrap(), Some("a".into()));
-        let options = Options { target, layer, labels: Some(labels), ..Options::default() };
+        let (target, layers) = (Some(target.into()), vec!["a".into()]);
+        let options = Spec { target, layers, labels: Some((&labels).into()), ..tract() };
         explain(&file, &options).unwrap().remove(0)
     };
     let e = of("element:5,17", 3);

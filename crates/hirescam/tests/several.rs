@@ -2,15 +2,19 @@
 //! (`fixtures/methods/several.py`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use hirescam::core::cam::{METHODS as ONE_RUN, Target, list};
+mod spec;
+
+use hirescam::core::cam::{METHODS as ONE_RUN, list};
 use hirescam::core::certify::Verdict;
 use hirescam::core::onnx::{self, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto};
 use hirescam::core::{Model, Tensor};
 use hirescam::methods::{self, METHODS, Progress, Settings};
 use hirescam::model_file::ModelFile;
-use hirescam::{Error, Explainer, Explanation, Input, Options};
+use hirescam::spec::EngineChoice;
+use hirescam::{Error, Explainer, Explanation, Input, Spec};
 use ndarray::{ArrayD, Axis, IxDyn};
 use serde_json::Value;
+use spec::tract;
 use std::path::PathBuf;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
@@ -31,14 +35,14 @@ fn image(shape: &[usize]) -> ArrayD<f32> {
     ArrayD::from_shape_vec(shape, values.collect()).unwrap()
 }
 
-fn options(method: &str, layer: Option<&str>, settings: &Settings) -> Options {
-    Options {
+fn options(method: &str, layer: Option<&str>, settings: &Settings) -> Spec {
+    Spec {
         method: method.into(),
-        layer: layer.map(str::to_owned),
+        layers: layer.map(str::to_owned).into_iter().collect(),
         settings: settings.clone(),
-        target: Target::Classes(vec![1]),
-        threads: 1,
-        ..Options::default()
+        target: Some("class:1".into()),
+        engine: EngineChoice { threads: 1, ..tract().engine },
+        ..tract()
     }
 }
 
@@ -47,7 +51,7 @@ fn zoo(file: &str) -> PathBuf {
 }
 
 /// The one explanation of one image.
-fn explain(file: &str, x: &ArrayD<f32>, options: &Options) -> Explanation {
+fn explain(file: &str, x: &ArrayD<f32>, options: &Spec) -> Explanation {
     let explainer = Explainer::new(zoo(file), options).unwrap();
     explainer.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0)
 }
@@ -347,8 +351,8 @@ fn files_with_a_fixed_batch_give_the_same_maps() {
 fn every_target_of_one_network_is_explained() {
     let x = image(&[1, 3, 32, 32]);
     for target in ["top:2", "all", "contrast:2,1", "weights:0=0.5,1=2"] {
-        let options = |method: &str| Options {
-            target: target.parse().unwrap(),
+        let options = |method: &str| Spec {
+            target: Some(target.into()),
             ..options(method, Some("/Relu_2_output_0"), &Settings::default())
         };
         let [ig, hirescam] = ["integrated-gradients", "hirescam"].map(|method| {
@@ -393,7 +397,8 @@ fn a_batch_is_explained_as_its_images_are_on_any_number_of_threads() {
     let one = Explainer::new(zoo("resnet.ts.onnx"), &options("hirescam", None, &Settings::default())).unwrap();
     let expected: Vec<_> = (0..5).map(|n| one.explain(&[alone(n)]).unwrap().remove(0)).collect();
     for threads in [1, 2, 3] {
-        let options = Options { threads, ..options("hirescam", None, &Settings::default()) };
+        let engine = EngineChoice { threads, ..tract().engine };
+        let options = Spec { engine, ..options("hirescam", None, &Settings::default()) };
         let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options).unwrap();
         let made = explainer.explain(&[Input::Tensor(images.clone().into())]).unwrap();
         assert_eq!(made.len(), 5);
@@ -448,7 +453,8 @@ fn tokens_that_the_graph_does_not_lay_out_are_a_row_until_someone_does() {
     let file = "attention.ts.onnx";
     let x = image(&[1, 3, 32, 32]);
     let at = |grid: Option<Vec<usize>>| {
-        let options = Options { grid, ..options("hirescam", Some("/Transpose_1_output_0"), &Settings::default()) };
+        let grid = grid.map(hirescam::spec::Grid);
+        let options = Spec { grid, ..options("hirescam", Some("/Transpose_1_output_0"), &Settings::default()) };
         Explainer::new(zoo(file), &options)
             .map(|e| e.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0))
     };

@@ -1,10 +1,13 @@
 //! What is said of a map must be true of its numbers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod spec;
+
 use hirescam::core::certify::Verdict;
 use hirescam::methods::{Settings, rows};
-use hirescam::{Explainer, Explanation, Input, Options};
+use hirescam::{Explainer, Explanation, Input, Spec};
 use ndarray::{ArrayD, IxDyn};
+use spec::tract;
 
 const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/zoo");
 
@@ -15,7 +18,7 @@ fn image() -> Input {
     Input::Tensor(ArrayD::from_shape_vec(IxDyn(&[1, 3, 32, 32]), values).unwrap().into())
 }
 
-fn explain(file: &str, options: &Options) -> Option<Explanation> {
+fn explain(file: &str, options: &Spec) -> Option<Explanation> {
     let explainer = Explainer::new(format!("{ZOO}/{file}"), options).ok()?;
     Some(explainer.explain(&[image()]).ok()?.remove(0).remove(0))
 }
@@ -26,7 +29,7 @@ fn what_is_said_of_the_sum_follows_the_residual() {
     let mut seen = [0; 4];
     for file in ["flatten_fc.ts.onnx", "resnet.ts.onnx", "squashed.ts.onnx", "vit.ts.onnx"] {
         for row in rows() {
-            let options = Options { method: row.name.into(), settings: settings.clone(), ..Options::default() };
+            let options = Spec { method: row.name.into(), settings: settings.clone(), ..tract() };
             let Some(e) = explain(file, &options) else { continue };
             let (words, caption) = (e.in_words().join("\n"), e.caption());
             let name = format!("{} of {file}: {words}\n{caption}", row.name);
@@ -62,7 +65,7 @@ fn what_is_said_of_the_sum_follows_the_residual() {
 
 #[test]
 fn numbers_that_contradict_the_certificate_are_not_passed_over() {
-    let good = explain("flatten_fc.ts.onnx", &Options::default()).unwrap();
+    let good = explain("flatten_fc.ts.onnx", &tract()).unwrap();
     assert!(good.shared.certificate.verdict == Verdict::Exact && good.bias_is_known);
     assert!(good.in_words()[0].contains("make the score") && good.adds_up() == Some(true));
     let mut bad = good.clone();
@@ -76,7 +79,7 @@ fn numbers_that_contradict_the_certificate_are_not_passed_over() {
 #[test]
 fn a_map_that_explains_next_to_nothing_says_so() {
     let says = |e: &Explanation| e.in_words().into_iter().filter(|line| line.contains("next to nothing")).count();
-    let good = explain("flatten_fc.ts.onnx", &Options::default()).unwrap();
+    let good = explain("flatten_fc.ts.onnx", &tract()).unwrap();
     assert_eq!(says(&good), 0);
     // What is in the map cancels, or there is nothing.
     let mut cancels = good.clone();
@@ -97,7 +100,7 @@ fn integrated_gradients_take_more_steps_until_they_add_up() {
     let with = |steps, tolerance| {
         let settings = Settings { steps, tolerance, ..Settings::default() };
         let method = "integrated-gradients".into();
-        explain("squashed.ts.onnx", &Options { method, settings, ..Options::default() }).unwrap()
+        explain("squashed.ts.onnx", &Spec { method, settings, ..tract() }).unwrap()
     };
     let within =
         |e: &Explanation, share: f64| e.residual.unwrap().abs() <= share * (e.score - e.bias.unwrap()).abs() + 1e-5;

@@ -1,15 +1,14 @@
 //! `hirescam check`: how far maps can be trusted on a network, and on images of one's own.
 
 use crate::error::Error;
-use crate::options::{Engine, What};
+use crate::options::{self, Given};
 use crate::output::{self, folder_of, say};
 use crate::{inputs, progress};
 use clap::Args;
 use hirescam::check::{Layers, Plan, check};
-use hirescam::methods::Settings;
 use hirescam::model_file::ModelFile;
 use hirescam::sink::{self, Protected};
-use hirescam::{Input, Options, html, source};
+use hirescam::{Input, html, source};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -40,12 +39,12 @@ pub struct Check {
     /// Leave out the networks with randomised weights
     #[arg(long)]
     no_randomisation: bool,
-    /// The seed of the randomised weights
-    #[arg(long, value_name = "N", default_value_t = Settings::default().seed)]
-    seed: u64,
-    /// How many activations are run at once; the memory goes with it
-    #[arg(long, value_name = "N", default_value_t = Settings::default().batch)]
-    batch: usize,
+    /// The seed of the randomised weights [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How many activations are run at once; the memory goes with it [default: 16]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
     /// Print the report on stdout as one JSON object
     #[arg(long)]
     json: bool,
@@ -59,36 +58,29 @@ pub struct Check {
     #[arg(long, value_name = "N", default_value_t = Plan::default().pictures)]
     pictures: usize,
     #[command(flatten)]
-    what: What,
-    #[command(flatten)]
-    engine: Engine,
+    spec: Given<{ options::ENGINE }>,
 }
 
 impl Check {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
-        if self.what.method != "hirescam" {
-            return Err(Error::Argument(format!("methods are checked by --methods {}", self.what.method)));
+        let mut spec = self.spec.spec()?;
+        if spec.method != "hirescam" {
+            return Err(Error::Argument(format!("methods are checked by --methods {}", spec.method)));
         }
+        spec.settings.seed = self.seed.unwrap_or(spec.settings.seed);
+        spec.settings.batch = self.batch.unwrap_or(spec.settings.batch);
         let file = ModelFile::open(&self.model)?;
-        let options = Options {
-            engine: self.engine.engine.clone(),
-            threads: self.engine.threads,
-            device: self.engine.device,
-            library: self.engine.onnxruntime.clone(),
-            settings: Settings { seed: self.seed, batch: self.batch, ..Settings::default() },
-            ..self.what.options(&file)?
-        };
         let files = if self.images.is_empty() { Vec::new() } else { inputs::images(&self.images, self.recursive)? };
         let mut protected = Protected::new(file.files().iter().chain(&files));
-        self.what.files().iter().for_each(|path| protected.read(path));
+        spec.files().iter().for_each(|path| protected.read(path));
         // Before the work, not after it.
         if let Some(path) = &self.html {
             folder_of(path)?;
             sink::claim(path, &mut protected, self.overwrite, html::is_ours)?;
         }
         let plan = Plan {
-            layers: match (self.what.layers(&file).as_slice(), self.all_layers) {
+            layers: match (spec.layers_of(&file).as_slice(), self.all_layers) {
                 ([], true) => Layers::All,
                 ([], false) => Layers::Few,
                 (layers, _) => Layers::Named(layers.to_vec()),
@@ -104,7 +96,7 @@ impl Check {
             (path.display().to_string(), input)
         };
         let bar = progress::steps();
-        let report = check(&file, &options, &plan, &mut files.iter().map(read), &mut |step| {
+        let report = check(&file, &spec, &plan, &mut files.iter().map(read), &mut |step| {
             bar.set_message(step.what.to_owned());
             bar.set_length(step.of as u64);
             bar.set_position(step.done as u64);

@@ -1,16 +1,15 @@
 //! `hirescam compare`: methods side by side.
 
 use crate::error::Error;
-use crate::options::{Colours, Engine, Out, Runs, What, note_missing};
+use crate::options::{self, Given, Out, note_missing};
 use crate::output::{self, say};
 use crate::{inputs, progress};
 use clap::Args;
 use hirescam::comparison::{Comparison, compare};
-use hirescam::labels::Labels;
 use hirescam::model_file::{ModelFile, sha256};
 use hirescam::overlay::Scales;
 use hirescam::sink::{self, Folder, Protected};
-use hirescam::{Explanation, Options, record, source};
+use hirescam::{Explanation, Spec, record, source};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -32,28 +31,19 @@ pub struct Compare {
     /// The methods; `hirescam methods` lists them
     #[arg(long, value_name = "METHODS", value_delimiter = ',', default_values = METHODS)]
     methods: Vec<String>,
-    /// The colour scales: shared, one for all maps in units of the score; own, one for each map; both, in two rows
-    #[arg(long, value_name = "shared|own|both", default_value_t, value_parser = Scales::from_str)]
-    scale: Scales,
+    /// The colour scales: shared, one for all maps in units of the score; own, one for each map; both, in two rows [default: both]
+    #[arg(long, value_name = "shared|own|both", value_parser = Scales::from_str)]
+    scale: Option<Scales>,
     /// The same as --scale own
     #[arg(long, hide = true, conflicts_with = "scale")]
     own_scale: bool,
-    /// Show negative evidence too, in diverging colours
-    #[arg(long)]
-    signed: bool,
     #[command(flatten)]
     out: Out,
     /// Print the record on stdout, one JSON object, and nothing else
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    what: What,
-    #[command(flatten)]
-    engine: Engine,
-    #[command(flatten)]
-    colours: Colours,
-    #[command(flatten)]
-    runs: Runs,
+    spec: Given<{ options::ALL }>,
 }
 
 /// What people compare with, as far as one run is enough for it.
@@ -62,36 +52,23 @@ const METHODS: [&str; 6] = ["hirescam", "gradcam", "gradcam++", "xgradcam", "lay
 impl Compare {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
-        if self.what.method != "hirescam" {
-            return Err(Error::Argument(format!("methods are compared by --methods {}", self.what.method)));
+        let mut spec = self.spec.spec()?;
+        let scale = if self.own_scale { Some(Scales::Own) } else { self.scale };
+        spec.picture.scale = scale.unwrap_or(spec.picture.scale);
+        if spec.method != "hirescam" {
+            return Err(Error::Argument(format!("methods are compared by --methods {}", spec.method)));
         }
         let file = ModelFile::open(&self.model)?;
-        let options = Options {
-            engine: self.engine.engine.clone(),
-            threads: self.engine.threads,
-            device: self.engine.device,
-            library: self.engine.onnxruntime.clone(),
-            settings: self.runs.settings(),
-            ..self.what.options(&file)?
-        };
         let files = inputs::images(&self.images, self.recursive)?;
         let mut protected = Protected::new(file.files().iter().chain(&files));
-        self.what.files().iter().chain(&self.colours.font).for_each(|path| protected.read(path));
-        let run = json!([
-            env!("CARGO_PKG_VERSION"),
-            sha256(&file.bytes),
-            self.what.contents(&file),
-            self.methods,
-            options.labels.as_ref().map(Labels::names),
-            options.preprocess,
-            self.options(),
-        ]);
+        spec.files().iter().for_each(|path| protected.read(path));
+        let run = json!([env!("CARGO_PKG_VERSION"), sha256(&file.bytes), spec.contents(&file), self.methods, spec,]);
         let mut folder =
             Folder::open(&self.out.out, "compare", sink::fingerprint(&run), protected, self.out.overwrite)?;
         let names = folder.names(&files, source::hash)?;
         let (bar, mut failed) = (progress::passes(), 0);
         for (path, name) in files.iter().zip(&names) {
-            let made = self.one((path, name), &file, &options, &mut folder, &bar);
+            let made = self.one((path, name), &file, &spec, &mut folder, &bar);
             match made {
                 Ok((record, lines)) => bar.suspend(|| match self.json {
                     true => output::json(&record),
@@ -118,12 +95,12 @@ impl Compare {
         &self,
         (path, name): (&Path, &str),
         file: &ModelFile,
-        options: &Options,
+        spec: &Spec,
         folder: &mut Folder,
         bar: &ProgressBar,
     ) -> Result<(Value, Vec<String>), Error> {
         let (input, hash) = source::read(path)?;
-        let compared = compare(file, options, &self.methods, &input, &mut |method, p| {
+        let compared = compare(file, spec, &self.methods, &input, &mut |method, p| {
             bar.set_message(method.to_owned());
             progress::watch(bar, p);
         })?;
@@ -131,9 +108,9 @@ impl Compare {
         let Some(base) = claim.bases.first() else { return Err(Error::Argument("there is no name".into())) };
         let mut parts = Vec::new();
         let (mut picture, mut no_picture) = (None, None);
-        let style = self.colours.style()?;
-        bar.suspend(|| note_missing(&style, &compared.caption(self.scales())))?;
-        match compared.picture(self.signed, self.scales(), &style) {
+        let style = spec.picture.style()?;
+        bar.suspend(|| note_missing(&style, &compared.caption(spec.picture.scale)))?;
+        match compared.picture(spec.picture.signed, spec.picture.scale, &style) {
             Ok(drawn) => {
                 parts.push(("png", sink::png(&drawn)?));
                 picture = Some(sink::part_of(base, "png"));
@@ -142,7 +119,7 @@ impl Compare {
             Err(hirescam::Error::Argument(why)) => no_picture = Some(why),
             Err(error) => return Err(error.into()),
         }
-        let record = self.record(&compared, (path, &hash), picture.as_deref(), no_picture.as_deref());
+        let record = self.record(&compared, spec, (path, &hash), picture.as_deref(), no_picture.as_deref());
         let record = record::with(record, folder.mark(&claim.sample));
         let text = serde_json::to_string_pretty(&record).map_err(|e| Error::Argument(e.to_string()))?;
         parts.push(("json", (text + "\n").into_bytes()));
@@ -152,21 +129,10 @@ impl Compare {
         Ok((record, lines))
     }
 
-    /// The options, as they stand in records.
-    fn options(&self) -> Value {
-        json!({
-            "what": self.what, "engine": self.engine, "runs": self.runs, "colours": self.colours, "signed": self.signed,
-            "scale": self.scales().to_string(),
-        })
-    }
-
-    fn scales(&self) -> Scales {
-        if self.own_scale { Scales::Own } else { self.scale }
-    }
-
     fn record(
         &self,
         compared: &Comparison,
+        spec: &Spec,
         (path, hash): (&Path, &str),
         picture: Option<&Path>,
         no_picture: Option<&str>,
@@ -207,7 +173,7 @@ impl Compare {
             "engine": e.shared.engine,
             "engine_version": e.shared.engine_version,
             "version": env!("CARGO_PKG_VERSION"),
-            "options": self.options(),
+            "spec": spec,
         })
     }
 }

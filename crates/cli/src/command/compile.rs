@@ -1,14 +1,11 @@
 //! `hirescam compile`: the explaining model.
 
 use crate::error::Error;
-use crate::options::What;
+use crate::options::{self, Given};
 use crate::output::say;
 use crate::triton;
 use clap::Args;
-use hirescam::core::cam::{self, Request};
-use hirescam::core::shape::show_open;
-use hirescam::explainer::request;
-use hirescam::methods;
+use hirescam::explaining_model::explaining_model;
 use hirescam::model_file::ModelFile;
 use hirescam::sink::{self, Protected};
 use std::path::PathBuf;
@@ -34,59 +31,27 @@ pub struct Compile {
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
-    what: What,
+    spec: Given<{ options::NETWORK }>,
 }
 
 impl Compile {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
-        let file = ModelFile::open(&self.model)?;
-        let options = self.what.options(&file)?;
+        let (file, spec) = (ModelFile::open(&self.model)?, self.spec.spec()?);
         let mut protected = Protected::new(file.files());
-        self.what.files().iter().for_each(|path| protected.read(path));
+        spec.files().iter().for_each(|path| protected.read(path));
         if let Some(path) = &self.output_file {
             sink::claim(path, &mut protected, self.overwrite, triton::is_explaining)?;
         }
-        let preprocess = match &options.preprocess {
-            Some(p) => Some(p.clone()),
-            None => file.preprocess()?.map(|(p, _)| p),
-        };
-        let (method, heatmap) =
-            (methods::one_run(&options.method)?, self.heatmap.as_deref().map(str::parse).transpose()?);
-        let request = Request { method, heatmap, ..request(&file, &options, preprocess.as_ref())? };
-        let layers = cam::attach_all(&file.model, &request, &options.further_layers)?;
-        let Some(made) = layers.first() else { return Err(Error::Argument("no layer is asked for".into())) };
-        let bytes = made.added_to(&file.bytes)?;
+        let made = explaining_model(&file, &spec, self.heatmap.as_deref().map(str::parse).transpose()?)?;
         if let Some(path) = &self.output_file {
-            file.save(path, &bytes)?;
-            say!("{}: {}", path.display(), method.name)?;
+            file.save(path, &made.bytes)?;
+            say!("{}: {}", path.display(), made.method)?;
         }
         if let Some(folder) = &self.triton {
-            let path = triton::write(folder, &file, made, &bytes, options.labels.as_ref(), self.overwrite)?;
-            say!("{}: {}", path.display(), method.name)?;
+            say!("{}: {}", triton::write(folder, &file, &made, self.overwrite)?.display(), made.method)?;
         }
-        if let Some(instead) = &made.head.score.instead {
-            say!("  {instead}")?;
-        }
-        for e in &layers {
-            let (o, at, verdict) = (&e.outputs, &e.head.layer, e.certificate.verdict);
-            let own: Vec<&str> =
-                [Some(&o.map), Some(&o.b), o.heatmap.as_ref()].into_iter().flatten().map(String::as_str).collect();
-            say!("  added at {at}, {verdict}: {}", own.join(", "))?;
-        }
-        say!("  added outputs: {}, {}", made.outputs.class, made.outputs.score)?;
-        if let Some(input) = &made.input {
-            say!("  added input: {input}")?;
-        }
-        if let Some(node) = &made.alone {
-            say!("  it takes two images or more at once: the {node} gives a single image other axes")?;
-        }
-        for (name, extents) in made.closed() {
-            say!(
-                "  {name} takes {} only: the network takes any size there, a derivative holds for one",
-                show_open(&extents)
-            )?;
-        }
+        made.in_words().iter().try_for_each(|line| say!("  {line}"))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,17 +1,18 @@
 //! `hirescam explain`: overlay, raw map and record for each image and class.
 
 use crate::error::Error;
-use crate::options::{Engine, Look, Out, Runs, What, note_missing};
+use crate::options::{self, Given, Out, note_missing};
 use crate::report::Report;
 use crate::{inputs, output, progress};
 use clap::Args;
 use hirescam::fusion::Fuse;
 use hirescam::methods::{self, Any, Progress};
 use hirescam::model_file::ModelFile;
+use hirescam::overlay::Layout;
 use hirescam::pipeline::{Outcome, Pipeline};
 use hirescam::sink::{self, Folder, Gallery, Protected, Table};
 use hirescam::summary::Summary;
-use hirescam::{Explainer, Options};
+use hirescam::{Explainer, Spec};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,14 +26,7 @@ pub struct Explain {
     #[arg(required = true)]
     images: Vec<PathBuf>,
     #[command(flatten)]
-    what: What,
-    #[command(flatten)]
-    engine: Engine,
-    #[command(flatten)]
     out: Out,
-    /// Show negative evidence too, in diverging colours
-    #[arg(long)]
-    signed: bool,
     /// Also take the images of the folders within folders
     #[arg(short, long)]
     recursive: bool,
@@ -52,52 +46,57 @@ pub struct Explain {
     /// Print the records on stdout, one JSON object a line, and nothing else
     #[arg(long)]
     json: bool,
+    /// The overlay alone in the photo's own pixels, without colour bar and words
+    #[arg(long, conflicts_with = "beside", help_heading = "Pictures")]
+    plain: bool,
+    /// The photo as it is, and the overlay to the right of it
+    #[arg(long, help_heading = "Pictures")]
+    beside: bool,
     #[command(flatten)]
-    look: Look,
-    #[command(flatten)]
-    runs: Runs,
+    spec: Given<{ options::ALL }>,
 }
 
 impl Explain {
+    /// The spec, with the options that other commands do not have.
+    fn spec(&self) -> Result<Spec, Error> {
+        let mut spec = self.spec.spec()?;
+        spec.picture.fuse = self.fuse.or(spec.picture.fuse);
+        if self.plain || self.beside {
+            spec.picture.layout = if self.plain { Layout::Plain } else { Layout::Beside };
+        }
+        Ok(spec)
+    }
+
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
         let file = ModelFile::open(&self.model)?;
-        if self.fuse.is_some() && self.what.layers(&file).len() < 2 {
+        let spec = self.spec()?;
+        if spec.picture.fuse.is_some() && spec.layers_of(&file).len() < 2 {
             return Err(Error::Argument("--fuse takes the maps of several layers: give --layer more than once".into()));
         }
         let files = inputs::images(&self.images, self.recursive)?;
-        let options = Options {
-            engine: self.engine.engine.clone(),
-            threads: self.engine.threads,
-            device: self.engine.device,
-            library: self.engine.onnxruntime.clone(),
-            settings: self.runs.settings(),
-            ..self.what.options(&file)?
-        };
         let mut protected = Protected::new(file.files().iter().chain(&files));
-        self.what.files().iter().chain(&self.look.colours.font).for_each(|path| protected.read(path));
+        spec.files().iter().for_each(|path| protected.read(path));
         [&self.csv, &self.html].into_iter().flatten().try_for_each(|path| output::folder_of(path))?;
         let table =
             self.csv.as_ref().map(|path| Table::create(path, &mut protected, self.out.overwrite)).transpose()?;
         let title = format!("Explained by {}", self.model.display());
         let page = |path: &PathBuf| Gallery::create(path, &title, &mut protected, self.out.overwrite);
         let gallery = self.html.as_ref().map(page).transpose()?;
-        let contents = self.what.contents(&file);
-        let explainer = Explainer::of(file, &options)?;
+        let contents = spec.contents(&file);
+        let explainer = Explainer::of(file, &spec)?;
         let pipeline = Pipeline {
             explainer: &explainer,
             pictures: !self.no_overlay,
             thumbnails: gallery.is_some(),
-            signed: self.signed,
-            style: self.look.style()?,
-            fuse: self.fuse,
-            options: json!({
-                "what": self.what, "engine": self.engine, "runs": self.runs, "look": self.look, "signed": self.signed,
-            }),
+            signed: spec.picture.signed,
+            style: spec.picture.style()?,
+            fuse: spec.picture.fuse,
+            spec: &spec,
         };
         let run = sink::fingerprint(&json!([pipeline.run(), contents]));
         let mut folder = Folder::open(&self.out.out, "explain", run, protected, self.out.overwrite)?;
-        let several = matches!(methods::method(&options.method)?, Any::SeveralRuns(_));
+        let several = matches!(methods::method(&spec.method)?, Any::SeveralRuns(_));
         let bar = if several { progress::passes() } else { progress::images(files.len()) };
         let one = files.len() == 1;
         let mut report = Report { json: self.json, one, table, gallery, summary: Summary::default() };

@@ -96,7 +96,7 @@ impl Work<'_> {
         let cut = match Cut::new(
             self.setup,
             layer,
-            (self.setup.options.channels, self.setup.options.grid.as_deref()),
+            (self.setup.options.spec.channel_axis, self.setup.options.grid()),
             Wanted::Nothing,
         ) {
             Ok(cut) => cut,

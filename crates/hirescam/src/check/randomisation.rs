@@ -65,7 +65,7 @@ impl Trial<'_> {
     /// How much the maps of the network with `taken` randomised are like those of the original.
     fn stage(&self, taken: &[String], original: &[(Pick, Maps)]) -> Result<Vec<Correlation>, Error> {
         let Setup { options, request, engine, .. } = self.setup;
-        let model = randomised(self.setup.model, taken, options.settings.seed)?;
+        let model = randomised(self.setup.model, taken, options.spec.settings.seed)?;
         let picks: Vec<Pick> = original.iter().map(|(pick, _)| pick.clone()).collect();
         let made = with_setup(&model, options, request, *engine, |setup| self.maps(setup, Some(&picks)))?;
         Ok(correlations(self.methods, original, &made))
@@ -73,7 +73,7 @@ impl Trial<'_> {
 
     /// The maps of every image and method: of what `picks` say, else of the target.
     fn maps(&self, setup: &Setup, picks: Option<&[Pick]>) -> Result<Vec<(Pick, Maps)>, Error> {
-        let given = (setup.options.channels, setup.options.grid.as_deref());
+        let given = (setup.options.spec.channel_axis, setup.options.grid());
         let cut = Cut::new(setup, self.layer, given, Wanted::Always)?;
         let mut of_images = Vec::new();
         for (i, seen) in self.images.iter().enumerate() {
@@ -210,7 +210,7 @@ mod tests {
     use crate::engine::{self, engine};
     use crate::model_file::ModelFile;
     use crate::photo::Photo;
-    use crate::{Explainer, Input, Options};
+    use crate::{Explainer, Input, Spec};
 
     const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
@@ -226,13 +226,14 @@ mod tests {
     fn on_a_seven<T>(then: impl FnOnce(&Trial) -> T) -> T {
         let file = ModelFile::open(format!("{FIXTURES}/digits-cnn.onnx")).unwrap();
         let engine = engine("tract", &engine::Options::default()).unwrap();
-        let options = Options::default();
+        let spec = Spec { engine: "tract".into(), ..Spec::default() };
+        let options = spec.resolve(&file).unwrap();
         let seven = Photo::open(format!("{FIXTURES}/photos/seven.png")).unwrap();
-        let explainer = Explainer::from_file(&file, &options).unwrap();
+        let explainer = Explainer::from_file(&file, &spec).unwrap();
         let tensor = explainer.prepared(&Input::Photo(seven)).unwrap();
         let seen = Seen { index: 0, image: tensor, photo: None };
         let methods: Vec<&cam::Method> = cam::METHODS.iter().filter(|m| m.name != "cam").collect();
-        let request = crate::explainer::request(&file, &options, None).unwrap();
+        let request = crate::explainer::request(&file, &options).unwrap();
         let made = with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
             let layer = cam::recommended(setup.model, setup.shapes, setup.score, setup.image)?;
             Ok(then(&Trial { setup, layer: &layer, methods: &methods, images: &[&seen] }))
@@ -289,8 +290,11 @@ mod tests {
         on_a_seven(|trial| {
             let (_, maps) = &trial.maps(trial.setup, None).unwrap()[0];
             for (method, map) in trial.methods.iter().zip(maps) {
-                let options =
-                    Options { method: method.name.into(), layer: Some(trial.layer.into()), ..Options::default() };
+                let options = Spec {
+                    method: method.name.into(),
+                    layers: vec![trial.layer.into()],
+                    ..trial.setup.options.spec.clone()
+                };
                 let explainer = Explainer::new(format!("{FIXTURES}/digits-cnn.onnx"), &options).unwrap();
                 let input = Input::Tensor(trial.images[0].image.clone());
                 let explained = &explainer.explain(&[input]).unwrap()[0][0].map;

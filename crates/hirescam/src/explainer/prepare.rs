@@ -1,13 +1,14 @@
 //! Making a method ready: what is asked of a model, and the sessions that answer.
 
 use super::ready::Work;
-use super::{Error, Input, Options};
+use super::{Error, Input};
 use crate::labels::Labels;
 use crate::methods::cut::Setup;
 use crate::methods::{self, Several};
 use crate::model_file::{ModelFile, sha256};
 use crate::others::{Others, kind};
-use crate::preprocess::{ImageInput, Layout, Preprocess, Resize};
+use crate::preprocess::{ImageInput, Layout, Resize};
+use crate::spec::{Resolved, ScoreFrom};
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::list::Row;
@@ -36,12 +37,12 @@ pub(super) struct Parts {
 /// A method of one run: the explaining model in an engine. With the file's SHA-256.
 pub(super) fn one_run(
     file: ModelFile,
-    options: &Options,
+    options: &Resolved,
     request: &Request,
     engine: &dyn Engine,
 ) -> Result<(Parts, Work, String), Error> {
     let request = &Request { logits: true, ..request.clone() };
-    let mut layers = cam::attach_all(&file.model, request, &options.further_layers)?;
+    let mut layers = cam::attach_all(&file.model, request, options.further_layers())?;
     let Some(first) = layers.first() else { return Err(Error::Argument("no layer is asked for".into())) };
     if let Some(input) = &first.input {
         return Err(Error::Argument(format!(
@@ -75,8 +76,8 @@ pub(super) fn one_run(
 ///
 /// # Errors
 /// [`hirescam_core::Error::Unsupported`] for one that engines are not fed.
-pub(super) fn image_kind(model: &Model, options: &Options) -> Result<Kind, Error> {
-    let info = head::image_input(model, options.image.as_deref())?;
+pub(super) fn image_kind(model: &Model, options: &Resolved) -> Result<Kind, Error> {
+    let info = head::image_input(model, options.spec.image_input.as_deref())?;
     let dtype = element_type(info);
     dtype.and_then(kind).ok_or_else(|| {
         let dtype = dtype.map_or("no element type".into(), |dtype| format!("{dtype:?}"));
@@ -101,7 +102,7 @@ fn beside_hash<T>(file: &[u8], work: impl FnOnce() -> T) -> (T, String) {
 /// A method of several runs. With the file's SHA-256.
 pub(super) fn several_runs(
     file: &ModelFile,
-    options: &Options,
+    options: &Resolved,
     request: &Request,
     engine: &dyn Engine,
     method: &'static methods::Method,
@@ -110,7 +111,7 @@ pub(super) fn several_runs(
         let first = Several::new(method, setup)?;
         let row = first.row();
         let mut layers = vec![first];
-        for layer in &options.further_layers {
+        for layer in options.further_layers() {
             let request = &Request { layer: Some(layer.clone()), ..setup.request.clone() };
             layers.push(Several::new(method, &Setup { request, ..*setup })?);
         }
@@ -136,7 +137,7 @@ pub(super) fn several_runs(
 /// Hands over what a network is cut from: the model without a map that may be attached, its shapes and its score.
 pub(crate) fn with_setup<T>(
     model: &Model,
-    options: &Options,
+    options: &Resolved,
     request: &Request,
     engine: &dyn Engine,
     then: impl FnOnce(&Setup) -> Result<T, Error>,
@@ -149,27 +150,27 @@ pub(crate) fn with_setup<T>(
     then(&Setup { model, shapes, score, image, request, others, engine, options })
 }
 
-/// The request that `options` make of a model, but for the method, with the shape of its image where the file leaves it
+/// The request that a spec makes of a model, but for the method, with the shape of its image where the file leaves it
 /// open.
 ///
 /// # Errors
 /// As [`image_shape`].
-pub fn request(file: &ModelFile, options: &Options, preprocess: Option<&Preprocess>) -> Result<Request, Error> {
+pub(crate) fn request(file: &ModelFile, options: &Resolved) -> Result<Request, Error> {
     Ok(Request {
-        layer: options.layer.clone(),
+        layer: options.layer().cloned(),
         target: options.target.clone(),
-        output: options.output.clone(),
-        keep_activation: options.keep_activation,
-        class_axis: options.class_axis,
-        activation: options.activation,
+        output: options.spec.output.clone(),
+        keep_activation: options.spec.score == ScoreFrom::Output,
+        class_axis: options.spec.class_axis,
+        activation: options.spec.activation,
         labels: options.labels.as_ref().map(Labels::len),
-        channels: options.channels,
-        image: options.image.clone(),
-        image_channels: options.image_channels,
-        grid: options.grid.clone(),
-        image_shape: image_shape(file, options, preprocess)?,
+        channels: options.spec.channel_axis,
+        image: options.spec.image_input.clone(),
+        image_channels: options.spec.image_channels,
+        grid: options.grid().map(<[usize]>::to_vec),
+        image_shape: image_shape(file, options)?,
         other_shapes: options.inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect(),
-        memory: options.memory,
+        memory: options.spec.memory.saturating_mul(1 << 20),
         ..Request::default()
     })
 }
@@ -178,22 +179,18 @@ pub fn request(file: &ModelFile, options: &Options, preprocess: Option<&Preproce
 ///
 /// # Errors
 /// [`Error::Core`] for a model without inputs, or without the one that is named.
-pub fn image_shape(
-    file: &ModelFile,
-    options: &Options,
-    preprocess: Option<&Preprocess>,
-) -> Result<Option<Vec<usize>>, Error> {
-    if options.image_shape.is_some() {
-        return Ok(options.image_shape.clone());
+pub(crate) fn image_shape(file: &ModelFile, options: &Resolved) -> Result<Option<Vec<usize>>, Error> {
+    if options.spec.shape.is_some() {
+        return Ok(options.spec.shape.clone());
     }
-    let declared = declared(head::image_input(&file.model, options.image.as_deref())?);
-    let size = preprocess.and_then(|p| match (p.crop, &p.resize) {
+    let declared = declared(head::image_input(&file.model, options.spec.image_input.as_deref())?);
+    let size = options.preprocess.as_ref().and_then(|p| match (p.crop, &p.resize) {
         (Some(crop), _) => Some(crop),
         (None, Some(Resize::Exact(size))) => Some(*size),
         _ => None,
     });
     let open = declared.iter().skip(1).any(Option::is_none);
-    let Some(([height, width], image)) = size.zip(photos(file, options, preprocess)?.filter(|_| open)) else {
+    let Some(([height, width], image)) = size.zip(photos(file, options)?.filter(|_| open)) else {
         return Ok(None);
     };
     let height = image.height.unwrap_or(height as usize);
@@ -209,25 +206,21 @@ pub fn image_shape(
 ///
 /// # Errors
 /// [`Error::Core`] for a model without inputs, or without the one that is named.
-pub(super) fn open_image(
-    file: &ModelFile,
-    options: &Options,
-    preprocess: Option<&Preprocess>,
-) -> Result<Option<Option<ImageInput>>, Error> {
-    let declared = declared(head::image_input(&file.model, options.image.as_deref())?);
-    declared.iter().skip(1).any(Option::is_none).then(|| photos(file, options, preprocess)).transpose()
+pub(super) fn open_image(file: &ModelFile, options: &Resolved) -> Result<Option<Option<ImageInput>>, Error> {
+    let declared = declared(head::image_input(&file.model, options.spec.image_input.as_deref())?);
+    declared.iter().skip(1).any(Option::is_none).then(|| photos(file, options)).transpose()
 }
 
 /// Whether several images make one sample, and nothing says yet how many: the first axis of each tensor does.
 ///
 /// # Errors
 /// As [`Analysis::of`].
-pub(super) fn open_sample(file: &ModelFile, options: &Options) -> Result<bool, Error> {
-    let free = declared(head::image_input(&file.model, options.image.as_deref())?).first() == Some(&None);
-    if !free || options.image_shape.is_some() {
+pub(super) fn open_sample(file: &ModelFile, options: &Resolved) -> Result<bool, Error> {
+    let free = declared(head::image_input(&file.model, options.spec.image_input.as_deref())?).first() == Some(&None);
+    if !free || options.spec.shape.is_some() {
         return Ok(false);
     }
-    let request = request(file, options, options.preprocess.as_ref())?;
+    let request = request(file, options)?;
     Ok(request.image_shape.is_none()
         && matches!(Analysis::of(&file.model, &request), Err(hirescam_core::Error::OpenSample { .. })))
 }
@@ -236,8 +229,8 @@ pub(super) fn open_sample(file: &ModelFile, options: &Options) -> Result<bool, E
 ///
 /// # Errors
 /// As [`image_shape`]; [`Error::Preprocess`] for a photo that does not fit.
-pub(crate) fn shape_of(file: &ModelFile, options: &Options, input: &Input) -> Result<Option<Vec<usize>>, Error> {
-    let Some(image) = open_image(file, options, options.preprocess.as_ref())? else { return Ok(None) };
+pub(crate) fn shape_of(file: &ModelFile, options: &Resolved, input: &Input) -> Result<Option<Vec<usize>>, Error> {
+    let Some(image) = open_image(file, options)? else { return Ok(None) };
     Ok(match (input, &options.preprocess, image) {
         (Input::Tensor(tensor), ..) => Some(tensor.shape().to_vec()),
         (Input::Photo(photo), Some(preprocess), Some(image)) => {
@@ -251,10 +244,10 @@ pub(crate) fn shape_of(file: &ModelFile, options: &Options, input: &Input) -> Re
 ///
 /// Of the two ways in which the axes can lie it is the one that the network reads, with a made-up size where that is open;
 /// where it tells nothing, channels come last if that axis alone is short.
-fn photos(file: &ModelFile, options: &Options, preprocess: Option<&Preprocess>) -> Result<Option<ImageInput>, Error> {
-    let info = head::image_input(&file.model, options.image.as_deref())?;
+fn photos(file: &ModelFile, options: &Resolved) -> Result<Option<ImageInput>, Error> {
+    let info = head::image_input(&file.model, options.spec.image_input.as_deref())?;
     let Ok([_, a, b, c]) = <[Option<usize>; 4]>::try_from(declared(info)) else { return Ok(None) };
-    let colours = || Some(preprocess.map_or(3, |p| p.channels.count()));
+    let colours = || Some(options.preprocess.as_ref().map_or(3, |p| p.channels.count()));
     let first = ImageInput { layout: Layout::ChannelsFirst, channels: a.or_else(colours), height: b, width: c };
     let last = ImageInput { layout: Layout::ChannelsLast, channels: c.or_else(colours), height: a, width: b };
     let read = |image: &ImageInput, axis: usize| {
@@ -263,7 +256,7 @@ fn photos(file: &ModelFile, options: &Options, preprocess: Option<&Preprocess>) 
         let shapes = Shapes::infer(&file.model, info.name(), Some(&shape));
         shapes.is_ok_and(|s| s.tells_channels(info.name()) && s.image_channels(info.name()) == Some(axis))
     };
-    let is_last = match options.image_channels {
+    let is_last = match options.spec.image_channels {
         Some(axis) => matches!(axis, 3 | -1),
         None if read(&first, 1) => false,
         None => read(&last, 3) || (c.is_some_and(|n| n <= 4) && a.is_none_or(|n| n > 4)),

@@ -1,8 +1,8 @@
 //! A model made ready for images of one size: what it is fed, and what comes of a batch.
 
+use super::Error;
 use super::prepare::{Parts, one_run, request, several_runs};
 use super::run_once::run_once;
-use super::{Error, Options};
 use crate::explanation::{Explanation, Found, Shared};
 use crate::labels::Labels;
 use crate::methods::{self, Any, Progress, Several};
@@ -10,6 +10,7 @@ use crate::model_file::ModelFile;
 use crate::others::Others;
 use crate::photo::Photo;
 use crate::preprocess::{PreprocessError, Rect};
+use crate::spec::Resolved;
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::{Explaining, Request};
 use hirescam_core::certify::Certificate;
@@ -45,12 +46,12 @@ pub(super) enum Work {
 }
 
 impl Ready {
-    /// Makes the model in `file` ready, for the size that `options` tell where the file leaves it open. With the file's
+    /// Makes the model in `file` ready, for the size that the spec tells where the file leaves it open. With the file's
     /// SHA-256.
-    pub(super) fn of(file: ModelFile, options: &Options, engine: &dyn Engine) -> Result<(Self, String), Error> {
-        let (path, request) = (file.path.clone(), request(&file, options, options.preprocess.as_ref())?);
-        let image = head::image_input(&file.model, options.image.as_deref())?.name().to_owned();
-        let (parts, work, sha256) = match methods::method(&options.method)? {
+    pub(super) fn of(file: ModelFile, options: &Resolved, engine: &dyn Engine) -> Result<(Self, String), Error> {
+        let (path, request) = (file.path.clone(), request(&file, options)?);
+        let image = head::image_input(&file.model, options.spec.image_input.as_deref())?.name().to_owned();
+        let (parts, work, sha256) = match methods::method(&options.spec.method)? {
             Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine)?,
             Any::SeveralRuns(method) => several_runs(&file, options, &request, engine, method)?,
         };

@@ -2,8 +2,9 @@
 //! time.
 
 use super::Settings;
+use crate::Error;
 use crate::others::{Beside, Others, kind};
-use crate::{Error, Options};
+use crate::spec::Resolved;
 use hirescam_core::axes::{Runs, Samples};
 use hirescam_core::cam::Request;
 use hirescam_core::certify::{Certificate, Verdict, certify};
@@ -28,7 +29,7 @@ pub(crate) struct Setup<'a> {
     /// What comes beside the image.
     pub(crate) others: &'a Others,
     pub(crate) engine: &'a dyn Engine,
-    pub(crate) options: &'a Options,
+    pub(crate) options: &'a Resolved,
 }
 
 /// What a method needs to know of gradients.
@@ -166,7 +167,7 @@ impl Cut {
                 axes.map(|(_, d)| d.per_image()).collect()
             },
             score: (*score).clone(),
-            batch: if free { setup.options.settings.batch.max(runs.least()) } else { runs.least() },
+            batch: if free { setup.options.spec.settings.batch.max(runs.least()) } else { runs.least() },
             least: runs.least(),
         })
     }
@@ -413,6 +414,6 @@ pub(crate) fn missing(name: &str) -> Error {
 impl Setup<'_> {
     /// How methods of several runs work.
     pub(crate) fn settings(&self) -> &Settings {
-        &self.options.settings
+        &self.options.spec.settings
     }
 }

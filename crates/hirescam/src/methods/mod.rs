@@ -25,37 +25,54 @@ use hirescam_core::cam::{self, Pick, list};
 use hirescam_core::near;
 use hirescam_engine::Array;
 use ndarray::ArrayD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How methods of several runs work; each reads what concerns it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+///
+/// The result does not depend on the batch, up to the engine's rounding; where the file fixes the batch, that is taken. The same
+/// seed gives the same map, whatever other images are explained beside it. Of integrated gradients, the steps are doubled until
+/// the tolerance is reached; a baseline of 0 is the mean colour where preprocessing takes the mean off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+#[cfg_attr(feature = "clap", command(next_help_heading = "Methods of several runs"))]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How many changed images or activations are run at once. The memory goes with it, the result does not, up to the
-    /// engine's rounding. Where the file fixes the batch, that is taken.
+    /// How many changed images or activations are run at once; the memory goes with it
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Settings::default().batch))]
     pub batch: usize,
-    /// The seed of what is random. The same seed gives the same map, whatever other images are explained beside it.
+    /// The seed of what is random
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Settings::default().seed))]
     pub seed: u64,
-    /// SmoothGrad's noisy images, 50 when not given; RISE's masks, 4000 when not given.
+    /// smoothgrad: noisy images (50); rise: masks (4000)
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N"))]
     pub samples: Option<usize>,
-    /// SmoothGrad: the noise's standard deviation as a share of max x − min x.
+    /// smoothgrad: the noise's deviation, as a share of the image's range
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SHARE", default_value_t = Settings::default().noise))]
     pub noise: f64,
-    /// SmoothGrad: the method of one run whose maps are averaged.
+    /// smoothgrad: the method whose maps are averaged
+    #[cfg_attr(feature = "clap", arg(long, value_name = "METHOD", default_value_t = Settings::default().base))]
     pub base: String,
-    /// Integrated gradients: the number of steps; 50 to begin with when not given.
+    /// integrated-gradients: the steps of the integral (50, doubled until the tolerance is reached)
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N"))]
     pub steps: Option<usize>,
-    /// Integrated gradients: the share of what the cells should add up to that may be missing; the steps are doubled until it
-    /// is reached, four times at most. When not given, 0.01 if `steps` is not given either, else nothing is doubled.
+    /// integrated-gradients: the share of score − baseline score that may be missing; the steps are doubled until it is
+    /// reached, four times at most (0.01, or no doubling where the steps are given)
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SHARE"))]
     pub tolerance: Option<f64>,
-    /// Integrated gradients, occlusion: the number that stands for nothing, in the network's own input (0 is the mean
-    /// colour where preprocessing takes the mean off) or in the layer.
+    /// integrated-gradients, occlusion: the number that stands for nothing, in the network's own input or in the layer
+    #[cfg_attr(feature = "clap", arg(long, value_name = "NUMBER", default_value_t = Settings::default().baseline, allow_negative_numbers = true))]
     pub baseline: f32,
-    /// Occlusion: the sides of the grid's cells in pixels; a 14th of the image when not given.
+    /// occlusion: the sides of the grid's cells in pixels (a 14th of the image)
+    #[cfg_attr(feature = "clap", arg(long, value_name = "PIXELS"))]
     pub stride: Option<usize>,
-    /// Occlusion: the sides of the window in pixels; twice the cell's when not given.
+    /// occlusion: the sides of the window in pixels (two cells)
+    #[cfg_attr(feature = "clap", arg(long, value_name = "PIXELS"))]
     pub window: Option<usize>,
-    /// RISE: the cells of a mask along each axis.
+    /// rise: the cells of a mask along each axis
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Settings::default().cells))]
     pub cells: usize,
-    /// RISE: the share of cells that a mask keeps.
+    /// rise: the share of cells that a mask keeps
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SHARE", default_value_t = Settings::default().keep))]
     pub keep: f64,
 }
 

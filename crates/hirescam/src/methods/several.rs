@@ -37,7 +37,7 @@ impl Several {
         Ok(Several {
             method,
             prepared: (method.prepare)(setup)?,
-            cut: Cut::new(setup, &layer, (setup.options.channels, setup.options.grid.as_deref()), method.gradient)?,
+            cut: Cut::new(setup, &layer, (setup.options.spec.channel_axis, setup.options.grid()), method.gradient)?,
             score: setup.score.clone(),
             target: setup.options.target.on(setup.score)?,
             settings: setup.settings().clone(),

@@ -51,7 +51,7 @@ impl SmoothGrad {
                 "SmoothGrad adds noise to the image, and the network takes {image}, whole numbers: choose another method, or give SmoothGrad a network that takes floating-point numbers"
             )));
         }
-        let base = one_run(&options.settings.base)?;
+        let base = one_run(&options.spec.settings.base)?;
         let request = Request { target: Target::Seed, method: base, ..setup.request.clone() };
         let explaining = cam::attach(setup.model, &request)?;
         let alone = explaining.for_maps()?;

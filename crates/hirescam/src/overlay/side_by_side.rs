@@ -8,6 +8,7 @@ use crate::heatmap::Heatmap;
 use crate::photo::Photo;
 use crate::preprocess::Rect;
 use image::{Rgb, RgbImage, imageops};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -25,7 +26,8 @@ pub struct Tile {
 }
 
 /// Which scales the colours of maps side by side have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scales {
     /// One for all: colours can be compared, and weak maps look weak.
     Shared,

@@ -1,0 +1,132 @@
+//! The layers of a network that one can explain at.
+
+use crate::Error;
+use crate::explainer::request;
+use crate::model_file::ModelFile;
+use crate::spec::Spec;
+use hirescam_core::analysis::Analysis;
+use hirescam_core::certify::Certificate;
+use hirescam_core::grid::Grid;
+use hirescam_core::shape::Dim;
+use hirescam_core::{cam, layers, shape};
+use serde::Serialize;
+
+/// The layers of a network.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    /// The layers, from the image to the score.
+    pub rows: Vec<LayerRow>,
+    /// What is explained instead of what stands in the file, where it is something else: a sentence.
+    pub note: Option<String>,
+}
+
+/// A layer, and what is proven of maps there. As data, it is what `hirescam layers --json` writes.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerRow {
+    /// Its name.
+    pub layer: String,
+    /// Its extents; none for those that are open.
+    pub shape: Vec<Option<usize>>,
+    /// How its places lie in the image, where its axes of space do not say it.
+    pub grid: Option<Vec<usize>>,
+    /// Whether the graph tells that its places are those of the image.
+    pub followed: bool,
+    /// How many of its tokens are no places of the image.
+    pub other_tokens: Option<usize>,
+    /// Where it sits, in words.
+    pub place: String,
+    /// The verdict.
+    pub verdict: Option<String>,
+    /// The first node that keeps it from a better one.
+    pub reason: Option<String>,
+    /// Where a path goes around the layer.
+    pub bypass: Option<String>,
+    /// Whether the gradient is the same at all places.
+    pub uniform: Option<bool>,
+    /// Whether every path from the image to the score passes through it.
+    pub on_every_path: bool,
+    /// Whether the scores stay the same when the activation is scaled.
+    pub ignores_scale: bool,
+    /// Whether a single place decides the scores.
+    pub reads_one_place: bool,
+    /// Whether this is the layer taken when none is named.
+    pub recommended: bool,
+    /// Why it cannot be explained, where it cannot.
+    pub error: Option<String>,
+    #[serde(skip)]
+    dims: String,
+    #[serde(skip)]
+    why: &'static str,
+}
+
+/// Lists the layers of a network: those on every path from the image to the score, or with `all` every one.
+///
+/// # Errors
+/// Those of [`Model::check_weights`](hirescam_core::Model::check_weights), [`Analysis::of`] and [`layers::layers`].
+pub fn layers(file: &ModelFile, spec: &Spec, all: bool) -> Result<Layers, Error> {
+    let request = request(file, &spec.resolve(file)?)?;
+    let bare = cam::bare(&file.model)?;
+    let model = bare.as_ref().unwrap_or(&file.model);
+    model.check_weights()?;
+    let Analysis { image, shapes, score } = Analysis::of(model, &request)?;
+    let found = layers::layers(model, &shapes, &score, &image, all)?;
+    Ok(Layers { rows: found.into_iter().map(LayerRow::new).collect(), note: score.instead })
+}
+
+impl LayerRow {
+    fn new(layer: layers::Layer) -> Self {
+        let certificate = layer.certificate.as_ref().ok();
+        let extent = |dim: &Dim| if let Dim::Fixed(n) = dim { Some(*n) } else { None };
+        LayerRow {
+            shape: layer.dims.iter().map(extent).collect(),
+            dims: shape::show(&layer.dims),
+            other_tokens: layer.grid.as_ref().map(Grid::others),
+            grid: layer.grid.as_ref().map(|grid| grid.sides.clone()),
+            followed: layer.followed,
+            place: layer.place,
+            verdict: certificate.map(|c| c.verdict.to_string()),
+            reason: certificate.and_then(|c| c.reason.clone()),
+            bypass: certificate.and_then(|c| c.bypass.clone()),
+            uniform: certificate.map(|c: &Certificate| c.uniform),
+            on_every_path: layer.on_every_path,
+            ignores_scale: layer.ignores_scale,
+            reads_one_place: layer.reads_one_place,
+            recommended: layer.recommended,
+            why: layer.why,
+            error: layer.certificate.err(),
+            layer: layer.name,
+        }
+    }
+
+    /// All that is said of it, in one line; its name is given `width` columns.
+    pub fn in_words(&self, width: usize) -> String {
+        let mark = if self.recommended { '*' } else { ' ' };
+        let notes = self.notes().join("; ");
+        format!("{mark} {:width$}  {:18} {:28} {notes}", self.layer, self.dims, self.place)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self.verdict.clone().into_iter().collect();
+        let mut say = |holds: bool, what: &str| notes.extend(holds.then(|| what.to_owned()));
+        say(self.uniform == Some(true), "uniform gradient (HiResCAM = Grad-CAM)");
+        notes.extend(self.bypass.as_ref().map(|node| format!("bypassed at the {node}")));
+        notes.extend(self.error.as_ref().map(|error| format!("cannot be explained: {error}")));
+        notes.extend(self.grid.as_ref().map(|sides| laid_out(sides, self.other_tokens.unwrap_or(0))));
+        let mut say = |holds: bool, what: &str| notes.extend(holds.then(|| what.to_owned()));
+        say(self.ignores_scale, "its head hardly changes with its scale: the map sums to 0, or nearly");
+        say(self.reads_one_place, "its head reads one place: the map has one cell, or none");
+        say(!self.followed, "the graph does not tell where its places lie in the image");
+        notes.extend(self.recommended.then(|| format!("recommended: {}", self.why)));
+        notes
+    }
+}
+
+/// `a grid 14×14 and 1 other token`.
+fn laid_out(sides: &[usize], others: usize) -> String {
+    let sides = sides.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+    match others {
+        0 => format!("a grid {sides}"),
+        1 => format!("a grid {sides} and 1 other token"),
+        n => format!("a grid {sides} and {n} other tokens"),
+    }
+}

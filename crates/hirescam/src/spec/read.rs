@@ -1,0 +1,130 @@
+//! Reading and writing specs.
+
+use super::Spec;
+use crate::Error;
+use hirescam_core::near;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+impl Spec {
+    /// Reads a spec from a file: JSON where its name ends so, else TOML. A record stands for the spec in it.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file that cannot be read or is no spec, [`Error::Core`] with near names for an unknown field.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let fail = |error| Error::File { path: path.to_owned(), error };
+        let text = std::fs::read_to_string(path).map_err(fail)?;
+        let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+        let read = if json { Spec::from_json(&text) } else { Spec::from_toml(&text) };
+        read.map_err(|error| match error {
+            Error::Argument(what) => fail(io::Error::new(ErrorKind::InvalidData, what)),
+            error => error,
+        })
+    }
+
+    /// Reads a spec from TOML.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for what is no spec, [`Error::Core`] with near names for an unknown field.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| refused(error.message(), &error))
+    }
+
+    /// Reads a spec from JSON. A record stands for the spec in it.
+    ///
+    /// # Errors
+    /// As [`Spec::from_toml`].
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        let read = serde_json::from_str(text).and_then(|mut read: Value| {
+            let inside = read.get_mut("spec").map(Value::take);
+            Spec::deserialize(inside.unwrap_or(read))
+        });
+        read.map_err(|error| refused(&error.to_string(), &error))
+    }
+}
+
+/// The error for what serde refuses. An unknown field it names with all that are known, each between backticks.
+fn refused(message: &str, error: &dyn std::fmt::Display) -> Error {
+    let mut names = message.split('`').skip(1).step_by(2);
+    match names.next().filter(|_| message.starts_with("unknown field")) {
+        Some(name) => {
+            hirescam_core::Error::NotFound { kind: "field of a spec", name: name.to_owned(), near: near(name, names) }
+                .into()
+        }
+        None => Error::Argument(format!("it is no spec: {error}")),
+    }
+}
+
+/// A list, or one thing that stands for a list of it; numbers stand for their text.
+pub(super) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a name or a number is wanted, or a list of them")]
+    enum Given {
+        Number(u64),
+        Name(String),
+        Many(Vec<Given>),
+    }
+    fn all(given: Given) -> Vec<String> {
+        match given {
+            Given::Number(number) => vec![number.to_string()],
+            Given::Name(name) => vec![name],
+            Given::Many(many) => many.into_iter().flat_map(all).collect(),
+        }
+    }
+    Given::deserialize(deserializer).map(all)
+}
+
+/// Paths need not be text.
+pub(super) fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
+}
+
+/// As [`path`].
+pub(super) fn path_of<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    path.to_string_lossy().serialize(serializer)
+}
+
+/// What has a text of its own, which it can be read from.
+pub(super) mod as_text {
+    use super::*;
+
+    /// A thing, or an option of one.
+    pub trait Text: Sized {
+        fn text(&self) -> Option<String>;
+        fn read(text: Option<&str>) -> Result<Self, String>;
+    }
+
+    macro_rules! text {
+        ($($one:ty),*) => { $(
+            impl Text for $one {
+                fn text(&self) -> Option<String> {
+                    Some(self.to_string())
+                }
+                fn read(text: Option<&str>) -> Result<Self, String> {
+                    text.unwrap_or_default().parse().map_err(|error: <$one as std::str::FromStr>::Err| error.to_string())
+                }
+            }
+        )* };
+    }
+    text!(hirescam_core::score::Activation, hirescam_engine::Device, crate::fusion::Fuse);
+
+    impl<T: Text> Text for Option<T> {
+        fn text(&self) -> Option<String> {
+            self.as_ref().and_then(T::text)
+        }
+        fn read(text: Option<&str>) -> Result<Self, String> {
+            text.map(|text| T::read(Some(text))).transpose()
+        }
+    }
+
+    pub fn serialize<T: Text, S: Serializer>(thing: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        thing.text().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T: Text, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        T::read(Option::<String>::deserialize(deserializer)?.as_deref()).map_err(serde::de::Error::custom)
+    }
+}

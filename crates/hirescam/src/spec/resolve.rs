@@ -1,0 +1,153 @@
+//! A spec with what its names and files stand for, for one network.
+
+use super::{InputValue, LabelsFrom, PreprocessFrom, Spec};
+use crate::Error;
+use crate::labels::Labels;
+use crate::model_file::ModelFile;
+use crate::preprocess::Preprocess;
+use crate::source;
+use hirescam_core::cam::Target;
+use hirescam_engine::Array;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// A spec for one network: each layer a name of its own, and what else is named read.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolved {
+    pub(crate) spec: Spec,
+    pub(crate) target: Target,
+    pub(crate) labels: Option<Labels>,
+    pub(crate) preprocess: Option<Preprocess>,
+    pub(crate) inputs: Vec<(String, Array)>,
+}
+
+impl Resolved {
+    /// The layer that is named, the first of several.
+    pub(crate) fn layer(&self) -> Option<&String> {
+        self.spec.layers.first()
+    }
+
+    /// The layers after the first.
+    pub(crate) fn further_layers(&self) -> &[String] {
+        self.spec.layers.get(1..).unwrap_or_default()
+    }
+
+    /// The rows and columns that tokens are said to have.
+    pub(crate) fn grid(&self) -> Option<&[usize]> {
+        self.spec.grid.as_ref().map(|grid| grid.0.as_slice())
+    }
+
+    /// The same for images of this shape.
+    pub(crate) fn of_shape(&self, shape: Option<Vec<usize>>) -> Self {
+        let mut resolved = self.clone();
+        resolved.spec.shape = shape;
+        resolved
+    }
+}
+
+impl Spec {
+    /// Reads what the spec names. Labels and preprocessing are the network's own where none are named.
+    ///
+    /// # Errors
+    /// Those of reading files; [`Error::Core`] for a target that does not exist, [`Error::NoLabels`] for a class by its label
+    /// where there are none.
+    pub(crate) fn resolve(&self, file: &ModelFile) -> Result<Resolved, Error> {
+        let labels = match &self.labels {
+            Some(labels) => Some(labels.read()?),
+            None => file.labels()?,
+        };
+        let preprocess = match &self.preprocess {
+            Some(preprocess) => Some(preprocess.read()?),
+            None => file.preprocess()?.map(|(preprocess, _)| preprocess),
+        };
+        Ok(Resolved {
+            target: self.explained(labels.as_ref())?,
+            inputs: self.inputs.iter().map(|input| input.read()).collect::<Result<_, _>>()?,
+            spec: Spec { layers: self.layers_of(file), ..self.clone() },
+            labels,
+            preprocess,
+        })
+    }
+
+    /// The layers: what stands between commas, but for a name that has some itself.
+    pub fn layers_of(&self, file: &ModelFile) -> Vec<String> {
+        let graph = file.model.graph();
+        let known = |name: &str| {
+            graph.input.iter().any(|i| i.name() == name)
+                || graph.node.iter().any(|n| n.output.iter().any(|o| o == name))
+        };
+        let of = |text: &String| match known(text) {
+            true => vec![text.clone()],
+            false => text.split(',').map(|name| name.trim().to_owned()).collect(),
+        };
+        self.layers.iter().flat_map(of).collect()
+    }
+
+    /// What is explained: the best class where nothing is said.
+    fn explained(&self, labels: Option<&Labels>) -> Result<Target, Error> {
+        match (&self.target, self.classes.as_slice(), self.top) {
+            (None, [], top) => Ok(Target::Top(top.unwrap_or(1))),
+            (None, classes, None) => Ok(Target::Classes(chosen(classes, labels)?)),
+            (Some(text), [], None) => {
+                let class = |name: &str| class(name, labels).map_err(|error| error.to_string());
+                let numbers = |file: &str| source::array(Path::new(file)).map_err(|error| error.to_string());
+                Ok(Target::parse(text, class, |file| Ok(numbers(file)?.to_f64().iter().copied().collect()))?)
+            }
+            _ => Err(Error::Argument(
+                "what is explained is said once: by a target, by classes or by how many of the best".into(),
+            )),
+        }
+    }
+
+    /// The files that are named.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let inputs = self.inputs.iter().filter_map(|input| match &input.value {
+            InputValue::File(path) => Some(path.clone()),
+            InputValue::Number(_) | InputValue::Array(_) => None,
+        });
+        let target = self.target.iter().filter_map(|text| Some(text.split_once(':')?.1.trim().into()));
+        let preprocess = self.preprocess.iter().filter_map(|from| match from {
+            PreprocessFrom::Named(name) => Some(name.into()),
+            PreprocessFrom::Steps(_) => None,
+        });
+        let labels = self.labels.iter().filter_map(|from| match from {
+            LabelsFrom::File(path) => Some(path.clone()),
+            LabelsFrom::Names(_) => None,
+        });
+        inputs.chain(target).chain(preprocess).chain(labels).chain(self.picture.font.clone()).collect()
+    }
+
+    /// What stands for the contents of the files that are read beside the model and the images: SHA-256 of those that are
+    /// named, length and time of files of weights.
+    pub fn contents(&self, file: &ModelFile) -> Value {
+        let named: Vec<Option<String>> = self.files().iter().map(|path| source::hash(path).ok()).collect();
+        let weights = file.weights.iter().map(|location| {
+            let found = file.path.with_file_name(location).metadata().ok();
+            found.map(|found| (found.len(), format!("{:?}", found.modified().ok())))
+        });
+        json!([named, weights.collect::<Vec<_>>()])
+    }
+}
+
+/// The classes: what stands between commas, but for a label that has some itself.
+fn chosen(classes: &[String], labels: Option<&Labels>) -> Result<Vec<usize>, Error> {
+    let mut chosen = Vec::new();
+    for text in classes {
+        match class(text, labels) {
+            Err(_) if text.contains(',') => {
+                let each = text.split(',').map(|name| class(name.trim(), labels));
+                chosen.extend(each.collect::<Result<Vec<_>, _>>()?);
+            }
+            one => chosen.push(one?),
+        }
+    }
+    Ok(chosen)
+}
+
+fn class(text: &str, labels: Option<&Labels>) -> Result<usize, Error> {
+    match (text.parse(), labels) {
+        (Ok(number), _) => Ok(number),
+        (Err(_), Some(labels)) => Ok(labels.find(text)?),
+        (Err(_), None) => Err(Error::NoLabels { class: text.to_owned() }),
+    }
+}
