@@ -128,3 +128,114 @@ pub(super) mod as_text {
         T::read(Option::<String>::deserialize(deserializer)?.as_deref()).map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::fusion::Fuse;
+    use crate::methods::Settings;
+    use crate::overlay::Layout;
+    use crate::preprocess::Preprocess;
+    use crate::spec::{EngineChoice, FurtherInput, Grid, LabelsFrom, Picture, PreprocessFrom, ScoreFrom};
+    use hirescam_core::score::Activation;
+    use hirescam_engine::Device;
+    use ndarray::array;
+
+    /// A spec in which nothing is as when nothing is said.
+    fn full() -> Spec {
+        Spec {
+            layers: vec!["a".into(), "b,c".into()],
+            classes: vec!["3".into(), "tench, Tinca tinca".into()],
+            top: Some(2),
+            target: Some("all".into()),
+            method: "smoothgrad".into(),
+            output: Some("y".into()),
+            score: ScoreFrom::Output,
+            class_axis: Some(-1),
+            activation: Some(Activation::Sigmoid),
+            channel_axis: Some(1),
+            image_channels: Some(-1),
+            image_input: Some("x".into()),
+            inputs: vec![
+                "age=40".parse().unwrap(),
+                FurtherInput::new("sex", array![[1.0, 0.5]].into_dyn()),
+                "tissue=t.npy".parse().unwrap(),
+            ],
+            grid: Some(Grid(vec![14, 7])),
+            shape: Some(vec![1, 3, 8, 8]),
+            memory: 1,
+            labels: Some(LabelsFrom::Names(vec!["cat".into()])),
+            preprocess: Some(Preprocess { scale: 2.0, ..Preprocess::default() }.into()),
+            engine: EngineChoice {
+                name: "onnxruntime".into(),
+                threads: 3,
+                device: Device::Cuda(1),
+                library: Some("l.so".into()),
+            },
+            settings: Settings { noise: 0.25, samples: Some(3), ..Settings::default() },
+            picture: Picture {
+                signed: true,
+                clip: Some(99.0),
+                layout: Layout::Plain,
+                fuse: Some(Fuse::Max),
+                ..Picture::default()
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for spec in [Spec::default(), full()] {
+            let json = serde_json::to_string(&spec).unwrap();
+            assert_eq!(Spec::from_json(&json).unwrap(), spec);
+            assert_eq!(Spec::from_json(&format!("{{\"score\": 1.5, \"spec\": {json}}}")).unwrap(), spec);
+            assert_eq!(Spec::from_toml(&toml::to_string(&spec).unwrap()).unwrap(), spec);
+        }
+        assert_eq!(Spec::from_toml("").unwrap(), Spec::default());
+    }
+
+    #[test]
+    fn one_thing_stands_for_a_list_and_names_and_files_for_what_they_hold() {
+        let text = "
+            layer = 'a'
+            class = [3, 'cat']
+            labels = 'names.txt'
+            preprocess = 'imagenet'
+            activation = 'none'
+            input = { age = 40, sex = 'sex.npy' }
+            [engine]
+            name = 'tract'
+            device = 'cuda:1'";
+        let spec = Spec::from_toml(text).unwrap();
+        assert_eq!((spec.layers, spec.classes), (vec!["a".to_owned()], vec!["3".to_owned(), "cat".to_owned()]));
+        assert_eq!(spec.labels, Some(LabelsFrom::File("names.txt".into())));
+        assert_eq!(spec.preprocess, Some(PreprocessFrom::Named("imagenet".into())));
+        assert_eq!((spec.activation, spec.engine.device), (Some(Activation::None), Device::Cuda(1)));
+        assert_eq!(spec.inputs, ["age=40", "sex=sex.npy"].map(|text| text.parse().unwrap()));
+        let steps = Spec::from_json("{\"preprocess\": {\"crop\": [8, 8]}}").unwrap().preprocess;
+        assert_eq!(steps, Some(Preprocess { crop: Some([8, 8]), ..Preprocess::default() }.into()));
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_with_those_that_are_near() {
+        for (text, unknown, known) in [
+            ("layr = 'a'", "layr", "layer"),
+            ("[engine]\nthread = 2", "thread", "threads"),
+            ("[settings]\nbach = 2", "bach", "batch"),
+            ("[picture]\nopacty = 2", "opacty", "opacity"),
+            ("[preprocess]\nscales = 2", "scales", "scale"),
+        ] {
+            let Err(Error::Core(hirescam_core::Error::NotFound { name, near, .. })) = Spec::from_toml(text) else {
+                panic!("{text}")
+            };
+            assert_eq!(name, unknown);
+            assert!(near.iter().any(|name| name == known), "{text}: {near:?}");
+        }
+        for nonsense in
+            ["layer", "layer = { a = 1 }", "top = -1", "score = 'both'", "activation = 'relu'", "memory = 'much'"]
+        {
+            assert!(matches!(Spec::from_toml(nonsense), Err(Error::Argument(_))), "{nonsense}");
+        }
+    }
+}
