@@ -373,10 +373,10 @@ def cold(network: Network, options: argparse.Namespace) -> dict:
     saved, photo = WORK / f"{LITE0}.pt", ROOT / "fixtures" / "photos" / "coffee.png"
     torch.save(network.net, saved)
     with tempfile.TemporaryDirectory() as folder:
-        ours = [binary("hirescam"), "explain", network.file, photo, "--overwrite", "--out", folder]
+        ours = [binary("hirescam"), "explain", network.file, photo, "--overwrite", "--out", folder, "--engine"]
         theirs = [sys.executable, HERE / "cold_start.py", saved, photo, f"{folder}/theirs.png"]
         run = lambda command: timed(lambda: subprocess.run([str(c) for c in command], check=True, capture_output=True, env=environment()))
-        calls = {"tract": run(ours), "onnxruntime": run([*ours, "--engine", "onnxruntime"]), "pytorch-grad-cam": run(theirs)}
+        calls = {"tract": run([*ours, "tract"]), "onnxruntime": run([*ours, "onnxruntime"]), "pytorch-grad-cam": run(theirs)}
         return interleaved(calls, options)
 
 

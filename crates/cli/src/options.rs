@@ -54,6 +54,11 @@ impl<const PARTS: u8> Given<PARTS> {
             Ok(())
         };
         update().map_err(|error: clap::Error| Error::Argument(error.to_string()))?;
+        if PARTS >= ENGINE {
+            let (engine, note) = spec.engine.settled();
+            spec.engine = engine;
+            note.iter().for_each(|note| output::note(note));
+        }
         Ok(spec)
     }
 }

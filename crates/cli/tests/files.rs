@@ -290,6 +290,7 @@ fn names_need_not_be_text_and_control_nothing() {
         .current_dir(folder.path())
         .arg("explain")
         .args([odd.join("net.onnx"), "seven.png".into(), "--out".into(), odd.join("out")])
+        .args(["--engine", "tract"])
         .output()
         .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));

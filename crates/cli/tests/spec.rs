@@ -5,6 +5,7 @@ mod common;
 
 use common::{fails, fixture, ok};
 use serde_json::Value;
+use std::process::Command;
 
 const MODEL: &str = "digits-cnn.onnx";
 const PHOTO: &str = "photos/seven.png";
@@ -87,4 +88,50 @@ fn what_is_wrong_in_a_file_is_named() {
     assert!(exit == 2 && error.contains("--labels FILE"), "{exit} {error}");
     let (exit, error) = fails(folder.path(), &["explain", &model, &photo, "--spec", "nowhere.toml"]);
     assert!(exit == 3 && error.contains("nowhere.toml"), "{error}");
+}
+
+#[test]
+fn the_engine_is_the_one_that_is_there_and_the_record_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, photo) = (fixture(MODEL), fixture(PHOTO));
+    let explain = |out: &str, library: &str| -> (Value, String) {
+        let done = Command::new(env!("CARGO_BIN_EXE_hirescam"))
+            .current_dir(folder.path())
+            .args(["explain", &model, &photo, "--json", "--out", out])
+            .envs([("ORT_DYLIB_PATH", library), ("PATH", ""), ("VIRTUAL_ENV", "")])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(done.status.success(), "{said}");
+        (serde_json::from_slice(&done.stdout).unwrap(), said)
+    };
+    let engine = |record: &Value| {
+        assert_eq!(record["engine"], record["spec"]["engine"]["name"]);
+        record["engine"].as_str().unwrap().to_owned()
+    };
+    // Nothing says that there is another: nothing is said.
+    let (record, said) = explain("nowhere", "");
+    assert_eq!((engine(&record).as_str(), said.as_str()), ("tract", ""));
+    // One that is there and cannot be loaded.
+    let broken = folder.path().join("libonnxruntime.so");
+    std::fs::write(&broken, "no library").unwrap();
+    let (record, said) = explain("broken", broken.to_str().unwrap());
+    assert_eq!(engine(&record), "tract");
+    assert!(
+        said.starts_with("note: tract runs") && said.contains("libonnxruntime.so") && said.lines().count() == 1,
+        "{said}"
+    );
+    // A library that is asked for by an option is no matter of choice.
+    let (exit, error) = fails(folder.path(), &["layers", &model, "--spec", "nowhere/seven.json", "--onnxruntime", "x"]);
+    assert!(exit == 2 && error.contains("--onnxruntime"), "{error}");
+    let asked = ["explain", &model, &photo, "--engine", "auto", "--onnxruntime", broken.to_str().unwrap()];
+    let (exit, error) = fails(folder.path(), &asked);
+    assert!(exit == 5 && error.contains("cannot be loaded"), "{exit} {error}");
+    // ONNX Runtime itself, where this machine has it.
+    #[cfg(feature = "onnxruntime")]
+    if let Ok(library) = hirescam::engine::onnxruntime::find_library(&Default::default()) {
+        let (record, said) = explain("there", library.to_str().unwrap());
+        assert_eq!(engine(&record), "onnxruntime");
+        assert!(said.starts_with("note: ONNX Runtime") && said.lines().count() == 1, "{said}");
+    }
 }

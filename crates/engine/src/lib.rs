@@ -139,11 +139,11 @@ pub struct Entry {
     new: fn(&Options) -> Result<Box<dyn Engine>, Error>,
 }
 
-/// The engines of this build, the default one first.
+/// The engines of this build, the one that is always there first.
 pub const ENGINES: &[Entry] = &[
     Entry {
         name: tract::NAME,
-        about: "Pure Rust, built in; the default.",
+        about: "Pure Rust, built in.",
         new: |options| Ok(Box::new(tract::Tract::new(options)?)),
     },
     #[cfg(feature = "onnxruntime")]
@@ -154,7 +154,31 @@ pub const ENGINES: &[Entry] = &[
     },
 ];
 
-/// The engine called `name` in [`ENGINES`].
+/// The name that stands for one of the engines, see [`settle`].
+pub const AUTO: &str = "auto";
+
+/// Which engine [`AUTO`] stands for on this machine, and a sentence where there is something to say of it: ONNX Runtime where
+/// its library is found and can be loaded, else tract. Where a library or a GPU is asked for it is ONNX Runtime in any case:
+/// tract has neither.
+pub fn settle(options: &Options) -> (&'static str, Option<String>) {
+    #[cfg(feature = "onnxruntime")]
+    {
+        let asked = options.library.is_some() || options.device != Device::Cpu;
+        return match onnxruntime::OnnxRuntime::new(options) {
+            Ok(engine) => (onnxruntime::NAME, Some(format!("ONNX Runtime {} runs the network", engine.version()))),
+            Err(_) if asked => (onnxruntime::NAME, None),
+            Err(_) if library::is_nowhere() => (tract::NAME, None),
+            Err(error) => (tract::NAME, Some(format!("tract runs the network, and not ONNX Runtime: {error}"))),
+        };
+    }
+    #[cfg(not(feature = "onnxruntime"))]
+    {
+        let _ = options;
+        (tract::NAME, None)
+    }
+}
+
+/// The engine called `name` in [`ENGINES`], or the one that [`AUTO`] stands for.
 ///
 /// # Errors
 /// [`Error::NotFound`] where none is called so, or where its library is not found or cannot be
@@ -168,6 +192,7 @@ pub fn engine(name: &str, options: &Options) -> Result<Box<dyn Engine>, Error> {
             options.threads
         )));
     }
+    let name = if name == AUTO { settle(options).0 } else { name };
     match ENGINES.iter().find(|entry| entry.name == name) {
         Some(entry) => (entry.new)(options),
         None => Err(Error::NotFound(unknown(name))),
@@ -184,5 +209,8 @@ fn unknown(name: &str) -> String {
         .find(near)
         .map_or(String::new(), |entry| format!("; did you mean `{}`?", entry.name));
     let names: Vec<_> = ENGINES.iter().map(|entry| entry.name).collect();
-    format!("there is no engine `{name}`{meant} (this build has: {})", names.join(", "))
+    format!(
+        "there is no engine `{name}`{meant} (this build has: {}; {AUTO} is the fastest of them that is there)",
+        names.join(", ")
+    )
 }

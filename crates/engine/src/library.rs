@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::{Error, Options};
 
@@ -30,15 +31,30 @@ pub fn find_library(options: &Options) -> Result<PathBuf, Error> {
     if let Some(path) = &options.library {
         return named(path, "the given library");
     }
-    if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
+    if let Some(path) = in_environment() {
         return named(Path::new(&path), VARIABLE);
     }
-    pythons().iter().find_map(in_wheel).ok_or_else(|| {
+    in_wheels().ok_or_else(|| {
         Error::NotFound(format!(
             "ONNX Runtime's library was not found: `pip install onnxruntime`, or give the path of \
              the library file, as an option or in the environment variable {VARIABLE}"
         ))
     })
+}
+
+/// Whether nothing says that there is a library on this machine.
+pub(crate) fn is_nowhere() -> bool {
+    in_environment().is_none() && in_wheels().is_none()
+}
+
+fn in_environment() -> Option<OsString> {
+    std::env::var_os(VARIABLE).filter(|path| !path.is_empty())
+}
+
+/// The library of an installed package. Interpreters take long to ask: it is looked for once.
+fn in_wheels() -> Option<PathBuf> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOUND.get_or_init(|| pythons().iter().find_map(in_wheel)).clone()
 }
 
 fn named(path: &Path, by: &str) -> Result<PathBuf, Error> {

@@ -10,7 +10,16 @@ pub fn fixture(name: &str) -> String {
     format!("{FIXTURES}/{name}")
 }
 
+/// Results must not depend on which engines the machine has: it is tract where nothing else is said.
 pub fn hirescam(folder: &Path, arguments: &[&str]) -> Output {
+    let runs = matches!(arguments.first(), Some(&("explain" | "compare" | "check")));
+    let said = arguments.iter().any(|argument| ["--engine", "--spec"].contains(argument));
+    let engine: &[&str] = if runs && !said { &["--engine", "tract"] } else { &[] };
+    by_default(folder, &[arguments, engine].concat())
+}
+
+/// As [`hirescam`], on the engine that the program takes by itself.
+pub fn by_default(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hirescam")).current_dir(folder).args(arguments).output().unwrap()
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineChoice {
-    /// The engine: tract (pure Rust) or onnxruntime
+    /// The engine: tract (pure Rust, built in), onnxruntime, or auto: ONNX Runtime where its library is found, else tract
     #[cfg_attr(feature = "clap", arg(long = "engine", id = "engine", value_name = "ENGINE", default_value_t = EngineChoice::default().name))]
     pub name: String,
     /// Threads of the engine; 0 lets it choose
@@ -28,7 +28,7 @@ pub struct EngineChoice {
 
 impl Default for EngineChoice {
     fn default() -> Self {
-        EngineChoice { name: "tract".into(), threads: 0, device: Device::Cpu, library: None }
+        EngineChoice { name: engine::AUTO.into(), threads: 0, device: Device::Cpu, library: None }
     }
 }
 
@@ -44,7 +44,19 @@ impl EngineChoice {
     /// # Errors
     /// Those of [`engine::engine`].
     pub fn start(&self) -> Result<Box<dyn engine::Engine>, engine::Error> {
-        let options = engine::Options { device: self.device, threads: self.threads, library: self.library.clone() };
-        engine::engine(&self.name, &options)
+        engine::engine(&self.name, &self.options())
+    }
+
+    /// The same with the name of one engine where any will do, and a sentence where there is something to say of it.
+    pub fn settled(self) -> (Self, Option<String>) {
+        if self.name != engine::AUTO {
+            return (self, None);
+        }
+        let (name, note) = engine::settle(&self.options());
+        (EngineChoice { name: name.into(), ..self }, note)
+    }
+
+    fn options(&self) -> engine::Options {
+        engine::Options { device: self.device, threads: self.threads, library: self.library.clone() }
     }
 }
