@@ -1,12 +1,8 @@
 //! A model file through all of the core. Every other mutation changes a field and not a byte, to get past the decoder.
 #![no_main]
 
-#[path = "../../crates/core/tests/common/mutate.rs"]
-mod mutate;
-#[path = "../../crates/core/tests/common/pipeline.rs"]
-mod pipeline;
-
 use hirescam_core::onnx;
+use hirescam_testing::{mutate::mutate, pipeline};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 fuzz_target!(|bytes: &[u8]| pipeline::run(bytes));
@@ -21,7 +17,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     if below(2) == 0
         && let Ok(mut model) = onnx::read(data[..size].to_vec())
     {
-        mutate::mutate(&mut model, &mut below);
+        mutate(&mut model, &mut below);
         let bytes = onnx::write(&model);
         if bytes.len() <= max_size {
             data[..bytes.len()].copy_from_slice(&bytes);

@@ -2,9 +2,6 @@
 //! Networks that lay the same thing out in other ways must have the same maps.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Random, info, single_node};
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Request, Target};
@@ -14,6 +11,9 @@ use hirescam_core::ops::{self, Along, Given, attribute};
 use hirescam_core::shape::{Dim, Fact, Shapes};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand;
+use hirescam_testing::by_hand::{info, single_node};
 use ndarray::{ArrayD, Axis, Slice};
 use std::collections::HashMap;
 
@@ -128,7 +128,7 @@ fn network(shape: &[usize], before: Vec<NodeProto>, after: Vec<NodeProto>, ints:
 }
 
 fn model(nodes: Vec<NodeProto>, input: ValueInfoProto, output: &str, stored: &[(&str, Tensor)]) -> Model {
-    let proto: ModelProto = common::model(13, nodes, vec![input], vec![open(output, &[0, 0])], stored);
+    let proto: ModelProto = by_hand::model(13, nodes, vec![input], vec![open(output, &[0, 0])], stored);
     Model::new(proto).unwrap()
 }
 

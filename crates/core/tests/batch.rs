@@ -1,15 +1,14 @@
 //! Every derivative rule where the batch is free: what is emitted once must be right for any number of images.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Random, info, model, single_node};
 use hirescam_core::build::Graph;
 use hirescam_core::onnx::{AttributeProto, NodeProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::ops::{self, Card, Case, Given, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Model, Tensor, flow, grad, head, reference};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, model, single_node};
 use std::collections::{HashMap, HashSet};
 
 /// More images than the batches at which shapes are inferred.

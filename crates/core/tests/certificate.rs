@@ -5,11 +5,6 @@
 //! `fixtures/certificate`, which is gone through first.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-#[path = "common/networks.rs"]
-mod networks;
-
-use common::Random;
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::certify::{self, Verdict};
 use hirescam_core::graph::standard;
@@ -18,6 +13,8 @@ use hirescam_core::score::Score;
 use hirescam_core::shape::{Shapes, declared};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, layers, probe, reference, score};
+use hirescam_testing::Random;
+use hirescam_testing::by_chance;
 use ndarray::{ArrayD, Axis};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -233,7 +230,7 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
     let mut random = Random::new(seed ^ 0x5eed);
     let mut seen = Seen::default();
     let model = Model::new(proto.clone()).map_err(|e| format!("the network is refused: {e}"))?;
-    let truth = Model::new(networks::truth(proto)).unwrap();
+    let truth = Model::new(by_chance::truth(proto)).unwrap();
     let input = model.inputs().next().unwrap().clone();
     let shape: Vec<usize> = declared(&input).iter().map(|n| n.unwrap_or(2)).collect();
     let Ok(shapes) = Shapes::infer(&model, input.name(), None) else { return Ok(seen) };
@@ -266,7 +263,7 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
             let nodes = made.head.path.iter().map(|&i| &model.graph().node[i]);
             let trial = Trial {
                 truth: &truth,
-                explaining: Model::new(networks::truth(&made.model)).unwrap(),
+                explaining: Model::new(by_chance::truth(&made.model)).unwrap(),
                 made: &made,
                 logits: &score,
                 class,
@@ -331,7 +328,7 @@ fn no_certificate_is_false() {
             if seed >= count || failures.lock().unwrap().len() >= 20 {
                 return;
             }
-            let proto = networks::network(seed as u64);
+            let proto = by_chance::network(seed as u64);
             match guarded(&proto, seed as u64) {
                 Ok(seen) => {
                     let mut all = all.lock().unwrap();

@@ -1,9 +1,6 @@
 //! What a card does not cover is refused wherever the card would be asked, whatever shapes the file brings.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Random, info, model};
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::certify::{Verdict, certify};
 use hirescam_core::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, attribute_proto::AttributeType};
@@ -12,6 +9,8 @@ use hirescam_core::ops::list::NEWEST_OPSET;
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, head, layers, reference, score};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, model};
 use std::collections::HashMap;
 
 fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: Vec<AttributeProto>) -> NodeProto {

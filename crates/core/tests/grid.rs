@@ -2,14 +2,13 @@
 //! the map that the layer has as rows and columns, cell for cell.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Random, info, model};
 use hirescam_core::cam::{self, Explaining, Request, Target};
 use hirescam_core::onnx::{self, AttributeProto, ModelProto, NodeProto};
 use hirescam_core::ops::attribute;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, layers, reference, score, shape::Shapes};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, model};
 use std::collections::HashMap;
 
 /// Channels, rows and columns of the patches.

@@ -2,9 +2,6 @@
 //! whose values are beyond what its image and its weights explain is refused before anything runs it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Random, info, model, single_node};
 use hirescam_core::build::Graph;
 use hirescam_core::cam::{self, Request};
 use hirescam_core::onnx::{ModelProto, NodeProto};
@@ -12,6 +9,8 @@ use hirescam_core::ops::{self, Given, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Error, Model, Tensor, flow, grad, head, memory};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, model, single_node};
 use std::collections::HashSet;
 
 /// One node of a made-up network.

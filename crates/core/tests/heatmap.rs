@@ -1,15 +1,14 @@
 //! The heatmap in the graph against its definition: rectify, divide by the largest, resize.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Random, info, model};
 use hirescam_core::build::OLDEST_OPSET;
 use hirescam_core::cam::{self, Request, Size, Target};
 use hirescam_core::onnx::NodeProto;
 use hirescam_core::ops::attribute;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, model};
 use ndarray::{ArrayD, Axis};
 use std::collections::HashMap;
 

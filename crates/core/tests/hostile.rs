@@ -1,9 +1,6 @@
 //! Model files that lie, by hand: each is an error in words, or costs no more than it should.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{info, model};
 use hirescam_core::cam::{self, Explaining, Request};
 use hirescam_core::onnx::{
     self, AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
@@ -13,6 +10,7 @@ use hirescam_core::ops::{Setting, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, layers, score};
+use hirescam_testing::by_hand::{info, model};
 use std::time::{Duration, Instant};
 
 fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {

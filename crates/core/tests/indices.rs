@@ -1,15 +1,14 @@
 //! Derivatives of choices by indices, when the indices are stored and when they are only known at run time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Random, info, single_node};
 use hirescam_core::build::Graph;
 use hirescam_core::onnx::NodeProto;
 use hirescam_core::ops::{self, Given, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, flow, grad, reference};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, single_node};
 use std::collections::{HashMap, HashSet};
 
 /// The derivative of ⟨`y0`, `dy`⟩ by `x`.

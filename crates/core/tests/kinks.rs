@@ -1,15 +1,13 @@
 //! Derivatives at corners and ties, where differences see nothing, against PyTorch's (`fixtures/kinks`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{info, model};
 use hirescam_core::build::Graph;
 use hirescam_core::onnx::NodeProto;
 use hirescam_core::ops::{Setting, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, flow, grad, head, reference};
+use hirescam_testing::by_hand::{info, model};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 

@@ -1,16 +1,14 @@
 //! The layer that is taken lies in the image; and where none is found, what hides them is named.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::Random;
-use common::network::{network, node};
 use hirescam_core::cam::{self, Request};
 use hirescam_core::layers::{Layer, layers};
 use hirescam_core::onnx::NodeProto;
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, head, score};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{network, node};
 
 const IMAGE: [usize; 4] = [0, 2, 16, 16];
 

@@ -1,10 +1,7 @@
 //! Files of every legal kind: the same network, written in another way, has the same map.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
 use bytes::Bytes;
-use common::{Random, info, model};
 use hirescam_core::build::{EMITTED, OLDEST_OPSET};
 use hirescam_core::cam::{self, Explaining, Request};
 use hirescam_core::onnx::{
@@ -13,6 +10,8 @@ use hirescam_core::onnx::{
 use hirescam_core::ops::attribute;
 use hirescam_core::tensor::{DataType, wide};
 use hirescam_core::{Model, Tensor, reference};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, model};
 use std::collections::HashMap;
 
 fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: Vec<AttributeProto>) -> NodeProto {

@@ -2,14 +2,12 @@
 //! make a false certificate. Settings are the cards' own and ONNX's tests (`fixtures/node`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-#[path = "common/cases.rs"]
-mod cases;
-mod common;
-
-use common::{Random, single_node};
 use hirescam_core::ops::{self, Dependence, Linearity};
 use hirescam_core::tensor::is_float;
 use hirescam_core::{Model, Tensor, reference};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::single_node;
+use hirescam_testing::node_cases;
 use ndarray::ArrayD;
 use std::collections::HashMap;
 
@@ -33,7 +31,7 @@ fn settings() -> Vec<Setting> {
             all.push(Setting { about, model, values, varied });
         }
     }
-    for case in cases::all().into_iter().filter(|c| cases::left_out(&c.name).is_none()) {
+    for case in node_cases::all().into_iter().filter(|c| node_cases::left_out(&c.name).is_none()) {
         let wide = |t: &Tensor| is_float(t.dtype) && !t.data.is_empty() && t.data.len() < 2000;
         let varied = case.inputs.iter().filter(|(_, t)| wide(t)).map(|(n, _)| n.clone()).collect();
         all.push(Setting { about: case.name, model: case.model, values: case.inputs, varied });

@@ -2,12 +2,10 @@
 //! (`fixtures/methods`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::Random;
 use hirescam_core::cam::{self, Guarantee, METHODS, Method, Request, Target, method, on_arrays};
 use hirescam_core::certify::Verdict;
 use hirescam_core::{Error, Model, Tensor, reference};
+use hirescam_testing::{Random, zoo};
 use ndarray::{ArrayD, Axis, IxDyn};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -22,10 +20,6 @@ fn array(value: &Value) -> ArrayD<f64> {
     let shape: Vec<usize> = value["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
     let data = value["data"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
     ArrayD::from_shape_vec(shape, data).unwrap()
-}
-
-fn zoo(file: &str) -> Model {
-    Model::from_bytes(std::fs::read(format!("{ROOT}/fixtures/zoo/{file}")).unwrap()).unwrap()
 }
 
 fn largest(values: &ArrayD<f64>) -> f64 {
@@ -215,8 +209,7 @@ fn weak_formulas_are_told_where_the_layer_can_be_negative() {
 #[test]
 fn what_is_proven_of_a_method_is_in_the_certificate() {
     let certificate = |method: &str| {
-        let request = Request { layer: Some("relu2".into()), method: named(method), ..Request::default() };
-        let request = Request { layer: Some("/Relu_1_output_0".into()), ..request };
+        let request = Request { layer: Some("/Relu_1_output_0".into()), method: named(method), ..Request::default() };
         cam::attach(&zoo("flatten_fc.ts.onnx"), &request).unwrap().certificate
     };
     let verdicts = [

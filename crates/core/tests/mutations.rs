@@ -2,14 +2,11 @@
 //! twin of the fuzz target `model`; `PROPTEST_CASES` says how many are tried.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-#[path = "common/mutate.rs"]
-mod mutate;
-#[path = "common/pipeline.rs"]
-mod pipeline;
-
 use hirescam_core::cam::{self, Request};
 use hirescam_core::shape::declared;
 use hirescam_core::{Model, head, onnx};
+use hirescam_testing::mutate::mutate;
+use hirescam_testing::{Random, pipeline};
 use proptest::prelude::*;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use std::sync::LazyLock;
@@ -33,17 +30,6 @@ fn run(bytes: &[u8], what: impl Fn() -> String) {
     pipeline::run(bytes);
     let took = start.elapsed();
     assert!(took < LONGEST, "{} took {took:?}", what());
-}
-
-/// Pseudo-random numbers from a seed (splitmix64).
-fn random(mut state: u64) -> impl FnMut(usize) -> usize {
-    move |n| {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n.max(1) as u64) as usize
-    }
 }
 
 /// The image's shape with 32 where the file leaves extents open.
@@ -70,8 +56,8 @@ proptest! {
     fn changed_fields_panic_nowhere(file: prop::sample::Index, seed: u64, edits in 1usize..6) {
         let (name, bytes) = file.get(&FILES);
         let mut model = onnx::read(bytes.clone()).unwrap();
-        let mut below = random(seed);
-        (0..edits).for_each(|_| mutate::mutate(&mut model, &mut below));
+        let mut random = Random::new(seed);
+        (0..edits).for_each(|_| mutate(&mut model, &mut |n| random.below(n)));
         run(&onnx::write(&model), || format!("{name} with seed {seed} and {edits} edits"));
     }
 

@@ -1,24 +1,21 @@
 //! Every card against ONNX's own tests of its operator (`fixtures/node`): values, shapes, derivatives.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-#[path = "common/cases.rs"]
-mod cases;
-mod common;
-
-use cases::{NodeCase, left_out, verdict};
-use common::Random;
 use hirescam_core::build::Graph;
 use hirescam_core::graph::Attributes;
 use hirescam_core::ops::Dependence;
 use hirescam_core::shape::{Fact, Shapes};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, flow, grad, reference};
+use hirescam_testing::Random;
+use hirescam_testing::node_cases;
+use hirescam_testing::node_cases::{NodeCase, left_out, verdict};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 #[test]
 fn the_reference_passes_onnx_s_own_tests() {
     let (mut wrong, mut passed, mut without) = (Vec::new(), 0, BTreeSet::new());
-    for case in cases::all() {
+    for case in node_cases::all() {
         if case.model.card(case.node()).is_none() {
             without.insert(case.node().op_type().to_owned());
             continue;
@@ -37,7 +34,7 @@ fn the_reference_passes_onnx_s_own_tests() {
 #[test]
 fn shape_rules_foretell_what_comes_out() {
     let mut wrong = Vec::new();
-    for case in cases::all().iter().filter(|c| left_out(&c.name).is_none()) {
+    for case in node_cases::all().iter().filter(|c| left_out(&c.name).is_none()) {
         let Some(card) = case.model.card(case.node()) else { continue };
         let attributes = Attributes { node: case.node(), opset: case.model.opset() };
         // With the values at hand, and without: then a rule may say that it needs them.
@@ -98,7 +95,7 @@ fn gradient(model: &Model, values: &HashMap<String, Tensor>, (y, dy): (&str, &Te
 fn rules_match_central_differences_in_onnx_s_own_tests() {
     let (mut wrong, mut checked) = (Vec::new(), BTreeSet::new());
     let wide = |t: &Tensor| matches!(t.dtype, DataType::Float | DataType::Double) && !t.data.is_empty();
-    for case in cases::all().iter().filter(|c| left_out(&c.name).is_none()) {
+    for case in node_cases::all().iter().filter(|c| left_out(&c.name).is_none()) {
         if case.model.card(case.node()).is_none_or(|c| c.vjp.is_none()) {
             continue;
         }

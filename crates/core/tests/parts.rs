@@ -1,21 +1,14 @@
 //! Heads and bodies as models of their own: they make what the whole model makes, for any number of images.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Random, info, model};
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::onnx::{NodeProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::shape::{Shapes, declared};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, head, layers, onnx, reference, score};
+use hirescam_testing::by_hand::{info, model};
+use hirescam_testing::{FIXTURES, Random, zoo};
 use std::collections::HashMap;
-
-const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/zoo");
-
-fn zoo(file: &str) -> Model {
-    Model::from_bytes(std::fs::read(format!("{ZOO}/{file}")).unwrap()).unwrap()
-}
 
 /// Nearer than the rounding of a graph's constants to float32, relative to the largest value.
 fn assert_near(a: &Tensor, b: &Tensor, context: &str) {
@@ -38,7 +31,7 @@ fn fed(model: &Model) -> Vec<&str> {
 #[test]
 fn body_and_head_together_are_the_network() {
     let mut tried = 0;
-    for entry in std::fs::read_dir(ZOO).unwrap() {
+    for entry in std::fs::read_dir(format!("{FIXTURES}/zoo")).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
         if !file.ends_with(".onnx") {
             continue;

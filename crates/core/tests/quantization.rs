@@ -1,9 +1,6 @@
 //! Cotangents through quantised values: the straight-through estimator, and what the certificate says of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Random, info, model};
 use hirescam_core::build::Graph;
 use hirescam_core::certify::{Verdict, certify};
 use hirescam_core::onnx::{AttributeProto, NodeProto};
@@ -11,6 +8,8 @@ use hirescam_core::ops::attribute;
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, flow, grad, head, reference, score};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, model};
 use std::collections::{HashMap, HashSet};
 
 fn node(op: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> NodeProto {

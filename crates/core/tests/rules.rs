@@ -2,15 +2,15 @@
 //! and every rule on a cotangent that stands for a whole axis against the same cotangent written out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Random, info, single_node};
 use hirescam_core::build::Graph;
 use hirescam_core::onnx::{ModelProto, NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::ops::{self, Card, Case, Given};
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Error, Model, Tensor, flow, grad, head, reference};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand;
+use hirescam_testing::by_hand::{info, single_node};
 use ndarray::ArrayD;
 use std::collections::{HashMap, HashSet};
 
@@ -109,7 +109,7 @@ fn the_silu_is_differentiated_by_both_ways_to_x() {
             ..Default::default()
         };
         let nodes = vec![node("Sigmoid", &["x"], "s"), node("Mul", &factors, "y")];
-        let model = Model::new(common::model(17, nodes, vec![float("x")], vec![float("y")], &[])).unwrap();
+        let model = Model::new(by_hand::model(17, nodes, vec![float("x")], vec![float("y")], &[])).unwrap();
         let values = HashMap::from([("x".to_owned(), x.clone())]);
         let slope = |v: f64| {
             let sigma = 1.0 / (1.0 + (-v).exp());

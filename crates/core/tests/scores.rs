@@ -1,20 +1,15 @@
 //! Which scores are explained: what their axes count, what is made of them, and tensors inside the network.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::network::{network, node};
-use common::{Random, info, model};
 use hirescam_core::cam::{self, Request};
 use hirescam_core::certify::Verdict;
 use hirescam_core::ops::Setting;
+use hirescam_core::score::{self, Activation, Reading, Score};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
-use hirescam_core::{
-    head,
-    score::{self, Activation, Reading, Score},
-};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, model, network, node};
 use ndarray::{ArrayD, Axis};
 use std::collections::HashMap;
 

@@ -2,24 +2,16 @@
 //! outputs against central differences.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::network::{free, network, node};
-use common::{Random, info, model};
 use hirescam_core::cam::{self, Explaining, METHODS, Request, Target, method};
 use hirescam_core::certify::Verdict;
 use hirescam_core::onnx;
 use hirescam_core::ops::Setting;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
+use hirescam_testing::by_hand::{free, info, model, network, node};
+use hirescam_testing::{Random, zoo};
 use ndarray::{ArrayD, Axis, IxDyn};
 use std::collections::HashMap;
-
-const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/zoo");
-
-fn zoo(file: &str) -> Model {
-    Model::from_bytes(std::fs::read(format!("{ZOO}/{file}")).unwrap()).unwrap()
-}
 
 fn request(layer: &str, target: &str) -> Request {
     Request { layer: Some(layer.into()), target: target.parse().unwrap(), ..Request::default() }

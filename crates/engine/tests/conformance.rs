@@ -1,17 +1,14 @@
 //! Every operator and every derivative rule on every engine, against the f64 reference.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-#[path = "../../core/tests/common/mod.rs"]
-mod models;
-
-use common::reference::compare;
 use hirescam_core::build::{Graph, Value};
 use hirescam_core::ops::{self, Card, Case, Given};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::is_float;
 use hirescam_core::{Model, Tensor, flow, grad, head, reference};
-use models::{Random, info, single_node};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, single_node};
+use hirescam_testing::engines::compare;
 use std::collections::{HashMap, HashSet};
 
 type Values = HashMap<String, Tensor>;
@@ -90,7 +87,7 @@ const MISSING: &[(&str, &str, &str)] = &[
 fn every_operator_gives_the_same_on_every_engine() {
     let mut wrong = Vec::new();
     let mut met = HashSet::new();
-    for engine in common::engines(1) {
+    for engine in hirescam_testing::engines::engines(1) {
         for card in ops::all() {
             for case in (card.cases)() {
                 let (model, values) = forward(card, &case);
@@ -121,7 +118,7 @@ fn every_operator_gives_the_same_on_every_engine() {
 #[test]
 fn every_rule_gives_the_same_on_every_engine() {
     let mut wrong = Vec::new();
-    for engine in common::engines(1) {
+    for engine in hirescam_testing::engines::engines(1) {
         for card in ops::all().filter(|c| c.vjp.is_some()) {
             for case in (card.cases)().iter().filter(|c| c.inputs.iter().any(|g| matches!(g, Given::Varied(..)))) {
                 let (model, values) = backward(card, case);

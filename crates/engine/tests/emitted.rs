@@ -5,18 +5,15 @@
 //! `EMITTED=Expand,Reshape,MatMul` what has these steps one after the other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-#[path = "../../core/tests/common/mod.rs"]
-mod models;
-
-use common::reference::compare;
 use hirescam_core::build::{Graph, Value};
 use hirescam_core::onnx::{NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::ops::attribute;
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor};
-use models::{Random, info, model};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, model};
+use hirescam_testing::engines::compare;
 use ndarray::{ArrayD, IxDyn};
 use std::collections::{HashMap, HashSet};
 
@@ -313,7 +310,7 @@ fn chosen() -> Vec<(i64, usize, Vec<usize>)> {
 
 #[test]
 fn what_is_emitted_one_after_the_other_runs_on_every_engine() {
-    let engines = common::engines(1);
+    let engines = hirescam_testing::engines::engines(1);
     let (mut tried, mut wrong, mut met) = (0, Vec::new(), HashSet::new());
     for (opset, shape, steps) in chosen() {
         let Some(model) = chain(opset, SHAPES[shape], &steps) else { continue };

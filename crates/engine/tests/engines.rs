@@ -1,12 +1,16 @@
 //! What holds for every engine.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod common;
-
-use common::{engines, fixture, model, noise, run};
 use half::f16;
 use hirescam_engine::{Array, ENGINES, Error, Kind, Options, engine};
+use hirescam_testing::engines::{engines, noise, run};
+use hirescam_testing::fixture;
 use ndarray::{Array1, Array2, array};
+
+/// The bytes of a model beside these tests, as `data/make.py` wrote it.
+fn model(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
 
 /// The real networks, with the name and the shape of their input.
 const NETWORKS: [(&str, &str, [usize; 4]); 2] =

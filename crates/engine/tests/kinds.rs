@@ -1,14 +1,13 @@
 //! Networks of the zoo in float16 and float64: their explaining models run wherever the networks do, with the maps of float32.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{engines, fixture, noise};
 use hirescam_core::cam::{self, Request, Size};
 use hirescam_core::onnx::{self, ModelProto, TensorProto, TypeProto, type_proto};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor};
 use hirescam_engine::{Array, Engine, Kind};
+use hirescam_testing::engines::{engines, noise};
+use hirescam_testing::fixture;
 use ndarray::ArrayD;
 use std::collections::HashSet;
 

@@ -27,7 +27,7 @@ fn wrong_libraries_are_errors_and_the_right_one_loads_after_them() {
 
     let library = match find_library(&Options::default()) {
         Ok(library) => library,
-        Err(why) => return eprintln!("SKIPPED: {why}"),
+        Err(why) => return hirescam_testing::engines::skipped("onnxruntime", &why.to_string()),
     };
     load(library.clone()).unwrap();
     load(library.clone()).unwrap();

@@ -3,15 +3,12 @@
 //! That an engine lacks an operator is no fault: it is counted. A wrong result is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-#[path = "../../core/tests/common/cases.rs"]
-mod cases;
-mod common;
-
-use cases::{NodeCase, agree, tolerance};
 use half::f16;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Tensor, onnx};
 use hirescam_engine::{Array, Engine, Kind};
+use hirescam_testing::node_cases;
+use hirescam_testing::node_cases::{NodeCase, agree, tolerance};
 use std::collections::{BTreeMap, HashSet};
 
 /// Wrong results of engines: (engine, case or its start before a `*`, why).
@@ -79,12 +76,16 @@ fn run(engine: &dyn Engine, case: &NodeCase) -> Outcome {
 
 #[test]
 fn engines_pass_onnx_s_own_tests_or_refuse_them() {
-    let cases: Vec<NodeCase> = cases::all()
+    let cases: Vec<NodeCase> = node_cases::all()
         .into_iter()
-        .filter(|c| c.model.card(c.node()).is_some() && cases::left_out(&c.name).is_none() && cases::verdict(c).is_ok())
+        .filter(|c| {
+            c.model.card(c.node()).is_some()
+                && node_cases::left_out(&c.name).is_none()
+                && node_cases::verdict(c).is_ok()
+        })
         .collect();
     let mut wrong = Vec::new();
-    for engine in common::engines(1) {
+    for engine in hirescam_testing::engines::engines(1) {
         let (mut right, mut refused, mut stale) = (0, BTreeMap::<&str, Vec<String>>::new(), HashSet::new());
         for case in &cases {
             let fits = |pattern: &str| match pattern.strip_suffix('*') {

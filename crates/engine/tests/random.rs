@@ -2,19 +2,13 @@
 //! vouches for a node.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-#[path = "../../core/tests/common/mod.rs"]
-mod common;
-#[path = "common/mod.rs"]
-mod engines;
-#[path = "../../core/tests/common/networks.rs"]
-mod networks;
-
-use common::Random;
 use hirescam_core::graph::standard;
 use hirescam_core::shape::declared;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, onnx, reference};
 use hirescam_engine::Array;
+use hirescam_testing::Random;
+use hirescam_testing::by_chance;
 use std::collections::HashMap;
 
 const NETWORKS: u64 = 300;
@@ -32,7 +26,7 @@ fn comparable(model: &Model) -> bool {
 fn the_reference_computes_what_engines_compute() {
     let (mut compared, mut wrong) = (HashMap::new(), Vec::new());
     for seed in 0..NETWORKS {
-        let model = Model::new(networks::truth(&networks::network(seed))).unwrap();
+        let model = Model::new(by_chance::truth(&by_chance::network(seed))).unwrap();
         if !comparable(&model) {
             continue;
         }
@@ -48,7 +42,7 @@ fn the_reference_computes_what_engines_compute() {
             continue;
         }
         let array = if double { Array::from(image.data.clone()) } else { image.data.mapv(|v| v as f32).into() };
-        for engine in engines::engines(1) {
+        for engine in hirescam_testing::engines::engines(1) {
             // What an engine does not run at all is no matter of the reference.
             let Ok(session) = engine.prepare(&onnx::write(model.proto())) else { continue };
             let Ok(made) = session.run(&[("x", &array)]) else { continue };

@@ -1,15 +1,12 @@
 //! Where a function saturates its slope keeps its digits in float32, on every engine: against the reference in f64.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-#[path = "../../core/tests/common/mod.rs"]
-mod models;
-
 use hirescam_core::onnx::{AttributeProto, NodeProto};
 use hirescam_core::ops::attribute;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Model, Tensor, cam, head, onnx, reference};
+use hirescam_core::{Model, Tensor, head, onnx, reference};
 use hirescam_engine::Array;
+use hirescam_testing::by_hand;
 use std::collections::HashMap;
 
 /// Places where |y − end| is between 1e-6 and 1e-9 for one function or another, and the middle.
@@ -25,8 +22,8 @@ fn operator(op: &str, attributes: Vec<AttributeProto>, shape: &[usize]) -> Model
         attribute: attributes,
         ..Default::default()
     };
-    let float = |name: &str| models::info(name, DataType::Float, shape);
-    Model::new(models::model(24, vec![node], vec![float("x")], vec![float("y")], &[])).unwrap()
+    let float = |name: &str| by_hand::info(name, DataType::Float, shape);
+    Model::new(by_hand::model(24, vec![node], vec![float("x")], vec![float("y")], &[])).unwrap()
 }
 
 /// The largest error of the derivative of ⟨seed, y⟩, each entry relative to itself.
@@ -47,7 +44,7 @@ fn slopes_keep_their_digits_at_both_ends() {
     let shape = [1, ENDS.len()];
     let x = Tensor::new(DataType::Float, &shape, ENDS.to_vec()).unwrap();
     let ones = Tensor::new(DataType::Float, &shape, vec![1.0; ENDS.len()]).unwrap();
-    for engine in common::engines(1) {
+    for engine in hirescam_testing::engines::engines(1) {
         for (op, attributes) in [
             ("Sigmoid", vec![]),
             ("Tanh", vec![]),
@@ -73,7 +70,7 @@ fn slopes_keep_their_digits_at_both_ends() {
 #[test]
 fn a_softmax_keeps_its_digits_where_one_entry_is_nearly_all() {
     let seeds = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [1.0, -2.0, 0.5, 3.0]];
-    for engine in common::engines(1) {
+    for engine in hirescam_testing::engines::engines(1) {
         for op in ["Softmax", "LogSoftmax"] {
             for (ahead, seed) in [6.0, 12.0, 15.0, 18.0].into_iter().flat_map(|a| seeds.map(|s| (a, s))) {
                 let x = Tensor::new(DataType::Float, &[1, 4], vec![ahead, 0.5, -1.0, 0.0]).unwrap();

@@ -1,12 +1,11 @@
 //! Explaining models of networks whose image can be of any size: right at the size they declare, refused at any other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{engines, fixture};
 use hirescam_core::Model;
 use hirescam_core::cam::{self, Request, Size};
 use hirescam_engine::Array;
+use hirescam_testing::engines::engines;
+use hirescam_testing::fixture;
 use ndarray::ArrayD;
 use serde_json::Value;
 

@@ -2,14 +2,13 @@
 //! network does not use gets nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{engines, fixture, noise};
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::certify::Verdict;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, onnx};
 use hirescam_engine::Engine;
+use hirescam_testing::engines::{engines, noise};
+use hirescam_testing::fixture;
 use ndarray::ArrayD;
 
 const DIGITS_LAYER: &str = "/conv_layers/conv_layers.7/Relu_output_0";

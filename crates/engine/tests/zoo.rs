@@ -2,8 +2,6 @@
 //! has no such golden against the f64 reference.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-
 use hirescam_core::cam::{self, Explaining, Guarantee, METHODS, Request, Target, method};
 use hirescam_core::{Model, Tensor, reference, score};
 use hirescam_core::{head, layers, onnx, shape::Shapes};
@@ -145,7 +143,7 @@ fn check(
 
 /// Runs `check` on every engine, one beside the other. It gives how much it tried, and what was wrong.
 fn on_every_engine(check: impl Fn(&dyn Engine) -> (usize, Vec<String>) + Sync) {
-    let engines = common::engines(1);
+    let engines = hirescam_testing::engines::engines(1);
     std::thread::scope(|scope| {
         let check = &check;
         let running: Vec<_> = engines.iter().map(|engine| scope.spawn(move || check(engine.as_ref()))).collect();

@@ -64,12 +64,8 @@ fn near(what: &str, a: &ArrayD<f32>, b: &ArrayD<f64>) {
 #[test]
 fn each_image_is_explained_with_what_comes_beside_it() {
     for case in cases() {
-        for engine in ["tract", "onnxruntime"] {
-            let made = match explain(&case, &Spec { engine: engine.into(), ..case.options.clone() }) {
-                // Its library need not be there.
-                Err(Error::Engine(hirescam::engine::Error::NotFound(_))) => continue,
-                made => made.unwrap(),
-            };
+        for engine in hirescam_testing::engines::names() {
+            let made = explain(&case, &Spec { engine: engine.into(), ..case.options.clone() }).unwrap();
             let [maps, scores, b] = ["map", "score", "b"].map(|key| array(&case.golden[key]));
             let all = made.iter().zip(maps.axis_iter(Axis(0)).zip(scores.iter().zip(&b)));
             for (e, (map, (score, b))) in all {

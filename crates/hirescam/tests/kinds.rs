@@ -4,10 +4,11 @@
 mod spec;
 
 use hirescam::core::certify::Verdict;
-use hirescam::engine::{Array, ENGINES, Error as EngineError, Kind, engine};
+use hirescam::engine::{Array, Error as EngineError, Kind};
 use hirescam::photo::Photo;
 use hirescam::preprocess::Preprocess;
 use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam_testing::engines;
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayD, IxDyn};
 use serde_json::Value;
@@ -71,12 +72,6 @@ fn options(engine: &str) -> Spec {
     Spec { engine: engine.into(), preprocess: Some(levels.into()), ..tract() }
 }
 
-/// The engines of this machine.
-fn engines() -> Vec<&'static str> {
-    let there = |name: &&str| !matches!(engine(name, &Default::default()), Err(EngineError::NotFound(_)));
-    ENGINES.iter().map(|e| e.name).filter(there).collect()
-}
-
 fn one(explainer: &Explainer, input: Input) -> Result<Explanation, Error> {
     Ok(explainer.explain(&[input])?.remove(0).remove(0))
 }
@@ -85,7 +80,7 @@ fn one(explainer: &Explainer, input: Input) -> Result<Explanation, Error> {
 fn every_kind_of_number_comes_in_and_goes_through() {
     // Float16 has eleven bits, and an engine may round each of a sum's terms to them.
     for (file, tolerance) in [("half.onnx", 1e-2), ("inside.onnx", 1e-2), ("double.onnx", 1e-5), ("free.onnx", 1e-5)] {
-        for engine in engines() {
+        for engine in engines::names() {
             let explainer = Explainer::new(format!("{FIXTURES}/{file}"), &options(engine));
             if (file, engine) == ("double.onnx", "onnxruntime") {
                 // It has no float64 convolution, and says so.
@@ -111,7 +106,7 @@ fn every_kind_of_number_comes_in_and_goes_through() {
 fn whole_numbers_are_fed_as_the_levels_they_are() {
     let case = &cases("levels.onnx")[0];
     let levels = Preprocess::from_toml("").unwrap();
-    for engine in engines() {
+    for engine in engines::names() {
         let options = Spec { preprocess: Some(levels.clone().into()), ..options(engine) };
         let explainer = Explainer::new(format!("{FIXTURES}/levels.onnx"), &options).unwrap();
         case.holds(engine, &one(&explainer, Input::Photo(case.photo())).unwrap(), 1e-5);
@@ -170,7 +165,7 @@ fn methods_at_an_image_of_whole_numbers_begin_behind_its_cast() {
 #[test]
 fn images_of_several_sizes_go_into_one_call() {
     let cases = cases("free.onnx");
-    for engine in engines() {
+    for engine in engines::names() {
         let explainer = Explainer::new(format!("{FIXTURES}/free.onnx"), &options(engine)).unwrap();
         // More sizes than are kept, each twice, photos and tensors in turn.
         let mut inputs: Vec<Input> = cases.iter().map(|case| Input::Photo(case.photo())).collect();

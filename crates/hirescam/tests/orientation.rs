@@ -3,9 +3,7 @@
 
 mod spec;
 
-use hirescam::core::onnx::{
-    self, AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto,
-};
+use hirescam::core::onnx::{AttributeProto, NodeProto};
 use hirescam::core::ops::attribute;
 use hirescam::core::tensor::DataType;
 use hirescam::core::{Model, Tensor};
@@ -14,6 +12,7 @@ use hirescam::overlay::Style;
 use hirescam::photo::Photo;
 use hirescam::preprocess::{Preprocess, Resize};
 use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam_testing::by_hand::{info, model};
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayD, IxDyn};
 use spec::tract;
@@ -65,15 +64,6 @@ const KEPT: &[Kept] = &[
     },
 ];
 
-fn info(name: &str, shape: &[usize]) -> ValueInfoProto {
-    use onnx::{TensorShapeProto, TypeProto, tensor_shape_proto::Dimension, tensor_shape_proto::dimension, type_proto};
-    let extent = |&n: &usize| Dimension { value: Some(dimension::Value::DimValue(n as i64)), ..Default::default() };
-    let shape = Some(TensorShapeProto { dim: shape.iter().map(extent).collect() });
-    let tensor = type_proto::Tensor { elem_type: Some(DataType::Float as i32), shape };
-    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    ValueInfoProto { name: Some(name.into()), r#type: Some(r#type), ..Default::default() }
-}
-
 /// Image, mean over 8×8 pixels, "layer" kept as said, a linear layer that reads one cell of it. With `last` the image has
 /// its channels last.
 fn network(kept: &Kept, last: bool) -> ModelFile {
@@ -83,8 +73,8 @@ fn network(kept: &Kept, last: bool) -> ModelFile {
         let mut input = vec![at.clone()];
         if let Some(tensor) = with {
             let name = format!("stored{}", nodes.len());
-            stored.push(tensor.to_proto(&name).unwrap());
-            input.insert(if op == "Concat" { 0 } else { 1 }, name);
+            input.insert(if op == "Concat" { 0 } else { 1 }, name.clone());
+            stored.push((name, tensor));
         }
         at = format!("value{}", nodes.len());
         nodes.push(NodeProto {
@@ -117,19 +107,9 @@ fn network(kept: &Kept, last: bool) -> ModelFile {
     step("MatMul", Some(Tensor::float(weights)), vec![], &mut nodes);
     let [height, width] = SIZE;
     let shape = if last { [1, height, width, 3] } else { [1, 3, height, width] };
-    let graph = GraphProto {
-        input: vec![info("image", &shape)],
-        output: vec![info(&at, &[1, 2])],
-        node: nodes,
-        initializer: stored,
-        ..Default::default()
-    };
-    let proto = ModelProto {
-        ir_version: Some(8),
-        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(17) }],
-        graph: Some(graph),
-        ..Default::default()
-    };
+    let stored: Vec<(&str, Tensor)> = stored.iter().map(|(name, t)| (name.as_str(), t.clone())).collect();
+    let float = |name: &str, shape: &[usize]| info(name, DataType::Float, shape);
+    let proto = model(17, nodes, vec![float("image", &shape)], vec![float(&at, &[1, 2])], &stored);
     ModelFile {
         model: Model::new(proto).unwrap(),
         bytes: Default::default(),

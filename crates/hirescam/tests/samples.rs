@@ -4,23 +4,17 @@
 
 mod spec;
 
-use hirescam::core::onnx::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    tensor_shape_proto::Dimension, tensor_shape_proto::dimension, type_proto,
-};
+use hirescam::core::onnx::{AttributeProto, NodeProto, ValueInfoProto};
 use hirescam::core::ops::attribute;
 use hirescam::core::tensor::DataType;
 use hirescam::core::{Model, Tensor};
-use hirescam::engine::{self, Array};
+use hirescam::engine::Array;
 use hirescam::model_file::ModelFile;
 use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam_testing::by_hand::{free, info, model};
+use hirescam_testing::engines;
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use spec::tract;
-
-/// Tract, and ONNX Runtime where its library is found.
-fn engines() -> impl Iterator<Item = &'static str> {
-    ["tract", "onnxruntime"].into_iter().filter(|name| engine::engine(name, &engine::Options::default()).is_ok())
-}
 
 const CHANNELS: usize = 3;
 const SIDES: [usize; 2] = [4, 5];
@@ -48,7 +42,7 @@ fn maps(images: &ArrayD<f32>) -> ArrayD<f32> {
 /// The first extent of the image is open where `batch` is 0.
 fn network(batch: usize, steps: &[(&str, Vec<AttributeProto>, Option<&[i64]>)]) -> ModelFile {
     let w = ArrayD::from_shape_fn(IxDyn(&[CHANNELS, CLASSES]), |i| f64::from(weight(i[0], i[1])));
-    let mut stored = vec![Tensor::float(w).to_proto("w").unwrap()];
+    let mut stored = vec![("w".to_owned(), Tensor::float(w))];
     let node = |op: &str, input: Vec<String>, output: &str, attribute: Vec<AttributeProto>| NodeProto {
         op_type: Some(op.into()),
         name: Some(format!("the {op}")),
@@ -67,34 +61,16 @@ fn network(batch: usize, steps: &[(&str, Vec<AttributeProto>, Option<&[i64]>)]) 
         }
         if let Some(list) = list {
             inputs.push(format!("list{i}"));
-            stored.push(Tensor::ints(list).to_proto(&format!("list{i}")).unwrap());
+            stored.push((format!("list{i}"), Tensor::ints(list)));
         }
         at = format!("v{i}");
         nodes.push(node(op, inputs, &at, attributes.clone()));
     }
-    let info = |name: &str, shape: Option<&[usize]>| {
-        let extent = |&n: &usize| match n {
-            0 => Dimension { value: Some(dimension::Value::DimParam("n".into())), ..Default::default() },
-            n => Dimension { value: Some(dimension::Value::DimValue(n as i64)), ..Default::default() },
-        };
-        let shape = shape.map(|shape| TensorShapeProto { dim: shape.iter().map(extent).collect() });
-        let tensor = type_proto::Tensor { elem_type: Some(DataType::Float as i32), shape };
-        let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-        ValueInfoProto { name: Some(name.into()), r#type: Some(r#type), ..Default::default() }
-    };
-    let proto = ModelProto {
-        ir_version: Some(8),
-        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(13) }],
-        graph: Some(GraphProto {
-            name: Some("samples".into()),
-            node: nodes,
-            input: vec![info("image", Some(&[batch, CHANNELS, SIDES[0], SIDES[1]]))],
-            output: vec![info(&at, None)],
-            initializer: stored,
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
+    let stored: Vec<(&str, Tensor)> = stored.iter().map(|(name, t)| (name.as_str(), t.clone())).collect();
+    let image = free("image", &[batch, CHANNELS, SIDES[0], SIDES[1]]);
+    // An output of unknown shape.
+    let output = ValueInfoProto { r#type: None, ..info(&at, DataType::Float, &[]) };
+    let proto = model(13, nodes, vec![image], vec![output], &stored);
     ModelFile {
         model: Model::new(proto).unwrap(),
         bytes: Default::default(),
@@ -129,7 +105,7 @@ fn flat() -> (&'static str, Vec<AttributeProto>, Option<&'static [i64]>) {
 #[test]
 fn a_batch_that_the_file_fixes_takes_fewer_images_and_more() {
     let file = network(4, &[("Reshape", vec![], Some(&[4, CHANNELS as i64])), scores()]);
-    for engine in engines() {
+    for engine in engines::names() {
         for n in [1, 3, 4, 6] {
             let (x, context) = (images(n), format!("{n} images with {engine}"));
             let made = explain(&file, &options(engine), std::slice::from_ref(&x)).unwrap();
@@ -151,7 +127,7 @@ fn a_batch_that_the_file_fixes_takes_fewer_images_and_more() {
 fn images_of_one_score_are_one_sample_and_never_taken_apart() {
     let mean = || ("ReduceMean", vec![attribute("axes", [0]), attribute("keepdims", 1)], None);
     let steps = [flat(), scores(), mean()];
-    for engine in engines() {
+    for engine in engines::names() {
         // As many as each tensor holds.
         let bags = [images(3), images(5), images(1)];
         let made = explain(&network(0, &steps), &options(engine), &bags).unwrap();
@@ -183,7 +159,7 @@ fn a_squeeze_that_takes_the_batch_away_gives_the_maps_of_a_batch() {
     let x = images(2);
     let one = x.slice_axis(Axis(0), Slice::from(..1)).to_owned();
     for (file, what) in [(early, "early"), (late, "late")] {
-        for engine in engines() {
+        for engine in engines::names() {
             for x in [&one, &x] {
                 let context = format!("{what}, {} images with {engine}", x.len_of(Axis(0)));
                 let made = explain(&file, &options(engine), std::slice::from_ref(x)).unwrap();

@@ -1,27 +1,21 @@
 //! What is said of scores, on every engine: probabilities, names of classes, and scores that are no output.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-#[path = "../../core/tests/common/mod.rs"]
-mod common;
 mod spec;
 
-use common::network::node;
-use common::{Random, info, model};
 use hirescam::core::onnx::{NodeProto, OperatorSetIdProto};
 use hirescam::core::ops::Setting;
 use hirescam::core::score::Activation;
 use hirescam::core::tensor::DataType;
 use hirescam::core::{Model, Tensor};
-use hirescam::engine::{Array, ENGINES, Kind, engine};
+use hirescam::engine::{Array, Kind};
 use hirescam::labels::Labels;
 use hirescam::model_file::ModelFile;
 use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::{info, model, node};
+use hirescam_testing::engines;
 use spec::tract;
-
-/// Whether the engine's library is there.
-fn is_there(name: &str) -> bool {
-    engine(name, &hirescam::engine::Options::default()).is_ok()
-}
 
 /// A network of one image `x`, 2 channels of 4 rows and 6 columns, whose layer `a` has 3 channels and these nodes behind it.
 fn network(behind: Vec<NodeProto>, outputs: &[&str], stored: &[(&str, Tensor)]) -> ModelFile {
@@ -67,7 +61,7 @@ fn names() -> Labels {
 
 #[test]
 fn a_probability_is_made_by_the_network_or_asked_for() {
-    for engine in ENGINES.iter().map(|e| e.name).filter(|name| is_there(name)) {
+    for engine in engines::names() {
         let of = |op: &str, activation| {
             let file = classifier(vec![node(op, &["s"], "y", vec![])], &["y"]);
             let target = Some("all".into());
@@ -99,7 +93,7 @@ fn a_probability_is_made_by_the_network_or_asked_for() {
 #[test]
 fn every_class_above_a_threshold_has_a_map() {
     let file = classifier(vec![node("Sigmoid", &["s"], "y", vec![])], &["y"]);
-    for engine in ENGINES.iter().map(|e| e.name).filter(|name| is_there(name)) {
+    for engine in engines::names() {
         for method in ["hirescam", "occlusion"] {
             let of = |target: &str| {
                 let (engine, method) = (engine.into(), method.into());
@@ -146,7 +140,7 @@ fn scores_behind_labels_and_maps_are_explained_by_every_engine() {
     ];
     let file = classifier(nodes, &["label", "loss"]);
     let plain = classifier(vec![], &["s"]);
-    for engine in ENGINES.iter().map(|e| e.name).filter(|name| is_there(name)) {
+    for engine in engines::names() {
         for method in ["hirescam", "smoothgrad", "integrated-gradients"] {
             let options = Spec { engine: engine.into(), method: method.into(), layers: vec!["a".into()], ..tract() };
             let [a, b] = [&file, &plain].map(|file| explain(file, &options).unwrap().remove(0));
@@ -180,7 +174,7 @@ fn all_methods_find_the_steps_before_the_images() {
         explain(&files[0], &options).unwrap()[0].score != 0.0
     });
     let best = best.unwrap();
-    for engine in ENGINES.iter().map(|e| e.name).filter(|name| is_there(name)) {
+    for engine in engines::names() {
         for method in ["hirescam", "occlusion", "scorecam", "smoothgrad", "integrated-gradients", "ablationcam"] {
             for target in ["element:3,2", "sum::,1", best.as_str()] {
                 let of = |file: &ModelFile| {

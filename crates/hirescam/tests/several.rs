@@ -6,12 +6,13 @@ mod spec;
 
 use hirescam::core::cam::{METHODS as ONE_RUN, list};
 use hirescam::core::certify::Verdict;
-use hirescam::core::onnx::{self, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto};
+use hirescam::core::onnx::NodeProto;
 use hirescam::core::{Model, Tensor};
 use hirescam::methods::{self, METHODS, Progress, Settings};
 use hirescam::model_file::ModelFile;
 use hirescam::spec::EngineChoice;
 use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam_testing::by_hand::{free, model, node};
 use ndarray::{ArrayD, Axis, IxDyn};
 use serde_json::Value;
 use spec::tract;
@@ -189,40 +190,12 @@ fn smoothgrad_without_noise_is_the_method_itself() {
 }
 
 /// x [N, 2, 4, 6] → Flatten → one linear layer with 3 classes, with the batch that the file fixes, if any.
-fn linear(batch: Option<i64>) -> ModelFile {
-    use onnx::{TensorShapeProto, TypeProto, tensor_shape_proto::Dimension, tensor_shape_proto::dimension, type_proto};
-    let info = |name: &str, rest: &[i64]| {
-        let extent = |n: i64| Dimension { value: Some(dimension::Value::DimValue(n)), ..Default::default() };
-        let first = batch
-            .map_or(Dimension { value: Some(dimension::Value::DimParam("N".into())), ..Default::default() }, extent);
-        let dim = std::iter::once(first).chain(rest.iter().map(|&n| extent(n))).collect();
-        let tensor = type_proto::Tensor { elem_type: Some(1), shape: Some(TensorShapeProto { dim }) };
-        let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-        ValueInfoProto { name: Some(name.into()), r#type: Some(r#type), ..Default::default() }
-    };
-    let node = |op: &str, inputs: &[&str], output: &str| NodeProto {
-        op_type: Some(op.into()),
-        input: inputs.iter().map(|&i| i.into()).collect(),
-        output: vec![output.into()],
-        ..Default::default()
-    };
-    let stored = |name: &str, shape: &[usize]| -> TensorProto {
-        Tensor::float(image(shape).mapv(f64::from)).to_proto(name).unwrap()
-    };
-    let graph = GraphProto {
-        name: Some("linear".into()),
-        node: vec![node("Flatten", &["x"], "flat"), node("Gemm", &["flat", "w", "b"], "scores")],
-        initializer: vec![stored("w", &[48, 3]), stored("b", &[3])],
-        input: vec![info("x", &[2, 4, 6])],
-        output: vec![info("scores", &[3])],
-        ..Default::default()
-    };
-    let proto = ModelProto {
-        ir_version: Some(8),
-        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(17) }],
-        graph: Some(graph),
-        ..Default::default()
-    };
+fn linear(batch: Option<usize>) -> ModelFile {
+    let value = |name: &str, rest: &[usize]| free(name, &[&[batch.unwrap_or(0)], rest].concat());
+    let stored = |shape: &[usize]| Tensor::float(image(shape).mapv(f64::from));
+    let nodes = vec![node("Flatten", &["x"], "flat", vec![]), node("Gemm", &["flat", "w", "b"], "scores", vec![])];
+    let weights = [("w", stored(&[48, 3])), ("b", stored(&[3]))];
+    let proto = model(17, nodes, vec![value("x", &[2, 4, 6])], vec![value("scores", &[3])], &weights);
     ModelFile {
         model: Model::new(proto).unwrap(),
         bytes: Default::default(),
@@ -231,7 +204,7 @@ fn linear(batch: Option<i64>) -> ModelFile {
     }
 }
 
-fn explain_linear(batch: Option<i64>, method: &str, settings: &Settings, x: &ArrayD<f32>) -> Explanation {
+fn explain_linear(batch: Option<usize>, method: &str, settings: &Settings, x: &ArrayD<f32>) -> Explanation {
     let explainer = Explainer::from_file(&linear(batch), &options(method, Some("x"), settings)).unwrap();
     explainer.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0)
 }

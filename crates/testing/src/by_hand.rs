@@ -1,39 +1,15 @@
-//! What several tests of the core share.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+//! Networks and single nodes made by hand.
 
-pub mod network;
-
+use crate::Random;
 use hirescam_core::onnx::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
     tensor_shape_proto::{Dimension, dimension},
     type_proto,
 };
-use hirescam_core::ops::{Card, Case, Given};
+use hirescam_core::ops::{Card, Case, Given, Setting, attribute};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor};
 use std::collections::HashMap;
-
-/// Pseudo-random numbers that are the same in every run (splitmix64).
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Random(seed)
-    }
-    pub fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-    /// A float tensor of values that f32 can hold, within a range.
-    pub fn tensor(&mut self, shape: &[usize], low: f64, high: f64) -> Tensor {
-        let values =
-            (0..shape.iter().product()).map(|_| f64::from((low + (high - low) * self.unit()) as f32)).collect();
-        Tensor::new(DataType::Float, shape, values).unwrap()
-    }
-}
 
 /// A value's declaration.
 pub fn info(name: &str, dtype: DataType, shape: &[usize]) -> ValueInfoProto {
@@ -104,4 +80,36 @@ pub fn single_node(card: &Card, case: &Case, random: &mut Random) -> (Model, Has
     };
     let stored: Vec<(&str, Tensor)> = stored.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
     (Model::new(model(case.opset, vec![node], inputs, vec![], &stored)).unwrap(), values)
+}
+
+/// A node with one output.
+pub fn node(op: &str, inputs: &[&str], output: &str, attributes: Vec<(&str, Setting)>) -> NodeProto {
+    NodeProto {
+        op_type: Some(op.into()),
+        name: Some(format!("make {output}")),
+        input: inputs.iter().map(|i| (*i).to_owned()).collect(),
+        output: vec![output.into()],
+        attribute: attributes.into_iter().map(|(name, value)| attribute(name, value)).collect(),
+        ..Default::default()
+    }
+}
+
+/// The declaration of a float value; a leading 0 stands for a free batch.
+pub fn free(name: &str, shape: &[usize]) -> ValueInfoProto {
+    let mut info = info(name, DataType::Float, shape);
+    if let (0, Some(type_proto::Value::TensorType(t))) = (shape[0], &mut info.r#type.as_mut().unwrap().value) {
+        t.shape.as_mut().unwrap().dim[0].value = Some(dimension::Value::DimParam("N".into()));
+    }
+    info
+}
+
+/// A network of the image `x`; a leading 0 stands for a free batch.
+pub fn network(
+    nodes: Vec<NodeProto>,
+    image: &[usize],
+    outputs: &[(&str, &[usize])],
+    stored: &[(&str, Tensor)],
+) -> Model {
+    let outputs = outputs.iter().map(|(name, shape)| free(name, shape)).collect();
+    Model::new(model(17, nodes, vec![free("x", image)], outputs, stored)).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Random networks of everything that cards know, and of some things that they do not.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use crate::common::{Random, info, model};
+use crate::Random;
+use crate::by_hand::{info, model};
 use hirescam_core::Tensor;
 use hirescam_core::graph::Attributes;
 use hirescam_core::onnx::tensor_shape_proto::{Dimension, dimension};

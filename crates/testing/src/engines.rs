@@ -1,8 +1,47 @@
-//! An engine's outputs held against the f64 reference.
+//! Engines to test with, and their outputs held against the f64 reference.
 
+use crate::Random;
 use hirescam_core::{Model, Tensor, onnx, reference};
-use hirescam_engine::{Array, Engine};
+use hirescam_engine::{Array, Engine, Error, Options, Session, engine};
 use std::collections::HashMap;
+
+/// Every engine of this build that runs on this machine, each with `threads`.
+pub fn engines(threads: usize) -> Vec<Box<dyn Engine>> {
+    let options = Options { threads, ..Options::default() };
+    let made = hirescam_engine::ENGINES.iter().filter_map(|entry| match engine(entry.name, &options) {
+        Ok(engine) => Some(engine),
+        Err(Error::NotFound(why)) => {
+            skipped(entry.name, &why);
+            None
+        }
+        Err(error) => panic!("{}: {error}", entry.name),
+    });
+    made.collect()
+}
+
+/// Their names.
+pub fn names() -> Vec<&'static str> {
+    engines(1).iter().map(|engine| engine.name()).collect()
+}
+
+/// Says that tests are skipped for `engine`, for a reason. `HIRESCAM_RUNTIMES` names what must be there: `onnxruntime`, with
+/// commas between, or `all`.
+pub fn skipped(engine: &str, why: &str) {
+    let wanted = std::env::var("HIRESCAM_RUNTIMES").unwrap_or_default();
+    let must = wanted.split(',').any(|name| name == engine || name == "all");
+    assert!(!must, "`{engine}` is not there, and HIRESCAM_RUNTIMES={wanted} wants it: {why}");
+    eprintln!("SKIPPED for `{engine}`: {why}");
+}
+
+/// An array of noise in −1..1 that is the same in every run.
+pub fn noise(shape: &[usize], seed: u64) -> Array {
+    Random::new(seed).tensor(shape, -1.0, 1.0).data.mapv(|v| v as f32).into()
+}
+
+/// The outputs without their names.
+pub fn run(session: &dyn Session, inputs: &[(&str, &Array)]) -> Result<Vec<Array>, Error> {
+    Ok(session.run(inputs)?.into_iter().map(|(_, array)| array).collect())
+}
 
 type Values = HashMap<String, Tensor>;
 

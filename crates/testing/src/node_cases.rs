@@ -1,6 +1,6 @@
 //! ONNX's own tests of single operators, from `fixtures/node/cases.zip`.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use crate::FIXTURES;
 use hirescam_core::onnx::{GraphProto, NodeProto};
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Model, Tensor, reference};
@@ -9,17 +9,20 @@ use prost::Message;
 use std::collections::HashMap;
 use std::io::Read;
 
-const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/node/cases.zip");
-
 /// A model of one node, values for its inputs, and what it must give for them.
 pub struct NodeCase {
+    /// ONNX's name of it.
     pub name: String,
+    /// A model of the one node.
     pub model: Model,
+    /// What goes in, by name.
     pub inputs: HashMap<String, Tensor>,
+    /// What must come out.
     pub outputs: Vec<(String, Tensor)>,
 }
 
 impl NodeCase {
+    /// The node.
     pub fn node(&self) -> &NodeProto {
         &self.model.graph().node[0]
     }
@@ -27,7 +30,7 @@ impl NodeCase {
 
 /// All cases, by name.
 pub fn all() -> Vec<NodeCase> {
-    let mut pack = zip::ZipArchive::new(std::fs::File::open(CASES).unwrap()).unwrap();
+    let mut pack = zip::ZipArchive::new(std::fs::File::open(format!("{FIXTURES}/node/cases.zip")).unwrap()).unwrap();
     let names: Vec<String> = pack.file_names().filter_map(|n| n.strip_suffix(".onnx")).map(str::to_owned).collect();
     let mut entry = |name: String| {
         let mut bytes = Vec::new();
