@@ -77,6 +77,14 @@ fn alike(op: &str, i: usize) -> bool {
     }
 }
 
+/// Two element types of inputs of `node` that ONNX wants to be of one.
+fn two_types(node: &NodeProto, inputs: &[Option<Value>]) -> Option<(DataType, DataType)> {
+    let one = inputs.iter().enumerate().filter(|(i, _)| alike(node.op_type(), *i));
+    let types: Vec<DataType> = one.filter_map(|(_, v)| v.map(Value::dtype)).collect();
+    let first = *types.first()?;
+    types.into_iter().find(|t| *t != first).map(|other| (first, other))
+}
+
 /// The oldest operator set that the emitted nodes are written for: the first whose arithmetic broadcasts as NumPy's.
 pub const OLDEST_OPSET: i64 = 7;
 
@@ -276,7 +284,10 @@ impl Graph {
             attribute: attributes,
             ..Default::default()
         };
-        let facts = self.one_type(&node, inputs).and_then(|()| self.infer(&node, inputs));
+        let mixed = |(a, b)| {
+            Fault::Unsupported(format!("the derivative would mix the element types {a:?} and {b:?}")).at(&node)
+        };
+        let facts = two_types(&node, inputs).map_or_else(|| self.infer(&node, inputs), |types| Err(mixed(types)));
         let mut inner = self.inner.borrow_mut();
         let made: Vec<usize> = (0..outputs).map(|i| inner.values.len() + i).collect();
         match facts {
@@ -302,29 +313,22 @@ impl Graph {
         handles(&made)
     }
 
-    /// Checks the inputs of a node by its card's shape rule, as derivative rules rely on it. A shape that the rule cannot
+    /// Checks the inputs of a node by their types and by its card's shape rule, as derivative rules rely on it. A shape that the rule cannot
     /// find, so that it is the file's own, is no error.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the inputs do not fit.
     pub fn check(&self, node: &NodeProto, inputs: &[Option<Value>]) -> Result<(), Error> {
+        // An exponent may be of another type than its base.
+        let emitted = EMITTED.contains(&standard(node)) && standard(node) != "Pow";
+        if let Some((a, b)) = two_types(node, inputs).filter(|_| emitted) {
+            return Err(
+                Fault::Invalid(format!("its inputs are {a:?} and {b:?}, and ONNX wants one element type")).at(node)
+            );
+        }
         match self.infer(node, inputs) {
             Err(Error::Unsupported { .. }) | Ok(_) => Ok(()),
             Err(error) => Err(error),
-        }
-    }
-
-    /// Whether the inputs of an emitted node have one element type, as far as ONNX wants that.
-    fn one_type(&self, node: &NodeProto, inputs: &[Option<Value>]) -> Result<(), Error> {
-        let alike = inputs.iter().enumerate().filter(|(i, _)| alike(node.op_type(), *i));
-        let types: Vec<DataType> = alike.filter_map(|(_, v)| v.map(Value::dtype)).collect();
-        match types.iter().find(|t| types.first() != Some(t)) {
-            None => Ok(()),
-            Some(other) => {
-                let first = types.first().unwrap_or(other);
-                let what = format!("the derivative would mix the element types {first:?} and {other:?}");
-                Err(Fault::Unsupported(what).at(node))
-            }
         }
     }
 

@@ -143,10 +143,10 @@ pub fn can_be_negative(model: &Model, shapes: &Shapes, value: &str) -> bool {
             "Clip" if clipped() => true,
             "Identity" | "Dropout" | "Cast" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool"
             | "ReduceMax" | "ReduceMean" | "ReduceMin" | "ReduceSum" | "Reshape" | "Flatten" | "Squeeze"
-            | "Unsqueeze" | "Transpose" | "Slice" | "Gather" | "Split" | "Expand" | "Tile" => {
+            | "Unsqueeze" | "Transpose" | "Slice" | "Gather" | "Split" | "Expand" | "Tile" | "Pow" => {
                 node.input.first().is_some_and(is)
             }
-            "Add" | "Mul" | "Sum" | "Max" | "Min" | "Mean" | "Concat" => node.input.iter().all(is),
+            "Add" | "Mul" | "Div" | "Sum" | "Max" | "Min" | "Mean" | "Concat" => node.input.iter().all(is),
             _ => false,
         };
         if made {

@@ -29,7 +29,7 @@ pub fn vjp<'g>(
     (y, dy): (&str, Value<'g>),
     x: &str,
 ) -> Result<Value<'g>, Error> {
-    found(sweep(model, graph, path, dependence, (y, dy)), x)
+    sweep(model, graph, path, dependence, (y, dy)).gradient(x)
 }
 
 /// As [`vjp`], of values that `values` gives in place of the model's own.
@@ -41,17 +41,7 @@ pub(crate) fn vjp_of<'m, 'g>(
     x: &str,
     values: &dyn Fn(&str) -> Result<Value<'g>, Error>,
 ) -> Result<Value<'g>, Error> {
-    found(sweep_of(model, dy.graph(), path, dependence, (y, dy), values), x)
-}
-
-fn found<'g>(mut sweep: Sweep<'_, 'g>, x: &str) -> Result<Value<'g>, Error> {
-    match sweep.bar.get(x) {
-        Some(Ok(g)) => Ok(*g),
-        Some(Err(fault)) => Err(sweep.faults.swap_remove(*fault)),
-        None => Err(Error::Argument(format!(
-            "the score does not depend smoothly on {x:?}: its gradient is zero everywhere"
-        ))),
-    }
+    sweep_of(model, dy.graph(), path, dependence, (y, dy), values).gradient(x)
 }
 
 /// A cotangent, or the place among the faults of what keeps it from being known.
@@ -209,6 +199,19 @@ fn fitting<'g>(node: &NodeProto, d: Value<'g>, x: Value<'g>) -> Result<Value<'g>
 }
 
 impl<'m, 'g> Sweep<'m, 'g> {
+    /// The gradient by `x`.
+    ///
+    /// # Errors
+    /// What keeps it from being known; [`Error::Argument`] where it is zero everywhere.
+    pub fn gradient(&self, x: &str) -> Result<Value<'g>, Error> {
+        let zero = || format!("the score does not depend smoothly on {x:?}: its gradient is zero everywhere");
+        match self.bar.get(x) {
+            Some(Ok(gradient)) => Ok(*gradient),
+            Some(Err(fault)) => Err(self.faults.get(*fault).cloned().unwrap_or_else(|| Error::Argument(zero()))),
+            None => Err(Error::Argument(zero())),
+        }
+    }
+
     fn fail(&mut self, fault: Error) -> usize {
         self.faults.push(fault);
         self.faults.len() - 1

@@ -17,8 +17,8 @@ mod channels;
 mod places;
 mod steps;
 
-pub(crate) use channels::carried;
 pub use channels::channel_axes;
+pub(crate) use channels::{carried, split};
 pub(crate) use places::{Lies, Places};
 
 /// How the places of a layer lie in the image.

@@ -29,7 +29,7 @@ pub struct Layer {
     /// Where it sits, in words.
     pub place: String,
     /// What is proven of maps there; an error where a derivative rule is missing.
-    pub certificate: Result<Certificate, String>,
+    pub certificate: Result<Certificate, Error>,
     /// Whether every path from the image to the score passes through it.
     pub on_every_path: bool,
     /// Whether the scores stay the same when the activation is scaled; found out for those that come into question.
@@ -89,7 +89,7 @@ struct Candidate<'m> {
     gate: bool,
 }
 
-type Judged<T> = HashMap<String, Result<T, String>>;
+type Judged<T> = HashMap<String, Result<T, Error>>;
 
 impl<'m, 'a> Search<'m, 'a> {
     fn new(model: &'m Model, shapes: &'a Shapes, score: &'a Score, image: &'a str) -> Self {
@@ -204,12 +204,12 @@ impl<'m, 'a> Search<'m, 'a> {
         for (seen, value) in branches.iter().filter(|v| leading.contains(*v)).enumerate() {
             let certificate = match uniform.get(*value) {
                 _ if seen.saturating_mul(model.order().len()) > MOST_VISITS => {
-                    Err("it was not judged: the network has too many layers in branches".into())
+                    Err(Error::Argument("it was not judged: the network has too many layers in branches".into()))
                 }
                 Some(Ok(uniform)) => {
                     let channels = self.axes.get(*value).and_then(|&axis| i64::try_from(axis).ok());
                     let head = head::cut(model, shapes, value, score, channels);
-                    head.map(|h| certify(model, &h, *uniform)).map_err(|e| e.to_string())
+                    head.map(|h| certify(model, &h, *uniform))
                 }
                 Some(Err(fault)) => Err(fault.clone()),
                 None => continue,
@@ -235,13 +235,9 @@ impl<'m, 'a> Search<'m, 'a> {
         }
         let seed = graph.constant(Tensor { dtype: logits.dtype(), data: ndarray::ArrayD::ones(seed) });
         let sweep = grad::sweep(model, &graph, path, dependence, (&score.logits, seed));
-        let uniform = |layer: &str| match sweep.bar.get(layer) {
-            Some(Ok(gradient)) => {
-                let rank = shapes.dims(layer).map_or(0, |d| d.len());
-                Ok(is_uniform(*gradient, rank, self.space(layer, rank)))
-            }
-            Some(Err(fault)) => Err(sweep.faults.get(*fault).map(Error::to_string).unwrap_or_default()),
-            None => Err(format!("the score does not depend smoothly on {layer:?}: its gradient is zero everywhere")),
+        let uniform = |layer: &str| {
+            let rank = shapes.dims(layer).map_or(0, |d| d.len());
+            sweep.gradient(layer).map(|gradient| is_uniform(gradient, rank, self.space(layer, rank)))
         };
         Ok(layers.iter().map(|&layer| (layer.to_owned(), uniform(layer))).collect())
     }

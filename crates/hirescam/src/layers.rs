@@ -93,7 +93,7 @@ impl LayerRow {
             reads_one_place: layer.reads_one_place,
             recommended: layer.recommended,
             why: layer.why,
-            error: layer.certificate.err(),
+            error: layer.certificate.err().map(|e| e.to_string()),
             layer: layer.name,
         }
     }

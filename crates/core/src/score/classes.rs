@@ -3,7 +3,7 @@
 
 use crate::Model;
 use crate::graph::{self, standard};
-use crate::grid::carried;
+use crate::grid::{carried, split};
 use crate::onnx::NodeProto;
 use crate::ops::Layout;
 use crate::shape::{Dim, Shapes};
@@ -15,6 +15,8 @@ pub(super) enum Told {
     Nothing,
     /// There is no such axis any more: it was reduced, left out, or laid together with others.
     Gone,
+    /// It was split into these axes, as anchors and classes: which of them counts classes is open.
+    Split(Vec<usize>),
     /// The axis that the last operator with weights made, or along which probabilities lie beside other numbers.
     Axis {
         /// The axis.
@@ -38,7 +40,22 @@ impl Told {
     pub(super) fn map(self, axis_of: impl Fn(usize) -> Option<usize>) -> Told {
         match self {
             Told::Axis { axis, parts } => axis_of(axis).map_or(Told::Gone, |axis| Told::Axis { axis, parts }),
+            Told::Split(axes) => axes.into_iter().map(axis_of).collect::<Option<_>>().map_or(Told::Gone, Told::Split),
             other => other,
+        }
+    }
+
+    /// The same behind a Reshape. Where one of the axes that it was split into is laid together with places, it counted
+    /// anchors, and the classes are left alone.
+    fn reshaped(self, from: &[Dim], to: &[Dim]) -> Told {
+        match self {
+            Told::Axis { axis, .. } if split(from, axis, to).len() > 1 => Told::Split(split(from, axis, to)),
+            Told::Split(axes) => match *axes.iter().filter_map(|&axis| carried(from, axis, to)).collect::<Vec<_>>() {
+                [] => Told::Gone,
+                [axis] => Told::Axis { axis, parts: Vec::new() },
+                ref axes => Told::Split(axes.to_vec()),
+            },
+            told => told.map(|axis| carried(from, axis, to)),
         }
     }
 }
@@ -97,7 +114,7 @@ pub(super) fn find(
     match told {
         Told::Axis { axis, parts } if !parts.is_empty() || fits(axis) => at(*axis),
         Told::Axis { axis, .. } => exactly().map_or_else(|| at(*axis), at),
-        Told::Gone => exactly().map_or_else(Found::default, at),
+        Told::Gone | Told::Split(_) => exactly().map_or_else(Found::default, at),
         Told::Nothing => {
             let beside = || only(&|n, l| BESIDE_CLASSES.iter().any(|more| n == l + more));
             // A list whose making nothing is known of is one of classes.
@@ -189,7 +206,7 @@ impl Walk<'_> {
                 Some(perm) => perm.iter().position(|&p| usize::try_from(p) == Ok(axis)),
                 None => (to.len() - 1).checked_sub(axis),
             }),
-            (_, Layout::Reshaped) => self.told(input).map(|axis| carried(&from, axis, &to)),
+            (_, Layout::Reshaped) => self.told(input).reshaped(&from, &to),
             (op, _) if op.starts_with("Reduce") || matches!(op, "ArgMax" | "ArgMin") => {
                 let one = || Some(vec![graph::axis(a.int("axis", 0), from.len()).ok()?]);
                 let axes = if op.starts_with("Arg") { one() } else { reduced(model, self.shapes, node, from.len()) };
@@ -219,7 +236,7 @@ impl Walk<'_> {
                     let here = self.told(input).map(|axis| Some(axis + lead).filter(|&a| to.get(a) == from.get(axis)));
                     match here {
                         Told::Axis { .. } => return here,
-                        Told::Gone => told = Told::Gone,
+                        Told::Gone | Told::Split(_) => told = here,
                         Told::Nothing => {}
                     }
                 }
@@ -250,7 +267,7 @@ impl Walk<'_> {
                 // Along its own axis the parts are no longer the whole.
                 Told::Axis { axis: own, .. } if own == axis => return Told::Axis { axis, parts: Vec::new() },
                 found @ Told::Axis { .. } => return found,
-                Told::Gone => told = Told::Gone,
+                found @ (Told::Gone | Told::Split(_)) => told = found,
                 Told::Nothing => {}
             }
         }

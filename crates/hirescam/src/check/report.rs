@@ -135,7 +135,7 @@ impl Layer {
             uniform: certificate.map(|c| c.uniform),
             ignores_scale: found.ignores_scale,
             reads_one_place: found.reads_one_place,
-            error: found.certificate.as_ref().err().cloned(),
+            error: found.certificate.as_ref().err().map(ToString::to_string),
             equal: None,
             methods: Vec::new(),
             ablation: None,

@@ -291,17 +291,15 @@ fn fits_one(proto: &ModelProto, image: &str, request: &Request, wanted: &[(Value
 /// The layer to take when none is named.
 ///
 /// # Errors
-/// [`Error::Argument`] when no layer can be recommended.
+/// What keeps a map from being made at the last layer, or [`Error::Argument`], when no layer can be recommended.
 pub fn recommended(model: &Model, shapes: &Shapes, score: &Score, image: &str) -> Result<String, Error> {
     let all = layers(model, shapes, score, image, false)?;
     if let Some(best) = all.iter().find(|l| l.recommended) {
         return Ok(best.name.clone());
     }
     let why = all.iter().rev().find_map(|l| l.certificate.as_ref().err().cloned());
-    Err(Error::Argument(match why {
-        Some(why) => format!("no layer can be recommended: {why}"),
-        None => "no layer can be recommended: name one of those that `hirescam layers` lists".into(),
-    }))
+    let none = || Error::Argument("no layer can be recommended: name one of those that `hirescam layers` lists".into());
+    Err(why.unwrap_or_else(none))
 }
 
 /// What the model says of its maps; the keys of further layers end in `_2`, `_3` ….
