@@ -17,7 +17,7 @@ pub use report::{Ablation, Correlation, Image, Layer, Method, Numbers, Picture, 
 use crate::explainer::{request, shape_of, with_setup};
 use crate::methods;
 use crate::methods::cut::Setup;
-use crate::model_file::{ModelFile, sha256};
+use crate::model_file::ModelFile;
 use crate::overlay::scaled;
 use crate::photo::Photo;
 use crate::spec::Spec;
@@ -193,7 +193,7 @@ impl Work<'_> {
         Ok(Report {
             version: env!("CARGO_PKG_VERSION"),
             model: self.file.path.clone(),
-            model_sha256: sha256(&self.file.bytes),
+            model_sha256: self.file.sha256().to_owned(),
             output: score.output.clone(),
             final_activation: score.activation.clone(),
             target: options.target.to_string(),

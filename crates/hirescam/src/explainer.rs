@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::explanation::Explanation;
 use crate::labels::Labels;
 use crate::methods::{self, Any, Progress};
-use crate::model_file::{ModelFile, sha256};
+use crate::model_file::ModelFile;
 use crate::photo::Photo;
 use crate::preprocess::{ImageInput, Prepared, Preprocess};
 use crate::spec::{Resolved, Spec};
@@ -126,12 +126,12 @@ impl Explainer {
             model_sha256,
         };
         if let (None, Some(image)) = (&options.spec.shape, open_image(&file, &options)?) {
-            let about = about(file.path.clone(), sha256(&file.bytes));
+            let about = about(file.path.clone(), file.sha256().to_owned());
             // What is wrong with the spec is found early, where there is a size to try.
             let image_shape = image_shape(&file, &options)?;
             let ready = match image_shape.is_some() {
                 true => {
-                    vec![Arc::new(Ready::of(file.clone(), &options.of_shape(image_shape), &*engine)?.0)]
+                    vec![Arc::new(Ready::of(file.clone(), &options.of_shape(image_shape), &*engine)?)]
                 }
                 false => Vec::new(),
             };
@@ -139,14 +139,15 @@ impl Explainer {
             return Ok(Explainer { about, preprocess, image, ready: Mutex::new(ready), open });
         }
         if prepare::open_sample(&file, &options)? {
-            let about = about(file.path.clone(), sha256(&file.bytes));
+            let about = about(file.path.clone(), file.sha256().to_owned());
             let open = Some(Open { file, options, engine });
             return Ok(Explainer { about, preprocess, image: None, ready: Mutex::default(), open });
         }
         let path = file.path.clone();
-        let (ready, sha256) = Ready::of(file, &options, engine.as_ref())?;
+        let hash = file.sha256_once();
+        let ready = Ready::of(file, &options, engine.as_ref())?;
         let image = ImageInput::from_dims(&ready.image_dims, ready.image_channels).ok();
-        let (about, ready) = (about(path, sha256), Mutex::new(vec![Arc::new(ready)]));
+        let (about, ready) = (about(path, hash.known()), Mutex::new(vec![Arc::new(ready)]));
         Ok(Explainer { about, preprocess, image, ready, open: None })
     }
 
@@ -173,7 +174,7 @@ impl Explainer {
             (Some(at), _) => ready.remove(at),
             (None, Some(Open { file, options, engine })) => {
                 let options = options.of_shape(Some(shape.to_vec()));
-                Arc::new(Ready::of(file.clone(), &options, engine.as_ref())?.0)
+                Arc::new(Ready::of(file.clone(), &options, engine.as_ref())?)
             }
             (None, None) => return Err(Error::Argument("no size of the image is ready".into())),
         };
@@ -309,7 +310,7 @@ impl Explainer {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
-    use hirescam_core::{Model, onnx::read};
+    use hirescam_core::onnx::{read, write};
     use ndarray::{ArrayD, Axis};
 
     fn tract() -> Spec {
@@ -320,13 +321,12 @@ mod tests {
 
     /// What comes of the digits network when the first value of its stored tensor number `index` is another one.
     fn with(index: usize, value: f32) -> Result<Vec<Vec<Explanation>>, Error> {
-        let file = ModelFile::open(DIGITS).unwrap();
         let mut proto = read(std::fs::read(DIGITS).unwrap()).unwrap();
         let tensor = &mut proto.graph.as_mut().unwrap().initializer[index];
         let mut raw = tensor.raw_data().to_vec();
         raw[..4].copy_from_slice(&value.to_le_bytes());
         tensor.raw_data = Some(raw.into());
-        let file = ModelFile { model: Model::new(proto).unwrap(), ..file };
+        let file = crate::Network::from_bytes(write(&proto)).unwrap();
         let explainer = Explainer::from_file(&file, &tract())?;
         let image = explainer.ready(&[])?.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         explainer.explain(&[Input::Tensor(ArrayD::from_elem(image, 0.5f32).into())])

@@ -29,7 +29,12 @@ pub mod html;
 pub mod labels;
 pub mod layers;
 pub mod methods;
-pub mod model_file;
+/// The name that [`network`] had.
+pub mod model_file {
+    pub use crate::network::Network as ModelFile;
+    pub(crate) use crate::network::sha256;
+}
+pub mod network;
 mod others;
 pub mod overlay;
 pub mod photo;
@@ -46,4 +51,5 @@ pub use explainer::{Explainer, Input};
 pub use explanation::Explanation;
 pub use hirescam_core as core;
 pub use hirescam_engine as engine;
+pub use network::Network;
 pub use spec::Spec;

@@ -269,7 +269,7 @@ fn files_with_a_fixed_batch_have_the_same_report() {
             };
             tensor.shape.as_mut().unwrap().dim[0].value = Some(Value::DimValue(batch));
         }
-        let file = ModelFile { model: hirescam::core::Model::new(proto).unwrap(), ..free };
+        let file = hirescam::Network::from_bytes(hirescam::core::onnx::write(&proto)).unwrap();
         let plan = at("/Relu_1_output_0");
         let (name, image) = tensor(&[1, 3, 32, 32]);
         check(&file, &tract(), &plan, &mut std::iter::once((name, Ok(image))), &mut |_| {}).unwrap()

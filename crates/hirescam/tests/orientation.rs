@@ -3,10 +3,10 @@
 
 mod spec;
 
+use hirescam::core::Tensor;
 use hirescam::core::onnx::{AttributeProto, NodeProto};
 use hirescam::core::ops::attribute;
 use hirescam::core::tensor::DataType;
-use hirescam::core::{Model, Tensor};
 use hirescam::model_file::ModelFile;
 use hirescam::overlay::Style;
 use hirescam::photo::Photo;
@@ -110,12 +110,7 @@ fn network(kept: &Kept, last: bool) -> ModelFile {
     let stored: Vec<(&str, Tensor)> = stored.iter().map(|(name, t)| (name.as_str(), t.clone())).collect();
     let float = |name: &str, shape: &[usize]| info(name, DataType::Float, shape);
     let proto = model(17, nodes, vec![float("image", &shape)], vec![float(&at, &[1, 2])], &stored);
-    ModelFile {
-        model: Model::new(proto).unwrap(),
-        bytes: Default::default(),
-        path: "network.onnx".into(),
-        weights: Vec::new(),
-    }
+    hirescam::Network::from_bytes(hirescam::core::onnx::write(&proto)).unwrap()
 }
 
 fn explain(kept: &Kept, last: bool, channels: Option<i64>) -> Result<Explanation, Error> {

@@ -4,10 +4,10 @@
 
 mod spec;
 
+use hirescam::core::Tensor;
 use hirescam::core::onnx::{AttributeProto, NodeProto, ValueInfoProto};
 use hirescam::core::ops::attribute;
 use hirescam::core::tensor::DataType;
-use hirescam::core::{Model, Tensor};
 use hirescam::engine::Array;
 use hirescam::model_file::ModelFile;
 use hirescam::{Error, Explainer, Explanation, Input, Spec};
@@ -71,12 +71,7 @@ fn network(batch: usize, steps: &[(&str, Vec<AttributeProto>, Option<&[i64]>)]) 
     // An output of unknown shape.
     let output = ValueInfoProto { r#type: None, ..info(&at, DataType::Float, &[]) };
     let proto = model(13, nodes, vec![image], vec![output], &stored);
-    ModelFile {
-        model: Model::new(proto).unwrap(),
-        bytes: Default::default(),
-        path: "samples.onnx".into(),
-        weights: Vec::new(),
-    }
+    hirescam::Network::from_bytes(hirescam::core::onnx::write(&proto)).unwrap()
 }
 
 fn options(engine: &str) -> Spec {

@@ -3,11 +3,11 @@
 
 mod spec;
 
+use hirescam::core::Tensor;
 use hirescam::core::onnx::{NodeProto, OperatorSetIdProto};
 use hirescam::core::ops::Setting;
 use hirescam::core::score::Activation;
 use hirescam::core::tensor::DataType;
-use hirescam::core::{Model, Tensor};
 use hirescam::engine::{Array, Kind};
 use hirescam::labels::Labels;
 use hirescam::model_file::ModelFile;
@@ -31,8 +31,7 @@ fn network(behind: Vec<NodeProto>, outputs: &[&str], stored: &[(&str, Tensor)]) 
     let mut proto = model(17, nodes, vec![info("x", DataType::Float, &[1, 2, 4, 6])], outputs, &all);
     proto.graph.as_mut().unwrap().output.iter_mut().for_each(|o| o.r#type = None);
     proto.opset_import.push(OperatorSetIdProto { domain: Some("ai.onnx.ml".into()), version: Some(2) });
-    let bytes = hirescam::core::onnx::write(&proto).into();
-    ModelFile { model: Model::new(proto).unwrap(), bytes, path: "network.onnx".into(), weights: Vec::new() }
+    hirescam::Network::from_bytes(hirescam::core::onnx::write(&proto)).unwrap()
 }
 
 /// 4 scores as `s`, of the layer's means.

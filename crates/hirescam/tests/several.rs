@@ -4,10 +4,10 @@
 
 mod spec;
 
+use hirescam::core::Tensor;
 use hirescam::core::cam::{METHODS as ONE_RUN, list};
 use hirescam::core::certify::Verdict;
 use hirescam::core::onnx::NodeProto;
-use hirescam::core::{Model, Tensor};
 use hirescam::methods::{self, METHODS, Progress, Settings};
 use hirescam::model_file::ModelFile;
 use hirescam::spec::EngineChoice;
@@ -196,12 +196,7 @@ fn linear(batch: Option<usize>) -> ModelFile {
     let nodes = vec![node("Flatten", &["x"], "flat", vec![]), node("Gemm", &["flat", "w", "b"], "scores", vec![])];
     let weights = [("w", stored(&[48, 3])), ("b", stored(&[3]))];
     let proto = model(17, nodes, vec![value("x", &[2, 4, 6])], vec![value("scores", &[3])], &weights);
-    ModelFile {
-        model: Model::new(proto).unwrap(),
-        bytes: Default::default(),
-        path: "linear.onnx".into(),
-        weights: Vec::new(),
-    }
+    hirescam::Network::from_bytes(hirescam::core::onnx::write(&proto)).unwrap()
 }
 
 fn explain_linear(batch: Option<usize>, method: &str, settings: &Settings, x: &ArrayD<f32>) -> Explanation {
@@ -285,7 +280,7 @@ fn networks_without_derivative_rules_are_explained_by_methods_that_need_none() {
         },
     );
     graph.initializer.push(Tensor::float(ArrayD::from_elem(IxDyn(&[1]), 0.7)).to_proto("m").unwrap());
-    let file = ModelFile { model: Model::new(proto).unwrap(), ..file };
+    let file = hirescam::Network::from_bytes(hirescam::core::onnx::write(&proto)).unwrap();
     let x = image(&[1, 2, 4, 6]);
     for m in METHODS {
         let settings = Settings { samples: Some(4), stride: Some(2), window: Some(2), ..Settings::default() };

@@ -6,7 +6,7 @@ use crate::output::{self, say};
 use crate::{inputs, progress};
 use clap::Args;
 use hirescam::comparison::{Comparison, compare};
-use hirescam::model_file::{ModelFile, sha256};
+use hirescam::model_file::ModelFile;
 use hirescam::overlay::Scales;
 use hirescam::sink::{self, Folder, Protected};
 use hirescam::{Explanation, Spec, record, source};
@@ -62,7 +62,7 @@ impl Compare {
         let files = inputs::images(&self.images, self.recursive)?;
         let mut protected = Protected::new(file.files().iter().chain(&files));
         spec.files().iter().for_each(|path| protected.read(path));
-        let run = json!([env!("CARGO_PKG_VERSION"), sha256(&file.bytes), spec.contents(&file), self.methods, spec,]);
+        let run = json!([env!("CARGO_PKG_VERSION"), file.sha256(), spec.contents(&file), self.methods, spec,]);
         let mut folder =
             Folder::open(&self.out.out, "compare", sink::fingerprint(&run), protected, self.out.overwrite)?;
         let names = folder.names(&files, source::hash)?;

@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use clap::Args;
-use hirescam::core::cam;
 use hirescam::model_file::ModelFile;
 use hirescam::sink::{self, Protected};
 use std::path::PathBuf;
@@ -25,7 +24,7 @@ impl Strip {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
         let file = ModelFile::open(&self.model)?;
-        let Some(bare) = cam::strip(&file.bytes)? else {
+        let Some(bare) = file.strip()? else {
             return Err(Error::Argument(format!(
                 "{} is no explaining model: nothing can be taken off",
                 self.model.display()

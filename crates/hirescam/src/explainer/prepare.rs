@@ -5,7 +5,7 @@ use super::{Error, Input};
 use crate::labels::Labels;
 use crate::methods::cut::Setup;
 use crate::methods::{self, Several};
-use crate::model_file::{ModelFile, sha256};
+use crate::model_file::ModelFile;
 use crate::others::{Others, kind};
 use crate::preprocess::{ImageInput, Layout, Resize};
 use crate::spec::{Resolved, ScoreFrom};
@@ -34,13 +34,13 @@ pub(super) struct Parts {
     pub(super) others: Others,
 }
 
-/// A method of one run: the explaining model in an engine. With the file's SHA-256.
+/// A method of one run: the explaining model in an engine. Meanwhile the file's SHA-256 is found.
 pub(super) fn one_run(
     file: ModelFile,
     options: &Resolved,
     request: &Request,
     engine: &dyn Engine,
-) -> Result<(Parts, Work, String), Error> {
+) -> Result<(Parts, Work), Error> {
     let request = &Request { logits: true, ..request.clone() };
     let mut layers = cam::attach_all(&file.model, request, options.further_layers())?;
     let Some(first) = layers.first() else { return Err(Error::Argument("no layer is asked for".into())) };
@@ -64,12 +64,18 @@ pub(super) fn one_run(
         tells_channels: first.tells_channels,
         runs: first.runs.clone(),
     };
+    let hash = file.sha256_once();
     let (bytes, file) = match first.for_maps()? {
         Some(model) => (onnx::write(&model).into(), file.bytes),
         None => Explaining::take_bytes(&mut layers, file.model, file.bytes),
     };
-    let (session, sha256) = beside_hash(&file, || engine.prepare(&bytes));
-    Ok((parts, Work::OneRun(session?, layers), sha256))
+    let session = beside(
+        || {
+            hash.of(&file);
+        },
+        || engine.prepare(&bytes),
+    );
+    Ok((parts, Work::OneRun(session?, layers)))
 }
 
 /// The kind of elements that the network's image has.
@@ -91,22 +97,22 @@ pub(super) fn image_kind(model: &Model, options: &Resolved) -> Result<Kind, Erro
     })
 }
 
-/// What `work` gives, and the SHA-256 of `file`, which is found meanwhile: engines read a model on one core.
-fn beside_hash<T>(file: &[u8], work: impl FnOnce() -> T) -> (T, String) {
+/// What `work` gives, while a hash is found: engines read a model on one core.
+fn beside<T>(hash: impl FnOnce() + Send, work: impl FnOnce() -> T) -> T {
     std::thread::scope(|scope| {
-        let hash = scope.spawn(|| sha256(file));
-        (work(), hash.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        scope.spawn(hash);
+        work()
     })
 }
 
-/// A method of several runs. With the file's SHA-256.
+/// A method of several runs. Meanwhile the file's SHA-256 is found.
 pub(super) fn several_runs(
     file: &ModelFile,
     options: &Resolved,
     request: &Request,
     engine: &dyn Engine,
     method: &'static methods::Method,
-) -> Result<(Parts, Work, String), Error> {
+) -> Result<(Parts, Work), Error> {
     let make = |setup: &Setup| {
         let first = Several::new(method, setup)?;
         let row = first.row();
@@ -129,9 +135,12 @@ pub(super) fn several_runs(
         };
         Ok((parts, Work::SeveralRuns(layers)))
     };
-    let (made, sha256) = beside_hash(&file.bytes, || with_setup(&file.model, options, request, engine, make));
-    let (parts, work) = made?;
-    Ok((parts, work, sha256))
+    beside(
+        || {
+            file.sha256();
+        },
+        || with_setup(&file.model, options, request, engine, make),
+    )
 }
 
 /// Hands over what a network is cut from: the model without a map that may be attached, its shapes and its score.

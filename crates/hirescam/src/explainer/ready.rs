@@ -46,12 +46,11 @@ pub(super) enum Work {
 }
 
 impl Ready {
-    /// Makes the model in `file` ready, for the size that the spec tells where the file leaves it open. With the file's
-    /// SHA-256.
-    pub(super) fn of(file: ModelFile, options: &Resolved, engine: &dyn Engine) -> Result<(Self, String), Error> {
-        let (path, request) = (file.path.clone(), request(&file, options)?);
+    /// Makes the model in `file` ready, for the size that the spec tells where the file leaves it open.
+    pub(super) fn of(file: ModelFile, options: &Resolved, engine: &dyn Engine) -> Result<Self, Error> {
+        let (path, hash, request) = (file.path.clone(), file.sha256_once(), request(&file, options)?);
         let image = head::image_input(&file.model, options.spec.image_input.as_deref())?.name().to_owned();
-        let (parts, work, sha256) = match methods::method(&options.spec.method)? {
+        let (parts, work) = match methods::method(&options.spec.method)? {
             Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine)?,
             Any::SeveralRuns(method) => several_runs(&file, options, &request, engine, method)?,
         };
@@ -71,7 +70,7 @@ impl Ready {
             engine: engine.name().to_owned(),
             engine_version: engine.version(),
             model: path.clone(),
-            model_sha256: sha256.clone(),
+            model_sha256: hash.known(),
         };
         let shared = layers.into_iter().map(|layer| Arc::new(shared(layer))).collect();
         let assumed = image_channels.filter(|_| !tells_channels).map(|axis| {
@@ -80,7 +79,7 @@ impl Ready {
                 image_dims.get(axis).map_or(0, |d| d.per_image())
             )
         });
-        Ok((Ready { work, image, image_dims, image_kind, image_channels, assumed, runs, others, shared }, sha256))
+        Ok(Ready { work, image, image_dims, image_kind, image_channels, assumed, runs, others, shared })
     }
 
     /// Whether an image of this shape is what was made ready, whatever the number of images where each is a sample.

@@ -1,4 +1,4 @@
-//! Reading a model file and what lies beside it: external weights, preprocessing, labels.
+//! A network: a model file, with what lies beside it: external weights, preprocessing, labels.
 
 use crate::error::Error;
 use crate::labels::Labels;
@@ -6,12 +6,13 @@ use crate::preprocess::Preprocess;
 use crate::sink::{self, Protected, Whole, identity};
 use crate::source;
 use bytes::Bytes;
-use hirescam_core::{Model, onnx};
+use hirescam_core::{Model, cam, onnx};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// The most bytes of a model file: protobuf allows no more. Larger models keep their weights in files beside it.
 const MOST_BYTES: u64 = (1 << 31) - 1;
@@ -20,21 +21,25 @@ const MOST_WEIGHTS: u64 = 1 << 32;
 /// The most bytes of a file with preprocessing.
 const MOST_TEXT: u64 = 1 << 24;
 
-/// A model with its file. A clone shares the weights.
+/// A network: a model with its file, and what lies beside it. A clone shares the weights.
+///
+/// Everything starts here: [`Network::layers`], [`Network::explainer`], [`Network::explaining_model`], [`Network::compare`] and
+/// [`Network::check`], each for a [`Spec`](crate::Spec).
 #[derive(Clone, Debug)]
-pub struct ModelFile {
+pub struct Network {
     /// The model, external weights included.
     pub model: Model,
     /// The file's bytes.
     pub bytes: Bytes,
-    /// The path as given.
+    /// The path as given; empty for a network of bytes, beside which nothing lies.
     pub path: PathBuf,
     /// The files with external weights, as the model names them: relative to its folder.
     pub weights: Vec<String>,
+    sha256: Sha256Once,
 }
 
-impl ModelFile {
-    /// Reads a model.
+impl Network {
+    /// Reads a network's file.
     ///
     /// # Errors
     /// [`Error::File`] when a file cannot be read, [`Error::Model`] when it is no valid ONNX file.
@@ -44,7 +49,42 @@ impl ModelFile {
         let read = model(bytes.clone(), path.parent().unwrap_or(Path::new("")));
         let no_network = |error| Error::Model { path: path.to_owned(), error, other: source::no_network(path, &bytes) };
         let (model, weights) = read.map_err(no_network)?;
-        Ok(ModelFile { model, bytes, path: path.to_owned(), weights })
+        Ok(Network { model, bytes, path: path.to_owned(), weights, sha256: Sha256Once::default() })
+    }
+
+    /// Reads a network from the bytes of its file. Preprocessing and labels can come from its metadata only.
+    ///
+    /// # Errors
+    /// [`Error::Core`] when they are no valid ONNX file, or where weights lie in files of their own.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, Error> {
+        let bytes = bytes.into();
+        let mut proto = onnx::read(bytes.clone())?;
+        onnx::embed_external(&mut proto, |location, _, _| {
+            Err(hirescam_core::Error::Invalid {
+                at: format!("external data {location:?}"),
+                what: "it lies in a file beside the network's own, which has to be opened".into(),
+            })
+        })?;
+        let model = Model::new(proto)?.with_file(bytes.clone());
+        Ok(Network { model, bytes, path: PathBuf::new(), weights: Vec::new(), sha256: Sha256Once::default() })
+    }
+
+    /// SHA-256 of the file, in hexadecimal; found once.
+    pub fn sha256(&self) -> &str {
+        self.sha256.of(&self.bytes)
+    }
+
+    /// As [`Network::sha256`], for others than the network itself.
+    pub(crate) fn sha256_once(&self) -> Sha256Once {
+        self.sha256.clone()
+    }
+
+    /// The file without the map of an explaining model, byte for byte as it was; none where it is no explaining model.
+    ///
+    /// # Errors
+    /// Those of [`strip`](hirescam_core::cam::strip()).
+    pub fn strip(&self) -> Result<Option<Vec<u8>>, Error> {
+        Ok(cam::strip(&self.bytes)?)
     }
 
     /// Writes `bytes`, which were made of the model's own, as a file that can be used where it lies: weights that lie
@@ -79,6 +119,9 @@ impl ModelFile {
 
     /// The files that the model is read from, with those beside it that say how it is used, whether they are there or not.
     pub fn files(&self) -> Vec<PathBuf> {
+        if self.path.as_os_str().is_empty() {
+            return Vec::new();
+        }
         let weights = self.weights.iter().map(|location| self.path.with_file_name(location));
         let suffixes = ["toml", "labels.txt"].map(|suffix| self.path.with_extension(suffix));
         let names = ["preprocessor_config.json", "config.json"].map(|name| self.path.with_file_name(name));
@@ -93,6 +136,9 @@ impl ModelFile {
     pub fn preprocess(&self) -> Result<Option<(Preprocess, String)>, Error> {
         if let Some(text) = self.model.metadata("hirescam.preprocess") {
             return Ok(Some((Preprocess::from_toml(text)?, "the model's metadata".into())));
+        }
+        if self.path.as_os_str().is_empty() {
+            return Ok(None);
         }
         let toml = self.path.with_extension("toml");
         if toml.is_file() {
@@ -116,6 +162,9 @@ impl ModelFile {
                 return Ok(Some(Labels::parse(text)?));
             }
         }
+        if self.path.as_os_str().is_empty() {
+            return Ok(None);
+        }
         for path in [self.path.with_extension("labels.txt"), self.path.with_file_name("config.json")] {
             if path.is_file() {
                 return Ok(Some(Labels::open(path)?));
@@ -125,8 +174,24 @@ impl ModelFile {
     }
 }
 
+/// SHA-256 of a network's file, once it is found. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sha256Once(Arc<OnceLock<String>>);
+
+impl Sha256Once {
+    /// That of these bytes, which are always the same.
+    pub(crate) fn of(&self, bytes: &[u8]) -> &str {
+        self.0.get_or_init(|| sha256(bytes))
+    }
+
+    /// What was found; nothing where it was not looked for.
+    pub(crate) fn known(&self) -> String {
+        self.0.get().cloned().unwrap_or_default()
+    }
+}
+
 /// SHA-256 in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -259,9 +324,9 @@ mod tests {
         (proto, raw)
     }
 
-    fn open(folder: &Folder, proto: &ModelProto) -> Result<ModelFile, String> {
+    fn open(folder: &Folder, proto: &ModelProto) -> Result<Network, String> {
         fs::write(folder.file("net.onnx"), onnx::write(proto)).unwrap();
-        ModelFile::open(folder.file("net.onnx")).map_err(|e| e.to_string())
+        Network::open(folder.file("net.onnx")).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -272,7 +337,7 @@ mod tests {
         fs::create_dir_all(folder.file("sub")).unwrap();
         fs::write(folder.file("sub/w.bin"), [vec![7; 16], raw, vec![7; 3]].concat()).unwrap();
         let read = open(&folder, &proto).unwrap();
-        let inside = ModelFile::open(DIGITS).unwrap();
+        let inside = Network::open(DIGITS).unwrap();
         assert!(read.model.proto() == inside.model.proto());
         assert!(inside.model.file().is_some() && read.model.file().is_none());
     }
@@ -307,7 +372,7 @@ mod tests {
         std::os::unix::fs::symlink("here.bin", folder.file("w.bin")).unwrap();
         open(&folder, &proto).unwrap();
         std::os::unix::fs::symlink("model", folder.0.join("link")).unwrap();
-        ModelFile::open(folder.0.join("link/net.onnx")).unwrap();
+        Network::open(folder.0.join("link/net.onnx")).unwrap();
         // What would never end is not read.
         fs::remove_file(folder.file("w.bin")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", folder.file("w.bin")).unwrap();
@@ -352,11 +417,11 @@ mod tests {
     #[test]
     fn what_is_no_model_is_an_error_that_names_the_file() {
         let folder = Folder::new("none");
-        assert!(matches!(ModelFile::open(folder.file("absent.onnx")), Err(Error::File { .. })));
-        assert!(matches!(ModelFile::open(folder.file("")), Err(Error::File { .. })));
+        assert!(matches!(Network::open(folder.file("absent.onnx")), Err(Error::File { .. })));
+        assert!(matches!(Network::open(folder.file("")), Err(Error::File { .. })));
         for bytes in [&b""[..], b"\x89PNG\r\n\x1a\n", &[0xff; 100]] {
             fs::write(folder.file("net.onnx"), bytes).unwrap();
-            let error = ModelFile::open(folder.file("net.onnx")).unwrap_err();
+            let error = Network::open(folder.file("net.onnx")).unwrap_err();
             assert!(matches!(&error, Error::Model { .. }), "{error}");
             assert!(error.to_string().contains("net.onnx"));
         }
