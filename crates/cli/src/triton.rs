@@ -4,12 +4,12 @@
 //! Configuration" guide.
 
 use crate::error::Error;
+use hirescam::Network;
 use hirescam::core::cam::{self, Explaining};
 use hirescam::core::onnx::{ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam::core::shape::Dim;
 use hirescam::core::tensor::DataType;
 use hirescam::explaining_model::ExplainingModel;
-use hirescam::model_file::ModelFile;
 use hirescam::sink::{self, Protected};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ const LABELS: &str = "labels.txt";
 ///
 /// # Errors
 /// [`Error::File`] when a file cannot be written, [`Error::Explain`] where another is there, [`Error::Argument`] for an input or output that the server cannot have.
-pub fn write(folder: &Path, file: &ModelFile, explaining: &ExplainingModel, overwrite: bool) -> Result<PathBuf, Error> {
+pub fn write(folder: &Path, file: &Network, explaining: &ExplainingModel, overwrite: bool) -> Result<PathBuf, Error> {
     let name = file.path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let made = &explaining.first;
     let labels =

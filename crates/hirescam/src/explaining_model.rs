@@ -4,7 +4,7 @@ use crate::Error;
 use crate::explainer::request;
 use crate::labels::Labels;
 use crate::methods;
-use crate::model_file::ModelFile;
+use crate::network::Network;
 use crate::spec::Spec;
 use hirescam_core::cam::{self, Explaining, Request, Size};
 use hirescam_core::shape::show_open;
@@ -12,7 +12,7 @@ use hirescam_core::shape::show_open;
 /// An explaining model.
 #[derive(Debug)]
 pub struct ExplainingModel {
-    /// Its file. Weights in files of their own lie where the network has them; [`ModelFile::save`] copies them.
+    /// Its file. Weights in files of their own lie where the network has them; [`Network::save`] copies them.
     pub bytes: Vec<u8>,
     /// The method's name.
     pub method: &'static str,
@@ -24,18 +24,20 @@ pub struct ExplainingModel {
     pub labels: Option<Labels>,
 }
 
-/// Makes the explaining model of a network; with the map made for display, too, where a size is given for it.
-///
-/// # Errors
-/// Those of reading what the spec names, and of [`cam::attach_all`]; [`Error::Argument`] for a method of several runs.
-pub fn explaining_model(file: &ModelFile, spec: &Spec, heatmap: Option<Size>) -> Result<ExplainingModel, Error> {
-    let resolved = spec.resolve(file)?;
-    let method = methods::one_run(&spec.method)?;
-    let request = Request { method, heatmap, ..request(file, &resolved)? };
-    let mut layers = cam::attach_all(&file.model, &request, resolved.further_layers())?.into_iter();
-    let first = layers.next().ok_or_else(|| Error::Argument("no layer is asked for".into()))?;
-    let bytes = first.added_to(&file.bytes)?;
-    Ok(ExplainingModel { bytes, method: method.name, first, further: layers.collect(), labels: resolved.labels })
+impl Network {
+    /// Makes the explaining model; with the map made for display, too, where a size is given for it.
+    ///
+    /// # Errors
+    /// Those of reading what the spec names, and of [`cam::attach_all`]; [`Error::Argument`] for a method of several runs.
+    pub fn explaining_model(&self, spec: &Spec, heatmap: Option<Size>) -> Result<ExplainingModel, Error> {
+        let resolved = spec.resolve(self)?;
+        let method = methods::one_run(&spec.method)?;
+        let request = Request { method, heatmap, ..request(self, &resolved)? };
+        let mut layers = cam::attach_all(&self.model, &request, resolved.further_layers())?.into_iter();
+        let first = layers.next().ok_or_else(|| Error::Argument("no layer is asked for".into()))?;
+        let bytes = first.added_to(&self.bytes)?;
+        Ok(ExplainingModel { bytes, method: method.name, first, further: layers.collect(), labels: resolved.labels })
+    }
 }
 
 impl ExplainingModel {

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::explainer::request;
-use crate::model_file::ModelFile;
+use crate::network::Network;
 use crate::spec::Spec;
 use hirescam_core::analysis::Analysis;
 use hirescam_core::certify::Certificate;
@@ -59,18 +59,21 @@ pub struct LayerRow {
     why: &'static str,
 }
 
-/// Lists the layers of a network: those on every path from the image to the score, or with `all` every one.
-///
-/// # Errors
-/// Those of [`Model::check_weights`](hirescam_core::Model::check_weights), [`Analysis::of`] and [`layers::layers`].
-pub fn layers(file: &ModelFile, spec: &Spec, all: bool) -> Result<Layers, Error> {
-    let request = request(file, &spec.resolve(file)?)?;
-    let bare = cam::bare(&file.model)?;
-    let model = bare.as_ref().unwrap_or(&file.model);
-    model.check_weights()?;
-    let Analysis { image, shapes, score } = Analysis::of(model, &request)?;
-    let found = layers::layers(model, &shapes, &score, &image, all)?;
-    Ok(Layers { rows: found.into_iter().map(LayerRow::new).collect(), note: score.instead })
+impl Network {
+    /// Lists the layers: those on every path from the image to the score, or with `all` every one.
+    ///
+    /// # Errors
+    /// Those of reading what the spec names, of [`Model::check_weights`](hirescam_core::Model::check_weights),
+    /// [`Analysis::of`] and [`layers::layers`].
+    pub fn layers(&self, spec: &Spec, all: bool) -> Result<Layers, Error> {
+        let request = request(self, &spec.resolve(self)?)?;
+        let bare = cam::bare(&self.model)?;
+        let model = bare.as_ref().unwrap_or(&self.model);
+        model.check_weights()?;
+        let Analysis { image, shapes, score } = Analysis::of(model, &request)?;
+        let found = layers::layers(model, &shapes, &score, &image, all)?;
+        Ok(Layers { rows: found.into_iter().map(LayerRow::new).collect(), note: score.instead })
+    }
 }
 
 impl LayerRow {

@@ -5,8 +5,7 @@ use crate::options::{self, Given};
 use crate::output::say;
 use crate::triton;
 use clap::Args;
-use hirescam::explaining_model::explaining_model;
-use hirescam::model_file::ModelFile;
+use hirescam::Network;
 use hirescam::sink::{self, Protected};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,13 +36,13 @@ pub struct Compile {
 impl Compile {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
-        let (file, spec) = (ModelFile::open(&self.model)?, self.spec.spec()?);
+        let (file, spec) = (Network::open(&self.model)?, self.spec.spec()?);
         let mut protected = Protected::new(file.files());
         spec.files().iter().for_each(|path| protected.read(path));
         if let Some(path) = &self.output_file {
             sink::claim(path, &mut protected, self.overwrite, triton::is_explaining)?;
         }
-        let made = explaining_model(&file, &spec, self.heatmap.as_deref().map(str::parse).transpose()?)?;
+        let made = file.explaining_model(&spec, self.heatmap.as_deref().map(str::parse).transpose()?)?;
         if let Some(path) = &self.output_file {
             file.save(path, &made.bytes)?;
             say!("{}: {}", path.display(), made.method)?;

@@ -4,8 +4,7 @@ use crate::error::Error;
 use crate::options::{self, Given};
 use crate::output::{self, say};
 use clap::Args;
-use hirescam::layers::layers;
-use hirescam::model_file::ModelFile;
+use hirescam::Network;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,7 +26,7 @@ pub struct Layers {
 impl Layers {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
-        let found = layers(&ModelFile::open(&self.model)?, &self.spec.spec()?, self.all)?;
+        let found = Network::open(&self.model)?.layers(&self.spec.spec()?, self.all)?;
         found.note.iter().for_each(|note| output::note(note));
         let width = found.rows.iter().map(|row| row.layer.len()).max().unwrap_or(0);
         for row in &found.rows {

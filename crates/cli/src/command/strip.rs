@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use clap::Args;
-use hirescam::model_file::ModelFile;
+use hirescam::Network;
 use hirescam::sink::{self, Protected};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ pub struct Strip {
 impl Strip {
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
-        let file = ModelFile::open(&self.model)?;
+        let file = Network::open(&self.model)?;
         let Some(bare) = file.strip()? else {
             return Err(Error::Argument(format!(
                 "{} is no explaining model: nothing can be taken off",
