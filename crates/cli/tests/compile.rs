@@ -9,7 +9,7 @@ use hirescam::core::onnx::{
     self, ModelProto, StringStringEntryProto, ValueInfoProto, tensor_proto::DataLocation,
     tensor_shape_proto::dimension, type_proto,
 };
-use hirescam::core::{Model, head};
+use hirescam::core::{Model, analysis};
 use hirescam::engine::{Array, engine};
 use hirescam::model_file::ModelFile;
 use ndarray::ArrayD;
@@ -20,7 +20,7 @@ use std::path::Path;
 /// The outputs for `images` images of noise, by name and in order; further inputs as given.
 fn run(path: &Path, images: usize, others: &[(&str, Array)]) -> Vec<(String, Array)> {
     let file = ModelFile::open(path).unwrap();
-    let input = head::image_input(&file.model, None).unwrap();
+    let input = analysis::image_input(&file.model, None).unwrap();
     let shape: Vec<usize> = extents(input).iter().map(|&n| usize::try_from(n).unwrap_or(images)).collect();
     let noise = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
     let count = shape.iter().product();

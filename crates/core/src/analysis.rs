@@ -1,51 +1,150 @@
-//! What the graph alone tells of a network: the image, all shapes, what the axes mean, the score.
+//! What the graph alone tells of a network: the image, all shapes, what the axes mean, the score. It is found once and passed
+//! as one thing.
 
-use crate::cam::Request;
-use crate::score::{self, Score};
-use crate::shape::{self, Dim, Shapes};
-use crate::{Error, Model, head, memory};
+use crate::error::near;
+use crate::graph::{reads, shape_only, standard};
+use crate::grid::{Places, channel_axes};
+use crate::onnx::ValueInfoProto;
+use crate::score::{self, Reading, Score};
+use crate::shape::{self, Dim, Shapes, declared};
+use crate::tensor::is_float;
+use crate::{Error, Model, memory, strip};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::OnceLock;
 
-/// What the graph tells, as far as a request leaves it open.
+/// What a caller says of a network, where its file leaves it open.
+#[derive(Clone, Copy, Debug)]
+pub struct Hints<'a> {
+    /// The input that carries the image; the one that looks like one when none is named.
+    pub image: Option<&'a str>,
+    /// The image's whole shape.
+    pub image_shape: Option<&'a [usize]>,
+    /// The image's channel axis.
+    pub image_channels: Option<i64>,
+    /// The shapes of inputs beside the image.
+    pub other_shapes: &'a [(String, Vec<usize>)],
+    /// How many bytes the network's values may take beside what goes with its image and its weights; see [`memory`].
+    pub memory: u64,
+    /// How the scores are to be read.
+    pub scores: Reading<'a>,
+}
+
+impl Default for Hints<'_> {
+    fn default() -> Self {
+        Hints {
+            image: None,
+            image_shape: None,
+            image_channels: None,
+            other_shapes: &[],
+            memory: memory::SPARE,
+            scores: Reading::default(),
+        }
+    }
+}
+
+/// What the graph alone tells of a network.
 #[derive(Debug)]
-pub struct Analysis {
+pub struct Analysis<'m> {
+    model: Cow<'m, Model>,
     /// The input that carries the image.
     pub image: String,
     /// The shapes of all values, and what their axes mean.
     pub shapes: Shapes,
     /// The scores.
     pub score: Score,
+    /// Found when they are first asked for: few heads need both.
+    places: OnceLock<Option<Places>>,
+    channels: OnceLock<HashMap<String, usize>>,
 }
 
-impl Analysis {
-    /// Finds the image, the shapes and the score that `request` means.
+impl<'m> Analysis<'m> {
+    /// Finds what the graph of `model` tells, of the network without a map that may be attached to it.
     ///
     /// Where a node on the way to the score reads several images for one score, all images of a run are one sample: a bag,
-    /// the frames of a clip. How many there are is then fixed, to the first extent of the request's image shape.
+    /// the frames of a clip. How many there are is then fixed, to the first extent of the image shape that is given.
     ///
     /// # Errors
-    /// Those of [`head::image_input`], [`Shapes::infer`], [`memory::check`] and [`score::read`]; [`Error::OpenSample`] for a sample of several
-    /// images of which nothing says how many, [`Error::Argument`] for a channel axis that does not fit.
-    pub fn of(model: &Model, request: &Request) -> Result<Self, Error> {
-        let image = head::image_input(model, request.image.as_deref())?.name();
-        let (shape, others) = (request.image_shape.as_deref(), request.other_shapes.as_slice());
-        let find = |shapes: &Shapes| score::read(model, shapes, &request.reading());
-        let mut shapes = Shapes::infer_beside(model, image, shape, others)?;
-        memory::check(model, &shapes, request.memory)?;
-        let mut score = find(&shapes)?;
-        if let Some(why) = shapes.one_for_all(model, &score.logits) {
+    /// Those of [`Model::check_weights`], [`strip::bare`], [`image_input`], [`Shapes::infer`], [`memory::check`] and
+    /// [`score::read`]; [`Error::OpenSample`] for a sample of several images of which nothing says how many,
+    /// [`Error::Argument`] for a channel axis that does not fit.
+    pub fn of(model: impl Into<Cow<'m, Model>>, hints: &Hints) -> Result<Self, Error> {
+        let mut model = model.into();
+        model.check_weights()?;
+        if let Some(bare) = strip::bare(&model)? {
+            model = Cow::Owned(bare);
+        }
+        let image = image_input(&model, hints.image)?.name().to_owned();
+        let (shape, others) = (hints.image_shape, hints.other_shapes);
+        let mut shapes = Shapes::infer_beside(&model, &image, shape, others)?;
+        memory::check(&model, &shapes, hints.memory)?;
+        let mut score = score::read(&model, &shapes, &hints.scores)?;
+        if let Some(why) = shapes.one_for_all(&model, &score.logits) {
             if shapes.free_batch() {
                 let Some(&n) = shape.and_then(<[usize]>::first) else {
-                    let shape = shape::show(&shapes.dims(image).unwrap_or_default());
-                    return Err(Error::OpenSample { image: image.to_owned(), shape, node: why });
+                    let shape = shape::show(&shapes.dims(&image).unwrap_or_default());
+                    return Err(Error::OpenSample { image, shape, node: why });
                 };
-                shapes = Shapes::infer_of(model, image, (shape, others), n)?;
+                shapes = Shapes::infer_of(&model, &image, (shape, others), n)?;
             }
             shapes.one_sample = Some(why);
-            score = find(&shapes)?;
+            score = score::read(&model, &shapes, &hints.scores)?;
         }
-        let shapes = shapes.with_image_channels(request.image_channels)?;
-        Ok(Analysis { image: image.to_owned(), shapes, score })
+        let shapes = shapes.with_image_channels(hints.image_channels)?;
+        Ok(Analysis { model, image, shapes, score, places: OnceLock::new(), channels: OnceLock::new() })
     }
+
+    /// The network, bare of attached maps.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Which axis of each value counts channels, as far as the operators before it tell.
+    pub fn channel_axes(&self) -> &HashMap<String, usize> {
+        self.channels.get_or_init(|| channel_axes(self.model(), &self.shapes, self.places()))
+    }
+
+    /// Where the elements of all values lie in the image; none where that cannot be followed.
+    pub(crate) fn places(&self) -> Option<&Places> {
+        self.places.get_or_init(|| Places::follow(self.model(), &self.shapes)).as_ref()
+    }
+
+    /// Where the image is first a floating-point tensor: the image input itself, or what a Cast makes of integers, perhaps with
+    /// axes moved before it. There methods that are made at the image can differentiate. The input where there is no such value.
+    pub fn real_image(&self) -> &str {
+        let (model, shapes, image) = (self.model(), &self.shapes, self.image.as_str());
+        let real = |value: &str| shapes.dtype(value).is_some_and(is_float);
+        let mut at = image;
+        while !real(at) {
+            let mut readers = model.order().map(|(_, n)| n).filter(|n| !shape_only(n) && reads(n).contains(&at));
+            let (Some(node), None) = (readers.next(), readers.next()) else { return image };
+            let moved =
+                matches!(standard(node), "Cast" | "Transpose" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze");
+            match node.output.first().filter(|_| moved && node.input.first().is_some_and(|i| i == at)) {
+                Some(output) => at = output,
+                None => return image,
+            }
+        }
+        at
+    }
+}
+
+/// The input that carries the image: the one called `name`; without a name the first of rank 3 or more, else the first.
+///
+/// # Errors
+/// [`Error::NotFound`] for an unknown name, [`Error::Invalid`] for a model without inputs.
+pub fn image_input<'m>(model: &'m Model, name: Option<&str>) -> Result<&'m ValueInfoProto, Error> {
+    if let Some(name) = name {
+        let missing = || Error::NotFound {
+            kind: "input",
+            name: name.to_owned(),
+            near: near(name, model.inputs().map(|i| i.name())),
+        };
+        return model.inputs().find(|i| i.name() == name).ok_or_else(missing);
+    }
+    let wide = model.inputs().find(|i| declared(i).len() >= 3);
+    wide.or_else(|| model.inputs().next())
+        .ok_or_else(|| Error::Invalid { at: "the file".into(), what: "the network has no input".into() })
 }
 
 impl Shapes {

@@ -6,14 +6,13 @@
 //! - h piecewise affine: the same on the linear region that the image falls in, with a b of its own;
 //! - otherwise: where g is 0 the map is 0, and nothing more.
 
-use crate::Model;
+use crate::analysis::Analysis;
 use crate::error::describe;
 use crate::flow::around;
 use crate::graph::{Attributes, reads, standard};
 use crate::head::Head;
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Linearity};
-use crate::shape::Shapes;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -67,7 +66,8 @@ pub struct Certificate {
 }
 
 /// Judges a head, that is, HiResCAM's map. `uniform` is what the reverse sweep found.
-pub fn certify(model: &Model, head: &Head, uniform: bool) -> Certificate {
+pub fn certify(analysis: &Analysis, head: &Head, uniform: bool) -> Certificate {
+    let model = analysis.model();
     let around = around(model, |name| name == head.layer);
     let mut judgement = Judgement::default();
     for node in head.path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
@@ -128,7 +128,8 @@ impl<'m> Judgement<'m> {
 }
 
 /// Whether `value` can hold something negative, as far as the operators before it tell.
-pub fn can_be_negative(model: &Model, shapes: &Shapes, value: &str) -> bool {
+pub fn can_be_negative(analysis: &Analysis, value: &str) -> bool {
+    let (model, shapes) = (analysis.model(), &analysis.shapes);
     let stored = |name: &str| shapes.constant(name).is_some_and(|t| t.data.iter().all(|&v| v >= 0.0));
     let mut positive: HashSet<&str> = HashSet::new();
     for (_, node) in model.order() {

@@ -6,6 +6,7 @@ use crate::onnx::{self, AttributeProto, GraphProto, ModelProto, NodeProto, Tenso
 use crate::ops::{self, Card};
 use crate::{Error, Tensor, tensor};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// An ONNX model and the index of its main graph. The messages stay as they were read.
@@ -201,6 +202,18 @@ impl Model {
     /// The metadata entry `key` of the file.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.proto.metadata_props.iter().find(|e| e.key() == key).map(|e| e.value())
+    }
+}
+
+impl<'m> From<&'m Model> for Cow<'m, Model> {
+    fn from(model: &'m Model) -> Self {
+        Cow::Borrowed(model)
+    }
+}
+
+impl From<Model> for Cow<'_, Model> {
+    fn from(model: Model) -> Self {
+        Cow::Owned(model)
     }
 }
 

@@ -6,19 +6,17 @@
 //! indices add up to; a list entry of none stands for no place at all. To merge axes is to add their steps, to split one
 //! is to take them apart again, and slices, joins and permutations do to the list what they do to the axis.
 
+use crate::Error;
 use crate::build::Value;
 use crate::error::short;
-use crate::head::Head;
 use crate::shape::{Dim, Shapes};
-use crate::{Error, Model};
 use ndarray::{ArrayD, IxDyn};
 
 mod channels;
 mod places;
 mod steps;
 
-pub use channels::channel_axes;
-pub(crate) use channels::{carried, split};
+pub(crate) use channels::{carried, channel_axes, split};
 pub(crate) use places::{Lies, Places};
 
 /// How the places of a layer lie in the image.
@@ -78,25 +76,29 @@ impl Grid {
     }
 }
 
-/// The grid of the layer that `head` starts from; none where its axes of space are those of the image already, in their
-/// order, or where the graph does not tell.
+/// The grid of a layer whose axes of space are `space`; none where these are those of the image already, in their order, or
+/// where the graph does not tell.
 ///
 /// `given` are the extents of the grid for where the graph does not tell. Tokens that it leaves over are the first ones.
 ///
 /// # Errors
 /// [`Error::Argument`] when `given` does not fit the layer, or contradicts the graph.
-pub fn grid(model: &Model, shapes: &Shapes, head: &Head, given: Option<&[usize]>) -> Result<Option<Grid>, Error> {
-    let found = Places::follow(model, shapes);
-    let known = match found.map(|places| places.lie(shapes, &head.layer, &head.space)) {
+pub(crate) fn grid(
+    shapes: &Shapes,
+    places: Option<&Places>,
+    (layer, space): (&str, &[usize]),
+    given: Option<&[usize]>,
+) -> Result<Option<Grid>, Error> {
+    let known = match places.map(|places| places.lie(shapes, layer, space)) {
         Some(Lies::As(grid)) => Some(grid),
         _ => None,
     };
     let Some(given) = given else { return Ok(known) };
-    let dims = shapes.dims(&head.layer).unwrap_or_default();
-    let extents: Vec<usize> = head.space.iter().filter_map(|&a| dims.get(a)).map(|d| d.per_image()).collect();
+    let dims = shapes.dims(layer).unwrap_or_default();
+    let extents: Vec<usize> = space.iter().filter_map(|&a| dims.get(a)).map(|d| d.per_image()).collect();
     let refuse = |why: String| {
         let asked = given.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
-        Err(Error::Argument(format!("the grid {asked} does not fit the layer {:?}: {why}", short(&head.layer))))
+        Err(Error::Argument(format!("the grid {asked} does not fit the layer {:?}: {why}", short(layer))))
     };
     let own = known.as_ref().map_or(extents.as_slice(), |g| g.sides.as_slice());
     if own == given {
@@ -115,13 +117,13 @@ pub fn grid(model: &Model, shapes: &Shapes, head: &Head, given: Option<&[usize]>
     }
 }
 
-/// What to say of the layer that `head` starts from where its places are not those of the image, as channels after a
+/// What to say of a layer whose axes of space are `space` where its places are not those of the image, as channels after a
 /// pooling, or where the graph does not tell; none where they are.
-pub fn elsewhere(model: &Model, shapes: &Shapes, head: &Head) -> Option<String> {
-    if head.layer == shapes.image {
+pub(crate) fn elsewhere(shapes: &Shapes, places: Option<&Places>, layer: &str, space: &[usize]) -> Option<String> {
+    if layer == shapes.image {
         return None;
     }
-    match Places::follow(model, shapes)?.lie(shapes, &head.layer, &head.space) {
+    match places?.lie(shapes, layer, space) {
         Lies::AsIs | Lies::As(_) => None,
         Lies::Unknown => Some("the graph does not tell where in the image the layer's places lie".into()),
         Lies::Elsewhere => Some(

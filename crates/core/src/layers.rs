@@ -1,11 +1,12 @@
 //! Which layers can be picked, and which is best.
 
+use crate::analysis::Analysis;
 use crate::axes::Samples;
 use crate::build::{Graph, Value};
 use crate::certify::{Certificate, Judgement, certify};
 use crate::error::short;
 use crate::graph::{reads, shape_only};
-use crate::grid::{Grid, Lies, Places, channel_axes};
+use crate::grid::{Grid, Lies};
 use crate::ops::{Dependence, Kind, Layout};
 use crate::score::Score;
 use crate::shape::{Dim, Shapes};
@@ -54,10 +55,10 @@ pub struct Layer {
 ///
 /// # Errors
 /// [`Error::Argument`] when no tensor has places, [`Error::Unsupported`] where an operator that is not known hides them.
-pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: bool) -> Result<Vec<Layer>, Error> {
-    let gates = gates(model, image, &score.logits);
+pub fn layers(analysis: &Analysis, all: bool) -> Result<Vec<Layer>, Error> {
+    let gates = gates(analysis.model(), &analysis.image, &analysis.score.logits);
     let gates: HashSet<&str> = gates.iter().map(String::as_str).collect();
-    let search = Search::new(model, shapes, score, image);
+    let search = Search::new(analysis);
     let candidates = search.candidates(&gates);
     let listed = |c: &&Candidate| all || (c.gate && search.kind(c.value) != Kind::Movement);
     let mut found = search.judged(candidates.iter().filter(listed), &gates)?;
@@ -68,22 +69,33 @@ pub fn layers(model: &Model, shapes: &Shapes, score: &Score, image: &str, all: b
     }
 }
 
+/// The layer to take when none is named.
+///
+/// # Errors
+/// What keeps a map from being made at the last layer, or [`Error::Argument`], when no layer can be recommended.
+pub fn recommended(analysis: &Analysis) -> Result<String, Error> {
+    let all = layers(analysis, false)?;
+    if let Some(best) = all.iter().find(|l| l.recommended) {
+        return Ok(best.name.clone());
+    }
+    let why = all.iter().rev().find_map(|l| l.certificate.as_ref().err().cloned());
+    let none = || Error::Argument("no layer can be recommended: name one of those that `hirescam layers` lists".into());
+    Err(why.unwrap_or_else(none))
+}
+
 /// What layers are looked for in.
-struct Search<'m, 'a> {
-    model: &'m Model,
+struct Search<'a> {
+    analysis: &'a Analysis<'a>,
+    model: &'a Model,
     shapes: &'a Shapes,
     score: &'a Score,
-    image: &'a str,
     /// How values depend on the image.
     from_image: HashMap<String, Dependence>,
-    /// The channel axes of all values.
-    axes: HashMap<&'m str, usize>,
-    places: Option<Places<'m>>,
 }
 
 /// A value that has places, as far as the graph tells.
-struct Candidate<'m> {
-    value: &'m str,
+struct Candidate<'a> {
+    value: &'a str,
     lies: Lies,
     /// Whether every path from the image to the score passes through it.
     gate: bool,
@@ -91,10 +103,11 @@ struct Candidate<'m> {
 
 type Judged<T> = HashMap<String, Result<T, Error>>;
 
-impl<'m, 'a> Search<'m, 'a> {
-    fn new(model: &'m Model, shapes: &'a Shapes, score: &'a Score, image: &'a str) -> Self {
-        let (axes, places) = (channel_axes(model, shapes), Places::follow(model, shapes));
-        Search { model, shapes, score, image, from_image: flow::dependence(model, shapes, image), axes, places }
+impl<'a> Search<'a> {
+    fn new(analysis: &'a Analysis<'a>) -> Self {
+        let Analysis { shapes, score, image, .. } = analysis;
+        let model = analysis.model();
+        Search { analysis, model, shapes, score, from_image: flow::dependence(model, shapes, image) }
     }
 
     fn kind(&self, value: &str) -> Kind {
@@ -102,19 +115,19 @@ impl<'m, 'a> Search<'m, 'a> {
     }
 
     /// The values between image and score that may lie in the image.
-    fn candidates(&self, gates: &HashSet<&str>) -> Vec<Candidate<'m>> {
+    fn candidates(&self, gates: &HashSet<&str>) -> Vec<Candidate<'a>> {
         let between = |v: &&str| *v != self.score.logits && self.from_image.contains_key(*v);
-        let candidate = |value: &'m str| {
+        let candidate = |value: &'a str| {
             let dims = self.shapes.dims(value)?;
             let floats = self.shapes.dtype(value).is_some_and(is_float);
             let samples = self.shapes.samples(value)?;
-            let placed = || self.places.as_ref().is_some_and(|p| p.counts_places(value, samples.axis()));
+            let placed = || self.analysis.places().is_some_and(|p| p.counts_places(value, samples.axis()));
             let one_image = samples.lead() == 1 || !placed();
             if dims.len() < 3 || !floats || !one_image || self.count(value, &dims) < 2 {
                 return None;
             }
             let space = self.space(value, dims.len());
-            let lies = self.places.as_ref().map_or(Lies::Unknown, |places| places.lie(self.shapes, value, &space));
+            let lies = self.analysis.places().map_or(Lies::Unknown, |places| places.lie(self.shapes, value, &space));
             (lies != Lies::Elsewhere).then(|| Candidate { value, lies, gate: gates.contains(value) })
         };
         self.model.values().filter(between).filter_map(candidate).collect()
@@ -122,7 +135,7 @@ impl<'m, 'a> Search<'m, 'a> {
 
     /// The axes of places of a layer.
     fn space(&self, value: &str, rank: usize) -> Vec<usize> {
-        let channels = self.axes.get(value).copied().unwrap_or(1);
+        let channels = self.analysis.channel_axes().get(value).copied().unwrap_or(1);
         self.shapes.samples(value).unwrap_or(Samples::FIRST).places(rank, Some(channels))
     }
 
@@ -134,11 +147,11 @@ impl<'m, 'a> Search<'m, 'a> {
     /// The layers among `candidates` that lead to the score.
     fn judged<'c>(
         &self,
-        candidates: impl Iterator<Item = &'c Candidate<'m>> + Clone,
+        candidates: impl Iterator<Item = &'c Candidate<'a>> + Clone,
         gates: &HashSet<&str>,
     ) -> Result<Vec<Layer>, Error>
     where
-        'm: 'c,
+        'a: 'c,
     {
         let names = |gate: bool| candidates.clone().filter(|c| c.gate == gate).map(|c| c.value).collect::<Vec<_>>();
         let mut judged = self.judge(&names(true), &names(false))?;
@@ -176,13 +189,13 @@ impl<'m, 'a> Search<'m, 'a> {
     /// What lies behind a value on every path is the same whether the head starts there or earlier. So one walk from the end
     /// judges all of these; a value in a branch takes a walk of its own.
     fn judge(&self, gates: &[&str], branches: &[&str]) -> Result<Judged<Certificate>, Error> {
-        let Search { model, shapes, score, .. } = *self;
+        let Search { analysis, model, shapes, score, .. } = *self;
         let mut judged = Judged::new();
         let dependence = flow::dependence_on(model, shapes, gates);
         let path = flow::path(model, &dependence, &score.logits);
         let mut uniform = self.uniformity(&dependence, &path, gates)?;
         let on_path: HashSet<usize> = path.into_iter().collect();
-        let around = flow::around(model, |name| name == self.image);
+        let around = flow::around(model, |name| name == analysis.image);
         let mut judgement = Judgement::default();
         for (i, node) in model.order().rev() {
             for output in &node.output {
@@ -207,9 +220,9 @@ impl<'m, 'a> Search<'m, 'a> {
                     Err(Error::Argument("it was not judged: the network has too many layers in branches".into()))
                 }
                 Some(Ok(uniform)) => {
-                    let channels = self.axes.get(*value).and_then(|&axis| i64::try_from(axis).ok());
-                    let head = head::cut(model, shapes, value, score, channels);
-                    head.map(|h| certify(model, &h, *uniform))
+                    let channels = self.analysis.channel_axes().get(*value).and_then(|&axis| i64::try_from(axis).ok());
+                    let head = head::cut(analysis, value, channels);
+                    head.map(|h| certify(analysis, &h, *uniform))
                 }
                 Some(Err(fault)) => Err(fault.clone()),
                 None => continue,

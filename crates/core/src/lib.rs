@@ -31,6 +31,7 @@ pub mod probe;
 pub mod reference;
 pub mod score;
 pub mod shape;
+mod strip;
 pub mod target;
 pub mod tensor;
 

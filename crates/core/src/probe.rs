@@ -1,12 +1,13 @@
 //! Numeric trials of heads: what is found by evaluating a head at activations that are made up.
 
+use crate::analysis::Analysis;
 use crate::certify::can_be_negative;
 use crate::graph::standard;
 use crate::head::{self, Head};
 use crate::onnx::NodeProto;
 use crate::ops::Linearity;
 use crate::shape::{Dim, Shapes, elements};
-use crate::{Error, Model, Tensor, grid, reference};
+use crate::{Error, Model, Tensor, reference};
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
 use std::collections::{HashMap, HashSet};
 
@@ -14,9 +15,9 @@ use std::collections::{HashMap, HashSet};
 ///
 /// # Errors
 /// [`Error::Unsupported`] when a node of the head cannot be evaluated, [`Error::Argument`] when the layer is too large.
-pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Error> {
-    let zeros = filled(shapes, &head.layer, |_| 0.0)?;
-    let logits = scores(model, shapes, head, zeros)?;
+pub fn bias(analysis: &Analysis, head: &Head) -> Result<Vec<f64>, Error> {
+    let zeros = filled(&analysis.shapes, &head.layer, |_| 0.0)?;
+    let logits = scores(analysis, head, zeros)?;
     Ok(logits.into_iter().take(head.score.entries()).collect())
 }
 
@@ -30,7 +31,8 @@ pub fn bias(model: &Model, shapes: &Shapes, head: &Head) -> Result<Vec<f64>, Err
 ///
 /// # Errors
 /// As [`bias`], and those of [`head::model`].
-pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool, Error> {
+pub fn ignores_scale(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
+    let (model, shapes) = (analysis.model(), &analysis.shapes);
     let ratio = |i: &usize| {
         let node = model.graph().node.get(*i)?;
         Some((model.card(node)?.linearity)(&model.attributes(node), &head.inputs(node)) == Linearity::Ratio)
@@ -38,16 +40,16 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
     if !head.path.iter().any(|i| ratio(i) == Some(true)) {
         return Ok(false);
     }
-    let part = Model::new(head::model(model, shapes, head)?)?;
+    let part = Model::new(head::model(analysis, head)?)?;
     let scores = |activation: Tensor| {
         let mut known = beside(&part, shapes, &head.layer)?;
         known.insert(head.layer.clone(), activation);
         let logits = reference::evaluate(&part, known, &[&head.score.logits])?;
         Ok::<_, Error>(logits.into_iter().next().map(|t| t.data).unwrap_or_default())
     };
-    let (first, of_image) = (made_up_image(shapes, &head.layer, Some(0))?, of_image(model, shapes, head)?);
+    let (first, of_image) = (made_up_image(shapes, &head.layer, Some(0))?, of_image(analysis, head)?);
     let mut second = first.clone();
-    let signed = can_be_negative(model, shapes, &head.layer);
+    let signed = can_be_negative(analysis, &head.layer);
     second.data.mapv_inplace(|v| if signed { 1.5 - v } else { 4.0 - v });
     let mut before: Option<ArrayD<f64>> = None;
     for once in [first, second] {
@@ -74,13 +76,14 @@ pub fn ignores_scale(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool
 ///
 /// # Errors
 /// As [`bias`], and those of [`head::model`] and [`head::gradient`].
-pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bool, Error> {
+pub fn reads_one_place(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
+    let (model, shapes) = (analysis.model(), &analysis.shapes);
     let extents = |value: &str| -> Option<Vec<usize>> {
         Some(shapes.dims(value)?.iter().skip(1).map(|d| d.per_image()).collect())
     };
     let layer = extents(&head.layer).unwrap_or_default();
     let space: Vec<usize> = head.space.iter().filter_map(|&axis| layer.get(axis.checked_sub(1)?).copied()).collect();
-    let tokens = grid::grid(model, shapes, head, None)?.is_some_and(|grid| grid.others() > 0);
+    let tokens = head.grid(analysis, None)?.is_some_and(|grid| grid.others() > 0);
     let takes_few = |node: &NodeProto| {
         let (from, to) = (extents(node.input.first()?)?, extents(node.output.first()?)?);
         let (before, after): (usize, usize) = (from.iter().product(), to.iter().product());
@@ -91,7 +94,7 @@ pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bo
     if !head.path.iter().filter_map(|&i| model.graph().node.get(i)).any(|node| takes_few(node) == Some(true)) {
         return Ok(false);
     }
-    let part = Model::new(head::model(model, shapes, head)?)?;
+    let part = Model::new(head::model(analysis, head)?)?;
     let sweep = head::gradient(&part, &head.layer, &head.score.logits)?;
     let (activation, seed) =
         (made_up_image(shapes, &head.layer, Some(0))?, made_up_image(shapes, &head.score.logits, head.score.batch)?);
@@ -100,7 +103,7 @@ pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bo
     let gradient = reference::evaluate(&Model::new(sweep.model)?, known, &[&sweep.gradient])?;
     let Some(gradient) = gradient.first() else { return Ok(false) };
     let place = |at: &IxDyn| head.space.iter().map(|&axis| at.as_array_view().get(axis).copied()).collect::<Vec<_>>();
-    let of_image = of_image(model, shapes, head)?;
+    let of_image = of_image(analysis, head)?;
     let (mut read, mut places) = (false, HashSet::new());
     for (at, _) in gradient.data.indexed_iter().filter(|(_, g)| **g != 0.0) {
         read = true;
@@ -110,9 +113,9 @@ pub fn reads_one_place(model: &Model, shapes: &Shapes, head: &Head) -> Result<bo
 }
 
 /// Whether an entry of the layer belongs to a place of the image, and not to a token that is none.
-fn of_image(model: &Model, shapes: &Shapes, head: &Head) -> Result<impl Fn(&IxDyn) -> bool, Error> {
-    let grid = grid::grid(model, shapes, head, None)?;
-    let dims = shapes.dims(&head.layer).unwrap_or_default();
+fn of_image(analysis: &Analysis, head: &Head) -> Result<impl Fn(&IxDyn) -> bool, Error> {
+    let grid = head.grid(analysis, None)?;
+    let dims = analysis.shapes.dims(&head.layer).unwrap_or_default();
     let space: Vec<(usize, usize)> =
         head.space.iter().filter_map(|&axis| Some((axis, dims.get(axis)?.per_image()))).collect();
     Ok(move |at: &IxDyn| {
@@ -160,7 +163,8 @@ fn filled(shapes: &Shapes, name: &str, value: impl Fn(usize) -> f64) -> Result<T
 }
 
 /// The logits of an activation, one image's after the other.
-pub(crate) fn scores(model: &Model, shapes: &Shapes, head: &Head, activation: Tensor) -> Result<Vec<f64>, Error> {
+pub(crate) fn scores(analysis: &Analysis, head: &Head, activation: Tensor) -> Result<Vec<f64>, Error> {
+    let (model, shapes) = (analysis.model(), &analysis.shapes);
     let mut known = HashMap::from([(head.layer.clone(), activation)]);
     if let Some((_, facts)) = shapes.probes.first() {
         for node in head.path.iter().filter_map(|&i| model.graph().node.get(i)) {

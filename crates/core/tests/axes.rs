@@ -2,7 +2,7 @@
 //! Networks that lay the same thing out in other ways must have the same maps.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use hirescam_core::analysis::Analysis;
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::graph::Attributes;
@@ -219,7 +219,7 @@ fn images_that_make_one_score_are_one_sample() {
         );
         let request = Request { image_shape: Some(bag.shape().to_vec()), ..at("a") };
         assert_near(&map(&free, &request, &bag), &maps, "a bag of as many as are given");
-        let Analysis { shapes, score, .. } = Analysis::of(&free, &request).unwrap();
+        let Analysis { shapes, score, .. } = Analysis::of(&free, &request.hints()).unwrap();
         let runs = shapes.runs(&score.logits);
         assert_eq!((runs.count, shapes.samples("a")), (Dim::Fixed(1), Some(Samples::One)));
         assert!(runs.one_sample.unwrap().contains("the ReduceMean"));
@@ -232,7 +232,7 @@ fn samples_are_kept_apart_or_it_is_not_said() {
     let same = || vec![node("Identity", &["x"], "f", &[])];
     let apart = |after: Vec<NodeProto>, ints: &[(&str, &[i64])]| {
         let model = network(&shape, same(), after, ints);
-        let analysis = Analysis::of(&model, &Request::default());
+        let analysis = Analysis::of(&model, &Hints::default());
         analysis.map(|a| a.shapes.runs(&a.score.logits).apart)
     };
     assert!(apart(vec![], &[]).unwrap());
@@ -263,7 +263,7 @@ fn samples_are_kept_apart_or_it_is_not_said() {
     let unknown = vec![NodeProto { domain: Some("elsewhere".into()), ..node("Mystery", &["y"], "o", &[]) }];
     let mut proto = network(&shape, same(), unknown, &[]).proto().clone();
     proto.graph.as_mut().unwrap().output = vec![open("o", &[0, CLASSES])];
-    let analysis = Analysis::of(&Model::new(proto).unwrap(), &Request::default()).unwrap();
+    let analysis = Analysis::of(Model::new(proto).unwrap(), &Hints::default()).unwrap();
     assert!(!analysis.shapes.runs("o").apart);
     assert_eq!(analysis.shapes.samples("o"), Some(Samples::FIRST));
 }
@@ -308,7 +308,7 @@ fn a_squeeze_of_all_axes_is_that_of_several_images() {
     let squeezed = network(&shape, same(), vec![node("Squeeze", &["y"], "o", &[])], &[]);
     assert_near(&map(&squeezed, &at("a"), &x), &plain, "of two images");
     let runs = |model: &Model| {
-        let a = Analysis::of(model, &Request::default()).unwrap();
+        let a = Analysis::of(model, &Hints::default()).unwrap();
         a.shapes.runs(&a.score.logits)
     };
     let alone = runs(&squeezed);
@@ -318,7 +318,7 @@ fn a_squeeze_of_all_axes_is_that_of_several_images() {
     let one = Tensor { dtype: x.dtype, data: x.data.slice_axis(Axis(0), Slice::from(..1)).to_owned() };
     let first = plain.slice_axis(Axis(0), Slice::from(..1)).to_owned();
     assert_near(&map(&fixed, &at("a"), &one), &first, "of one");
-    assert_eq!(Analysis::of(&fixed, &Request::default()).unwrap().score.classes, CLASSES);
+    assert_eq!(Analysis::of(&fixed, &Hints::default()).unwrap().score.classes, CLASSES);
     assert_eq!(runs(&network(&shape, same(), vec![], &[])).least(), 1);
 }
 
@@ -378,7 +378,7 @@ fn where_the_graph_leaves_the_channels_open_they_can_be_said() {
     let dense = model(nodes, open("x", &[0, 6, 5, 4]), "o", &stored);
     let channels = |given: Option<i64>| {
         let request = Request { image_channels: given, ..Request::default() };
-        Analysis::of(&dense, &request).map(|a| (a.shapes.tells_channels("x"), a.shapes.image_channels("x")))
+        Analysis::of(&dense, &request.hints()).map(|a| (a.shapes.tells_channels("x"), a.shapes.image_channels("x")))
     };
     assert_eq!(channels(None).unwrap(), (false, Some(3)));
     assert_eq!(channels(Some(1)).unwrap(), (true, Some(1)));
@@ -386,5 +386,5 @@ fn where_the_graph_leaves_the_channels_open_they_can_be_said() {
     assert!(channels(Some(0)).is_err() && channels(Some(4)).is_err());
     let conv = network(&[0, CHANNELS, HEIGHT, WIDTH], vec![node("Identity", &["x"], "f", &[])], vec![], &[]);
     let contradicted = Request { image_channels: Some(3), ..Request::default() };
-    assert!(matches!(Analysis::of(&conv, &contradicted), Err(Error::Argument(_))));
+    assert!(matches!(Analysis::of(&conv, &contradicted.hints()), Err(Error::Argument(_))));
 }

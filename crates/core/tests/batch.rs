@@ -6,7 +6,7 @@ use hirescam_core::onnx::{AttributeProto, NodeProto, tensor_shape_proto::dimensi
 use hirescam_core::ops::{self, Card, Case, Given, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
-use hirescam_core::{Model, Tensor, flow, grad, head, reference};
+use hirescam_core::{Model, Tensor, analysis, flow, grad, reference};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model, single_node};
 use std::collections::{HashMap, HashSet};
@@ -51,7 +51,7 @@ fn free(model: &Model, follow: &[usize]) -> Model {
 
 /// The derivative of ⟨`y`, `dy`⟩ by `x`, with nodes emitted for `model`; none where its shapes do not follow the batch.
 fn derivative(model: &Model, values: &HashMap<String, Tensor>, x: &str, y: &str, dy: &Tensor) -> Option<Tensor> {
-    let shapes = Shapes::infer(model, head::image_input(model, None).unwrap().name(), None).unwrap();
+    let shapes = Shapes::infer(model, analysis::image_input(model, None).unwrap().name(), None).unwrap();
     if shapes.fault.is_some() || [x, y].iter().any(|v| shapes.dims(v).is_none()) {
         return None;
     }

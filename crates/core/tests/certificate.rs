@@ -5,14 +5,16 @@
 //! `fixtures/certificate`, which is gone through first.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::certify::{self, Verdict};
 use hirescam_core::graph::standard;
 use hirescam_core::onnx::{self, ModelProto};
+use hirescam_core::score::Reading;
 use hirescam_core::score::Score;
-use hirescam_core::shape::{Shapes, declared};
+use hirescam_core::shape::declared;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Model, Tensor, layers, probe, reference, score};
+use hirescam_core::{Model, Tensor, layers, probe, reference};
 use hirescam_testing::Random;
 use hirescam_testing::by_chance;
 use ndarray::{ArrayD, Axis};
@@ -233,14 +235,15 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
     let truth = Model::new(by_chance::truth(proto)).unwrap();
     let input = model.inputs().next().unwrap().clone();
     let shape: Vec<usize> = declared(&input).iter().map(|n| n.unwrap_or(2)).collect();
-    let Ok(shapes) = Shapes::infer(&model, input.name(), None) else { return Ok(seen) };
     for output in &proto.graph.as_ref().unwrap().output {
-        let Ok(score) = score::score(&model, &shapes, Some(output.name()), false) else { continue };
+        let scores = Reading { output: Some(output.name()), ..Reading::default() };
+        let Ok(analysis) = Analysis::of(&model, &Hints { scores, ..Hints::default() }) else { continue };
+        let Analysis { shapes, score, .. } = &analysis;
         // Scores that lie otherwise have tests of their own.
         if score.is_dense() || score.batch != Some(0) {
             continue;
         }
-        let listed = layers::layers(&model, &shapes, &score, input.name(), true).unwrap_or_default();
+        let listed = layers::layers(&analysis, true).unwrap_or_default();
         let mut images = || Tensor { dtype: shapes.dtype("x").unwrap(), ..random.tensor(&shape, -2.0, 2.0) };
         let images: Vec<Tensor> = (0..2 * IMAGES).map(|_| images()).collect();
         let class = (seed % score.entries() as u64) as usize;
@@ -265,12 +268,12 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
                 truth: &truth,
                 explaining: Model::new(by_chance::truth(&made.model)).unwrap(),
                 made: &made,
-                logits: &score,
+                logits: score,
                 class,
                 quantised: nodes.clone().any(|n| standard(n) == "QuantizeLinear"),
-                scale_free: probe::ignores_scale(&model, &shapes, &made.head).unwrap_or(false),
-                one_place: probe::reads_one_place(&model, &shapes, &made.head).unwrap_or(false),
-                never_negative: !certify::can_be_negative(&model, &shapes, &layer.name),
+                scale_free: probe::ignores_scale(&analysis, &made.head).unwrap_or(false),
+                one_place: probe::reads_one_place(&analysis, &made.head).unwrap_or(false),
+                never_negative: !certify::can_be_negative(&analysis, &layer.name),
             };
             let mut broken: Option<BTreeSet<&str>> = None;
             for pair in images.chunks(2) {

@@ -1,14 +1,14 @@
 //! What a card does not cover is refused wherever the card would be asked, whatever shapes the file brings.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::certify::{Verdict, certify};
 use hirescam_core::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, attribute_proto::AttributeType};
 use hirescam_core::ops::attribute;
 use hirescam_core::ops::list::NEWEST_OPSET;
-use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, head, layers, reference, score};
+use hirescam_core::{Error, Model, Tensor, head, layers, reference};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model};
 use std::collections::HashMap;
@@ -111,10 +111,9 @@ fn what_no_card_covers_is_never_proven() {
         let what = format!("operator set {opset}, {:?}", nodes[0]);
         let proto = around(opset, nodes);
         let model = Model::new(proto).unwrap();
-        let shapes = Shapes::infer(&model, "x", None).unwrap();
-        let score = score::score(&model, &shapes, None, false).unwrap();
-        let cut = head::cut(&model, &shapes, "a", &score, None).unwrap();
-        let judged = certify(&model, &cut, false);
+        let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+        let cut = head::cut(&analysis, "a", None).unwrap();
+        let judged = certify(&analysis, &cut, false);
         assert_eq!(judged.verdict, Verdict::GradientOnly, "{what}");
         assert!(judged.reason.is_some_and(|r| r.contains(&format!("makes {:?}", "y"))), "{what}");
         let at = |layer: &str| {
@@ -127,7 +126,7 @@ fn what_no_card_covers_is_never_proven() {
             }
             other => panic!("{what}: {other:?}"),
         }
-        let listed = layers::layers(&model, &shapes, &score, "x", true).unwrap_or_default();
+        let listed = layers::layers(&analysis, true).unwrap_or_default();
         assert!(listed.iter().all(|l| l.name != "a" || l.certificate.is_err()), "{what}");
         // Behind it all is as ever.
         assert_eq!(at("y").unwrap().certificate.verdict, Verdict::Exact, "{what}");

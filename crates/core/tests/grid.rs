@@ -2,11 +2,12 @@
 //! the map that the layer has as rows and columns, cell for cell.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Explaining, Request, Target};
 use hirescam_core::onnx::{self, AttributeProto, ModelProto, NodeProto};
 use hirescam_core::ops::attribute;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, layers, reference, score, shape::Shapes};
+use hirescam_core::{Error, Model, Tensor, layers, reference};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model};
 use std::collections::HashMap;
@@ -238,9 +239,8 @@ fn a_single_patch_lights_up_its_own_cell() {
     let [map, ..] = run(&cam::attach(&model, &request("all")).unwrap());
     let lit = map.unwrap().data.indexed_iter().filter(|(_, v)| **v != 0.0).map(|(i, _)| i).collect::<Vec<_>>();
     assert_eq!(lit.iter().map(|i| (i[1], i[2])).collect::<Vec<_>>(), [(1, 4), (1, 4)]);
-    let shapes = Shapes::infer(&model, "image", None).unwrap();
-    let score = score::score(&model, &shapes, None, false).unwrap();
-    let listed = layers::layers(&model, &shapes, &score, "image", true).unwrap();
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    let listed = layers::layers(&analysis, true).unwrap();
     let all = listed.iter().find(|l| l.name == "all").unwrap().grid.as_ref().unwrap();
     assert_eq!((all.sides.as_slice(), all.others()), (&[4, 6][..], 1));
 }

@@ -8,7 +8,7 @@ use hirescam_core::onnx::{ModelProto, NodeProto};
 use hirescam_core::ops::{self, Given, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
-use hirescam_core::{Error, Model, Tensor, flow, grad, head, memory};
+use hirescam_core::{Error, Model, Tensor, analysis, flow, grad, memory};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model, single_node};
 use std::collections::HashSet;
@@ -84,7 +84,7 @@ fn no_rule_takes_more_nodes_than_a_constant() {
     for card in ops::all().filter(|c| c.vjp.is_some()) {
         for case in (card.cases)() {
             let (model, _) = single_node(card, &case, &mut Random::new(7));
-            let image = head::image_input(&model, None).unwrap().name();
+            let image = analysis::image_input(&model, None).unwrap().name();
             let shapes = Shapes::infer(&model, image, None).unwrap();
             let graph = Graph::new(&model, &shapes);
             let mut made = Vec::new();

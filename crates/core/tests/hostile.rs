@@ -1,15 +1,15 @@
 //! Model files that lie, by hand: each is an error in words, or costs no more than it should.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Explaining, Request};
 use hirescam_core::onnx::{
     self, AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
     TensorProto,
 };
 use hirescam_core::ops::{Setting, attribute};
-use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, layers, score};
+use hirescam_core::{Error, Model, Tensor, layers};
 use hirescam_testing::by_hand::{info, model};
 use std::time::{Duration, Instant};
 
@@ -553,9 +553,8 @@ fn layers_of_long_chains_are_listed_at_once() {
     for (length, all) in [(5_000, false), (5_000, true), (100_000, false)] {
         let model = Model::new(chain(length, "Relu")).unwrap();
         within(60, || {
-            let shapes = Shapes::infer(&model, "x", None).unwrap();
-            let score = score::score(&model, &shapes, None, false).unwrap();
-            let listed = layers::layers(&model, &shapes, &score, "x", all).unwrap();
+            let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+            let listed = layers::layers(&analysis, all).unwrap();
             assert!(listed.len() >= length);
             assert!(listed.iter().any(|l| l.recommended));
         });
@@ -586,8 +585,7 @@ fn branches_without_number_are_listed_in_bounded_time() {
     nodes.push(node("Sum", &names.iter().map(String::as_str).collect::<Vec<_>>(), &["a"]));
     let model = Model::new(classifier(nodes, 3, &[])).unwrap();
     within(60, || {
-        let shapes = Shapes::infer(&model, "x", None).unwrap();
-        let score = score::score(&model, &shapes, None, false).unwrap();
-        assert!(layers::layers(&model, &shapes, &score, "x", true).unwrap().len() > 3_000);
+        let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+        assert!(layers::layers(&analysis, true).unwrap().len() > 3_000);
     });
 }

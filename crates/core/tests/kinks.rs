@@ -6,7 +6,7 @@ use hirescam_core::onnx::NodeProto;
 use hirescam_core::ops::{Setting, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, flow, grad, head, reference};
+use hirescam_core::{Error, Model, Tensor, analysis, flow, grad, reference};
 use hirescam_testing::by_hand::{info, model};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -79,7 +79,7 @@ fn corners_and_ties_are_as_in_pytorch() {
         let proto = model(opset, vec![node], infos, vec![], &stored);
         let model = Model::new(proto).unwrap();
         let values: HashMap<String, Tensor> = names.iter().cloned().zip(inputs).collect();
-        let image = head::image_input(&model, None).unwrap().name().to_owned();
+        let image = analysis::image_input(&model, None).unwrap().name().to_owned();
         let shapes = Shapes::infer(&model, &image, None).unwrap();
         for i in varied {
             let graph = Graph::new(&model, &shapes);

@@ -1,12 +1,12 @@
 //! The layer that is taken lies in the image; and where none is found, what hides them is named.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Request};
 use hirescam_core::layers::{Layer, layers};
 use hirescam_core::onnx::NodeProto;
-use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, head, score};
+use hirescam_core::{Error, Model, Tensor};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand::{network, node};
 
@@ -30,10 +30,7 @@ fn scalar(value: i64) -> Tensor {
 }
 
 fn listed(model: &Model, all: bool) -> Result<Vec<Layer>, Error> {
-    let image = head::image_input(model, None)?.name();
-    let shapes = Shapes::infer(model, image, None)?;
-    let score = score::score(model, &shapes, None, false)?;
-    layers(model, &shapes, &score, image, all)
+    layers(&Analysis::of(model, &Hints::default())?, all)
 }
 
 fn recommended(model: &Model) -> Layer {

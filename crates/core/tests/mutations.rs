@@ -4,7 +4,7 @@
 
 use hirescam_core::cam::{self, Request};
 use hirescam_core::shape::declared;
-use hirescam_core::{Model, head, onnx};
+use hirescam_core::{Model, analysis, onnx};
 use hirescam_testing::mutate::mutate;
 use hirescam_testing::{Random, pipeline};
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ fn run(bytes: &[u8], what: impl Fn() -> String) {
 
 /// The image's shape with 32 where the file leaves extents open.
 fn image_shape(model: &Model) -> Option<Vec<usize>> {
-    Some(declared(head::image_input(model, None).ok()?).iter().map(|n| n.unwrap_or(32)).collect())
+    Some(declared(analysis::image_input(model, None).ok()?).iter().map(|n| n.unwrap_or(32)).collect())
 }
 
 #[test]

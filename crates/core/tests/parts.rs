@@ -1,11 +1,12 @@
 //! Heads and bodies as models of their own: they make what the whole model makes, for any number of images.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{self, Analysis, Hints};
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::onnx::{NodeProto, tensor_shape_proto::dimension, type_proto};
-use hirescam_core::shape::{Shapes, declared};
+use hirescam_core::shape::declared;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, head, layers, onnx, reference, score};
+use hirescam_core::{Error, Model, Tensor, head, layers, onnx, reference};
 use hirescam_testing::by_hand::{info, model};
 use hirescam_testing::{FIXTURES, Random, zoo};
 use std::collections::HashMap;
@@ -37,19 +38,19 @@ fn body_and_head_together_are_the_network() {
             continue;
         }
         let model = zoo(&file);
-        let image = head::image_input(&model, None).unwrap();
-        let Ok(shapes) = Shapes::infer(&model, image.name(), None) else { continue };
-        let score = score::score(&model, &shapes, None, false).unwrap();
+        let Ok(analysis) = Analysis::of(&model, &Hints::default()) else { continue };
+        let Analysis { shapes, score, .. } = &analysis;
+        let image = analysis::image_input(&model, None).unwrap();
         let n = if shapes.free_batch() { 4 } else { shapes.probes[0].0 };
         let shape: Vec<usize> = declared(image).iter().map(|d| d.unwrap_or(n)).collect();
         let x = Random::new(5).tensor(&shape, -1.0, 1.0);
         let known = HashMap::from([(image.name().to_owned(), x)]);
-        let listed = layers::layers(&model, &shapes, &score, image.name(), true).unwrap();
+        let listed = layers::layers(&analysis, true).unwrap();
         let names = listed.iter().map(|l| l.name.clone()).chain([image.name().to_owned()]);
         for layer in names.step_by(3) {
             let context = format!("{layer} of {file}");
-            let cut = head::cut(&model, &shapes, &layer, &score, None).unwrap();
-            let part = match head::model(&model, &shapes, &cut) {
+            let cut = head::cut(&analysis, &layer, None).unwrap();
+            let part = match head::model(&analysis, &cut) {
                 Ok(part) => again(&part),
                 // Attention in windows: what goes around the layer counts windows, not images.
                 Err(Error::Unsupported { what, .. }) if what.contains("way around the layer") => continue,
@@ -61,7 +62,7 @@ fn body_and_head_together_are_the_network() {
             wanted.push(&score.logits);
             let whole = reference::evaluate(&model, known.clone(), &wanted).unwrap();
             if layer != image.name() {
-                let body = again(&head::body(&model, &shapes, &values).unwrap());
+                let body = again(&head::body(&analysis, &values).unwrap());
                 assert_eq!(fed(&body), [image.name()], "{context}");
                 for (made, expected) in reference::evaluate(&body, known.clone(), &values).unwrap().iter().zip(&whole) {
                     assert_near(made, expected, &context);
@@ -79,10 +80,9 @@ fn body_and_head_together_are_the_network() {
 #[test]
 fn heads_hold_what_they_need_and_nothing_more() {
     let model = zoo("resnet.ts.onnx");
-    let shapes = Shapes::infer(&model, head::image_input(&model, None).unwrap().name(), None).unwrap();
-    let score = score::score(&model, &shapes, None, false).unwrap();
-    let cut = head::cut(&model, &shapes, "/Relu_2_output_0", &score, None).unwrap();
-    let part = head::model(&model, &shapes, &cut).unwrap().graph.unwrap();
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    let cut = head::cut(&analysis, "/Relu_2_output_0", None).unwrap();
+    let part = head::model(&analysis, &cut).unwrap().graph.unwrap();
     assert!(part.node.len() <= 4, "{:?}", part.node.iter().map(|n| n.op_type()).collect::<Vec<_>>());
     assert_eq!(part.input.len(), 1);
     assert!(part.initializer.len() <= 4);
@@ -91,13 +91,11 @@ fn heads_hold_what_they_need_and_nothing_more() {
 #[test]
 fn what_goes_around_the_layer_becomes_an_input() {
     let model = zoo("bypassed.ts.onnx");
-    let shapes = Shapes::infer(&model, head::image_input(&model, None).unwrap().name(), None).unwrap();
-    let score = score::score(&model, &shapes, None, false).unwrap();
-    let listed =
-        layers::layers(&model, &shapes, &score, head::image_input(&model, None).unwrap().name(), true).unwrap();
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    let listed = layers::layers(&analysis, true).unwrap();
     let carried = listed.iter().filter(|l| l.certificate.as_ref().is_ok_and(|c| c.bypass.is_some())).map(|l| {
-        let cut = head::cut(&model, &shapes, &l.name, &score, None).unwrap();
-        Model::new(head::model(&model, &shapes, &cut).unwrap()).unwrap().inputs().count()
+        let cut = head::cut(&analysis, &l.name, None).unwrap();
+        Model::new(head::model(&analysis, &cut).unwrap()).unwrap().inputs().count()
     });
     assert!(carried.max().unwrap() >= 2);
 }
@@ -131,10 +129,9 @@ fn a_shape_taken_from_the_body_follows_the_batch_of_the_activation() {
     let Some(type_proto::Value::TensorType(t)) = &mut x.r#type.as_mut().unwrap().value else { panic!() };
     t.shape.as_mut().unwrap().dim[0].value = Some(dimension::Value::DimParam("N".into()));
     let model = Model::new(model(17, nodes, vec![x], vec![y], &stored)).unwrap();
-    let shapes = Shapes::infer(&model, "x", None).unwrap();
-    let score = score::score(&model, &shapes, None, false).unwrap();
-    let cut = head::cut(&model, &shapes, "r", &score, None).unwrap();
-    let part = again(&head::model(&model, &shapes, &cut).unwrap());
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    let cut = head::cut(&analysis, "r", None).unwrap();
+    let part = again(&head::model(&analysis, &cut).unwrap());
     assert_eq!(fed(&part), ["r"]);
     for n in [1, 7] {
         let x = Random::new(2).tensor(&[n, 2, 3], -1.0, 1.0);
@@ -156,10 +153,9 @@ fn indices_that_the_body_makes_are_handed_over() {
     let x = info("x", DataType::Float, &[1, 2, 3]);
     let y = info("logits", DataType::Float, &[1, 2]);
     let model = Model::new(model(17, nodes, vec![x], vec![y], &[("axes", Tensor::ints(&[2]))])).unwrap();
-    let shapes = Shapes::infer(&model, "x", None).unwrap();
-    let score = score::score(&model, &shapes, None, false).unwrap();
-    let cut = head::cut(&model, &shapes, "a", &score, None).unwrap();
-    let part = again(&head::model(&model, &shapes, &cut).unwrap());
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    let cut = head::cut(&analysis, "a", None).unwrap();
+    let part = again(&head::model(&analysis, &cut).unwrap());
     assert_eq!(fed(&part), ["a", "which"]);
     let x = Random::new(3).tensor(&[1, 2, 3], -1.0, 1.0);
     let whole = reference::evaluate(&model, HashMap::from([("x".into(), x)]), &["a", "which", "logits"]).unwrap();
@@ -175,11 +171,11 @@ fn the_gradient_of_a_head_makes_the_map_of_the_network() {
         ("squashed.ts.onnx", "/Relu_1_output_0"),
     ] {
         let model = zoo(file);
-        let image = head::image_input(&model, None).unwrap();
-        let shapes = Shapes::infer(&model, image.name(), None).unwrap();
-        let score = score::score(&model, &shapes, None, false).unwrap();
-        let cut = head::cut(&model, &shapes, layer, &score, None).unwrap();
-        let part = Model::new(head::model(&model, &shapes, &cut).unwrap()).unwrap();
+        let image = analysis::image_input(&model, None).unwrap();
+        let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+        let score = &analysis.score;
+        let cut = head::cut(&analysis, layer, None).unwrap();
+        let part = Model::new(head::model(&analysis, &cut).unwrap()).unwrap();
         let made = head::gradient(&part, layer, &score.logits).unwrap();
         let shape: Vec<usize> = declared(image).iter().map(|d| d.unwrap_or(2)).collect();
         let x = Random::new(3).tensor(&shape, -1.0, 1.0);
@@ -204,9 +200,9 @@ fn the_gradient_of_a_head_makes_the_map_of_the_network() {
 #[test]
 fn picks_are_what_the_graph_picks() {
     let model = zoo("resnet.ts.onnx");
-    let image = head::image_input(&model, None).unwrap();
-    let shapes = Shapes::infer(&model, image.name(), None).unwrap();
-    let score = score::score(&model, &shapes, None, false).unwrap();
+    let image = analysis::image_input(&model, None).unwrap();
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    let score = &analysis.score;
     let shape: Vec<usize> = declared(image).iter().map(|d| d.unwrap_or(1)).collect();
     let x = Random::new(4).tensor(&shape, -1.0, 1.0);
     for target in ["top:3", "class:2,0", "all", "contrast:2,1", "weights:0=0.5,1=2", "sum:1:3", "element:1"] {

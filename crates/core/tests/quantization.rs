@@ -1,13 +1,14 @@
 //! Cotangents through quantised values: the straight-through estimator, and what the certificate says of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::build::Graph;
 use hirescam_core::certify::{Verdict, certify};
 use hirescam_core::onnx::{AttributeProto, NodeProto};
 use hirescam_core::ops::attribute;
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Model, Tensor, flow, grad, head, reference, score};
+use hirescam_core::{Model, Tensor, flow, grad, head, reference};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model};
 use std::collections::{HashMap, HashSet};
@@ -86,13 +87,12 @@ fn operators_on_the_integers_pass_it_on() {
 #[test]
 fn a_map_through_a_staircase_is_only_a_gradient() {
     let model = quantised(vec![node("Identity", &["q"], "r", vec![])]);
-    let shapes = Shapes::infer(&model, "x", None).unwrap();
-    let score = score::score(&model, &shapes, None, false).unwrap();
-    let certificate = certify(&model, &head::cut(&model, &shapes, "x", &score, None).unwrap(), false);
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    let certificate = certify(&analysis, &head::cut(&analysis, "x", None).unwrap(), false);
     assert_eq!(certificate.verdict, Verdict::GradientOnly);
     assert!(certificate.reason.unwrap().contains("the QuantizeLinear"));
 
     // After the staircase all is affine.
-    let certificate = certify(&model, &head::cut(&model, &shapes, "d", &score, None).unwrap(), false);
+    let certificate = certify(&analysis, &head::cut(&analysis, "d", None).unwrap(), false);
     assert_eq!(certificate.verdict, Verdict::Exact);
 }

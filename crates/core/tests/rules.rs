@@ -7,7 +7,7 @@ use hirescam_core::onnx::{ModelProto, NodeProto, ValueInfoProto, tensor_shape_pr
 use hirescam_core::ops::{self, Card, Case, Given};
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::tensor::{DataType, is_float};
-use hirescam_core::{Error, Model, Tensor, flow, grad, head, reference};
+use hirescam_core::{Error, Model, Tensor, analysis, flow, grad, reference};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand;
 use hirescam_testing::by_hand::{info, single_node};
@@ -26,7 +26,7 @@ fn dot(a: &Tensor, b: &Tensor) -> f64 {
 
 /// ⟨Jᵀȳ, v⟩ from the emitted nodes, for input `x` and output `y`, with the cotangent `dy`.
 fn symbolic(model: &Model, values: &Values, x: &str, y: &str, dy: &Tensor) -> Tensor {
-    let image = head::image_input(model, None).unwrap().name();
+    let image = analysis::image_input(model, None).unwrap().name();
     let shapes = Shapes::infer(model, image, None).unwrap();
     let dependence = flow::dependence(model, &shapes, x);
     let graph = Graph::new(model, &shapes);
@@ -140,7 +140,7 @@ fn with_free_batch(model: &Model, y: &str) -> Option<(Model, Shapes)> {
     proto.graph.as_mut()?.input.iter_mut().for_each(free);
     let shapes = |proto: &ModelProto| {
         let model = Model::new(proto.clone()).unwrap();
-        let image = head::image_input(&model, None).unwrap().name().to_owned();
+        let image = analysis::image_input(&model, None).unwrap().name().to_owned();
         Shapes::infer(&model, &image, None).ok().filter(|s| s.free_batch() && s.fault.is_none()).map(|s| (model, s))
     };
     let dims = shapes(&proto)?.1.dims(y)?;

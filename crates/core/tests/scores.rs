@@ -1,6 +1,7 @@
 //! Which scores are explained: what their axes count, what is made of them, and tensors inside the network.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Request};
 use hirescam_core::certify::Verdict;
 use hirescam_core::ops::Setting;
@@ -96,8 +97,9 @@ fn scores_with_the_steps_first_are_those_with_the_images_first() {
             let sum = map.sum_axis(Axis(2)).sum_axis(Axis(1)) + b;
             assert!((&sum - score).iter().all(|v| v.abs() < 1e-6), "{target}");
         }
-        let shapes = Shapes::infer(&first, "x", None).unwrap();
-        let layers = hirescam_core::layers::layers(&first, &shapes, &score, "x", false).unwrap();
+        let scores = Reading { output: Some(&score.output), ..Reading::default() };
+        let analysis = Analysis::of(&first, &Hints { scores, ..Hints::default() }).unwrap();
+        let layers = hirescam_core::layers::layers(&analysis, false).unwrap();
         assert!(layers.iter().any(|l| l.recommended && l.certificate.is_ok()));
     }
 }
@@ -159,9 +161,9 @@ fn of_outputs_that_are_chosen_the_scores_are_explained() {
     assert_eq!(integers, explain(&decided(&[("s", Float)]), &request("sum:1,:,:"), &images, None));
     // A choice does not explain itself: the layer comes before the scores that it is made of.
     let model = decided(&[("label", Int64), ("sure", Float)]);
-    let sure = read(&model, &Reading { output: Some("sure"), ..Reading::default() }).unwrap();
-    let shapes = Shapes::infer(&model, "x", None).unwrap();
-    let layers = hirescam_core::layers::layers(&model, &shapes, &sure, "x", false).unwrap();
+    let scores = Reading { output: Some("sure"), ..Reading::default() };
+    let analysis = Analysis::of(&model, &Hints { scores, ..Hints::default() }).unwrap();
+    let layers = hirescam_core::layers::layers(&analysis, false).unwrap();
     assert_eq!(layers.iter().find(|l| l.recommended).map(|l| l.name.as_str()), Some("a"));
     // Several sources are named, and none is taken.
     let two = read(&decided(&[("label", Int64), ("places", Int64)]), &Reading::default());

@@ -44,7 +44,7 @@ fn made(model: &Model, request: &Request, images: &Tensor) -> Made {
 
 /// Images for a model: so many where the file allows, else as many as it wants.
 fn images(model: &Model, count: usize) -> Tensor {
-    let image = hirescam_core::head::image_input(model, None).unwrap();
+    let image = hirescam_core::analysis::image_input(model, None).unwrap();
     let declared = hirescam_core::shape::declared(image);
     let shape: Vec<usize> = declared.iter().map(|d| d.unwrap_or(count)).collect();
     Random::new(7).tensor(&shape, -1.0, 1.0)

@@ -5,7 +5,7 @@ use hirescam_core::build::{Graph, Value};
 use hirescam_core::ops::{self, Card, Case, Given};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::is_float;
-use hirescam_core::{Model, Tensor, flow, grad, head, reference};
+use hirescam_core::{Model, Tensor, analysis, flow, grad, reference};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, single_node};
 use hirescam_testing::engines::compare;
@@ -28,7 +28,7 @@ fn forward(card: &Card, case: &Case) -> (Model, Values) {
 fn backward(card: &Card, case: &Case) -> (Model, Values) {
     let (model, values) = forward(card, case);
     let mut random = Random::new(11);
-    let image = head::image_input(&model, None).unwrap().name().to_owned();
+    let image = analysis::image_input(&model, None).unwrap().name().to_owned();
     let shapes = Shapes::infer(&model, &image, None).unwrap();
     let graph = Graph::new(&model, &shapes);
     let mut made: Vec<(Value, String)> = Vec::new();

@@ -2,9 +2,10 @@
 //! has no such golden against the f64 reference.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Explaining, Guarantee, METHODS, Request, Target, method};
-use hirescam_core::{Model, Tensor, reference, score};
-use hirescam_core::{head, layers, onnx, shape::Shapes};
+use hirescam_core::{Model, Tensor, reference};
+use hirescam_core::{layers, onnx};
 use hirescam_engine::{Array, Engine};
 use ndarray::{ArrayD, Axis, OwnedRepr};
 use ndarray_npy::NpzReader;
@@ -349,10 +350,8 @@ fn the_recommended_layers_make_sense() {
     let mut wrong = Vec::new();
     for file in list(&golden["files"]) {
         let model = model(file);
-        let image = head::image_input(&model, None).unwrap().name().to_owned();
-        let shapes = Shapes::infer(&model, &image, None).unwrap();
-        let score = score::score(&model, &shapes, None, false).unwrap();
-        let found = layers::layers(&model, &shapes, &score, &image, false).unwrap();
+        let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+        let found = layers::layers(&analysis, false).unwrap();
         let best = found.iter().find(|l| l.recommended).map(|l| l.name.as_str());
         let known = list(&file["layers"]).iter().find(|l| l["tensor"].as_str() == best);
         let key = known.map_or("", |l| text(&l["key"]).split('@').next().unwrap());

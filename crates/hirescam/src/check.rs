@@ -22,14 +22,15 @@ use crate::overlay::scaled;
 use crate::photo::Photo;
 use crate::spec::Spec;
 use crate::{Error, Explainer, Input};
+use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::certify;
-use hirescam_core::{grid, head, layers};
+use hirescam_core::{head, layers};
 use hirescam_engine::Array;
 use image::{ImageFormat, RgbImage};
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::Cursor;
 
 /// What is checked.
@@ -151,9 +152,8 @@ pub fn check(
     let options = options.of_shape(shape);
     let request = request(file, &options)?;
     with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
-        options.labels.as_ref().map_or(Ok(None), |labels| labels.of(setup.score))?;
-        let axes = grid::channel_axes(setup.model, setup.shapes);
-        let work = Work { file, setup, plan, methods: &methods, axes };
+        options.labels.as_ref().map_or(Ok(None), |labels| labels.of(&setup.analysis.score))?;
+        let work = Work { file, setup, plan, methods: &methods };
         work.report(&mut images, &mut Watch { tell: watch, done: 0, of: 0 })
     })
 }
@@ -164,8 +164,6 @@ struct Work<'a> {
     setup: &'a Setup<'a>,
     plan: &'a Plan,
     methods: &'a [&'static cam::Method],
-    /// The channel axes of all values.
-    axes: HashMap<&'a str, usize>,
 }
 
 impl Work<'_> {
@@ -174,8 +172,9 @@ impl Work<'_> {
         images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
         watch: &mut Watch,
     ) -> Result<Report, Error> {
-        let Setup { model, shapes, score, image, options, engine, .. } = self.setup;
-        let listed = layers::layers(model, shapes, score, image, false)?;
+        let Setup { analysis, options, engine, .. } = self.setup;
+        let Analysis { score, .. } = analysis;
+        let listed = layers::layers(analysis, false)?;
         let candidates = listed.len();
         let chosen = self.choose(listed)?;
         let (mut named, seen) = self.images(&chosen, images)?;
@@ -211,7 +210,7 @@ impl Work<'_> {
 
     /// The layers to check, in the order of the network.
     fn choose(&self, listed: Vec<layers::Layer>) -> Result<Vec<layers::Layer>, Error> {
-        let Setup { model, shapes, score, image, options, .. } = self.setup;
+        let Setup { analysis, options, .. } = self.setup;
         match &self.plan.layers {
             Layers::All => Ok(listed),
             Layers::Few => {
@@ -231,13 +230,13 @@ impl Work<'_> {
                 Ok(listed.into_iter().zip(taken).filter(|(_, taken)| *taken).map(|(layer, _)| layer).collect())
             }
             Layers::Named(names) => {
-                let mut every = layers::layers(model, shapes, score, image, true)?;
-                if names.iter().any(|name| name == image) {
+                let mut every = layers::layers(analysis, true)?;
+                if names.iter().any(|name| *name == analysis.image) {
                     every.insert(0, self.image_as_layer()?);
                 }
                 for name in names {
                     // It has the nearest names, and says what is wrong with values that are no layers.
-                    head::cut(model, shapes, name, score, options.spec.channel_axis)?;
+                    head::cut(analysis, name, options.spec.channel_axis)?;
                     if every.iter().all(|l| l.name != *name) {
                         let what = format!("{name:?} is none of the layers that `hirescam layers --all` lists");
                         return Err(Error::Argument(what));
@@ -250,16 +249,17 @@ impl Work<'_> {
 
     /// The image, for methods that are made there.
     fn image_as_layer(&self) -> Result<layers::Layer, Error> {
-        let Setup { model, shapes, score, image, options, .. } = self.setup;
-        let head = head::cut(model, shapes, image, score, options.spec.channel_axis)?;
+        let Setup { analysis, options, .. } = self.setup;
+        let Analysis { image, shapes, .. } = analysis;
+        let head = head::cut(analysis, image, options.spec.channel_axis)?;
         Ok(layers::Layer {
-            name: (*image).to_owned(),
+            name: image.clone(),
             dims: shapes.dims(image).unwrap_or_default(),
             place: "the image".into(),
             followed: true,
             why: "",
             grid: None,
-            certificate: Ok(certify(model, &head, false)),
+            certificate: Ok(certify(analysis, &head, false)),
             on_every_path: true,
             ignores_scale: false,
             reads_one_place: false,
@@ -275,9 +275,9 @@ impl Work<'_> {
         let named = self.setup.options.spec.channel_axis;
         let channels = match named.and_then(|axis| hirescam_core::graph::axis(axis, layer.dims.len()).ok()) {
             Some(axis) => axis,
-            None => self.axes.get(layer.name.as_str()).copied().unwrap_or(1),
+            None => self.setup.analysis.channel_axes().get(&layer.name).copied().unwrap_or(1),
         };
-        let samples = self.setup.shapes.samples(&layer.name).unwrap_or(Samples::FIRST);
+        let samples = self.setup.analysis.shapes.samples(&layer.name).unwrap_or(Samples::FIRST);
         let space = samples.places(layer.dims.len(), Some(channels));
         space.into_iter().filter_map(|axis| layer.dims.get(axis)).map(|d| d.per_image()).collect()
     }
@@ -294,8 +294,8 @@ impl Work<'_> {
             return Ok((named, seen));
         }
         let target = &self.setup.options.target;
-        target.check(self.setup.score)?;
-        if matches!(target, Target::Given(_) | Target::Seed) || target.maps(self.setup.score) != 1 {
+        target.check(&self.setup.analysis.score)?;
+        if matches!(target, Target::Given(_) | Target::Seed) || target.maps(&self.setup.analysis.score) != 1 {
             return Err(Error::Argument(format!(
                 "a check is made with one map for each image, and {target} is asked for"
             )));
@@ -324,7 +324,7 @@ impl Work<'_> {
                     continue;
                 }
             };
-            let whole = self.setup.shapes.one_sample.is_some();
+            let whole = self.setup.analysis.shapes.one_sample.is_some();
             let rows = if whole { 1 } else { batch.shape().first().copied().unwrap_or(0) };
             let several = rows > 1;
             let row = |i: usize| if whole { Some(batch.clone()) } else { batch.rows(&[i]) };

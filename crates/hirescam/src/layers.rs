@@ -8,7 +8,7 @@ use hirescam_core::analysis::Analysis;
 use hirescam_core::certify::Certificate;
 use hirescam_core::grid::Grid;
 use hirescam_core::shape::Dim;
-use hirescam_core::{cam, layers, shape};
+use hirescam_core::{layers, shape};
 use serde::Serialize;
 
 /// The layers of a network.
@@ -63,16 +63,12 @@ impl Network {
     /// Lists the layers: those on every path from the image to the score, or with `all` every one.
     ///
     /// # Errors
-    /// Those of reading what the spec names, of [`Model::check_weights`](hirescam_core::Model::check_weights),
-    /// [`Analysis::of`] and [`layers::layers`].
+    /// Those of reading what the spec names, of [`Analysis::of`] and [`layers::layers`].
     pub fn layers(&self, spec: &Spec, all: bool) -> Result<Layers, Error> {
         let request = request(self, &spec.resolve(self)?)?;
-        let bare = cam::bare(&self.model)?;
-        let model = bare.as_ref().unwrap_or(&self.model);
-        model.check_weights()?;
-        let Analysis { image, shapes, score } = Analysis::of(model, &request)?;
-        let found = layers::layers(model, &shapes, &score, &image, all)?;
-        Ok(Layers { rows: found.into_iter().map(LayerRow::new).collect(), note: score.instead })
+        let analysis = Analysis::of(&self.model, &request.hints())?;
+        let found = layers::layers(&analysis, all)?;
+        Ok(Layers { rows: found.into_iter().map(LayerRow::new).collect(), note: analysis.score.instead })
     }
 }
 

@@ -201,7 +201,7 @@ fn networks_of_all_kinds_are_checked() {
 }
 
 fn image_shape(file: &ModelFile) -> Vec<usize> {
-    let image = hirescam::core::head::image_input(&file.model, None).unwrap();
+    let image = hirescam::core::analysis::image_input(&file.model, None).unwrap();
     hirescam::core::shape::declared(image).into_iter().map(|n| n.unwrap_or(1)).collect()
 }
 

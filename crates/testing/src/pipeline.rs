@@ -1,20 +1,20 @@
 //! Everything that is done with a model file, one after the other: the errors are let go, panics are not. Fuzz targets
 //! and tests share it.
 
+use hirescam_core::analysis::{self, Analysis, Hints};
 use hirescam_core::cam::{self, Request, Size, Target};
-use hirescam_core::shape::{self, Shapes};
-use hirescam_core::{Model, head, layers, onnx, score};
+use hirescam_core::shape;
+use hirescam_core::{Model, layers, onnx};
 
 /// Reads, cuts, differentiates, certifies and writes.
 pub fn run(bytes: &[u8]) {
     let Ok(model) = Model::from_bytes(bytes.to_vec()) else { return };
     let written = onnx::write(model.proto());
     assert!(onnx::read(written.clone()).is_ok_and(|again| onnx::write(&again) == written), "writing loses something");
-    let Ok(image) = head::image_input(&model, None) else { return };
+    let Ok(image) = analysis::image_input(&model, None) else { return };
     let given: Vec<usize> = shape::declared(image).iter().map(|n| n.unwrap_or(16)).collect();
-    let Ok(shapes) = Shapes::infer(&model, image.name(), Some(&given)) else { return };
-    let Ok(score) = score::score(&model, &shapes, None, false) else { return };
-    let listed = layers::layers(&model, &shapes, &score, image.name(), true).unwrap_or_default();
+    let Ok(analysis) = Analysis::of(&model, &Hints { image_shape: Some(&given), ..Hints::default() }) else { return };
+    let listed = layers::layers(&analysis, true).unwrap_or_default();
     let named = listed.iter().step_by(listed.len() / 3 + 1).map(|l| Some(l.name.clone()));
     for (i, layer) in named.chain([None]).enumerate() {
         let target = if i % 2 == 0 { Target::Top(1) } else { Target::Classes(vec![0, 0]) };

@@ -5,12 +5,12 @@ mod attach;
 pub mod list;
 mod methods;
 
+pub use crate::strip::{bare, strip};
 pub use crate::target::{Pick, Span, Target, Vector};
 pub use arrays::on_arrays;
 pub use attach::explaining::{Explaining, Outputs};
 pub use attach::heatmap::Size;
-pub use attach::strip::{bare, strip};
-pub use attach::{Request, attach, attach_all, recommended};
+pub use attach::{Request, attach, attach_all, attach_to};
 pub use methods::{Guarantee, METHODS, Method, Site, method};
 
 /// The methods as the table of `docs/methods.md`.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 /// The axis of each value that counts channels, as far as the operators before it tell. Never the first, which counts
 /// images.
-pub fn channel_axes<'m>(model: &'m Model, shapes: &Shapes) -> HashMap<&'m str, usize> {
+pub(crate) fn channel_axes(model: &Model, shapes: &Shapes, places: Option<&Places>) -> HashMap<String, usize> {
     let dims = |v: &str| shapes.dims(v).filter(|d| !d.is_empty());
     let images = model.inputs().filter_map(|i| Some((i.name(), shapes.image_channels(i.name())?)));
     let mut axes: HashMap<&str, usize> = images.collect();
@@ -42,11 +42,11 @@ pub fn channel_axes<'m>(model: &'m Model, shapes: &Shapes) -> HashMap<&'m str, u
         }
     }
     // Elsewhere channels are the axis that is left where all others make the places of the image.
-    if let Some(places) = Places::follow(model, shapes) {
+    if let Some(places) = places {
         let unknown: Vec<&str> = model.values().filter(|v| !axes.contains_key(v)).collect();
         axes.extend(unknown.into_iter().filter_map(|v| Some((v, places.channels(shapes, v)?))));
     }
-    axes
+    axes.into_iter().map(|(value, axis)| (value.to_owned(), axis)).collect()
 }
 
 /// Where a Reshape leaves an axis whole: as long as before, with as many elements to each of its steps.

@@ -28,16 +28,17 @@ pub(crate) enum Lies {
 }
 
 /// Where the elements of all values lie in the image.
-pub(crate) struct Places<'m> {
+#[derive(Debug)]
+pub(crate) struct Places {
     /// All values that are made of the image and have a known shape.
-    of: HashMap<&'m str, Laid>,
+    of: HashMap<String, Laid>,
     /// How many axes of space the image has.
     rank: usize,
 }
 
-impl<'m> Places<'m> {
+impl Places {
     /// Follows the axes of space from the image on. None for an image without such axes, or with too many.
-    pub(crate) fn follow(model: &'m Model, shapes: &Shapes) -> Option<Self> {
+    pub(crate) fn follow(model: &Model, shapes: &Shapes) -> Option<Self> {
         let image = model.inputs().find(|i| i.name() == shapes.image)?.name();
         let dims = shapes.dims(image)?;
         let space = shapes.image_places();
@@ -48,10 +49,10 @@ impl<'m> Places<'m> {
             *whole.get_mut(along)? = n;
             *axes.get_mut(axis)? = Counts::fresh(along, n);
         }
-        let mut places = Places { of: HashMap::from([(image, Laid { axes, whole })]), rank: space.len() };
+        let mut places = Places { of: HashMap::from([(image.to_owned(), Laid { axes, whole })]), rank: space.len() };
         let mut work = 0usize;
         for (_, node) in model.order().filter(|(_, node)| !shape_only(node)) {
-            let sources: Vec<&Laid> = reads(node).iter().filter_map(|value| places.of.get(value)).collect();
+            let sources: Vec<&Laid> = reads(node).iter().filter_map(|value| places.of.get(*value)).collect();
             let Some(first) = sources.first() else { continue };
             // What is made of values without places has none, whatever makes it.
             let nowhere = sources.iter().all(|laid| laid.axes.iter().all(|a| *a == Counts::Nothing));
@@ -73,7 +74,7 @@ impl<'m> Places<'m> {
                         *slot = Counts::Nothing;
                     }
                 }
-                places.of.insert(output, laid);
+                places.of.insert(output.clone(), laid);
                 if work > MOST_STEPS {
                     return None;
                 }

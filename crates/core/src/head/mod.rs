@@ -1,16 +1,16 @@
 //! Cutting a model at a layer and a score: which output is explained, and what lies between the two.
 
+use crate::Error;
+use crate::analysis::Analysis;
 use crate::axes::Samples;
 use crate::error::{near, short};
 use crate::flow::{dependence, path};
-use crate::graph::{reads, shape_only, standard};
-use crate::grid::{Places, channel_axes};
-use crate::onnx::{NodeProto, ValueInfoProto};
+use crate::grid::{self, Grid};
+use crate::onnx::NodeProto;
 use crate::ops::Dependence;
 use crate::score::Score;
-use crate::shape::{Shapes, declared, show};
+use crate::shape::show;
 use crate::tensor::is_float;
-use crate::{Error, Model};
 use std::collections::HashMap;
 
 mod gradient;
@@ -38,49 +38,16 @@ pub struct Head {
     pub space: Vec<usize>,
 }
 
-/// The input that carries the image: the one called `name`; without a name the first of rank 3 or more, else the first.
-///
-/// # Errors
-/// [`Error::NotFound`] for an unknown name, [`Error::Invalid`] for a model without inputs.
-pub fn image_input<'m>(model: &'m Model, name: Option<&str>) -> Result<&'m ValueInfoProto, Error> {
-    if let Some(name) = name {
-        let missing = || Error::NotFound {
-            kind: "input",
-            name: name.to_owned(),
-            near: near(name, model.inputs().map(|i| i.name())),
-        };
-        return model.inputs().find(|i| i.name() == name).ok_or_else(missing);
-    }
-    let wide = model.inputs().find(|i| declared(i).len() >= 3);
-    wide.or_else(|| model.inputs().next())
-        .ok_or_else(|| Error::Invalid { at: "the file".into(), what: "the network has no input".into() })
-}
-
-/// Where the image is first a floating-point tensor: the input `image` itself, or what a Cast makes of integers, perhaps with
-/// axes moved before it. There methods that are made at the image can differentiate. The input where there is no such value.
-pub fn real_image<'m>(model: &'m Model, shapes: &Shapes, image: &'m str) -> &'m str {
-    let real = |value: &str| shapes.dtype(value).is_some_and(is_float);
-    let mut at = image;
-    while !real(at) {
-        let mut readers = model.order().map(|(_, n)| n).filter(|n| !shape_only(n) && reads(n).contains(&at));
-        let (Some(node), None) = (readers.next(), readers.next()) else { return image };
-        let moved = matches!(standard(node), "Cast" | "Transpose" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze");
-        match node.output.first().filter(|_| moved && node.input.first().is_some_and(|i| i == at)) {
-            Some(output) => at = output,
-            None => return image,
-        }
-    }
-    at
-}
-
-/// Cuts the model between `layer` and `score`.
+/// Cuts the network between `layer` and its score.
 ///
 /// `channels` names A's channel axis where the graph does not tell it.
 ///
 /// # Errors
 /// [`Error::NotFound`] with near names for an unknown layer, [`Error::Argument`] for one without places, or one that
 /// the score does not depend on.
-pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels: Option<i64>) -> Result<Head, Error> {
+pub fn cut(analysis: &Analysis, layer: &str, channels: Option<i64>) -> Result<Head, Error> {
+    let Analysis { shapes, score, .. } = analysis;
+    let model = analysis.model();
     if !model.has_value(layer) {
         return Err(Error::NotFound { kind: "layer", name: layer.to_owned(), near: near(layer, model.values()) });
     }
@@ -103,7 +70,7 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
         });
     };
     let own = samples.axis();
-    if samples.lead() > 1 && Places::follow(model, shapes).is_some_and(|places| places.counts_places(layer, own)) {
+    if samples.lead() > 1 && analysis.places().is_some_and(|places| places.counts_places(layer, own)) {
         return refuse(format!("has the shape {}: the axis {own} counts images and places in them", show(&dims)));
     }
     let channels = match channels {
@@ -113,7 +80,7 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
         None if model.inputs().any(|i| i.name() == layer) && shapes.tells_channels(layer) => {
             shapes.image_channels(layer)
         }
-        None => Some(channel_axes(model, shapes).get(layer).copied().unwrap_or(1)),
+        None => Some(analysis.channel_axes().get(layer).copied().unwrap_or(1)),
     };
     let space = samples.places(dims.len(), channels);
     if space.is_empty() || (dims.len() < 3 && channels.is_some()) {
@@ -128,6 +95,23 @@ pub fn cut(model: &Model, shapes: &Shapes, layer: &str, score: &Score, channels:
 }
 
 impl Head {
+    /// How the layer's places lie in the image; none where its axes of space are those of the image already, in their order,
+    /// or where the graph does not tell.
+    ///
+    /// `given` are the extents of the grid for where the graph does not tell. Tokens that it leaves over are the first ones.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when `given` does not fit the layer, or contradicts the graph.
+    pub fn grid(&self, analysis: &Analysis, given: Option<&[usize]>) -> Result<Option<Grid>, Error> {
+        grid::grid(&analysis.shapes, analysis.places(), (&self.layer, &self.space), given)
+    }
+
+    /// What to say of the layer where its places are not those of the image, as channels after a pooling, or where the graph
+    /// does not tell; none where they are.
+    pub fn elsewhere(&self, analysis: &Analysis) -> Option<String> {
+        grid::elsewhere(&analysis.shapes, analysis.places(), &self.layer, &self.space)
+    }
+
     /// The dependence of each input of `node` on the layer.
     pub fn inputs(&self, node: &NodeProto) -> Vec<Dependence> {
         node.input.iter().map(|i| self.dependence.get(i).copied().unwrap_or(Dependence::None)).collect()

@@ -1,6 +1,7 @@
 //! The parts of a model on either side of a layer, as models of their own.
 
 use super::Head;
+use crate::analysis::Analysis;
 use crate::error::describe;
 use crate::flow::around;
 use crate::graph::reads;
@@ -18,7 +19,8 @@ use std::collections::HashSet;
 /// # Errors
 /// [`Error::Unsupported`] for a value around the layer that cannot be handed over, or a shape that follows the batch in
 /// no simple way.
-pub fn model(model: &Model, shapes: &Shapes, head: &Head) -> Result<ModelProto, Error> {
+pub fn model(analysis: &Analysis, head: &Head) -> Result<ModelProto, Error> {
+    let (model, shapes) = (analysis.model(), &analysis.shapes);
     let around = around(model, |name| name == head.layer);
     let (mut part, mut batches) = (Part::default(), Batches::new(model, shapes, &head.layer));
     let (mut open, mut seen) = (vec![head.score.logits.as_str()], HashSet::from([head.layer.as_str()]));
@@ -37,11 +39,11 @@ pub fn model(model: &Model, shapes: &Shapes, head: &Head) -> Result<ModelProto, 
         }
     }
     carried.sort_by_key(|value| (model.maker_index(value), *value));
-    let mut inputs = vec![declare(model, shapes, &head.layer)?];
+    let mut inputs = vec![declare(analysis, &head.layer)?];
     for value in carried {
-        inputs.push(hand_over(model, shapes, value, head)?);
+        inputs.push(hand_over(analysis, value, head)?);
     }
-    let outputs = vec![declare(model, shapes, &head.score.logits)?];
+    let outputs = vec![declare(analysis, &head.score.logits)?];
     Ok(part.finish(model, inputs, outputs, batches))
 }
 
@@ -49,7 +51,8 @@ pub fn model(model: &Model, shapes: &Shapes, head: &Head) -> Result<ModelProto, 
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a value of unknown shape.
-pub fn body(model: &Model, shapes: &Shapes, values: &[&str]) -> Result<ModelProto, Error> {
+pub fn body(analysis: &Analysis, values: &[&str]) -> Result<ModelProto, Error> {
+    let model = analysis.model();
     let (mut part, mut open, mut seen) = (Part::default(), values.to_vec(), HashSet::new());
     let mut inputs: Vec<ValueInfoProto> = Vec::new();
     while let Some(value) = open.pop() {
@@ -64,7 +67,7 @@ pub fn body(model: &Model, shapes: &Shapes, values: &[&str]) -> Result<ModelProt
             open.extend(part.make(model, value));
         }
     }
-    let outputs = values.iter().map(|value| declare(model, shapes, value)).collect::<Result<_, _>>()?;
+    let outputs = values.iter().map(|value| declare(analysis, value)).collect::<Result<_, _>>()?;
     Ok(part.finish(model, inputs, outputs, Batches::default()))
 }
 
@@ -135,7 +138,8 @@ impl<'m> Part<'m> {
     }
 }
 
-fn declare(model: &Model, shapes: &Shapes, value: &str) -> Result<ValueInfoProto, Error> {
+fn declare(analysis: &Analysis, value: &str) -> Result<ValueInfoProto, Error> {
+    let (model, shapes) = (analysis.model(), &analysis.shapes);
     let (Some(dims), Some(dtype)) = (shapes.dims(value), shapes.dtype(value)) else {
         let cause = shapes.cause(model, value);
         return Err(
@@ -147,7 +151,8 @@ fn declare(model: &Model, shapes: &Shapes, value: &str) -> Result<ValueInfoProto
 }
 
 /// Declares a value of the body as an input of the head.
-fn hand_over(model: &Model, shapes: &Shapes, value: &str, head: &Head) -> Result<ValueInfoProto, Error> {
+fn hand_over(analysis: &Analysis, value: &str, head: &Head) -> Result<ValueInfoProto, Error> {
+    let (model, shapes) = (analysis.model(), &analysis.shapes);
     let refuse = |what: String| {
         let at = model.maker(value).map_or(format!("the input {value:?}"), describe);
         let remedy = "Choose a layer after the place where this joins (`hirescam layers` lists them)".into();
@@ -159,7 +164,7 @@ fn hand_over(model: &Model, shapes: &Shapes, value: &str, head: &Head) -> Result
     if shapes.free_batch() && follows > 0 && !(follows == 1 && dims.first() == Some(&Dim::Batch(1))) {
         return refuse(format!("its shape {} follows the batch elsewhere than along its first axis", show(&dims)));
     }
-    declare(model, shapes, value)
+    declare(analysis, value)
 }
 
 /// Values that follow from shapes alone: stored where they are the same for every batch, else made of the batch of the

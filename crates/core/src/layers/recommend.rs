@@ -15,9 +15,9 @@ const MOST_TRIES: usize = 12;
 /// How many layers in branches come into question, the last ones: each has a head of its own.
 const MOST_BRANCHES: usize = 64;
 
-impl<'m> Search<'m, '_> {
+impl<'a> Search<'a> {
     /// Marks the layer to take when none is named. One that is not listed is put into its place.
-    pub(super) fn recommend(&self, layers: &mut Vec<Layer>, candidates: &[Candidate<'m>], gates: &HashSet<&str>) {
+    pub(super) fn recommend(&self, layers: &mut Vec<Layer>, candidates: &[Candidate<'a>], gates: &HashSet<&str>) {
         let path = flow::path(self.model, &self.from_image, &self.score.logits);
         let themselves = scores_themselves(self.model, self.shapes, &path, &self.score.logits);
         let mut tries = MOST_TRIES;
@@ -63,11 +63,10 @@ impl<'m> Search<'m, '_> {
         for i in finest.into_iter().chain(fallback.into_iter().rev()).take(*tries) {
             *tries -= 1;
             let Some(layer) = layers.get_mut(i) else { continue };
-            let Ok(head) = head::cut(self.model, self.shapes, &layer.name, self.score, None) else { continue };
+            let Ok(head) = head::cut(self.analysis, &layer.name, None) else { continue };
             let everywhere = layer.certificate.as_ref().is_ok_and(|c| c.uniform);
-            layer.reads_one_place = !everywhere && reads_one_place(self.model, self.shapes, &head).unwrap_or(false);
-            layer.ignores_scale =
-                !layer.reads_one_place && ignores_scale(self.model, self.shapes, &head).unwrap_or(false);
+            layer.reads_one_place = !everywhere && reads_one_place(self.analysis, &head).unwrap_or(false);
+            layer.ignores_scale = !layer.reads_one_place && ignores_scale(self.analysis, &head).unwrap_or(false);
             if !layer.ignores_scale && !layer.reads_one_place {
                 alive = Some(i);
                 break;

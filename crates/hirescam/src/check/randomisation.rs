@@ -8,6 +8,7 @@ use crate::Error;
 use crate::explainer::with_setup;
 use crate::methods::cut::{Cut, Setup, State, Wanted};
 use crate::methods::random::Random;
+use hirescam_core::analysis::Analysis;
 use hirescam_core::cam::{self, Pick, Target};
 use hirescam_core::graph::reads;
 use hirescam_core::onnx::{GraphProto, TensorProto};
@@ -65,7 +66,7 @@ impl Trial<'_> {
     /// How much the maps of the network with `taken` randomised are like those of the original.
     fn stage(&self, taken: &[String], original: &[(Pick, Maps)]) -> Result<Vec<Correlation>, Error> {
         let Setup { options, request, engine, .. } = self.setup;
-        let model = randomised(self.setup.model, taken, options.spec.settings.seed)?;
+        let model = randomised(self.setup.analysis.model(), taken, options.spec.settings.seed)?;
         let picks: Vec<Pick> = original.iter().map(|(pick, _)| pick.clone()).collect();
         let made = with_setup(&model, options, request, *engine, |setup| self.maps(setup, Some(&picks)))?;
         Ok(correlations(self.methods, original, &made))
@@ -98,7 +99,7 @@ impl Trial<'_> {
 pub(super) fn pick(cut: &Cut, state: &State, setup: &Setup, target: &Target) -> Result<Pick, Error> {
     let mut logits = Vec::new();
     cut.scores(state, 1, |_, _| {}, |_, row| logits = row.to_vec())?;
-    let picks = target.picks(setup.score, &logits)?;
+    let picks = target.picks(&setup.analysis.score, &logits)?;
     picks.into_iter().next().ok_or_else(|| Error::Argument(format!("the target {target} asks for nothing")))
 }
 
@@ -134,7 +135,8 @@ fn stages(n: usize) -> Vec<usize> {
 /// The weights between the image and the score: the stored tensors and constants with two axes or more, floating-point or
 /// quantised to 8 bits, those that are read last first. So biases, and the numbers of a batch normalisation, are none.
 fn weights(setup: &Setup) -> Vec<String> {
-    let Setup { model, shapes, score, image, .. } = setup;
+    let Analysis { shapes, score, image, .. } = setup.analysis;
+    let model = setup.analysis.model();
     let from_image = flow::dependence(model, shapes, image);
     let (mut needed, mut seen) = (HashSet::from([score.logits.as_str()]), HashSet::new());
     let mut found = Vec::new();
@@ -235,7 +237,7 @@ mod tests {
         let methods: Vec<&cam::Method> = cam::METHODS.iter().filter(|m| m.name != "cam").collect();
         let request = crate::explainer::request(&file, &options).unwrap();
         let made = with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
-            let layer = cam::recommended(setup.model, setup.shapes, setup.score, setup.image)?;
+            let layer = hirescam_core::layers::recommended(setup.analysis)?;
             Ok(then(&Trial { setup, layer: &layer, methods: &methods, images: &[&seen] }))
         });
         made.unwrap()
@@ -245,7 +247,7 @@ mod tests {
     fn weights_are_listed_from_the_score_downwards_and_keep_their_values() {
         on_a_seven(|trial| {
             let found = weights(trial.setup);
-            let model = trial.setup.model;
+            let model = trial.setup.analysis.model();
             let shapes: Vec<usize> = found.iter().map(|name| model.initializer(name).unwrap().dims.len()).collect();
             assert_eq!(shapes, [2, 2, 4, 4, 4]);
             let sorted = |model: &Model, name: &str| {

@@ -14,9 +14,9 @@ use hirescam_core::axes::Runs;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
+use hirescam_core::score::Score;
 use hirescam_core::shape::{Dim, Shapes, declared, element_type};
-use hirescam_core::{Model, onnx};
-use hirescam_core::{head, score::Score};
+use hirescam_core::{Model, analysis, onnx};
 use hirescam_engine::{Engine, Kind};
 
 /// What is known of a method made ready.
@@ -83,7 +83,7 @@ pub(super) fn one_run(
 /// # Errors
 /// [`hirescam_core::Error::Unsupported`] for one that engines are not fed.
 pub(super) fn image_kind(model: &Model, options: &Resolved) -> Result<Kind, Error> {
-    let info = head::image_input(model, options.spec.image_input.as_deref())?;
+    let info = analysis::image_input(model, options.spec.image_input.as_deref())?;
     let dtype = element_type(info);
     dtype.and_then(kind).ok_or_else(|| {
         let dtype = dtype.map_or("no element type".into(), |dtype| format!("{dtype:?}"));
@@ -121,16 +121,17 @@ pub(super) fn several_runs(
             let request = &Request { layer: Some(layer.clone()), ..setup.request.clone() };
             layers.push(Several::new(method, &Setup { request, ..*setup })?);
         }
+        let Analysis { image, shapes, score, .. } = setup.analysis;
         let parts = Parts {
             row,
             layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
-            image_channels: setup.shapes.image_channels(setup.image),
-            tells_channels: setup.shapes.tells_channels(setup.image),
-            image_dims: setup.shapes.dims(setup.image).unwrap_or_default(),
+            image_channels: shapes.image_channels(image),
+            tells_channels: shapes.tells_channels(image),
+            image_dims: shapes.dims(image).unwrap_or_default(),
             image_kind: image_kind(&file.model, options)?,
-            runs: setup.shapes.runs(&setup.score.logits),
-            score: setup.score.clone(),
-            target: setup.options.target.on(setup.score)?,
+            runs: shapes.runs(&score.logits),
+            score: score.clone(),
+            target: setup.options.target.on(score)?,
             others: setup.others.clone(),
         };
         Ok((parts, Work::SeveralRuns(layers)))
@@ -151,12 +152,9 @@ pub(crate) fn with_setup<T>(
     engine: &dyn Engine,
     then: impl FnOnce(&Setup) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    model.check_weights()?;
-    let bare = cam::bare(model)?;
-    let model = bare.as_ref().unwrap_or(model);
-    let Analysis { image, shapes, score } = &Analysis::of(model, request)?;
-    let others = &Others::new(model, shapes, image, &options.inputs)?;
-    then(&Setup { model, shapes, score, image, request, others, engine, options })
+    let analysis = &Analysis::of(model, &request.hints())?;
+    let others = &Others::new(analysis.model(), &analysis.shapes, &analysis.image, &options.inputs)?;
+    then(&Setup { analysis, request, others, engine, options })
 }
 
 /// The request that a spec makes of a model, but for the method, with the shape of its image where the file leaves it
@@ -192,7 +190,7 @@ pub(crate) fn image_shape(file: &ModelFile, options: &Resolved) -> Result<Option
     if options.spec.shape.is_some() {
         return Ok(options.spec.shape.clone());
     }
-    let declared = declared(head::image_input(&file.model, options.spec.image_input.as_deref())?);
+    let declared = declared(analysis::image_input(&file.model, options.spec.image_input.as_deref())?);
     let size = options.preprocess.as_ref().and_then(|p| match (p.crop, &p.resize) {
         (Some(crop), _) => Some(crop),
         (None, Some(Resize::Exact(size))) => Some(*size),
@@ -216,7 +214,7 @@ pub(crate) fn image_shape(file: &ModelFile, options: &Resolved) -> Result<Option
 /// # Errors
 /// [`Error::Core`] for a model without inputs, or without the one that is named.
 pub(super) fn open_image(file: &ModelFile, options: &Resolved) -> Result<Option<Option<ImageInput>>, Error> {
-    let declared = declared(head::image_input(&file.model, options.spec.image_input.as_deref())?);
+    let declared = declared(analysis::image_input(&file.model, options.spec.image_input.as_deref())?);
     declared.iter().skip(1).any(Option::is_none).then(|| photos(file, options)).transpose()
 }
 
@@ -225,13 +223,14 @@ pub(super) fn open_image(file: &ModelFile, options: &Resolved) -> Result<Option<
 /// # Errors
 /// As [`Analysis::of`].
 pub(super) fn open_sample(file: &ModelFile, options: &Resolved) -> Result<bool, Error> {
-    let free = declared(head::image_input(&file.model, options.spec.image_input.as_deref())?).first() == Some(&None);
+    let free =
+        declared(analysis::image_input(&file.model, options.spec.image_input.as_deref())?).first() == Some(&None);
     if !free || options.spec.shape.is_some() {
         return Ok(false);
     }
     let request = request(file, options)?;
     Ok(request.image_shape.is_none()
-        && matches!(Analysis::of(&file.model, &request), Err(hirescam_core::Error::OpenSample { .. })))
+        && matches!(Analysis::of(&file.model, &request.hints()), Err(hirescam_core::Error::OpenSample { .. })))
 }
 
 /// The shape that `input` has as the network's image, where the file leaves that open.
@@ -254,7 +253,7 @@ pub(crate) fn shape_of(file: &ModelFile, options: &Resolved, input: &Input) -> R
 /// Of the two ways in which the axes can lie it is the one that the network reads, with a made-up size where that is open;
 /// where it tells nothing, channels come last if that axis alone is short.
 fn photos(file: &ModelFile, options: &Resolved) -> Result<Option<ImageInput>, Error> {
-    let info = head::image_input(&file.model, options.spec.image_input.as_deref())?;
+    let info = analysis::image_input(&file.model, options.spec.image_input.as_deref())?;
     let Ok([_, a, b, c]) = <[Option<usize>; 4]>::try_from(declared(info)) else { return Ok(None) };
     let colours = || Some(options.preprocess.as_ref().map_or(3, |p| p.channels.count()));
     let first = ImageInput { layout: Layout::ChannelsFirst, channels: a.or_else(colours), height: b, width: c };

@@ -11,10 +11,10 @@ use crate::others::Others;
 use crate::photo::Photo;
 use crate::preprocess::{PreprocessError, Rect};
 use crate::spec::Resolved;
+use hirescam_core::analysis;
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::{Explaining, Request};
 use hirescam_core::certify::Certificate;
-use hirescam_core::head;
 use hirescam_core::shape;
 use hirescam_core::shape::Dim;
 use hirescam_engine::{Array, Engine, Kind, Session};
@@ -49,7 +49,7 @@ impl Ready {
     /// Makes the model in `file` ready, for the size that the spec tells where the file leaves it open.
     pub(super) fn of(file: ModelFile, options: &Resolved, engine: &dyn Engine) -> Result<Self, Error> {
         let (path, hash, request) = (file.path.clone(), file.sha256_once(), request(&file, options)?);
-        let image = head::image_input(&file.model, options.spec.image_input.as_deref())?.name().to_owned();
+        let image = analysis::image_input(&file.model, options.spec.image_input.as_deref())?.name().to_owned();
         let (parts, work) = match methods::method(&options.spec.method)? {
             Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine)?,
             Any::SeveralRuns(method) => several_runs(&file, options, &request, engine, method)?,

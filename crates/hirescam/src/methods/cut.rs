@@ -5,12 +5,13 @@ use super::Settings;
 use crate::Error;
 use crate::others::{Beside, Others, kind};
 use crate::spec::Resolved;
+use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::{Runs, Samples};
 use hirescam_core::cam::Request;
 use hirescam_core::certify::{Certificate, Verdict, certify};
-use hirescam_core::grid::{self, Grid};
+use hirescam_core::grid::Grid;
 use hirescam_core::head::Gradient;
-use hirescam_core::shape::{Dim, Shapes};
+use hirescam_core::shape::Dim;
 use hirescam_core::{Model, onnx};
 use hirescam_core::{head, score::Score};
 use hirescam_engine::{Array, Engine, Kind, Session};
@@ -19,11 +20,7 @@ use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Dimension, IxDyn};
 /// What methods are made ready from.
 #[derive(Clone, Copy)]
 pub(crate) struct Setup<'a> {
-    pub(crate) model: &'a Model,
-    pub(crate) shapes: &'a Shapes,
-    pub(crate) score: &'a Score,
-    /// The input that carries the image.
-    pub(crate) image: &'a str,
+    pub(crate) analysis: &'a Analysis<'a>,
     /// What an explaining model is asked for.
     pub(crate) request: &'a Request,
     /// What comes beside the image.
@@ -99,8 +96,9 @@ impl Cut {
         (channels, given): (Option<i64>, Option<&[usize]>),
         wanted: Wanted,
     ) -> Result<Self, Error> {
-        let Setup { model, shapes, score, .. } = setup;
-        let cut = head::cut(model, shapes, layer, score, channels)?;
+        let Analysis { shapes, score, .. } = setup.analysis;
+        let (analysis, model) = (setup.analysis, setup.analysis.model());
+        let cut = head::cut(analysis, layer, channels)?;
         let runs = shapes.runs(&score.logits);
         image_by_image(&runs, layer, cut.samples)?;
         let channels = cut.channels.and_then(|axis| axis.checked_sub(1)).ok_or_else(|| {
@@ -108,8 +106,8 @@ impl Cut {
                 "{layer:?} has no axis of channels, along which the method changes images or adds up"
             ))
         })?;
-        let grid = grid::grid(model, shapes, &cut, given)?;
-        let part = Model::new(head::model(model, shapes, &cut)?)?;
+        let grid = cut.grid(analysis, given)?;
+        let part = Model::new(head::model(analysis, &cut)?)?;
         let names: Vec<&str> = part.inputs().map(|i| i.name()).collect();
         let free = shapes.free_batch();
         let port = |name: &str| -> Result<Port, Error> {
@@ -134,13 +132,12 @@ impl Cut {
         let body = match made.as_slice() {
             [] => None,
             made => {
-                let body = head::body(model, shapes, made)?;
+                let body = head::body(analysis, made)?;
                 let takes = body.graph.iter().flat_map(|g| &g.input).map(|i| i.name().to_owned()).collect();
                 Some((prepare(&body)?, takes))
             }
         };
-        let certificate =
-            Certificate { elsewhere: grid::elsewhere(model, shapes, &cut), ..certify(model, &cut, false) };
+        let certificate = Certificate { elsewhere: cut.elsewhere(analysis), ..certify(analysis, &cut, false) };
         let gradient = match wanted {
             Wanted::Always => true,
             Wanted::WhereAffine => certificate.verdict == Verdict::Exact,
@@ -155,7 +152,7 @@ impl Cut {
             space: cut.space.iter().map(|a| a - 1).collect(),
             grid,
             certificate,
-            image: setup.image.to_owned(),
+            image: analysis.image.clone(),
             body,
             head: prepare(part.proto())?,
             gradient,
@@ -166,7 +163,7 @@ impl Cut {
                 let axes = dims.iter().enumerate().filter(|(axis, _)| Some(*axis) != score.batch);
                 axes.map(|(_, d)| d.per_image()).collect()
             },
-            score: (*score).clone(),
+            score: score.clone(),
             batch: if free { setup.options.spec.settings.batch.max(runs.least()) } else { runs.least() },
             least: runs.least(),
         })

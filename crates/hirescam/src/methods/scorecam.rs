@@ -22,7 +22,9 @@ pub(super) const METHOD: Method = Method {
     at_image: false,
     sums: false,
     gradient: Wanted::Nothing,
-    prepare: |setup| Ok(Box::new(ScoreCam { whole: Cut::new(setup, setup.image, (None, None), Wanted::Nothing)? })),
+    prepare: |setup| {
+        Ok(Box::new(ScoreCam { whole: Cut::new(setup, &setup.analysis.image, (None, None), Wanted::Nothing)? }))
+    },
 };
 
 struct ScoreCam {

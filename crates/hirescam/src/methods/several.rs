@@ -8,7 +8,7 @@ use crate::others::Beside;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::{Certificate, Verdict};
-use hirescam_core::{head, score::Score};
+use hirescam_core::{layers, score::Score};
 use hirescam_engine::Array;
 use std::sync::Arc;
 
@@ -31,15 +31,15 @@ impl Several {
         setup.settings().check()?;
         let layer = match &setup.request.layer {
             Some(layer) => layer.clone(),
-            None if method.at_image => head::real_image(setup.model, setup.shapes, setup.image).to_owned(),
-            None => cam::recommended(setup.model, setup.shapes, setup.score, setup.image)?,
+            None if method.at_image => setup.analysis.real_image().to_owned(),
+            None => layers::recommended(setup.analysis)?,
         };
         Ok(Several {
             method,
             prepared: (method.prepare)(setup)?,
             cut: Cut::new(setup, &layer, (setup.options.spec.channel_axis, setup.options.grid()), method.gradient)?,
-            score: setup.score.clone(),
-            target: setup.options.target.on(setup.score)?,
+            score: setup.analysis.score.clone(),
+            target: setup.options.target.on(&setup.analysis.score)?,
             settings: setup.settings().clone(),
         })
     }

@@ -44,8 +44,8 @@ struct SmoothGrad {
 
 impl SmoothGrad {
     fn new(setup: &Setup) -> Result<Self, Error> {
-        let options = setup.options;
-        let image = setup.shapes.dtype(setup.image).and_then(kind).unwrap_or(Kind::F32);
+        let (analysis, options) = (setup.analysis, setup.options);
+        let image = analysis.shapes.dtype(&analysis.image).and_then(kind).unwrap_or(Kind::F32);
         if !image.is_float() {
             return Err(Error::Argument(format!(
                 "SmoothGrad adds noise to the image, and the network takes {image}, whole numbers: choose another method, or give SmoothGrad a network that takes floating-point numbers"
@@ -53,7 +53,7 @@ impl SmoothGrad {
         }
         let base = one_run(&options.spec.settings.base)?;
         let request = Request { target: Target::Seed, method: base, ..setup.request.clone() };
-        let explaining = cam::attach(setup.model, &request)?;
+        let explaining = cam::attach_to(analysis, &request, &[])?.swap_remove(0);
         let alone = explaining.for_maps()?;
         let session = setup.engine.prepare(&onnx::write(alone.as_ref().unwrap_or(&explaining.model)))?;
         Ok(SmoothGrad {
@@ -62,8 +62,8 @@ impl SmoothGrad {
             input: explaining.input.clone().unwrap_or_default(),
             explaining,
             image,
-            logits: setup.score.dims.clone(),
-            kind: setup.shapes.dtype(&setup.score.logits).and_then(kind).unwrap_or(Kind::F32),
+            logits: analysis.score.dims.clone(),
+            kind: analysis.shapes.dtype(&analysis.score.logits).and_then(kind).unwrap_or(Kind::F32),
         })
     }
 }

@@ -1,14 +1,14 @@
 //! The gradients of several classes from one sweep, where the head is not affine.
 
 use super::constant::MOST_NUMBERS;
+use crate::analysis::Analysis;
 use crate::build::Value;
-use crate::flow;
 use crate::graph::standard;
 use crate::head::Head;
-use crate::shape::{Dim, Shapes};
+use crate::shape::Dim;
 use crate::target::{Logits, Picked};
 use crate::tensor::is_float;
-use crate::{Error, Model, grad};
+use crate::{Error, flow, grad};
 
 /// ∂s/∂A of each class that is picked, `[N, M, …]` with A's other axes. None where they cannot be found together.
 ///
@@ -17,12 +17,12 @@ use crate::{Error, Model, grad};
 ///
 /// Convolutions are left out: tract is slower at batches of them than at one after the other.
 pub(super) fn gradients<'g>(
-    model: &Model,
-    shapes: &Shapes,
+    analysis: &Analysis,
     head: &Head,
     logits: &Logits<'g, '_>,
     picked: &Picked<'g>,
 ) -> Option<Value<'g>> {
+    let (model, shapes) = (analysis.model(), &analysis.shapes);
     let graph = logits.raw.graph();
     let nodes = head.path.iter().filter_map(|&i| model.graph().node.get(i));
     let first = head.score.batch == Some(0);

@@ -1,6 +1,7 @@
 //! Gradients that are the same for every image, found beforehand. One product with the activation then makes any
 //! number of maps.
 
+use crate::analysis::Analysis;
 use crate::build::Graph;
 use crate::graph::{reads, standard};
 use crate::head::Head;
@@ -18,12 +19,12 @@ pub(super) const MOST_NUMBERS: usize = 1 << 26;
 /// along all axes of space or along none. None where this cannot be found beforehand.
 ///
 /// The gradient of an affine head needs no activation. So one sweep with the classes along the batch finds all.
-pub(super) fn gradients(model: &Model, shapes: &Shapes, head: &Head, classes: &[usize]) -> Option<Tensor> {
+pub(super) fn gradients(analysis: &Analysis, head: &Head, classes: &[usize]) -> Option<Tensor> {
     let (m, k) = (classes.len(), head.score.classes);
     if head.score.batch != Some(0) || m.checked_mul(k)? > MOST_NUMBERS {
         return None;
     }
-    let wide = head_model(model, shapes, head, m)?;
+    let wide = head_model(analysis, head, m)?;
     let (layer, logits) = (head.layer.as_str(), head.score.logits.as_str());
     let shapes_at_m = Shapes::infer(&wide, layer, None).ok()?;
     let graph = Graph::new(&wide, &shapes_at_m);
@@ -54,7 +55,7 @@ pub(super) fn gradients(model: &Model, shapes: &Shapes, head: &Head, classes: &[
     // What depends on the activation cannot be evaluated without one.
     let made = reference::evaluate(&Model::new(proto).ok()?, Default::default(), &[GRADIENT]).ok()?.pop()?;
     let data = made.data.broadcast(IxDyn(&shape))?.to_owned();
-    explains(model, shapes, head, classes, &data)?.then_some(Tensor { dtype: made.dtype, data })
+    explains(analysis, head, classes, &data)?.then_some(Tensor { dtype: made.dtype, data })
 }
 
 const GRADIENT: &str = "hirescam_gradient";
@@ -62,7 +63,8 @@ const GRADIENT: &str = "hirescam_gradient";
 /// The head as a model of its own, whose input is the layer with a batch of `m`.
 ///
 /// Files with a fixed batch often have it baked into the shapes of their Reshape nodes; there it is replaced.
-fn head_model(model: &Model, shapes: &Shapes, head: &Head, m: usize) -> Option<Model> {
+fn head_model(analysis: &Analysis, head: &Head, m: usize) -> Option<Model> {
+    let (model, shapes) = (analysis.model(), &analysis.shapes);
     let mut dims = shapes.dims(&head.layer)?;
     let batch = std::mem::replace(dims.first_mut()?, Dim::Fixed(m));
     let mut needed: HashSet<&str> = HashSet::from([head.score.logits.as_str()]);
@@ -102,11 +104,11 @@ fn head_model(model: &Model, shapes: &Shapes, head: &Head, m: usize) -> Option<M
 }
 
 /// Whether Σ g⊙A + h(0) = h(A) for each class and a made-up activation A, as it must be if g is the gradient.
-fn explains(model: &Model, shapes: &Shapes, head: &Head, classes: &[usize], g: &ArrayD<f64>) -> Option<bool> {
-    let activation = probe::made_up(shapes, &head.layer).ok()?;
+fn explains(analysis: &Analysis, head: &Head, classes: &[usize], g: &ArrayD<f64>) -> Option<bool> {
+    let activation = probe::made_up(&analysis.shapes, &head.layer).ok()?;
     let first = activation.data.index_axis(Axis(0), 0).to_owned();
-    let scores = probe::scores(model, shapes, head, activation).ok()?;
-    let bias = probe::bias(model, shapes, head).ok()?;
+    let scores = probe::scores(analysis, head, activation).ok()?;
+    let bias = probe::bias(analysis, head).ok()?;
     let near = |(g, &class): (ndarray::ArrayViewD<f64>, &usize)| {
         let (mut sum, mut size) = (0.0, 0.0);
         Zip::from(&first).and(g.broadcast(first.raw_dim())?).for_each(|a, g| {

@@ -1,16 +1,17 @@
 //! The nodes behind the added outputs.
 
 use super::{Request, at_once, constant};
+use crate::analysis::Analysis;
 use crate::axes::Samples;
 use crate::build::Value;
 use crate::cam::methods::{Site, judge};
 use crate::certify::{Certificate, Verdict, can_be_negative, certify};
-use crate::grid::{self, Grid};
+use crate::grid::Grid;
 use crate::head::Head;
-use crate::shape::{Dim, Shapes};
+use crate::shape::Dim;
 use crate::target::{Logits, Picked, Target};
 use crate::tensor::DataType;
-use crate::{Error, Model, grad, probe};
+use crate::{Error, grad, probe};
 
 /// More maps than this are not made one by one: engines would take long to prepare them.
 const MOST_SWEEPS: usize = 64;
@@ -28,13 +29,13 @@ pub(super) struct Emitted<'g> {
 
 /// Emits classes, gradients, maps, scores and b.
 pub(super) fn emit<'g>(
-    model: &Model,
-    shapes: &Shapes,
+    analysis: &Analysis,
     head: &Head,
     grid: Option<&Grid>,
     request: &Request,
     logits: &Logits<'g, '_>,
 ) -> Result<Emitted<'g>, Error> {
+    let (model, shapes) = (analysis.model(), &analysis.shapes);
     let graph = logits.raw.graph();
     let own = graph.value(&head.layer)?.wide();
     let (samples, n) = (head.samples, shapes.count());
@@ -53,7 +54,7 @@ pub(super) fn emit<'g>(
     let (target, method) = (&request.target, request.method);
     let m = target.maps(&head.score);
     let picked = logits.pick(target);
-    let mut proven = Certificate { elsewhere: grid::elsewhere(model, shapes, head), ..certify(model, head, false) };
+    let mut proven = Certificate { elsewhere: head.elsewhere(analysis), ..certify(analysis, head, false) };
     if matches!(target, Target::Cosine(_)) {
         proven.verdict = Verdict::GradientOnly;
         proven.reason = Some("cosine, which is not linear in the output".into());
@@ -71,7 +72,7 @@ pub(super) fn emit<'g>(
     };
     let constant = classes
         .filter(|_| affine && m > 1 && batched)
-        .and_then(|classes| constant::gradients(model, shapes, head, &classes));
+        .and_then(|classes| constant::gradients(analysis, head, &classes));
     let together = match constant {
         Some(gradients) => {
             let gradients = graph.constant(gradients);
@@ -80,7 +81,7 @@ pub(super) fn emit<'g>(
         None if m > 1 && batched => {
             // What went wrong in vain there is forgotten, but not what went wrong before.
             graph.take_fault().map_or(Ok(()), Err)?;
-            at_once::gradients(model, shapes, head, logits, &picked)
+            at_once::gradients(analysis, head, logits, &picked)
         }
         _ => None,
     };
@@ -128,11 +129,11 @@ pub(super) fn emit<'g>(
     let shown = picked.wanted.map_or(classes, |wanted| wanted.select(classes, classes.scalar(-1.0)));
     let class = squeeze(shown);
     let picked = Picked { scores: squeeze(picked.scores), classes: squeeze(classes), wanted: None };
-    let signed = can_be_negative(model, shapes, &head.layer);
+    let signed = can_be_negative(analysis, &head.layer);
     let certificate = judge(method, Certificate { uniform, ..proven }, signed, places)?;
     let bias = match certificate.verdict {
         // Where h(0) cannot be evaluated here, b is computed with each map: it comes to the same.
-        Verdict::Exact | Verdict::SumOnly if affine => probe::bias(model, shapes, head).ok(),
+        Verdict::Exact | Verdict::SumOnly if affine => probe::bias(analysis, head).ok(),
         _ => None,
     };
     let b = match &bias {

@@ -1,6 +1,5 @@
 //! A model with a map, and its bytes.
 
-use super::strip;
 use crate::axes::Runs;
 use crate::certify::Certificate;
 use crate::graph::reads;
@@ -12,7 +11,7 @@ use crate::onnx::{self, ModelProto, ValueInfoProto, type_proto};
 use crate::shape::{Dim, declared};
 use crate::target::Target;
 use crate::tensor::DataType;
-use crate::{Error, Model};
+use crate::{Error, Model, strip};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -5,22 +5,21 @@ mod constant;
 mod emit;
 pub(super) mod explaining;
 pub(super) mod heatmap;
-pub(super) mod strip;
 
 use super::methods::{Method, hirescam};
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Hints, image_input};
 use crate::build::{Graph, OLDEST_OPSET, Value};
 use crate::certify::Certificate;
-use crate::grid::{self, Grid};
+use crate::grid::Grid;
 use crate::head::{self, Head};
-use crate::layers::layers;
+use crate::layers::recommended;
 use crate::onnx::{GraphProto, ModelProto, StringStringEntryProto, ValueInfoProto, wire};
 use crate::score::{Activation, Reading, Score};
 use crate::shape::{self, Dim, Shapes, batch_name, value_info};
 use crate::target::Logits;
 use crate::target::Target;
 use crate::tensor::DataType;
-use crate::{Error, Model, memory};
+use crate::{Error, Model, memory, strip};
 use emit::{Emitted, emit};
 use explaining::{Explaining, Outputs};
 use heatmap::Size;
@@ -91,14 +90,21 @@ impl Default for Request {
 }
 
 impl Request {
-    /// How the scores are to be read.
-    pub fn reading(&self) -> Reading<'_> {
-        Reading {
-            output: self.output.as_deref(),
-            keep_activation: self.keep_activation,
-            class_axis: self.class_axis,
-            activation: self.activation,
-            labels: self.labels,
+    /// What is said of the network.
+    pub fn hints(&self) -> Hints<'_> {
+        Hints {
+            image: self.image.as_deref(),
+            image_shape: self.image_shape.as_deref(),
+            image_channels: self.image_channels,
+            other_shapes: &self.other_shapes,
+            memory: self.memory,
+            scores: Reading {
+                output: self.output.as_deref(),
+                keep_activation: self.keep_activation,
+                class_axis: self.class_axis,
+                activation: self.activation,
+                labels: self.labels,
+            },
         }
     }
 }
@@ -106,10 +112,10 @@ impl Request {
 /// Attaches the map that `request` asks for to `model`, in place of one that may be attached already.
 ///
 /// A derivative holds for one size of the image. Where the file leaves that open, the axes are closed in the declared inputs,
-/// so that runtimes refuse any other; [`strip`](strip::strip()) opens them again.
+/// so that runtimes refuse any other; [`strip`](crate::cam::strip()) opens them again.
 ///
 /// # Errors
-/// Those of [`Model::check_weights`], [`Analysis::of`], [`Target::on`], [`head::cut`], [`grid::grid`] and [`vjp`](crate::grad::vjp);
+/// Those of [`Analysis::of`], [`Target::on`], [`head::cut`], [`Head::grid`] and [`vjp`](crate::grad::vjp);
 /// [`Error::Argument`] for too many maps.
 pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
     let mut all = attach_all(model, request, &[])?;
@@ -123,35 +129,36 @@ pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
 /// # Errors
 /// As [`attach`]; [`Error::Argument`] for a layer that is asked for twice.
 pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Result<Vec<Explaining>, Error> {
-    if model.opset() < OLDEST_OPSET {
-        return Err(Error::Unsupported {
-            at: format!("operator set {}", model.opset()),
-            what: format!("derivatives are written for operator set {OLDEST_OPSET} and newer"),
-            remedy: "Convert the file with onnx.version_converter.convert_version(model, 17)".into(),
-        });
-    }
-    model.check_weights()?;
-    let bare = strip::bare(model)?;
-    let model = bare.as_ref().unwrap_or(model);
-    let Analysis { image, shapes, score } = Analysis::of(model, request)?;
-    let image = head::image_input(model, Some(&image))?;
-    let request = &Request { target: request.target.on(&score)?, ..request.clone() };
+    attachable(model)?;
+    attach_to(&Analysis::of(model, &request.hints())?, request, further)
+}
+
+/// As [`attach_all`], to a network that is analysed already, by [`Request::hints`].
+///
+/// # Errors
+/// As [`attach_all`].
+pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> Result<Vec<Explaining>, Error> {
+    let Analysis { image, shapes, score, .. } = analysis;
+    let model = analysis.model();
+    attachable(model)?;
+    let image = image_input(model, Some(image))?;
+    let request = &Request { target: request.target.on(score)?, ..request.clone() };
     let layer = match &request.layer {
         Some(layer) => layer.clone(),
-        None if request.method.at_image => head::real_image(model, &shapes, image.name()).to_owned(),
-        None => recommended(model, &shapes, &score, image.name())?,
+        None if request.method.at_image => analysis.real_image().to_owned(),
+        None => recommended(analysis)?,
     };
     let layers: Vec<&String> = [&layer].into_iter().chain(further).collect();
     if let Some(twice) = layers.iter().enumerate().find_map(|(i, l)| layers.iter().take(i).find(|other| other == &l)) {
         return Err(Error::Argument(format!("the layer {twice:?} is asked for twice")));
     }
     let cut = |layer: &&String| {
-        let head = head::cut(model, &shapes, layer, &score, request.channels)?;
-        let grid = grid::grid(model, &shapes, &head, request.grid.as_deref())?;
+        let head = head::cut(analysis, layer, request.channels)?;
+        let grid = head.grid(analysis, request.grid.as_deref())?;
         Ok((head, grid))
     };
     let heads = layers.iter().map(cut).collect::<Result<Vec<(Head, Option<Grid>)>, Error>>()?;
-    let graph = Graph::new(model, &shapes);
+    let graph = Graph::new(model, shapes);
     let raw = graph.value(&score.logits)?.wide();
     let raw = if shapes.alone.is_some() { raw.as_found() } else { raw };
     let batch = shapes.count();
@@ -182,7 +189,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         heatmap: request.heatmap.as_ref().map(|_| free("heatmap")),
     };
     let given = input.as_ref().map(|(name, dtype, dims)| graph.input(name, *dtype, dims));
-    let logits = Logits::new(raw, batch, &score, given);
+    let logits = Logits::new(raw, batch, score, given);
     let mut made: Vec<(Emitted, Outputs)> = Vec::new();
     let mut wanted: Vec<(Value, String)> = Vec::new();
     let image_dims = shapes.dims(image.name()).unwrap_or_default();
@@ -190,7 +197,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let pixels: Vec<usize> = pixels.collect();
     let mut cells = Vec::new();
     for (i, (head, grid)) in heads.iter().enumerate() {
-        let emitted = emit(model, &shapes, head, grid.as_ref(), request, &logits)?;
+        let emitted = emit(analysis, head, grid.as_ref(), request, &logits)?;
         let mut own = |name: &str| if i == 0 { free(name) } else { free(&format!("{name}_{}", i + 1)) };
         let mut outputs = shared.clone();
         if i > 0 {
@@ -210,7 +217,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         }
         if let (Some(size), Some(name)) = (&request.heatmap, &outputs.heatmap) {
             cells = size.cells(grid.as_ref().map_or(head.space.len(), |g| g.sides.len()), &pixels)?;
-            let lead = if request.target.maps(&score) == 1 { 1 } else { 2 };
+            let lead = if request.target.maps(score) == 1 { 1 } else { 2 };
             wanted.push((heatmap::heatmap(emitted.map, lead, &cells), name.clone()));
         }
         made.push((emitted, outputs));
@@ -223,10 +230,10 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
     let nodes = graph.finish(&wanted, &taken)?;
     let [counts, calls] = strip::added([nodes.len(), usize::from(given.is_some()), infos.len()], model.inlined());
     let layers = made.iter().zip(&heads).map(|((emitted, _), (head, _))| (head, &emitted.certificate));
-    let mut metadata = metadata(request, &score, layers);
+    let mut metadata = metadata(request, score, layers);
     metadata.push(("hirescam.heatmap".to_owned(), heatmap::shown(&cells)));
     metadata.push(("hirescam.image_shape".to_owned(), shape::show(&image_dims)));
-    let closed = strip::closed(model, &shapes);
+    let closed = strip::closed(model, shapes);
     let as_written = strip::as_written(model, closed.iter().map(|(i, _)| *i));
     if !closed.is_empty() {
         metadata.push((wire::CLOSED.to_owned(), wire::written(&as_written)));
@@ -268,7 +275,7 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         free_batch: shapes.free_batch(),
         runs: shapes.runs(&score.logits),
         alone: alone.clone(),
-        maps: request.target.maps(&score),
+        maps: request.target.maps(score),
         target: request.target.clone(),
         input: input.as_ref().map(|(name, ..)| name.clone()),
         bias: emitted.bias,
@@ -276,6 +283,18 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
         head,
     };
     Ok(made.into_iter().zip(heads).map(of_layer).collect())
+}
+
+/// Refuses networks of an operator set that no derivative is written for.
+fn attachable(model: &Model) -> Result<(), Error> {
+    if model.opset() >= OLDEST_OPSET {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        at: format!("operator set {}", model.opset()),
+        what: format!("derivatives are written for operator set {OLDEST_OPSET} and newer"),
+        remedy: "Convert the file with onnx.version_converter.convert_version(model, 17)".into(),
+    })
 }
 
 /// Whether a model with these outputs added gives them in their shapes for a single image, too.
@@ -286,20 +305,6 @@ fn fits_one(proto: &ModelProto, image: &str, request: &Request, wanted: &[(Value
     let alone = |d: &Dim| Dim::Fixed(d.per_image());
     let fits = |(v, name): &(Value, &str)| one.dims(name) == Some(v.dims().iter().map(alone).collect::<Vec<_>>());
     wanted.iter().all(fits)
-}
-
-/// The layer to take when none is named.
-///
-/// # Errors
-/// What keeps a map from being made at the last layer, or [`Error::Argument`], when no layer can be recommended.
-pub fn recommended(model: &Model, shapes: &Shapes, score: &Score, image: &str) -> Result<String, Error> {
-    let all = layers(model, shapes, score, image, false)?;
-    if let Some(best) = all.iter().find(|l| l.recommended) {
-        return Ok(best.name.clone());
-    }
-    let why = all.iter().rev().find_map(|l| l.certificate.as_ref().err().cloned());
-    let none = || Error::Argument("no layer can be recommended: name one of those that `hirescam layers` lists".into());
-    Err(why.unwrap_or_else(none))
 }
 
 /// What the model says of its maps; the keys of further layers end in `_2`, `_3` ….

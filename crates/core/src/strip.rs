@@ -15,7 +15,7 @@ const ADDED: &str = "hirescam.added";
 const CALLS: &str = "hirescam.calls";
 
 /// The entries for so many added nodes, inputs and outputs, and for replaced calls.
-pub(super) fn added(counts: [usize; 3], inlined: &Inlined) -> [(String, String); 2] {
+pub(crate) fn added(counts: [usize; 3], inlined: &Inlined) -> [(String, String); 2] {
     let mut calls = String::new();
     if !inlined.calls.is_empty() {
         calls = format!("{} {}", inlined.infos, inlined.imports);
@@ -28,7 +28,7 @@ pub(super) fn added(counts: [usize; 3], inlined: &Inlined) -> [(String, String);
 
 /// The declarations of inputs that leave axes open of which what is added takes only one extent, with these axes closed, by
 /// the numbers of the inputs.
-pub(super) fn closed(model: &Model, shapes: &Shapes) -> Vec<(usize, ValueInfoProto)> {
+pub(crate) fn closed(model: &Model, shapes: &Shapes) -> Vec<(usize, ValueInfoProto)> {
     let close = |info: &ValueInfoProto| {
         let taken = shapes.dims(info.name()).filter(|_| model.inputs().any(|i| i.name() == info.name()))?;
         let mut info = info.clone();
@@ -46,7 +46,7 @@ pub(super) fn closed(model: &Model, shapes: &Shapes) -> Vec<(usize, ValueInfoPro
 }
 
 /// The declarations that a model has for the inputs of these numbers, as its file is written.
-pub(super) fn as_written(model: &Model, inputs: impl Iterator<Item = usize>) -> Closed {
+pub(crate) fn as_written(model: &Model, inputs: impl Iterator<Item = usize>) -> Closed {
     let field = |i: usize| {
         let input = vec![model.graph().input.get(i)?.clone()];
         Some((i, GraphProto { input, ..Default::default() }.encode_to_vec()))
@@ -117,7 +117,7 @@ mod tests {
     use crate::cam::{Request, Size, Target, attach};
     use crate::onnx::StringStringEntryProto;
 
-    const DIGITS: &[u8] = include_bytes!("../../../../../fixtures/digits-cnn.onnx");
+    const DIGITS: &[u8] = include_bytes!("../../../fixtures/digits-cnn.onnx");
 
     #[test]
     fn stripping_gives_the_file_back_byte_for_byte() {
