@@ -55,6 +55,8 @@ pub struct Style {
     pub layout: Layout,
     /// What words are written with, where the bundled fonts do not have it all.
     pub font: Option<Font>,
+    /// The longer side of each photo in pixels, up to 4096; without it, one that suits the layout.
+    pub side: Option<u32>,
 }
 
 impl Default for Style {
@@ -69,6 +71,7 @@ impl Default for Style {
             caption: String::new(),
             layout: Layout::default(),
             font: None,
+            side: None,
         }
     }
 }
@@ -85,6 +88,18 @@ impl Style {
         missing.sort_unstable();
         missing.dedup();
         Ok(missing.into_iter().collect())
+    }
+
+    /// The least and the most pixels of a photo's longer side, which are `otherwise` where the style does not say it.
+    fn sides(&self, otherwise: (u32, u32)) -> Result<(u32, u32), OverlayError> {
+        match self.side {
+            None => Ok(otherwise),
+            Some(side @ 1..=LARGEST_SIDE) => Ok((side, side)),
+            Some(side) => {
+                let reason = format!("{side} pixels; needs 1 to {LARGEST_SIDE}");
+                Err(OverlayError::Invalid { field: "side", reason })
+            }
+        }
     }
 
     /// Where the colours end, when that is not at the largest value.
@@ -116,6 +131,8 @@ pub enum OverlayError {
 const LEAST_SIDE: u32 = 720;
 /// Large pictures are shrunk to this many pixels on their longer side.
 const MOST_SIDE: u32 = 1440;
+/// No photo is enlarged further than this.
+const LARGEST_SIDE: u32 = 4096;
 /// Pictures up to this size are enlarged pixel by pixel: theirs are meant to be seen.
 const PIXEL_ART: u32 = 96;
 const PAPER: [u8; 3] = [255; 3];
@@ -134,10 +151,11 @@ pub fn overlay(photo: &Photo, view: Rect, heatmap: &Heatmap, style: &Style) -> R
     if !(finite && view.width > 0.0 && view.height > 0.0) {
         return Err(OverlayError::Invalid { field: "view", reason: format!("{view:?} is no rectangle") });
     }
+    let sides = style.sides((LEAST_SIDE, MOST_SIDE))?;
     if style.layout == Layout::Plain {
-        return Ok(painted(photo.rgb().clone(), photo, view, heatmap, &scale));
+        let ground = if style.side.is_some() { scaled(photo, sides) } else { photo.rgb().clone() };
+        return Ok(painted(ground, photo, view, heatmap, &scale));
     }
-    let sides = (LEAST_SIDE, MOST_SIDE);
     let beside = (style.layout == Layout::Beside).then(|| scaled(photo, sides));
     let panels: Vec<RgbImage> = beside.into_iter().chain([panel(photo, view, heatmap, &scale, sides)]).collect();
     figure(&panels, heatmap, &scale, style)
@@ -358,6 +376,27 @@ mod tests {
         assert_eq!(ends(50.0, &Heatmap::new(array![[0.0]]).unwrap()).unwrap(), (0.0, 0.0));
         for nonsense in [0.0, -1.0, 101.0, f32::NAN] {
             assert!(ends(nonsense, &map).is_err());
+        }
+    }
+
+    #[test]
+    fn photos_are_as_large_as_asked_for() {
+        let map = Heatmap::new(array![[0.0, 2.0]]).unwrap().rectify();
+        for (w, h, side) in [(30, 20, 300), (2000, 900, 500), (97, 31, 64), (3, 2, 40)] {
+            let photo = photo(w, h);
+            let of = |layout| {
+                let style = Style { layout, side: Some(side), ..Style::default() };
+                overlay(&photo, whole(&photo), &map, &style).unwrap().dimensions()
+            };
+            let [figure, beside, plain] = [Layout::Figure, Layout::Beside, Layout::Plain].map(of);
+            let longer = plain.0.max(plain.1);
+            // Small ones are enlarged by whole numbers.
+            assert!(if w > PIXEL_ART { longer == side } else { longer >= side && longer % w == 0 }, "{plain:?}");
+            assert!(figure.0 > plain.0 && figure.1 > plain.1 && beside.0 >= figure.0 && beside.0 > 2 * plain.0);
+        }
+        for side in [0, LARGEST_SIDE + 1, u32::MAX] {
+            let style = Style { side: Some(side), ..Style::default() };
+            assert!(overlay(&photo(5, 5), whole(&photo(5, 5)), &map, &style).is_err());
         }
     }
 

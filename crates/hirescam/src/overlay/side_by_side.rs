@@ -58,7 +58,7 @@ impl FromStr for Scales {
     }
 }
 
-/// The longer side of each picture.
+/// The longer side of each picture where the style does not say it.
 const SIDE: u32 = 360;
 /// Pictures beside each other at most.
 const MOST_COLUMNS: usize = 4;
@@ -89,10 +89,11 @@ pub fn side_by_side(
     scales: Scales,
     style: &Style,
 ) -> Result<RgbImage, OverlayError> {
-    let pen = Pen::new(SIDE as f32 / 20.0, style.font.as_ref())?;
+    let sides = style.sides((SIDE, SIDE))?;
+    let pen = Pen::new(sides.0 as f32 / 20.0, style.font.as_ref())?;
     let px = |texts: f32| pen.px(texts);
     let shared = shared(tiles, style)?;
-    let plain = scaled(photo, (SIDE, SIDE));
+    let plain = scaled(photo, sides);
     let (width, height) = plain.dimensions();
     // A flat photo still gets room for its colour bar, a narrow one for words.
     let (column, tall) = (width.max(px(13.0)), height.max(px(9.5)));
@@ -137,7 +138,7 @@ pub fn side_by_side(
         }
         for (i, (tile, lines)) in row.tiles.iter().zip(lines).enumerate() {
             let scale = scale(tile, row.own, shared.as_ref(), style)?;
-            let drawn = panel(photo, view, &tile.heatmap, &scale, (SIDE, SIDE));
+            let drawn = panel(photo, view, &tile.heatmap, &scale, sides);
             put(i + usize::from(row.photo), &drawn, &tile.title, lines);
         }
         bar.draw(&mut paper, page - margin - bars_width, picture, tall);

@@ -32,6 +32,9 @@ pub struct Picture {
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     #[serde(serialize_with = "read::path")]
     pub font: Option<PathBuf>,
+    /// The longer side of the photo in the picture, in pixels [default: between 720 and 1440; with --plain, the photo's own]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "PIXELS"))]
+    pub side: Option<u32>,
     /// What the picture of one map consists of.
     #[cfg_attr(feature = "clap", arg(skip))]
     pub layout: Layout,
@@ -53,6 +56,7 @@ impl Default for Picture {
             colormap: None,
             clip: None,
             font: None,
+            side: None,
             layout,
             scale: Scales::default(),
             fuse: None,
@@ -76,6 +80,7 @@ impl Picture {
             colormap: self.colormap.as_deref().map(colormap).transpose().map_err(OverlayError::from)?,
             clip: self.clip,
             font: font.transpose()?,
+            side: self.side,
             layout: self.layout,
             ..Style::default()
         })
