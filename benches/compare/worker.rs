@@ -11,9 +11,9 @@
 //! itself; both in nanoseconds. `peak` is the most memory that the process ever had, in kB; 0 where the system does not
 //! tell.
 
-use hirescam::engine::{Array, Session};
+use hirescam::engine::{self, Array, Session};
 use hirescam::spec::EngineChoice;
-use hirescam::{Explainer, Explanation, Input, Spec};
+use hirescam::{Explained, Explainer, Spec, Watch};
 use ndarray::{ArrayD, Axis, stack};
 use ndarray_npy::{read_npy, write_npy};
 use std::collections::HashMap;
@@ -37,7 +37,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Spec { engine, ..Spec::default() };
     let tensor: ArrayD<f32> = read_npy(tensor)?;
     let array = Array::from(tensor);
-    let images = [Input::Tensor(array.clone())];
     let mut ready: HashMap<String, Call> = HashMap::new();
     let mut maps = ArrayD::zeros(vec![0]);
     for line in stdin().lines() {
@@ -61,7 +60,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 took
             }
             Call::Explain(explainer) => {
-                let made = explainer.explain(&images)?;
+                let samples = explainer.samples(input, array.clone())?;
+                let made = explainer.explain(&samples, &mut Watch::default());
+                let made = made.into_iter().collect::<Result<Vec<_>, _>>()?;
                 let took = start.elapsed().as_nanos();
                 maps = stacked(&made)?;
                 took
@@ -94,9 +95,9 @@ fn answer(prepared: u128, took: u128) -> Result<(), Box<dyn Error>> {
 }
 
 /// All maps as one array.
-fn stacked(made: &[Vec<Explanation>]) -> Result<ArrayD<f32>, Box<dyn Error>> {
-    let of_image = |explanations: &Vec<Explanation>| {
-        let maps: Vec<_> = explanations.iter().map(|e| e.map.view()).collect();
+fn stacked(made: &[Explained]) -> Result<ArrayD<f32>, Box<dyn Error>> {
+    let of_image = |explained: &Explained| {
+        let maps: Vec<_> = explained.maps().iter().map(|e| e.map.view()).collect();
         stack(Axis(0), &maps)
     };
     let images = made.iter().map(of_image).collect::<Result<Vec<_>, _>>()?;

@@ -22,9 +22,12 @@ pub enum Error {
 }
 
 /// What helps, in this program's words.
-fn remedy(error: &hirescam::Error) -> &'static str {
+fn remedy(error: &hirescam::Error) -> String {
     use hirescam::core::Error as C;
-    match error {
+    let words = match error {
+        hirescam::Error::MissingInput { input, .. } => {
+            return format!(": feed it (--input {input}=FILE.npy, or --input {input}=NUMBER)");
+        }
         hirescam::Error::Exists { .. } => ": choose another place for the results, or replace them with --overwrite",
         hirescam::Error::Protected { .. } => ": choose another place for the results (--out DIR, or another file name)",
         hirescam::Error::NoLabels { .. } => ": give --labels FILE",
@@ -40,14 +43,15 @@ fn remedy(error: &hirescam::Error) -> &'static str {
             None => "",
         },
         _ => "",
-    }
+    };
+    words.to_owned()
 }
 
 impl Error {
     /// The text where `path` is said already.
     pub fn without(&self, path: &Path) -> String {
         match self {
-            Error::Explain(error) => error.without(path) + remedy(error),
+            Error::Explain(error) => error.without(path) + &remedy(error),
             error => error.to_string(),
         }
     }

@@ -48,9 +48,10 @@ pub fn usage(text: &str) {
     let _ = writeln!(stderr(), "{}", lines.join("\n"));
 }
 
-/// Says on stderr what went wrong with a file.
-pub fn failed(file: &Path, problem: &Error) {
-    error(&format!("{}: {}", file.display(), problem.without(file)));
+/// Says on stderr what went wrong with a file, or with one of its images.
+pub fn failed(file: &Path, index: Option<usize>, problem: &Error) {
+    let index = index.map_or(String::new(), |index| format!(" [{index}]"));
+    error(&format!("{}{index}: {}", file.display(), problem.without(file)));
 }
 
 /// Says something on stderr beside the results.

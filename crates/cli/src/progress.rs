@@ -1,6 +1,6 @@
 //! Bars that show how far a command is; nothing where stderr is no terminal.
 
-use hirescam::methods::Progress;
+use hirescam::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar over images, where there are several.

@@ -25,20 +25,23 @@ impl Report {
         let images = match images {
             Ok(images) => images,
             Err(error) => {
-                self.summary.failed(file, &error);
-                let failure = record::failure(file, &error);
-                if self.json {
-                    output::json(&failure)?;
+                if !self.one {
+                    return self.failed(file, None, error);
                 }
-                self.list(&failure, None)?;
-                if self.one {
-                    return Err(error.into());
-                }
-                output::failed(file, &error.into());
-                return Ok(());
+                self.note(file, None, &error)?;
+                return Err(error.into());
             }
         };
-        for (index, of_image) in images.iter().enumerate() {
+        let several = images.len() > 1;
+        for (index, of_image) in images.into_iter().enumerate() {
+            let of_image = match of_image {
+                Ok(of_image) => of_image,
+                Err(error) => {
+                    self.failed(file, Some(index), error)?;
+                    continue;
+                }
+            };
+            let of_image = &of_image;
             self.summary.image(of_image);
             if of_image.is_empty() {
                 let nothing = record::nothing(file, index);
@@ -56,12 +59,29 @@ impl Report {
             if self.json {
                 continue;
             }
-            match self.one && images.len() == 1 && !of_image.is_empty() {
+            match self.one && !several && !of_image.is_empty() {
                 true => of_image.iter().flat_map(|w| lines(w, file)).try_for_each(|line| say!("{line}"))?,
-                false => say!("{}", summary::line(file, (images.len() > 1).then_some(index), of_image))?,
+                false => say!("{}", summary::line(file, several.then_some(index), of_image))?,
             }
         }
         Ok(())
+    }
+
+    /// Tells of a file that failed, or of one of its images.
+    fn failed(&mut self, file: &Path, index: Option<usize>, error: hirescam::Error) -> Result<(), Error> {
+        self.note(file, index, &error)?;
+        output::failed(file, index, &error.into());
+        Ok(())
+    }
+
+    /// Writes down that a file failed, or one of its images.
+    fn note(&mut self, file: &Path, index: Option<usize>, error: &hirescam::Error) -> Result<(), Error> {
+        self.summary.failed(file, error);
+        let failure = record::failure(file, index, error);
+        if self.json {
+            output::json(&failure)?;
+        }
+        self.list(&failure, None)
     }
 
     fn list(&mut self, record: &serde_json::Value, thumbnail: Option<&[u8]>) -> Result<(), Error> {

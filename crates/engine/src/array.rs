@@ -243,6 +243,25 @@ impl Array {
         Some(with_array!(self, array => array.select(Axis(0), which).into()))
     }
 
+    /// These arrays one after the other along the first axis; none where kinds or other extents differ.
+    pub fn concatenate(parts: &[&Array]) -> Option<Self> {
+        macro_rules! of_kinds {
+            ($($kind:ident),*) => {
+                match parts.first()? {
+                    $(Array::$kind(_) => {
+                        let mut views = Vec::new();
+                        for part in parts {
+                            let Array::$kind(array) = part else { return None };
+                            views.push(array.view());
+                        }
+                        Some(Array::$kind(ndarray::concatenate(Axis(0), &views).ok()?))
+                    })*
+                }
+            };
+        }
+        of_kinds!(F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool)
+    }
+
     /// The elements as `f64`; exact for every kind but 64-bit integers beyond 2^53.
     pub fn to_f64(&self) -> ArrayD<f64> {
         with_array!(self, array => array.mapv(Cast::f64))

@@ -4,7 +4,7 @@ use crate::ENGINES;
 use crate::panics::caught;
 
 /// An engine could not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The bytes are no model, or a model that contradicts itself: mend the model.

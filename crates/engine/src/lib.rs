@@ -66,11 +66,8 @@ pub trait Session: Send + Sync {
     /// fails while running; [`Error::Panicked`] where the engine broke.
     fn run(&self, inputs: &[(&str, &Array)]) -> Result<Vec<(String, Array)>, Error>;
 
-    /// Runs the model on each of several lists of inputs; what comes of each, in their order.
-    ///
-    /// # Errors
-    /// Those of [`Session::run`]; the first.
-    fn run_all(&self, lists: &[Vec<(&str, &Array)>]) -> Result<Vec<Vec<(String, Array)>>, Error> {
+    /// Runs the model on each of several lists of inputs; what [`Session::run`] gives of each, in their order.
+    fn run_all(&self, lists: &[Vec<(&str, &Array)>]) -> Vec<Result<Vec<(String, Array)>, Error>> {
         lists.iter().map(|inputs| self.run(inputs)).collect()
     }
 

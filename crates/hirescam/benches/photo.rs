@@ -21,7 +21,7 @@ fn photo(c: &mut Criterion) {
     c.bench_function("preprocess a photo", |b| b.iter(|| preprocess.apply(black_box(&photo), input).unwrap()));
 
     let explainer = Explainer::from_file(&file, &Spec { engine: "tract".into(), ..Spec::default() }).unwrap();
-    let made = explainer.explain(&[Input::Photo(photo)]).unwrap().remove(0).remove(0);
+    let made = explainer.explain_one(photo).unwrap().into_maps().remove(0);
     c.bench_function("draw an overlay", |b| b.iter(|| black_box(&made).overlay(false, &Style::default()).unwrap()));
     c.bench_function("open a model file", |b| b.iter(|| ModelFile::open(black_box(&network)).unwrap()));
 }

@@ -15,13 +15,13 @@ mod words;
 pub use report::{Ablation, Correlation, Image, Layer, Method, Numbers, Picture, Randomisation, Report, Spread, Stage};
 
 use crate::explainer::{request, shape_of, with_setup};
+use crate::further_inputs::Beside;
 use crate::methods;
 use crate::methods::cut::Setup;
 use crate::model_file::ModelFile;
 use crate::overlay::scaled;
-use crate::photo::Photo;
 use crate::spec::Spec;
-use crate::{Error, Explainer, Input};
+use crate::{Error, Explainer, Input, Sample};
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Target};
@@ -113,10 +113,12 @@ impl Watch<'_> {
 struct Seen {
     /// Which image of the report it is.
     index: usize,
+    /// The sample: a photo where it is to be drawn, else a tensor.
+    sample: Sample,
     /// As the network takes it, with a batch axis of 1.
     image: Array,
-    /// The photo, where it is to be drawn.
-    photo: Option<Photo>,
+    /// What goes beside it.
+    beside: Beside,
 }
 
 /// Checks a network, and how maps fare on `images`, named ones, if there are any. A layer, a method or an image that fails
@@ -308,35 +310,41 @@ impl Work<'_> {
                 break;
             }
         }
+        let image = |name: String, error| Image { name, explained: None, score: None, error, png: None };
         for (name, input) in images {
-            let prepared = match (&explainer, &input) {
-                (_, Err(error)) | (Err(error), _) => Err(error.clone()),
-                (Ok(explainer), Ok(input)) => {
-                    self.of_this_size(input).and_then(|()| explainer.prepared(input)).map_err(|error| error.to_string())
-                }
+            let samples = match (&explainer, input) {
+                (_, Err(error)) => Err(error),
+                (Err(error), _) => Err(error.clone()),
+                (Ok(explainer), Ok(input)) => self
+                    .of_this_size(&input)
+                    .and_then(|()| explainer.samples(&name, input))
+                    .map(|samples| (explainer, samples))
+                    .map_err(|error| error.to_string()),
             };
-            let image =
-                |name: &str, error| Image { name: name.to_owned(), explained: None, score: None, error, png: None };
-            let batch = match prepared {
-                Ok(batch) => batch,
+            let (explainer, samples) = match samples {
+                Ok(samples) => samples,
                 Err(error) => {
-                    named.push(image(&name, Some(error)));
+                    named.push(image(name, Some(error)));
                     continue;
                 }
             };
-            let whole = self.setup.analysis.shapes.one_sample.is_some();
-            let rows = if whole { 1 } else { batch.shape().first().copied().unwrap_or(0) };
-            let several = rows > 1;
-            let row = |i: usize| if whole { Some(batch.clone()) } else { batch.rows(&[i]) };
-            for (i, image_of_batch) in (0..rows).filter_map(|i| Some((i, row(i)?))) {
-                let photo = match &input {
-                    Ok(Input::Photo(photo)) if seen.len() < self.plan.pictures => Some(photo.clone()),
-                    _ => None,
+            for mut sample in samples {
+                let index = named.len();
+                sample.row = Some(index);
+                let (array, beside) = match explainer.prepared(&sample) {
+                    Ok(prepared) => prepared,
+                    Err(error) => {
+                        named.push(image(sample.id, Some(error.to_string())));
+                        continue;
+                    }
                 };
-                let name = if several { format!("{name} [{i}]") } else { name.clone() };
-                let drawn = photo.as_ref().and_then(|photo| png(&scaled(photo, (SIDE, SIDE))));
-                named.push(Image { png: drawn, ..image(&name, None) });
-                seen.push(Seen { index: named.len() - 1, image: image_of_batch, photo });
+                let photo = sample.image.photo().filter(|_| seen.len() < self.plan.pictures);
+                let drawn = photo.and_then(|photo| png(&scaled(photo, (SIDE, SIDE))));
+                named.push(Image { png: drawn, ..image(sample.id.clone(), None) });
+                if photo.is_none() {
+                    sample.image = array.clone().into();
+                }
+                seen.push(Seen { index, sample, image: array, beside });
             }
             if named.len() > MOST_IMAGES {
                 return Err(Error::Argument(format!("more than {MOST_IMAGES} images: a check takes a sample of them")));

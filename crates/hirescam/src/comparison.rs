@@ -1,12 +1,14 @@
 //! Several methods on one image, with numbers, and in one picture.
 
 use crate::error::Error;
-use crate::explainer::{Explainer, Input};
+use crate::explainer::Explainer;
 use crate::explanation::Explanation;
-use crate::methods::{self, Any, Progress, Settings};
+use crate::methods::{self, Any, Settings};
 use crate::model_file::ModelFile;
 use crate::overlay::{Scales, Style, Tile, number, side_by_side};
+use crate::sample::Sample;
 use crate::spec::{Resolved, Spec};
+use crate::watch::{Progress, Watch};
 use hirescam_core::cam::{self, Guarantee, Target};
 use image::RgbImage;
 use ndarray::{ArrayD, Axis};
@@ -40,16 +42,16 @@ impl Compared {
     }
 }
 
-/// Explains one image by each of `methods`, all for the class that HiResCAM explains. Methods at the image are made there,
+/// Explains one sample by each of `methods`, all for the class that HiResCAM explains. Methods at the image are made there,
 /// the others at one layer. `watch` is told the method that runs and how far it is.
 ///
 /// # Errors
-/// [`Error::Argument`] for several images, several layers or a target of several maps, otherwise as [`Explainer::explain`].
+/// [`Error::Argument`] for several layers or a target of several maps, otherwise as [`Explainer::explain`].
 pub fn compare(
     file: &ModelFile,
     spec: &Spec,
     methods: &[String],
-    input: &Input,
+    sample: &Sample,
     watch: &mut dyn FnMut(&str, Progress),
 ) -> Result<Comparison, Error> {
     let options = spec.resolve(file)?;
@@ -60,14 +62,15 @@ pub fn compare(
         let target = options.target.to_string();
         let explainer = Explainer::resolved(file.clone(), options)?;
         let title = explainer.title();
-        let mut made = explainer.explain_watched(std::slice::from_ref(input), &mut |p| watch(title, p))?;
-        match (made.pop(), made.is_empty()) {
-            (Some(mut of_image), true) if of_image.len() == 1 => Ok(of_image.remove(0)),
-            (Some(of_image), true) => Err(Error::Argument(format!(
+        let mut watch = Watch::new(|p| watch(title, p));
+        let made = explainer.explain(std::slice::from_ref(sample), &mut watch).pop();
+        let mut maps = made.unwrap_or(Err(Error::Cancelled))?.into_maps();
+        match (maps.pop(), maps.len()) {
+            (Some(only), 0) => Ok(only),
+            (last, others) => Err(Error::Argument(format!(
                 "methods are compared for one class, and {} are asked for ({target})",
-                of_image.len(),
+                others + last.iter().len(),
             ))),
-            _ => Err(Error::Argument("methods are compared on one image, and the tensor holds several".into())),
         }
     };
     let by = |name: &str| Spec { method: name.to_owned(), ..options.spec.clone() };

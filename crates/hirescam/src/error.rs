@@ -68,6 +68,29 @@ pub enum Error {
         /// The first number that would be another one.
         value: f64,
     },
+    /// The network takes something beside the image that it is not given.
+    #[error("beside the image the network takes {input:?}, {kind} {shape}, and it is given nothing")]
+    MissingInput {
+        /// The input.
+        input: String,
+        /// Its element kind.
+        kind: Kind,
+        /// Its extents.
+        shape: String,
+    },
+    /// An input beside the image has more or fewer rows than there are samples.
+    #[error("the input {input:?} has {rows} rows, and there are {samples} images")]
+    Rows {
+        /// The input.
+        input: String,
+        /// How many rows there are.
+        rows: usize,
+        /// How many samples.
+        samples: usize,
+    },
+    /// The work was stopped before it came to this sample.
+    #[error("stopped before its end")]
+    Cancelled,
     /// The network computes no numbers for an image.
     #[error(
         "the {what} holds {value}: the network overflows or divides by zero on this image, or the image is damaged"
@@ -124,10 +147,26 @@ impl Error {
             Error::Engine(_) => "engine",
             Error::NotFinite { .. } => "not-finite",
             Error::Protected { .. } | Error::Exists { .. } => "exists",
-            Error::Core(_) | Error::Kind { .. } | Error::Argument(_) => "argument",
+            Error::Cancelled => "cancelled",
+            Error::Core(_)
+            | Error::Kind { .. }
+            | Error::MissingInput { .. }
+            | Error::Rows { .. }
+            | Error::Argument(_) => "argument",
             Error::Preprocess(_) => "preprocess",
             Error::Labels(_) | Error::NoLabels { .. } => "labels",
             Error::Overlay(_) | Error::Heatmap(_) => "picture",
+        }
+    }
+
+    /// The same error once more, for another sample of the same run.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Error::Core(error) => Error::Core(error.clone()),
+            Error::Engine(error) => Error::Engine(error.clone()),
+            Error::Preprocess(error) => Error::Preprocess(error.clone()),
+            Error::Cancelled => Error::Cancelled,
+            other => Error::Argument(other.to_string()),
         }
     }
 

@@ -6,41 +6,23 @@ mod run_once;
 
 use prepare::{image_kind, open_image};
 pub(crate) use prepare::{image_shape, request, shape_of, with_setup};
-use ready::{Part, Ready, rows};
+use ready::{Fed, Ready, Shown, rows};
 
 use crate::error::Error;
-use crate::explanation::Explanation;
+use crate::explained::Explained;
+use crate::further_inputs::Beside;
 use crate::labels::Labels;
-use crate::methods::{self, Any, Progress};
+use crate::methods::{self, Any};
 use crate::model_file::ModelFile;
 use crate::photo::Photo;
 use crate::preprocess::{ImageInput, Prepared, Preprocess};
+use crate::sample::{Input, Sample};
 use crate::spec::{Resolved, Spec};
+use crate::watch::Watch;
 use hirescam_engine::{Array, Engine, Kind};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// An image to explain.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// A photo, to be preprocessed.
-    Photo(Photo),
-    /// A tensor in the network's own shape, of numbers of any kind: they are fed as the network's, and none may change by
-    /// that but for floating-point numbers that are rounded. Its first axis may hold several images where the network's batch
-    /// is free.
-    Tensor(Array),
-}
-
-impl Input {
-    /// The photo, where it is one.
-    fn photo(&self) -> Option<&Photo> {
-        match self {
-            Input::Photo(photo) => Some(photo),
-            Input::Tensor(_) => None,
-        }
-    }
-}
 
 /// A model prepared to explain images.
 ///
@@ -62,8 +44,6 @@ pub(crate) struct About {
     title: &'static str,
     several_runs: bool,
     image_kind: Kind,
-    /// How many layers are explained.
-    pub(crate) layers: usize,
     pub(crate) labels: Option<Labels>,
     pub(crate) engine_version: String,
     model: PathBuf,
@@ -119,7 +99,6 @@ impl Explainer {
             title,
             several_runs,
             image_kind,
-            layers: 1 + options.further_layers().len(),
             labels,
             engine_version: engine.version(),
             model,
@@ -183,12 +162,46 @@ impl Explainer {
         Ok(found)
     }
 
-    /// How many images or other samples an input holds, once images were explained.
-    pub(crate) fn samples(&self, input: &Input) -> usize {
+    /// The samples in an image: a tensor holds as many as it has rows, where each is one of its own.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a tensor of another shape than the network takes; what making the network ready for its size gives.
+    pub fn samples(&self, id: &str, image: impl Into<Input>) -> Result<Vec<Sample>, Error> {
+        let tensor = match image.into() {
+            Input::Tensor(tensor) => tensor,
+            photo => return Ok(vec![Sample::new(id, photo)]),
+        };
+        // What an axis means is the same for all sizes.
+        let any = self.ready.lock().unwrap_or_else(PoisonError::into_inner).first().cloned();
+        let ready = any.map_or_else(|| self.ready(tensor.shape()), Ok)?;
+        if self.open.is_none() {
+            ready.check_shape(&tensor)?;
+        }
+        let n = rows(&tensor);
+        if ready.runs.one_sample.is_some() || tensor.shape().len() != ready.image_dims.len() || n <= 1 {
+            return Ok(vec![Sample::new(id, tensor)]);
+        }
+        let together = Some(Arc::new(()));
+        let row = |i: usize| {
+            let row = tensor.rows(&[i])?;
+            Some(Sample { tensor: together.clone(), ..Sample::new(format!("{id} [{i}]"), row) })
+        };
+        Ok((0..n).filter_map(row).collect())
+    }
+
+    /// Whether the options' inputs serve so many samples which bring nothing of their own; how many is not known beforehand.
+    ///
+    /// # Errors
+    /// [`Error::MissingInput`] for an input that they leave out, [`Error::Rows`] for one with rows for another number.
+    pub(crate) fn are_fed(&self, samples: Option<usize>) -> Result<(), Error> {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        match input {
-            Input::Tensor(tensor) if ready.first().is_none_or(|r| r.runs.one_sample.is_none()) => rows(tensor),
-            _ => 1,
+        let Some(ready) = ready.first() else { return Ok(()) };
+        ready.further.are_fed()?;
+        match (ready.further.rows(), samples) {
+            (Some((input, rows)), Some(samples)) if rows != samples => {
+                Err(Error::Rows { input: input.to_owned(), rows, samples })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -197,65 +210,72 @@ impl Explainer {
         self.preprocess.as_ref()
     }
 
-    /// Explains images: for each, one explanation a class, or one a class and layer, classes first. A tensor that holds
-    /// several images counts as several. Photos next to each other are prepared on all cores and explained together.
+    /// Explains one sample.
     ///
     /// # Errors
-    /// [`Error::Preprocess`] when a photo does not fit, [`Error::Argument`] for a tensor of another shape,
-    /// [`Error::Engine`] when the engine fails, [`Error::NotFinite`] when the network's numbers do.
-    pub fn explain(&self, images: &[Input]) -> Result<Vec<Vec<Explanation>>, Error> {
-        self.explain_watched(images, &mut |_| {})
+    /// As those of [`Explainer::explain`].
+    pub fn explain_one(&self, sample: impl Into<Sample>) -> Result<Explained, Error> {
+        let made = self.explain(&[sample.into()], &mut Watch::default()).pop();
+        made.unwrap_or_else(|| Err(Error::Argument("there is no sample".into())))
     }
 
-    /// As [`Explainer::explain`]; `watch` is told how far it is, which matters for methods of several runs.
+    /// Explains samples: what came of each, in their order. One that fails spoils no other, and nothing is run twice for it; where
+    /// a run of several fails, these are run one by one. Photos are prepared on all cores.
     ///
     /// # Errors
-    /// As [`Explainer::explain`].
-    pub fn explain_watched(
-        &self,
-        images: &[Input],
-        watch: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<Vec<Explanation>>, Error> {
-        self.explain_from(0, images, watch)
-    }
-
-    /// As [`Explainer::explain_watched`] for a part of many images: the first is the image number `first`, and inputs
-    /// beside the image give it the row of that number.
-    ///
-    /// # Errors
-    /// As [`Explainer::explain`].
-    pub fn explain_from(
-        &self,
-        first: usize,
-        images: &[Input],
-        watch: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<Vec<Explanation>>, Error> {
-        let mut explanations: Vec<Vec<Explanation>> = Vec::new();
-        let both_photos = |a: &Input, b: &Input| matches!((a, b), (Input::Photo(_), Input::Photo(_)));
-        for together in images.chunk_by(both_photos) {
-            let start = first + explanations.len();
-            if let [Input::Tensor(tensor)] = together {
-                let ready = self.ready(tensor.shape())?;
-                explanations.extend(ready.run(ready.parts(&ready.fed(tensor)?)?, &[], start, watch)?);
-                continue;
-            }
-            let prepared = together.par_iter().filter_map(Input::photo).map(|photo| {
-                let Prepared { tensor, view } = self.prepare(photo)?;
-                // What is drawn is what the network saw.
-                let seen = self.preprocess.as_ref().map_or_else(|| photo.clone(), |p| p.seen(photo));
-                Ok((Array::from(tensor), (seen, view)))
-            });
-            let prepared = prepared.collect::<Result<Vec<_>, Error>>()?;
-            for same in prepared.chunk_by(|(a, _), (b, _)| a.shape() == b.shape()) {
-                let Some((one, _)) = same.first() else { continue };
-                let (ready, start) = (self.ready(one.shape())?, first + explanations.len());
-                let parts = same.iter().map(|(tensor, _)| ready.parts(&ready.fed_photo(tensor)?));
-                let parts: Vec<Vec<Part>> = parts.collect::<Result<_, Error>>()?;
-                let photos: Vec<_> = same.iter().map(|(_, photo)| photo.clone()).collect();
-                explanations.extend(ready.run(parts.into_iter().flatten().collect(), &photos, start, watch)?);
-            }
+    /// Of a sample: [`Error::Preprocess`] when a photo does not fit, [`Error::Argument`] for a tensor of several samples or of another
+    /// shape, [`Error::MissingInput`], [`Error::Engine`] when the engine fails, [`Error::NotFinite`] when the network's numbers
+    /// do, [`Error::Cancelled`] where the work was stopped before.
+    pub fn explain(&self, samples: &[Sample], watch: &mut Watch) -> Vec<Result<Explained, Error>> {
+        let shown = samples.par_iter().map(|sample| self.shown(&sample.image));
+        let mut shown: Vec<(&Sample, Result<Shown, Error>)> = samples.iter().zip(shown.collect::<Vec<_>>()).collect();
+        let mut all = Vec::with_capacity(samples.len());
+        let shape = |shown: &Result<Shown, Error>| shown.as_ref().map(|s| s.array.shape().to_vec()).unwrap_or_default();
+        while let Some((_, first)) = shown.first() {
+            // Those of one size go together; one that failed goes with any.
+            let size = shape(first);
+            let count = shown.iter().take_while(|(_, s)| s.is_err() || shape(s) == size).count();
+            let rest = shown.split_off(count);
+            let together = std::mem::replace(&mut shown, rest);
+            all.extend(self.explain_size(together, &size, all.len(), watch));
         }
-        Ok(explanations)
+        all
+    }
+
+    /// Explains samples of one size, of which the first is the number `start`.
+    fn explain_size(
+        &self,
+        samples: Vec<(&Sample, Result<Shown, Error>)>,
+        size: &[usize],
+        start: usize,
+        watch: &mut Watch,
+    ) -> Vec<Result<Explained, Error>> {
+        let ready = match samples.iter().any(|(_, shown)| shown.is_ok()) {
+            true => self.ready(size),
+            false => Err(Error::Cancelled),
+        };
+        let fed: Vec<Result<Fed, Error>> = samples
+            .into_iter()
+            .map(|(sample, shown)| match (shown, &ready) {
+                (Ok(shown), Ok(ready)) => ready.feed(sample, shown),
+                (Ok(_), Err(error)) => Err(error.again()),
+                (Err(error), _) => Err(error),
+            })
+            .collect();
+        let mut failed = Vec::new();
+        let mut good = Vec::new();
+        for fed in fed {
+            failed.push(fed.map(|fed| good.push(fed)).err());
+        }
+        let mut made = match ready {
+            Ok(ready) => ready.run(&good, start, watch).into_iter(),
+            Err(_) => Vec::new().into_iter(),
+        };
+        let one = |failed: Option<Error>| match failed {
+            Some(error) => Err(error),
+            None => made.next().unwrap_or(Err(Error::Cancelled)),
+        };
+        failed.into_iter().map(one).collect()
     }
 
     fn prepare(&self, photo: &Photo) -> Result<Prepared, Error> {
@@ -263,15 +283,6 @@ impl Explainer {
             (Some(preprocess), Some(image)) => Ok(preprocess.apply(photo, image)?),
             _ => Err(self.no_preprocess()),
         }
-    }
-
-    /// Whether inputs beside the image have a row for each of so many images, or one for all.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] for an input that has another number of rows.
-    pub fn check_rows(&self, images: usize) -> Result<(), Error> {
-        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        ready.first().map_or(Ok(()), |ready| ready.others.check_rows(images))
     }
 
     fn no_preprocess(&self) -> Error {
@@ -290,18 +301,23 @@ impl Explainer {
         })
     }
 
-    /// An image as the network takes it.
-    pub(crate) fn prepared(&self, input: &Input) -> Result<Array, Error> {
-        let tensor = self.shown(input)?;
-        let ready = self.ready(tensor.shape())?;
-        if input.photo().is_some() { ready.fed_photo(&tensor) } else { ready.fed(&tensor) }
+    /// The image of a sample as the network takes it, and what goes beside it.
+    pub(crate) fn prepared(&self, sample: &Sample) -> Result<(Array, Beside), Error> {
+        let shown = self.shown(&sample.image)?;
+        let Fed { array, beside, .. } = self.ready(shown.array.shape())?.feed(sample, shown)?;
+        Ok((array, beside))
     }
 
     /// An image in the shape in which it comes to the network.
-    fn shown(&self, input: &Input) -> Result<Array, Error> {
-        match input {
-            Input::Photo(photo) => Ok(self.prepare(photo)?.tensor.into()),
-            Input::Tensor(tensor) => Ok(tensor.clone()),
+    fn shown(&self, image: &Input) -> Result<Shown, Error> {
+        match image {
+            Input::Photo(photo) => {
+                let Prepared { tensor, view } = self.prepare(photo)?;
+                // What is drawn is what the network saw.
+                let seen = self.preprocess.as_ref().map_or_else(|| photo.clone(), |p| p.seen(photo));
+                Ok(Shown { array: tensor.into(), photo: Some((seen, view)) })
+            }
+            Input::Tensor(tensor) => Ok(Shown { array: tensor.clone(), photo: None }),
         }
     }
 }
@@ -320,7 +336,7 @@ mod tests {
     const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits-cnn.onnx");
 
     /// What comes of the digits network when the first value of its stored tensor number `index` is another one.
-    fn with(index: usize, value: f32) -> Result<Vec<Vec<Explanation>>, Error> {
+    fn with(index: usize, value: f32) -> Result<Explained, Error> {
         let mut proto = read(std::fs::read(DIGITS).unwrap()).unwrap();
         let tensor = &mut proto.graph.as_mut().unwrap().initializer[index];
         let mut raw = tensor.raw_data().to_vec();
@@ -329,28 +345,34 @@ mod tests {
         let file = crate::Network::from_bytes(write(&proto)).unwrap();
         let explainer = Explainer::from_file(&file, &tract())?;
         let image = explainer.ready(&[])?.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
-        explainer.explain(&[Input::Tensor(ArrayD::from_elem(image, 0.5f32).into())])
+        explainer.explain_one(Array::from(ArrayD::from_elem(image, 0.5f32)))
     }
 
     #[test]
     fn images_explained_together_are_explained_as_alone() {
         let fixture = |name: &str| format!("{}/../../fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
         let explainer = Explainer::new(fixture("efficientnet-lite0.onnx"), &tract()).unwrap();
-        let photo = |name: &str| Input::Photo(Photo::open(fixture(&format!("photos/{name}.png"))).unwrap());
+        let photo = |name: &str| Sample::from(Photo::open(fixture(&format!("photos/{name}.png"))).unwrap());
         let (coffee, chelsea) = (photo("coffee"), photo("chelsea"));
-        let both = [&coffee, &chelsea].map(|photo| explainer.prepared(photo).unwrap().into_f32());
-        let both = ndarray::concatenate(Axis(0), &both.each_ref().map(|t| t.view())).unwrap().into();
-        let inputs = [chelsea.clone(), coffee.clone(), Input::Tensor(both), coffee];
-        let together = explainer.explain(&inputs).unwrap();
-        let labels: Vec<Option<&str>> = together.iter().map(|of_image| of_image[0].label()).collect();
+        let both = [&coffee, &chelsea].map(|photo| explainer.prepared(photo).unwrap().0.into_f32());
+        let both = ndarray::concatenate(Axis(0), &both.each_ref().map(|t| t.view())).unwrap();
+        let mut samples = vec![chelsea.clone(), coffee.clone()];
+        samples.extend(explainer.samples("both", Array::from(both)).unwrap());
+        samples.push(coffee);
+        assert_eq!(samples.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["", "", "both [0]", "both [1]", ""]);
+        let explain = |samples: &[Sample]| -> Vec<Explained> {
+            explainer.explain(samples, &mut Watch::default()).into_iter().map(Result::unwrap).collect()
+        };
+        let together = explain(&samples);
+        let labels: Vec<Option<&str>> = together.iter().map(|made| made.first().unwrap().label()).collect();
         let (cat, cup) = (Some("tiger cat"), Some("espresso"));
         assert_eq!(labels, [cat, cup, cup, cat, cup]);
-        let alone: Vec<_> = inputs.iter().flat_map(|i| explainer.explain(std::slice::from_ref(i)).unwrap()).collect();
-        assert_eq!(inputs.iter().map(|input| explainer.samples(input)).sum::<usize>(), alone.len());
-        for (a, b) in together.iter().flatten().zip(alone.iter().flatten()) {
+        let alone = samples.iter().flat_map(|sample| explain(std::slice::from_ref(sample)));
+        for (a, b) in together.iter().zip(alone) {
+            let (a, b) = (a.first().unwrap(), b.first().unwrap());
             assert_eq!((&a.map, a.score, a.photo().is_some()), (&b.map, b.score, b.photo().is_some()));
         }
-        assert_eq!(together[1][0].map, together[2][0].map);
+        assert_eq!(together[1].first().unwrap().map, together[2].first().unwrap().map);
     }
 
     #[test]
@@ -369,13 +391,13 @@ mod tests {
             match with(index, 3e38) {
                 Err(Error::NotFinite { .. }) => {}
                 Err(error) => panic!("{error}"),
-                Ok(made) => assert!(made.iter().flatten().all(|e| e.map.iter().all(|v| v.is_finite()))),
+                Ok(made) => assert!(made.maps().iter().all(|e| e.map.iter().all(|v| v.is_finite()))),
             }
         }
         let explainer = Explainer::new(DIGITS, &tract()).unwrap();
         let image = explainer.ready(&[]).unwrap().image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         for value in [f32::NAN, f32::NEG_INFINITY, f32::MAX] {
-            let made = explainer.explain(&[Input::Tensor(ArrayD::from_elem(image.clone(), value).into())]);
+            let made = explainer.explain_one(Array::from(ArrayD::from_elem(image.clone(), value)));
             assert!(matches!(made, Err(Error::NotFinite { .. })), "{value}");
         }
     }

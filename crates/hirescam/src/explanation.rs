@@ -183,6 +183,11 @@ impl Explanation {
         }
     }
 
+    /// The target layer.
+    pub fn layer(&self) -> &str {
+        &self.shared.layer
+    }
+
     /// The photo that was explained; none where the image was given as a tensor.
     pub fn photo(&self) -> Option<&Photo> {
         self.photo.as_ref().map(|(photo, _)| photo)

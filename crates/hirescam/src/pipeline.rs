@@ -1,16 +1,18 @@
 //! Many images through one explainer: read, explained, drawn and written a few at a time, so that memory stays bounded.
 
 use crate::error::Error;
-use crate::explainer::{Explainer, Input};
+use crate::explained::Explained;
+use crate::explainer::Explainer;
 use crate::explanation::Explanation;
 use crate::fusion::{Fuse, Fused, fuse};
 use crate::labels::Labels;
-use crate::methods::Progress;
 use crate::overlay::Style;
 use crate::record::{self, Origin};
+use crate::sample::{Input, Sample};
 use crate::sink::{Claim, Folder, fingerprint, part_of, png, put};
 use crate::source;
 use crate::spec::Spec;
+use crate::watch::{Progress, Watch};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use ndarray::ArrayD;
@@ -18,6 +20,7 @@ use ndarray_npy::WriteNpyExt;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 /// No more files are held in memory at a time.
 const MOST_TOGETHER: usize = 32;
@@ -47,14 +50,14 @@ pub struct Pipeline<'a> {
 pub struct Outcome<'a> {
     /// The file.
     pub file: &'a Path,
-    /// The results of each of its images, or why there are none.
-    pub images: Result<Vec<Vec<Written>>, Error>,
+    /// The results of each of its images, or why there are none; or why there are none of the file.
+    pub images: Result<Vec<Result<Vec<Written>, Error>>, Error>,
 }
 
 impl Outcome<'_> {
     /// What stands below the pictures of the maps.
     pub fn captions(&self) -> impl Iterator<Item = String> {
-        self.images.iter().flatten().flatten().filter_map(|written| match &written.made {
+        self.images.iter().flatten().flatten().flatten().filter_map(|written| match &written.made {
             Made::Map(e) => Some(e.caption()),
             Made::Fused(_) => None,
         })
@@ -79,8 +82,14 @@ pub enum Made {
     Fused(Box<Fused>),
 }
 
-/// A file that was explained: the explanations of each image in it, and its SHA-256.
-type Explained = Result<(Vec<Vec<Explanation>>, String), Error>;
+/// What was read of a file: its image, and its SHA-256.
+type Read = Result<(Input, String), Error>;
+
+/// What was made of a file: of each image in it, and its SHA-256.
+type OfFile = Result<(Vec<Result<Explained, Error>>, String), Error>;
+
+/// The images of some files, explained, and the names of what is to be written of them.
+type Claimed<'f> = Vec<(&'f Path, Result<(Vec<Result<Explained, Error>>, String, Claim), Error>)>;
 
 impl Pipeline<'_> {
     /// What decides the results of an image, but for the image: two runs of which this is the same have the same results.
@@ -105,7 +114,7 @@ impl Pipeline<'_> {
     ///
     /// # Errors
     /// [`Error::Protected`] and [`Error::Exists`] before anything is explained, where results would replace what they must
-    /// not; [`Error::Argument`] for inputs beside the image that have other rows; what `each` gives.
+    /// not; [`Error::MissingInput`] and [`Error::Rows`] for inputs beside the image; what `each` gives.
     pub fn explain<E: From<Error>>(
         &self,
         files: &[PathBuf],
@@ -113,6 +122,7 @@ impl Pipeline<'_> {
         watch: &mut dyn FnMut(Progress),
         each: &mut dyn FnMut(Outcome) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.explainer.are_fed(None)?;
         let names = folder.names(files, source::hash)?;
         let samples: Vec<(&Path, &str)> =
             files.iter().map(PathBuf::as_path).zip(names.iter().map(String::as_str)).collect();
@@ -121,15 +131,30 @@ impl Pipeline<'_> {
             true => 1,
             false => (2 * rayon::current_num_threads()).min(MOST_TOGETHER),
         };
-        let mut seen = 0;
-        for part in samples.chunks(together) {
-            let read: Vec<_> = part.par_iter().map(|(file, _)| source::read(file)).collect();
-            let explained = explained(self.explainer, seen, read, watch);
-            // Names are given in the order of the files, whoever is done first.
-            let claimed: Vec<_> = explained
-                .into_iter()
-                .zip(part)
-                .map(|(made, (_, name))| {
+        // While some are explained, the next are read and those before are written.
+        std::thread::scope(|scope| {
+            let (send, reads) = mpsc::sync_channel::<Vec<Read>>(0);
+            let parts = samples.chunks(together);
+            scope.spawn(move || {
+                for part in parts {
+                    let read = part.par_iter().map(|(file, _)| source::read(file)).collect();
+                    if send.send(read).is_err() {
+                        return;
+                    }
+                }
+            });
+            let (mut seen, mut waiting) = (0, Claimed::new());
+            for (part, read) in samples.chunks(together).zip(reads) {
+                let (made, written) = std::thread::scope(|scope| {
+                    let folder = &*folder;
+                    let before = std::mem::take(&mut waiting);
+                    let writing = scope.spawn(move || self.write_all(before, folder));
+                    let made = self.explained(part, read, &mut seen, watch);
+                    (made, writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                });
+                written.into_iter().try_for_each(&mut *each)?;
+                // Names are given in the order of the files, whoever is done first.
+                for (made, (file, name)) in made.into_iter().zip(part) {
                     let claimed = made.and_then(|(images, hash)| {
                         let claim = folder.claim(name, &self.suffixes(&images), &hash)?;
                         Ok((images, hash, claim))
@@ -137,35 +162,70 @@ impl Pipeline<'_> {
                     if claimed.is_err() {
                         folder.forget(name);
                     }
-                    claimed
-                })
-                .collect();
-            let folder = &*folder;
-            let written: Vec<_> = claimed
-                .into_par_iter()
-                .zip(part)
-                .map(|(claimed, (file, _))| {
-                    let (images, hash, claim) = claimed?;
-                    self.write(images, (file, &hash), &claim, folder)
-                })
-                .collect();
-            for (images, (file, _)) in written.into_iter().zip(part) {
-                // The row of one that failed counts all the same.
-                seen += images.as_ref().map_or(1, Vec::len);
-                each(Outcome { file, images })?;
+                    waiting.push((*file, claimed));
+                }
             }
+            self.write_all(waiting, folder).into_iter().try_for_each(&mut *each)?;
+            Ok(self.explainer.are_fed(Some(seen))?)
+        })
+    }
+
+    /// Explains files that were read; `seen` counts the images, those of files before too.
+    fn explained(
+        &self,
+        files: &[(&Path, &str)],
+        read: Vec<Read>,
+        seen: &mut usize,
+        watch: &mut dyn FnMut(Progress),
+    ) -> Vec<OfFile> {
+        let (mut all, mut samples): (_, Vec<Sample>) = (Vec::new(), Vec::new());
+        let first = *seen;
+        for (read, (file, _)) in read.into_iter().zip(files) {
+            let of_file = read.and_then(|(input, hash)| {
+                let of_file = self.explainer.samples(&file.to_string_lossy(), input)?;
+                Ok((of_file, hash))
+            });
+            all.push(of_file.map(|(of_file, hash)| {
+                let count = of_file.len();
+                // Inputs beside the image have their rows in the order of the images.
+                let rows = *seen..;
+                samples.extend(of_file.into_iter().zip(rows).map(|(sample, row)| sample.with_row(row)));
+                *seen += count;
+                (count, hash)
+            }));
+            // The row of a file that failed counts all the same.
+            *seen += usize::from(all.last().is_some_and(Result::is_err));
         }
-        Ok(self.explainer.check_rows(seen)?)
+        let mut watch = Watch::new(|p| watch(Progress { sample: first + p.sample, ..p }));
+        let mut made = self.explainer.explain(&samples, &mut watch).into_iter();
+        let mut of_file = |(count, hash): (usize, String)| {
+            let mut images: Vec<_> = made.by_ref().take(count).collect();
+            match images.pop() {
+                Some(Err(error)) if images.is_empty() => Err(error),
+                last => Ok((images.into_iter().chain(last).collect(), hash)),
+            }
+        };
+        all.into_iter().map(|one: Result<_, Error>| of_file(one?)).collect()
+    }
+
+    fn write_all<'f>(&self, files: Claimed<'f>, folder: &Folder) -> Vec<Outcome<'f>> {
+        let write = |(file, claimed): (&'f Path, Result<_, Error>)| {
+            let images = claimed.and_then(|(images, hash, claim): (_, String, Claim)| {
+                self.write(images, (file, &hash), &claim, folder)
+            });
+            Outcome { file, images }
+        };
+        files.into_par_iter().map(write).collect()
     }
 
     /// What tells the results of one file apart: image, class, layer.
-    fn suffixes(&self, images: &[Vec<Explanation>]) -> Vec<String> {
-        let layers = self.explainer.about().layers;
+    fn suffixes(&self, images: &[Result<Explained, Error>]) -> Vec<String> {
         let mut suffixes = Vec::new();
-        for (n, of_image) in images.iter().enumerate() {
+        for (n, of_image) in images.iter().enumerate().filter_map(|(n, made)| Some((n, made.as_ref().ok()?))) {
+            let (classes, layers) = (of_image.classes().len(), of_image.layers());
             let image = if images.len() > 1 { format!("-{n}") } else { String::new() };
-            for rank in 0..of_image.len().div_ceil(layers) {
-                let class = if of_image.len() > layers { format!("-{}", rank + 1) } else { String::new() };
+            for rank in 0..classes {
+                let class = if classes > 1 { format!("-{}", rank + 1) } else { String::new() };
                 let layer = |i: usize| if layers > 1 { format!("-layer{}", i + 1) } else { String::new() };
                 suffixes.extend((0..layers).map(|i| format!("{image}{class}{}", layer(i))));
                 suffixes.extend(self.fuse.map(|_| format!("{image}{class}-fused")));
@@ -177,12 +237,11 @@ impl Pipeline<'_> {
     /// Writes what was made of the images in one file, in the order of [`Self::suffixes`].
     fn write(
         &self,
-        images: Vec<Vec<Explanation>>,
+        images: Vec<Result<Explained, Error>>,
         (file, sha256): (&Path, &str),
         claim: &Claim,
         folder: &Folder,
-    ) -> Result<Vec<Vec<Written>>, Error> {
-        let layers = self.explainer.about().layers;
+    ) -> Result<Vec<Result<Vec<Written>, Error>>, Error> {
         let mut bases = claim.bases.iter();
         let mut put = |map: &ArrayD<f32>, picture: Option<Result<RgbImage, Error>>, record: Value| {
             let base = bases.next().ok_or_else(|| Error::Argument("a result has no name".into()))?;
@@ -208,9 +267,17 @@ impl Pipeline<'_> {
         };
         let mut all = Vec::new();
         for (index, of_image) in images.into_iter().enumerate() {
+            let of_image = match of_image {
+                Ok(made) => made,
+                Err(error) => {
+                    all.push(Err(error));
+                    continue;
+                }
+            };
             let (of, mut written) = (Origin { file, sha256, index }, Vec::new());
-            let mut of_image = of_image.into_iter().peekable();
-            while of_image.peek().is_some() {
+            let layers = of_image.layers();
+            let mut of_image = of_image.into_maps().into_iter();
+            while of_image.len() > 0 {
                 let of_class: Vec<Explanation> = of_image.by_ref().take(layers).collect();
                 let fused =
                     self.fuse.map(|how| Ok::<_, Error>((how, fuse(&of_class.iter().collect::<Vec<_>>(), how)?)));
@@ -233,7 +300,7 @@ impl Pipeline<'_> {
                     written.push(Written { made: Made::Fused(Box::new(fused)), record, thumbnail: None });
                 }
             }
-            all.push(written);
+            all.push(Ok(written));
         }
         claim.clear();
         Ok(all)
@@ -265,28 +332,4 @@ fn jpeg(picture: &RgbImage) -> Result<Vec<u8>, Error> {
     let written = JpegEncoder::new_with_quality(&mut bytes, 85).encode_image(picture);
     written.map_err(|error| Error::Argument(format!("the picture cannot be written: {error}")))?;
     Ok(bytes)
-}
-
-/// Explains files that were read, whose first image is the image number `first`: together, or where that fails one after the
-/// other, so that one which fails keeps no other from its maps.
-fn explained(
-    explainer: &Explainer,
-    mut first: usize,
-    read: Vec<Result<(Input, String), Error>>,
-    watch: &mut dyn FnMut(Progress),
-) -> Vec<Explained> {
-    let inputs: Option<Vec<Input>> = read.iter().map(|r| Some(r.as_ref().ok()?.0.clone())).collect();
-    let inputs = inputs.filter(|inputs| inputs.len() > 1);
-    let made = inputs.and_then(|inputs| explainer.explain_from(first, &inputs, watch).ok());
-    let mut made = made.map(Vec::into_iter);
-    let one = |read: Result<(Input, String), Error>| {
-        let explained = read.and_then(|(input, hash)| match &mut made {
-            Some(made) => Ok((made.by_ref().take(explainer.samples(&input)).collect::<Vec<_>>(), hash)),
-            None => Ok((explainer.explain_from(first, &[input], watch)?, hash)),
-        });
-        // The row of one that failed counts all the same.
-        first += explained.as_ref().map_or(1, |(images, _)| images.len());
-        explained
-    };
-    read.into_iter().map(one).collect()
 }

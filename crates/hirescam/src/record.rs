@@ -118,11 +118,12 @@ pub fn nothing(file: &Path, index: usize) -> Value {
     })
 }
 
-/// What stands in the place of a record where a file failed.
-pub fn failure(file: &Path, error: &Error) -> Value {
+/// What stands in the place of a record where a file failed, or one of its images.
+pub fn failure(file: &Path, index: Option<usize>, error: &Error) -> Value {
     json!({
         "image": path(file),
         "image_bytes": bytes(file),
+        "image_index": index,
         "error": { "kind": error.kind(), "text": error.without(file) },
         "version": env!("CARGO_PKG_VERSION"),
     })

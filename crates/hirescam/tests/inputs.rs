@@ -7,7 +7,7 @@ use hirescam::core::certify::Verdict;
 use hirescam::engine::Array;
 use hirescam::methods::{METHODS, Settings};
 use hirescam::spec::FurtherInput;
-use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam::{Error, Explainer, Explanation, Sample, Spec, Watch};
 use ndarray::{ArrayD, Axis, arr0};
 use serde_json::Value;
 use spec::tract;
@@ -50,8 +50,11 @@ fn cases() -> Vec<Case> {
 }
 
 fn explain(case: &Case, options: &Spec) -> Result<Vec<Explanation>, Error> {
-    let made = Explainer::new(&case.file, options)?.explain(&[Input::Tensor(case.images.clone().into())])?;
-    Ok(made.into_iter().map(|mut of_image| of_image.remove(0)).collect())
+    let explainer = Explainer::new(&case.file, options)?;
+    let samples = explainer.samples("", Array::from(case.images.clone()))?;
+    let samples: Vec<Sample> = samples.into_iter().enumerate().map(|(i, sample)| sample.with_row(i)).collect();
+    let made = explainer.explain(&samples, &mut Watch::default());
+    made.into_iter().map(|made| Ok(made?.into_maps().remove(0))).collect()
 }
 
 fn near(what: &str, a: &ArrayD<f32>, b: &ArrayD<f64>) {
@@ -137,7 +140,7 @@ fn what_is_missing_or_unknown_is_named() {
         explain(&case, &options).unwrap_err().to_string()
     };
     let missing = with(&|o| o.inputs.retain(|input| input.name != "sex"));
-    assert!(missing.contains("\"sex\", int64 [N]") && missing.contains("--input sex=FILE.npy"), "{missing}");
+    assert!(missing.contains("\"sex\", int64 [N]") && !missing.contains("--"), "{missing}");
     let unknown = with(&|o| o.inputs.push(FurtherInput::new("agee", Array::from(arr0(1f32)))));
     assert!(unknown.contains("agee") && unknown.contains("age"), "{unknown}");
     let fraction = with(&|o| o.inputs.push(FurtherInput::new("sex", Array::from(arr0(0.5f64)))));

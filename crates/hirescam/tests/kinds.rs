@@ -7,7 +7,7 @@ use hirescam::core::certify::Verdict;
 use hirescam::engine::{Array, Error as EngineError, Kind};
 use hirescam::photo::Photo;
 use hirescam::preprocess::Preprocess;
-use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam::{Error, Explainer, Explanation, Input, Sample, Spec, Watch};
 use hirescam_testing::engines;
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayD, IxDyn};
@@ -73,7 +73,7 @@ fn options(engine: &str) -> Spec {
 }
 
 fn one(explainer: &Explainer, input: Input) -> Result<Explanation, Error> {
-    Ok(explainer.explain(&[input])?.remove(0).remove(0))
+    Ok(explainer.explain_one(input)?.into_maps().remove(0))
 }
 
 #[test]
@@ -168,19 +168,21 @@ fn images_of_several_sizes_go_into_one_call() {
     for engine in engines::names() {
         let explainer = Explainer::new(format!("{FIXTURES}/free.onnx"), &options(engine)).unwrap();
         // More sizes than are kept, each twice, photos and tensors in turn.
-        let mut inputs: Vec<Input> = cases.iter().map(|case| Input::Photo(case.photo())).collect();
+        let mut samples: Vec<Sample> = cases.iter().map(|case| case.photo().into()).collect();
         for side in [12, 13, 16] {
-            inputs.push(Input::Tensor(ArrayD::<f32>::from_elem(vec![2, 3, side, 10], 0.25).into()));
+            let two = Array::from(ArrayD::<f32>::from_elem(vec![2, 3, side, 10], 0.25));
+            samples.extend(explainer.samples("", two).unwrap());
         }
-        inputs.extend(cases.iter().map(|case| Input::Tensor(case.image())));
-        let made = explainer.explain(&inputs).unwrap();
+        samples.extend(cases.iter().map(|case| case.image().into()));
+        let made = explainer.explain(&samples, &mut Watch::default());
+        let made: Vec<Explanation> = made.into_iter().map(|made| made.unwrap().into_maps().remove(0)).collect();
         assert_eq!(made.len(), 12);
         for (case, (first, last)) in cases.iter().zip(made.iter().zip(&made[9..])) {
-            case.holds(engine, &first[0], 1e-5);
-            case.holds(engine, &last[0], 1e-5);
+            case.holds(engine, first, 1e-5);
+            case.holds(engine, last, 1e-5);
         }
         for (i, side) in [12, 13, 16].into_iter().enumerate() {
-            assert_eq!(made[3 + 2 * i][0].map.shape(), [usize::div_ceil(side, 2), 5]);
+            assert_eq!(made[3 + 2 * i].map.shape(), [usize::div_ceil(side, 2), 5]);
         }
     }
 }
@@ -192,8 +194,8 @@ fn a_size_that_was_asked_for_is_kept_to() {
     let explainer = Explainer::new(format!("{FIXTURES}/free.onnx"), &options).unwrap();
     case.holds("asked for", &one(&explainer, Input::Tensor(case.image())).unwrap(), 1e-5);
     let both = case.image().rows(&[0, 0]).unwrap();
-    for made in explainer.explain(&[Input::Tensor(both)]).unwrap() {
-        case.holds("two of them", &made[0], 1e-5);
+    for made in explainer.explain(&explainer.samples("", both).unwrap(), &mut Watch::default()) {
+        case.holds("two of them", &made.unwrap().maps()[0], 1e-5);
     }
     let other = ArrayD::<f32>::zeros(vec![1, 3, 9, 9]);
     assert!(matches!(one(&explainer, Input::Tensor(other.into())), Err(Error::Argument(_))));

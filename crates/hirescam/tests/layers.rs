@@ -6,7 +6,7 @@ mod spec;
 use hirescam::fusion::{Fuse, fuse};
 use hirescam::heatmap::resize_linear;
 use hirescam::photo::Photo;
-use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam::{Error, Explainer, Explanation, Spec};
 use spec::tract;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
@@ -16,7 +16,7 @@ fn explain(layers: &[&str], options: &Spec) -> Result<Vec<Explanation>, Error> {
     let options = Spec { layers: layers.iter().map(|l| (*l).to_owned()).collect(), ..options.clone() };
     let photo = Photo::open(format!("{FIXTURES}/photos/coffee.png"))?;
     let explainer = Explainer::new(format!("{FIXTURES}/efficientnet-lite0.onnx"), &options)?;
-    Ok(explainer.explain(&[Input::Photo(photo)])?.remove(0))
+    Ok(explainer.explain_one(photo)?.into_maps())
 }
 
 #[test]

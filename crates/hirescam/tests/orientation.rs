@@ -11,7 +11,7 @@ use hirescam::model_file::ModelFile;
 use hirescam::overlay::Style;
 use hirescam::photo::Photo;
 use hirescam::preprocess::{Preprocess, Resize};
-use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam::{Error, Explainer, Explanation, Spec};
 use hirescam_testing::by_hand::{info, model};
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayD, IxDyn};
@@ -124,7 +124,7 @@ fn explain(kept: &Kept, last: bool, channels: Option<i64>) -> Result<Explanation
         ..tract()
     };
     let photo = Photo::from_rgb(RgbImage::from_pixel(720, 360, Rgb([90; 3]))).unwrap();
-    Ok(Explainer::from_file(&network(kept, last), &options)?.explain(&[Input::Photo(photo)])?.remove(0).remove(0))
+    Ok(Explainer::from_file(&network(kept, last), &options)?.explain_one(photo)?.into_maps().remove(0))
 }
 
 #[test]

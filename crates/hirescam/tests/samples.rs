@@ -10,7 +10,7 @@ use hirescam::core::ops::attribute;
 use hirescam::core::tensor::DataType;
 use hirescam::engine::Array;
 use hirescam::model_file::ModelFile;
-use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam::{Error, Explainer, Explanation, Spec, Watch};
 use hirescam_testing::by_hand::{free, info, model};
 use hirescam_testing::engines;
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -79,9 +79,13 @@ fn options(engine: &str) -> Spec {
 }
 
 fn explain(file: &ModelFile, options: &Spec, tensors: &[ArrayD<f32>]) -> Result<Vec<Explanation>, Error> {
-    let inputs: Vec<Input> = tensors.iter().map(|t| Input::Tensor(Array::from(t.clone()))).collect();
-    let made = Explainer::from_file(file, options)?.explain(&inputs)?;
-    Ok(made.into_iter().map(|mut of_image| of_image.remove(0)).collect())
+    let explainer = Explainer::from_file(file, options)?;
+    let mut samples = Vec::new();
+    for tensor in tensors {
+        samples.extend(explainer.samples("", Array::from(tensor.clone()))?);
+    }
+    let made = explainer.explain(&samples, &mut Watch::default());
+    made.into_iter().map(|made| Ok(made?.into_maps().remove(0))).collect()
 }
 
 fn assert_near(map: &ArrayD<f32>, expected: &ArrayD<f32>, context: &str) {

@@ -11,7 +11,7 @@ use hirescam::core::tensor::DataType;
 use hirescam::engine::{Array, Kind};
 use hirescam::labels::Labels;
 use hirescam::model_file::ModelFile;
-use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam::{Error, Explainer, Explanation, Spec};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model, node};
 use hirescam_testing::engines;
@@ -51,7 +51,7 @@ fn tensor() -> Array {
 }
 
 fn explain(file: &ModelFile, options: &Spec) -> Result<Vec<Explanation>, Error> {
-    Ok(Explainer::from_file(file, options)?.explain(&[Input::Tensor(tensor())])?.remove(0))
+    Ok(Explainer::from_file(file, options)?.explain_one(tensor())?.into_maps())
 }
 
 fn names() -> Labels {

@@ -8,10 +8,11 @@ use hirescam::core::Tensor;
 use hirescam::core::cam::{METHODS as ONE_RUN, list};
 use hirescam::core::certify::Verdict;
 use hirescam::core::onnx::NodeProto;
-use hirescam::methods::{self, METHODS, Progress, Settings};
+use hirescam::engine::Array;
+use hirescam::methods::{self, METHODS, Settings};
 use hirescam::model_file::ModelFile;
 use hirescam::spec::EngineChoice;
-use hirescam::{Error, Explainer, Explanation, Input, Spec};
+use hirescam::{Error, Explainer, Explanation, Spec, Watch};
 use hirescam_testing::by_hand::{free, model, node};
 use ndarray::{ArrayD, Axis, IxDyn};
 use serde_json::Value;
@@ -54,7 +55,14 @@ fn zoo(file: &str) -> PathBuf {
 /// The one explanation of one image.
 fn explain(file: &str, x: &ArrayD<f32>, options: &Spec) -> Explanation {
     let explainer = Explainer::new(zoo(file), options).unwrap();
-    explainer.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0)
+    explainer.explain_one(Array::from(x.clone())).unwrap().into_maps().remove(0)
+}
+
+/// The maps of each image of a tensor.
+fn all(explainer: &Explainer, images: ArrayD<f32>) -> Vec<Vec<Explanation>> {
+    let samples = explainer.samples("", Array::from(images)).unwrap();
+    let made = explainer.explain(&samples, &mut Watch::default());
+    made.into_iter().map(|made| made.unwrap().into_maps()).collect()
 }
 
 /// The largest difference, relative to the largest value of `b`.
@@ -124,15 +132,15 @@ fn ablation_follows_from_the_gradient_where_the_head_is_affine() {
         let x = image(&[1, 3, 32, 32]);
         let explainer = Explainer::new(zoo(file), &options("ablationcam", Some(layer), &settings)).unwrap();
         let mut passes = 0;
-        let made = explainer
-            .explain_watched(&[Input::Tensor(x.into())], &mut |p: Progress| {
-                assert!(p.done <= p.of && p.done > passes && p.image == 0, "{p:?}");
-                passes = p.done;
-            })
-            .unwrap();
+        let mut watch = Watch::new(|p| {
+            assert!(p.done <= p.of && p.done > passes && p.sample == 0, "{p:?}");
+            passes = p.done;
+        });
+        let made = explainer.explain(&[Array::from(x).into()], &mut watch).remove(0).unwrap();
+        drop(watch);
         assert_eq!(passes == 2, closed, "{file}: {passes} passes");
-        assert_eq!(made[0][0].notes[0].contains("affine"), closed);
-        assert_eq!(made[0][0].shared.certificate.verdict, Verdict::Unproven);
+        assert_eq!(made.maps()[0].notes[0].contains("affine"), closed);
+        assert_eq!(made.maps()[0].shared.certificate.verdict, Verdict::Unproven);
     }
 }
 
@@ -201,7 +209,7 @@ fn linear(batch: Option<usize>) -> ModelFile {
 
 fn explain_linear(batch: Option<usize>, method: &str, settings: &Settings, x: &ArrayD<f32>) -> Explanation {
     let explainer = Explainer::from_file(&linear(batch), &options(method, Some("x"), settings)).unwrap();
-    explainer.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0)
+    explainer.explain_one(Array::from(x.clone())).unwrap().into_maps().remove(0)
 }
 
 #[test]
@@ -290,7 +298,7 @@ fn networks_without_derivative_rules_are_explained_by_methods_that_need_none() {
             assert!(error.contains("Mod"), "{}: {error}", m.row.name);
             continue;
         }
-        let map = made.unwrap().explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0).map;
+        let map = made.unwrap().explain_one(Array::from(x.clone())).unwrap().into_maps().remove(0).map;
         if m.row.name == "occlusion" {
             let rest = x.mapv(|v| v % 0.7);
             assert!(apart(&map, &wide(&explain_linear(None, "occlusion", &settings, &rest).map)) < 1e-5);
@@ -307,7 +315,7 @@ fn files_with_a_fixed_batch_give_the_same_maps() {
         assert!(apart(&free, &wide(&one)) < 1e-5, "{}", m.row.name);
         let four = Explainer::from_file(&linear(Some(4)), &options(m.row.name, Some("x"), &settings)).unwrap();
         let images = ndarray::concatenate(Axis(0), &vec![x.view(); 4]).unwrap();
-        let made = four.explain(&[Input::Tensor(images.into())]).unwrap();
+        let made = all(&four, images);
         assert_eq!(made.len(), 4);
         for of_image in made {
             assert!(apart(&of_image[0].map, &wide(&free)) < 1e-5, "{}", m.row.name);
@@ -325,7 +333,7 @@ fn every_target_of_one_network_is_explained() {
         };
         let [ig, hirescam] = ["integrated-gradients", "hirescam"].map(|method| {
             let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options(method)).unwrap();
-            explainer.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0)
+            explainer.explain_one(Array::from(x.clone())).unwrap().into_maps()
         });
         assert_eq!(ig.len(), hirescam.len());
         for (a, b) in ig.iter().zip(&hirescam) {
@@ -349,7 +357,7 @@ fn settings_out_of_range_and_unknown_methods_are_refused() {
     assert!(refused(Settings { baseline: f32::INFINITY, ..Settings::default() }));
     let fine = Settings { cells: 1 << 20, samples: Some(1), ..Settings::default() };
     let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options("rise", None, &fine)).unwrap();
-    let made = explainer.explain(&[Input::Tensor(image(&[1, 3, 32, 32]).into())]);
+    let made = explainer.explain_one(Array::from(image(&[1, 3, 32, 32])));
     assert!(matches!(made, Err(Error::Argument(_))));
     let says = |name: &str| methods::method(name).err().unwrap().to_string();
     assert!(says("scorcam").contains("scorecam"));
@@ -361,14 +369,14 @@ fn settings_out_of_range_and_unknown_methods_are_refused() {
 #[test]
 fn a_batch_is_explained_as_its_images_are_on_any_number_of_threads() {
     let images = image(&[5, 3, 32, 32]);
-    let alone = |n: usize| Input::Tensor(images.slice_axis(Axis(0), (n..n + 1).into()).to_owned().into());
+    let alone = |n: usize| Array::from(images.slice_axis(Axis(0), (n..n + 1).into()).to_owned());
     let one = Explainer::new(zoo("resnet.ts.onnx"), &options("hirescam", None, &Settings::default())).unwrap();
-    let expected: Vec<_> = (0..5).map(|n| one.explain(&[alone(n)]).unwrap().remove(0)).collect();
+    let expected: Vec<_> = (0..5).map(|n| one.explain_one(alone(n)).unwrap().into_maps()).collect();
     for threads in [1, 2, 3] {
         let engine = EngineChoice { threads, ..tract().engine };
         let options = Spec { engine, ..options("hirescam", None, &Settings::default()) };
         let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options).unwrap();
-        let made = explainer.explain(&[Input::Tensor(images.clone().into())]).unwrap();
+        let made = all(&explainer, images.clone());
         assert_eq!(made.len(), 5);
         for (made, expected) in made.iter().zip(&expected) {
             assert_eq!((made.len(), made[0].class), (1, expected[0].class));
@@ -392,13 +400,13 @@ fn at_tokens_every_method_has_their_grid_or_says_why_not() {
     let names = ONE_RUN.iter().map(|m| m.name).chain(METHODS.iter().map(|m| m.row.name));
     for name in names.filter(|name| *name != "cam") {
         let made = Explainer::new(zoo("vit.ts.onnx"), &options(name, layer, &settings))
-            .and_then(|explainer| explainer.explain(&[Input::Tensor(x.clone().into())]));
+            .and_then(|explainer| explainer.explain_one(Array::from(x.clone())));
         if matches!(name, "occlusion" | "rise") {
             let why = made.err().map(|e| e.to_string()).unwrap_or_default();
             assert!(why.contains("lie in a row and not as [4, 4]"), "{name}: {why}");
             continue;
         }
-        let e = made.unwrap_or_else(|e| panic!("{name}: {e}")).remove(0).remove(0);
+        let e = made.unwrap_or_else(|e| panic!("{name}: {e}")).into_maps().remove(0);
         assert_eq!(e.map.shape(), [4, 4], "{name}");
         assert_eq!(e.other_tokens.is_some(), name != "smoothgrad", "{name}");
         if name == "integrated-gradients" {
@@ -424,7 +432,7 @@ fn tokens_that_the_graph_does_not_lay_out_are_a_row_until_someone_does() {
         let grid = grid.map(hirescam::spec::Grid);
         let options = Spec { grid, ..options("hirescam", Some("/Transpose_1_output_0"), &Settings::default()) };
         Explainer::new(zoo(file), &options)
-            .map(|e| e.explain(&[Input::Tensor(x.clone().into())]).unwrap().remove(0).remove(0))
+            .map(|e| e.explain_one(Array::from(x.clone())).unwrap().into_maps().remove(0))
     };
     let laid = at(None).unwrap();
     assert_eq!(laid.map.shape(), [8, 8]);

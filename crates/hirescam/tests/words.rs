@@ -20,7 +20,7 @@ fn image() -> Input {
 
 fn explain(file: &str, options: &Spec) -> Option<Explanation> {
     let explainer = Explainer::new(format!("{ZOO}/{file}"), options).ok()?;
-    Some(explainer.explain(&[image()]).ok()?.remove(0).remove(0))
+    Some(explainer.explain_one(image()).ok()?.into_maps().remove(0))
 }
 
 #[test]

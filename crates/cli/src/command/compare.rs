@@ -9,7 +9,7 @@ use hirescam::comparison::{Comparison, compare};
 use hirescam::model_file::ModelFile;
 use hirescam::overlay::Scales;
 use hirescam::sink::{self, Folder, Protected};
-use hirescam::{Explanation, Spec, record, source};
+use hirescam::{Explanation, Sample, Spec, record, source};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -67,8 +67,8 @@ impl Compare {
             Folder::open(&self.out.out, "compare", sink::fingerprint(&run), protected, self.out.overwrite)?;
         let names = folder.names(&files, source::hash)?;
         let (bar, mut failed) = (progress::passes(), 0);
-        for (path, name) in files.iter().zip(&names) {
-            let made = self.one((path, name), &file, &spec, &mut folder, &bar);
+        for (number, (path, name)) in files.iter().zip(&names).enumerate() {
+            let made = self.one((number, path, name), &file, &spec, &mut folder, &bar);
             match made {
                 Ok((record, lines)) => bar.suspend(|| match self.json {
                     true => output::json(&record),
@@ -76,13 +76,13 @@ impl Compare {
                 })?,
                 Err(error) => {
                     if let (true, Error::Explain(error)) = (self.json, &error) {
-                        output::json(&record::failure(path, error))?;
+                        output::json(&record::failure(path, None, error))?;
                     }
                     if files.len() == 1 {
                         return Err(error);
                     }
                     failed += 1;
-                    bar.suspend(|| output::failed(path, &error));
+                    bar.suspend(|| output::failed(path, None, &error));
                 }
             }
         }
@@ -93,14 +93,15 @@ impl Compare {
     /// Compares the methods on one image and writes what comes of it: the record, and what to say.
     fn one(
         &self,
-        (path, name): (&Path, &str),
+        (number, path, name): (usize, &Path, &str),
         file: &ModelFile,
         spec: &Spec,
         folder: &mut Folder,
         bar: &ProgressBar,
     ) -> Result<(Value, Vec<String>), Error> {
         let (input, hash) = source::read(path)?;
-        let compared = compare(file, spec, &self.methods, &input, &mut |method, p| {
+        let sample = Sample::new(path.to_string_lossy(), input).with_row(number);
+        let compared = compare(file, spec, &self.methods, &sample, &mut |method, p| {
             bar.set_message(method.to_owned());
             progress::watch(bar, p);
         })?;

@@ -6,13 +6,13 @@ use crate::report::Report;
 use crate::{inputs, output, progress};
 use clap::Args;
 use hirescam::fusion::Fuse;
-use hirescam::methods::{self, Any, Progress};
+use hirescam::methods::{self, Any};
 use hirescam::model_file::ModelFile;
 use hirescam::overlay::Layout;
 use hirescam::pipeline::{Outcome, Pipeline};
 use hirescam::sink::{self, Folder, Gallery, Protected, Table};
 use hirescam::summary::Summary;
-use hirescam::{Explainer, Spec};
+use hirescam::{Explainer, Progress, Spec};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,7 +102,7 @@ impl Explain {
         let mut report = Report { json: self.json, one, table, gallery, summary: Summary::default() };
         let mut watch = |p: Progress| {
             if several && !one {
-                bar.set_message(format!("image {}", p.image + 1));
+                bar.set_message(format!("image {}", p.sample + 1));
             }
             progress::watch(&bar, p);
         };

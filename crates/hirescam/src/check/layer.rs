@@ -6,7 +6,8 @@ use super::{SIDE, Seen, Watch, Work, png, randomisation};
 use crate::comparison::{Compared, Comparison};
 use crate::methods::cut::{Cut, Wanted};
 use crate::overlay::{Style, bare};
-use crate::{Error, Explanation, Input};
+use crate::watch::Stop;
+use crate::{Error, Explanation};
 use hirescam_core::cam::{self, Target};
 use hirescam_core::{layers, shape};
 
@@ -15,13 +16,8 @@ impl Work<'_> {
     fn explain(&self, layer: &str, method: &str, seen: &[Seen]) -> Result<Vec<Result<Explanation, Error>>, Error> {
         let explainer = self.explainer(layer, method)?;
         let one = |seen: &Seen| {
-            let input = match &seen.photo {
-                Some(photo) => Input::Photo(photo.clone()),
-                None => Input::Tensor(seen.image.clone()),
-            };
-            let of_image =
-                explainer.explain_from(seen.index, &[input], &mut |_| {})?.into_iter().next().unwrap_or_default();
-            of_image.into_iter().next().ok_or_else(|| Error::Argument("the engine gave no map".into()))
+            let made = explainer.explain_one(seen.sample.clone())?;
+            made.into_maps().into_iter().next().ok_or_else(|| Error::Argument("the engine gave no map".into()))
         };
         Ok(seen.iter().map(one).collect())
     }
@@ -141,7 +137,7 @@ impl Work<'_> {
             Target::Top(_) => Target::Classes(hirescam.entry.into_iter().collect()),
             other => other.clone(),
         };
-        let state = cut.state(&seen.image, self.setup.others.beside(seen.index))?;
+        let state = cut.state(&seen.image, &seen.beside, Stop::default())?;
         let pick = randomisation::pick(cut, &state, self.setup, &target)?;
         ablation::ablate(cut, &state, &pick, &hirescam.map, self.plan.places)
     }

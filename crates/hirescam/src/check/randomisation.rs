@@ -8,6 +8,7 @@ use crate::Error;
 use crate::explainer::with_setup;
 use crate::methods::cut::{Cut, Setup, State, Wanted};
 use crate::methods::random::Random;
+use crate::watch::Stop;
 use hirescam_core::analysis::Analysis;
 use hirescam_core::cam::{self, Pick, Target};
 use hirescam_core::graph::reads;
@@ -78,7 +79,7 @@ impl Trial<'_> {
         let cut = Cut::new(setup, self.layer, given, Wanted::Always)?;
         let mut of_images = Vec::new();
         for (i, seen) in self.images.iter().enumerate() {
-            let state = cut.state(&seen.image, setup.others.beside(seen.index))?;
+            let state = cut.state(&seen.image, &seen.beside, Stop::default())?;
             let pick = match picks.and_then(|picks| picks.get(i)) {
                 Some(pick) => pick.clone(),
                 None => pick(&cut, &state, setup, &setup.options.target)?,
@@ -212,7 +213,7 @@ mod tests {
     use crate::engine::{self, engine};
     use crate::model_file::ModelFile;
     use crate::photo::Photo;
-    use crate::{Explainer, Input, Spec};
+    use crate::{Explainer, Sample, Spec};
 
     const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
@@ -232,8 +233,9 @@ mod tests {
         let options = spec.resolve(&file).unwrap();
         let seven = Photo::open(format!("{FIXTURES}/photos/seven.png")).unwrap();
         let explainer = Explainer::from_file(&file, &spec).unwrap();
-        let tensor = explainer.prepared(&Input::Photo(seven)).unwrap();
-        let seen = Seen { index: 0, image: tensor, photo: None };
+        let sample = Sample::from(seven);
+        let (image, beside) = explainer.prepared(&sample).unwrap();
+        let seen = Seen { index: 0, sample, image, beside };
         let methods: Vec<&cam::Method> = cam::METHODS.iter().filter(|m| m.name != "cam").collect();
         let request = crate::explainer::request(&file, &options).unwrap();
         let made = with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
@@ -298,8 +300,8 @@ mod tests {
                     ..trial.setup.options.spec.clone()
                 };
                 let explainer = Explainer::new(format!("{FIXTURES}/digits-cnn.onnx"), &options).unwrap();
-                let input = Input::Tensor(trial.images[0].image.clone());
-                let explained = &explainer.explain(&[input]).unwrap()[0][0].map;
+                let explained = explainer.explain_one(trial.images[0].image.clone()).unwrap();
+                let explained = &explained.first().unwrap().map;
                 let map = map.as_ref().unwrap();
                 let largest = map.iter().fold(0.0f64, |m, v| m.max(v.abs()));
                 let apart = map.iter().zip(explained).fold(0.0f64, |m, (a, b)| m.max((a - f64::from(*b)).abs()));

@@ -2,11 +2,11 @@
 
 use super::ready::Work;
 use super::{Error, Input};
+use crate::further_inputs::{FurtherInputs, kind};
 use crate::labels::Labels;
 use crate::methods::cut::Setup;
 use crate::methods::{self, Several};
 use crate::model_file::ModelFile;
-use crate::others::{Others, kind};
 use crate::preprocess::{ImageInput, Layout, Resize};
 use crate::spec::{Resolved, ScoreFrom};
 use hirescam_core::analysis::Analysis;
@@ -31,7 +31,7 @@ pub(super) struct Parts {
     pub(super) image_channels: Option<usize>,
     pub(super) tells_channels: bool,
     pub(super) runs: Runs,
-    pub(super) others: Others,
+    pub(super) further: FurtherInputs,
 }
 
 /// A method of one run: the explaining model in an engine. Meanwhile the file's SHA-256 is found.
@@ -51,9 +51,9 @@ pub(super) fn one_run(
         )));
     }
     let alone = file.model.inputs().nth(1).is_none() && options.inputs.is_empty();
-    let others = || with_setup(&file.model, options, request, engine, |setup| Ok(setup.others.clone()));
+    let further = || with_setup(&file.model, options, request, engine, |setup| Ok(setup.further.clone()));
     let parts = Parts {
-        others: if alone { Others::default() } else { others()? },
+        further: if alone { FurtherInputs::default() } else { further()? },
         score: first.head.score.clone(),
         target: first.target.clone(),
         row: request.method.row(),
@@ -132,7 +132,7 @@ pub(super) fn several_runs(
             runs: shapes.runs(&score.logits),
             score: score.clone(),
             target: setup.options.target.on(score)?,
-            others: setup.others.clone(),
+            further: setup.further.clone(),
         };
         Ok((parts, Work::SeveralRuns(layers)))
     };
@@ -153,8 +153,8 @@ pub(crate) fn with_setup<T>(
     then: impl FnOnce(&Setup) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let analysis = &Analysis::of(model, &request.hints())?;
-    let others = &Others::new(analysis.model(), &analysis.shapes, &analysis.image, &options.inputs)?;
-    then(&Setup { analysis, request, others, engine, options })
+    let further = &FurtherInputs::new(analysis.model(), &analysis.shapes, &analysis.image, &options.inputs)?;
+    then(&Setup { analysis, request, further, engine, options })
 }
 
 /// The request that a spec makes of a model, but for the method, with the shape of its image where the file leaves it

@@ -1,16 +1,18 @@
-//! A model made ready for images of one size: what it is fed, and what comes of a batch.
+//! A model made ready for images of one size: what it is fed, and what comes of samples.
 
 use super::Error;
 use super::prepare::{Parts, one_run, request, several_runs};
-use super::run_once::run_once;
+use crate::explained::Explained;
 use crate::explanation::{Explanation, Found, Shared};
+use crate::further_inputs::{Beside, FurtherInputs};
 use crate::labels::Labels;
-use crate::methods::{self, Any, Progress, Several};
+use crate::methods::{self, Any, Several};
 use crate::model_file::ModelFile;
-use crate::others::Others;
 use crate::photo::Photo;
 use crate::preprocess::{PreprocessError, Rect};
+use crate::sample::Sample;
 use crate::spec::Resolved;
+use crate::watch::{Progress, Watch};
 use hirescam_core::analysis;
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::{Explaining, Request};
@@ -32,7 +34,7 @@ pub(super) struct Ready {
     /// What is assumed of the image, in words.
     pub(super) assumed: Option<String>,
     pub(super) runs: Runs,
-    pub(super) others: Others,
+    pub(super) further: FurtherInputs,
     /// One for each layer.
     pub(super) shared: Vec<Arc<Shared>>,
 }
@@ -54,7 +56,7 @@ impl Ready {
             Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine)?,
             Any::SeveralRuns(method) => several_runs(&file, options, &request, engine, method)?,
         };
-        let Parts { score, target, row, layers, image_dims, image_kind, image_channels, tells_channels, runs, others } =
+        let Parts { score, target, row, layers, image_dims, image_kind, image_channels, tells_channels, runs, further } =
             parts;
         let labels = options.labels.as_ref().map(|labels| labels.of(&score)).transpose()?.flatten();
         let unused_labels = options.labels.as_ref().filter(|_| labels.is_none()).map(Labels::len);
@@ -79,7 +81,7 @@ impl Ready {
                 image_dims.get(axis).map_or(0, |d| d.per_image())
             )
         });
-        Ok(Ready { work, image, image_dims, image_kind, image_channels, assumed, runs, others, shared })
+        Ok(Ready { work, image, image_dims, image_kind, image_channels, assumed, runs, further, shared })
     }
 
     /// Whether an image of this shape is what was made ready, whatever the number of images where each is a sample.
@@ -90,7 +92,7 @@ impl Ready {
     }
 
     /// As [`Ready::fed`], of what the preprocessing made of a photo.
-    pub(super) fn fed_photo(&self, tensor: &Array) -> Result<Array, Error> {
+    fn fed_photo(&self, tensor: &Array) -> Result<Array, Error> {
         self.fed(tensor).map_err(|error| match error {
             Error::Kind { kind, value, .. } if !kind.is_float() => Error::Preprocess(PreprocessError::Mismatch(format!(
                 "the network takes {kind}, and the preprocessing makes {value}: a network of whole numbers takes the photo's own levels, 0 to 255 (`scale = 1`, no `mean`, no `std`)"
@@ -99,8 +101,11 @@ impl Ready {
         })
     }
 
-    /// Images as the network declares them: in its shape, and of its element kind.
-    pub(super) fn fed(&self, tensor: &Array) -> Result<Array, Error> {
+    /// Whether a tensor is what was made ready.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where it is not.
+    pub(super) fn check_shape(&self, tensor: &Array) -> Result<(), Error> {
         if !self.takes(tensor.shape()) || rows(tensor) == 0 {
             let dims = shape::show(&self.image_dims);
             let of = self
@@ -111,6 +116,12 @@ impl Ready {
             let what = format!("the network takes {dims}{of}, the tensor has the shape {:?}", tensor.shape());
             return Err(Error::Argument(what));
         }
+        Ok(())
+    }
+
+    /// Images as the network declares them: in its shape, and of its element kind.
+    pub(super) fn fed(&self, tensor: &Array) -> Result<Array, Error> {
+        self.check_shape(tensor)?;
         let kind = self.image_kind;
         if tensor.kind() != kind
             && let Some(value) = tensor.first_lost(kind)
@@ -120,112 +131,77 @@ impl Ready {
         tensor.to_kind(kind).ok_or(Error::Kind { kind, given: tensor.kind(), value: f64::NAN })
     }
 
-    /// A batch as the network takes it: whole, image by image where the engine is slow at batches, or in parts of the size
-    /// that the file fixes.
+    /// A sample as the network takes it, of what it is shown.
     ///
     /// # Errors
-    /// [`Error::Argument`] where images are missing to such a part, and it is not proven that the network keeps images apart.
-    pub(super) fn parts(&self, tensor: &Array) -> Result<Vec<Part>, Error> {
-        if self.runs.one_sample.is_some() {
-            return Ok(vec![Part { array: tensor.clone(), samples: 1, notes: Vec::new() }]);
+    /// [`Error::Argument`] for a tensor of several samples or another shape, [`Error::NotFinite`] for NaN and infinities, which some engines
+    /// lose on the way to a map that looks like any; what inputs beside the image are not fed.
+    pub(super) fn feed<'a>(&self, sample: &'a Sample, shown: Shown) -> Result<Fed<'a>, Error> {
+        let Shown { array, photo } = shown;
+        let array = if photo.is_some() { self.fed_photo(&array)? } else { self.fed(&array)? };
+        if self.runs.one_sample.is_none() && rows(&array) != 1 {
+            let n = rows(&array);
+            return Err(Error::Argument(format!("the tensor holds {n} images, each a sample of its own")));
         }
-        let n = rows(tensor);
-        // Methods of several runs take image by image, and fill runs by themselves.
-        let (size, least) = match (&self.work, self.runs.count) {
-            (Work::SeveralRuns(_), _) => (1, 1),
-            (Work::OneRun(session, _), Dim::Batch(_)) if session.is_slow_at_batches() => (1, self.runs.least()),
-            (_, Dim::Batch(_)) => (n.max(1), self.runs.least()),
-            (_, Dim::Fixed(size)) => (size.max(1), size),
-        };
-        let part = |start: usize| {
-            let samples = size.min(n - start);
-            let missing = least.saturating_sub(samples);
-            if missing > 0 && !self.runs.apart {
-                return Err(Error::Argument(format!(
-                    "the network takes {least} images at once, and {samples} are given: that it keeps them apart is not proven, so no copies can stand for those that are missing"
-                )));
-            }
-            let which: Vec<usize> = (start..start + samples).chain(std::iter::repeat_n(start, missing)).collect();
-            let array = if which.iter().copied().eq(0..n) { Some(tensor.clone()) } else { tensor.rows(&which) };
-            let array = array.ok_or_else(|| Error::Argument("a batch cannot be taken apart".into()))?;
-            let filled = || match &self.runs.alone {
-                Some(node) => format!(
-                    "the {node} gives a single image other axes than several: it was run beside a copy of itself"
-                ),
-                None => format!("the network takes {least} images at once: copies filled the run"),
-            };
-            Ok(Part { array, samples, notes: (missing > 0).then(filled).into_iter().collect() })
-        };
-        (0..n).step_by(size).map(part).collect()
-    }
-
-    /// Explains batches, whose first image is the image number `start`; `photos` are what the images were made of, where
-    /// they were.
-    pub(super) fn run(
-        &self,
-        batches: Vec<Part>,
-        photos: &[(Photo, Rect)],
-        start: usize,
-        watch: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<Vec<Explanation>>, Error> {
-        // Some engines lose a NaN on the way, and give a map that looks like any.
-        if let Some(value) = batches.iter().find_map(|part| part.array.not_finite()) {
+        if let Some(value) = array.not_finite() {
             return Err(Error::NotFinite { what: "network's input", value });
         }
-        // For each layer the images, for each of these the classes.
-        let found: Vec<Vec<Vec<Found>>> = match &self.work {
+        Ok(Fed { array, photo, beside: self.further.of(sample)?, sample })
+    }
+
+    /// Explains samples, of which the first is the number `start`. One that fails spoils no other.
+    pub(super) fn run(&self, samples: &[Fed], start: usize, watch: &mut Watch) -> Vec<Result<Explained, Error>> {
+        let stop = watch.stop();
+        // Of each sample the layers, of each of these the classes.
+        let found: Vec<Result<Vec<Vec<Found>>, Error>> = match &self.work {
             Work::OneRun(session, layers) => {
-                let images: usize = batches.iter().map(|b| b.samples).sum();
-                let found = run_once(session.as_ref(), layers, batches, &self.others, start)?;
-                (0..images).for_each(|i| watch(Progress { image: start + i, done: 1, of: 1 }));
+                let found = self.run_once(session.as_ref(), layers, samples, stop);
+                (0..samples.len()).for_each(|i| watch.tell(Progress { sample: start + i, done: 1, of: 1 }));
                 found
             }
             Work::SeveralRuns(layers) => {
-                let of_layer = |(l, several): (usize, &Several)| {
-                    let image = |(i, image): (usize, Array)| {
-                        let image_number = start + i;
-                        let mut watch = |done, of| {
-                            watch(Progress { image: image_number, done: l * of + done, of: layers.len() * of });
+                let of_sample = |(i, fed): (usize, &Fed)| {
+                    let of_layer = |(l, several): (usize, &Several)| {
+                        let mut tell = |done, of| {
+                            watch.tell(Progress { sample: start + i, done: l * of + done, of: layers.len() * of });
                         };
-                        several.explain(&image, self.others.beside(image_number), &mut watch)
+                        several.explain(&fed.array, &fed.beside, stop, &mut tell)
                     };
-                    let images = batches.iter().map(|b| b.array.clone());
-                    images.enumerate().map(image).collect::<Result<_, Error>>()
+                    layers.iter().enumerate().map(of_layer).collect()
                 };
-                layers.iter().enumerate().map(of_layer).collect::<Result<_, _>>()?
+                samples.iter().enumerate().map(of_sample).collect()
             }
         };
-        for of_image in found.iter().flatten() {
-            for found in of_image {
+        found.into_iter().zip(samples).map(|(found, fed)| self.explained(found?, fed)).collect()
+    }
+
+    /// What was made of a sample, of what each layer gave for each class.
+    fn explained(&self, found: Vec<Vec<Found>>, fed: &Fed) -> Result<Explained, Error> {
+        for of_layer in &found {
+            for found in of_layer {
                 finite("map", &found.map)?;
                 if !found.score.is_finite() {
                     return Err(Error::NotFinite { what: "score", value: found.score });
                 }
             }
             // An infinite score of another class is one; NaN among them makes the choice of the class void.
-            if of_image.first().is_some_and(|found| found.logits.has_nan()) {
+            if of_layer.first().is_some_and(|found| found.logits.has_nan()) {
                 return Err(Error::NotFinite { what: "list of class scores", value: f64::NAN });
             }
         }
-        let images = found.first().map_or(0, Vec::len);
-        let mut all: Vec<Vec<(usize, Explanation)>> = (0..images).map(|_| Vec::new()).collect();
-        for (of_layer, shared) in found.into_iter().zip(&self.shared) {
-            for (i, (all, of_image)) in all.iter_mut().zip(of_layer).enumerate() {
-                for (rank, found) in of_image.into_iter().enumerate() {
-                    let photo = photos.get(i).cloned();
-                    // It shows in what is made of photos, and in maps of pixels.
-                    let matters = photo.is_some() || shared.layer == self.image;
-                    let notes = found.notes.iter().chain(self.assumed.iter().filter(|_| matters)).cloned().collect();
-                    let found = Found { notes, ..found };
-                    all.push((rank, Explanation::new(shared.clone(), found, photo)));
-                }
+        let layers = found.len();
+        let mut found: Vec<_> = found.into_iter().map(Vec::into_iter).collect();
+        let mut maps = Vec::new();
+        while found.iter().any(|of_layer| of_layer.len() > 0) {
+            for (of_layer, shared) in found.iter_mut().zip(&self.shared) {
+                let Some(found) = of_layer.next() else { continue };
+                // It shows in what is made of photos, and in maps of pixels.
+                let matters = fed.photo.is_some() || shared.layer == self.image;
+                let notes = found.notes.iter().chain(self.assumed.iter().filter(|_| matters)).cloned().collect();
+                maps.push(Explanation::new(shared.clone(), Found { notes, ..found }, fed.photo.clone()));
             }
         }
-        let classes_first = |mut of_image: Vec<(usize, Explanation)>| {
-            of_image.sort_by_key(|(rank, _)| *rank);
-            of_image.into_iter().map(|(_, e)| e).collect()
-        };
-        Ok(all.into_iter().map(classes_first).collect())
+        Ok(Explained::new(fed.sample.id.clone(), layers, maps))
     }
 }
 
@@ -238,12 +214,19 @@ fn finite(what: &'static str, values: &ArrayD<f32>) -> Result<(), Error> {
     Err(Error::NotFinite { what, value })
 }
 
-/// What one run is given.
-pub(super) struct Part {
+/// An image in the shape in which it comes to the network, and the photo that it was made of.
+pub(super) struct Shown {
     pub(super) array: Array,
-    /// How many samples it holds, copies that fill it aside.
-    pub(super) samples: usize,
-    pub(super) notes: Vec<String>,
+    /// What the network sees of it, and where that lies in what is drawn.
+    pub(super) photo: Option<(Photo, Rect)>,
+}
+
+/// A sample as the network takes it.
+pub(super) struct Fed<'a> {
+    pub(super) sample: &'a Sample,
+    pub(super) array: Array,
+    pub(super) beside: Beside,
+    photo: Option<(Photo, Rect)>,
 }
 
 /// How many rows a batch has.

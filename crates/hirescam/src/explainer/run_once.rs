@@ -1,43 +1,142 @@
-//! What one run of the explaining model makes of images.
+//! What one run of the explaining model makes of samples.
 
 use super::Error;
-use super::ready::{Part, rows};
+use super::ready::{Fed, Ready};
 use crate::explanation::{Found, Logits};
-use crate::others::Others;
+use crate::further_inputs::Beside;
+use crate::watch::Stop;
 use hirescam_core::cam::{Explaining, Target};
+use hirescam_core::shape::Dim;
 use hirescam_engine::{Array, Session};
 use ndarray::{ArrayViewD, Axis};
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Runs the explaining model on batches, whose first image is the image number `start`: what each layer makes of each image
-/// and class.
-pub(super) fn run_once(
-    session: &dyn Session,
-    layers: &[Explaining],
-    batches: Vec<Part>,
-    others: &Others,
-    start: usize,
-) -> Result<Vec<Vec<Vec<Found>>>, Error> {
-    let image = layers.first().map_or("", |e| &e.image);
-    let (mut first, mut fed, mut taken) = (start, Vec::new(), Vec::new());
-    for Part { array, samples, notes } in batches {
-        let copies = if samples == 1 && notes.is_empty() { 0 } else { rows(&array).saturating_sub(samples) };
-        let images: Vec<usize> = (first..first + samples).chain(std::iter::repeat_n(first, copies)).collect();
-        first += samples;
-        let mut arrays = others.of(&images)?;
-        arrays.push((image, array));
-        fed.push(arrays);
-        taken.push((samples, notes));
+/// Of each layer the classes.
+type OfSample = Result<Vec<Vec<Found>>, Error>;
+
+/// What a run is given: its inputs by name, and what is said of its maps.
+struct Run<'a> {
+    inputs: Vec<(&'a str, Cow<'a, Array>)>,
+    notes: Vec<String>,
+}
+
+impl Ready {
+    /// Runs the explaining model on samples: as many at once as the engine likes, or the file asks for. Where a run of several
+    /// fails, these are run one by one.
+    pub(super) fn run_once(
+        &self,
+        session: &dyn Session,
+        layers: &[Explaining],
+        samples: &[Fed],
+        stop: Stop,
+    ) -> Vec<OfSample> {
+        let mut all: Vec<OfSample> = samples.iter().map(|_| Err(Error::Cancelled)).collect();
+        let at_once = 2 * rayon::current_num_threads();
+        let mut waiting = self.parts(session, samples);
+        while !waiting.is_empty() && stop.check().is_ok() {
+            let rest = waiting.split_off(at_once.min(waiting.len()));
+            let parts = std::mem::replace(&mut waiting, rest);
+            let mut runs = Vec::new();
+            for part in parts {
+                match self.list(&part, samples) {
+                    Ok(run) => runs.push((part, run)),
+                    Err(error) => give(&mut all, part, Err(error)),
+                }
+            }
+            let lists: Vec<Vec<(&str, &Array)>> = runs
+                .iter()
+                .map(|(_, run)| run.inputs.iter().map(|(name, array)| (*name, array.as_ref())).collect())
+                .collect();
+            for (made, (part, run)) in session.run_all(&lists).into_iter().zip(&runs) {
+                match made.map_err(Error::from).and_then(|made| of_samples(layers, &made, &run.notes)) {
+                    Err(_) if part.len() > 1 && (self.runs.apart || self.runs.least() <= 1) => {
+                        waiting.extend(part.clone().map(|i| i..i + 1));
+                    }
+                    found => give(&mut all, part.clone(), found),
+                }
+            }
+        }
+        all
     }
-    let lists: Vec<Vec<(&str, &Array)>> =
-        fed.iter().map(|arrays| arrays.iter().map(|(name, array)| (*name, array)).collect()).collect();
-    let mut all: Vec<Vec<Vec<Found>>> = layers.iter().map(|_| Vec::new()).collect();
-    for (made, (samples, notes)) in session.run_all(&lists)?.iter().zip(taken) {
-        for (all, layer) in all.iter_mut().zip(layers) {
-            let mut found = of_layer(layer, made)?;
-            found.truncate(samples);
-            found.iter_mut().flatten().for_each(|found| found.notes.extend(notes.iter().cloned()));
-            all.extend(found);
+
+    /// Which samples make a run together.
+    fn parts(&self, session: &dyn Session, samples: &[Fed]) -> Vec<Range<usize>> {
+        let (mut parts, mut start) = (Vec::new(), 0);
+        for of_tensor in samples.chunk_by(|a, b| a.sample.is_beside(b.sample)) {
+            let size = match self.runs.count {
+                _ if self.runs.one_sample.is_some() => 1,
+                Dim::Batch(_) if session.is_slow_at_batches() => 1,
+                Dim::Batch(_) => of_tensor.len(),
+                Dim::Fixed(size) => size.max(1),
+            };
+            let end = start + of_tensor.len();
+            parts.extend((start..end).step_by(size).map(|first| first..(first + size).min(end)));
+            start = end;
+        }
+        parts
+    }
+
+    /// What a run of these samples is given: copies of the first fill it.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where samples are missing, and it is not proven that the network keeps them apart.
+    fn list<'a>(&'a self, part: &Range<usize>, samples: &'a [Fed]) -> Result<Run<'a>, Error> {
+        let least = if self.runs.one_sample.is_some() { 1 } else { self.runs.least() };
+        let missing = least.saturating_sub(part.len());
+        if missing > 0 && !self.runs.apart {
+            return Err(Error::Argument(format!(
+                "the network takes {least} images at once, and {} are given: that it keeps them apart is not proven, so no copies can stand for those that are missing",
+                part.len()
+            )));
+        }
+        let own = samples.get(part.clone()).unwrap_or_default();
+        let all: Vec<&Fed> = own.iter().chain(own.iter().take(1).cycle().take(missing)).collect();
+        let image = match all.as_slice() {
+            [one] => Cow::Borrowed(&one.array),
+            all => {
+                let arrays: Vec<&Array> = all.iter().map(|fed| &fed.array).collect();
+                let together = Array::concatenate(&arrays);
+                Cow::Owned(together.ok_or_else(|| Error::Argument("images of several shapes make no run".into()))?)
+            }
+        };
+        let beside = Beside::of_all(&all.iter().map(|fed| &fed.beside).collect::<Vec<_>>());
+        let mut inputs: Vec<(&str, Cow<Array>)> =
+            beside.into_iter().map(|(name, array)| (name, Cow::Owned(array))).collect();
+        inputs.push((&self.image, image));
+        let filled = || match &self.runs.alone {
+            Some(node) => {
+                format!("the {node} gives a single image other axes than several: it was run beside a copy of itself")
+            }
+            None => format!("the network takes {least} images at once: copies filled the run"),
+        };
+        Ok(Run { inputs, notes: (missing > 0).then(filled).into_iter().collect() })
+    }
+}
+
+/// Gives each sample of a run what came of it.
+fn give(all: &mut [OfSample], part: Range<usize>, found: Result<Vec<Vec<Vec<Found>>>, Error>) {
+    let of_part = all.iter_mut().skip(part.start).take(part.len());
+    match found {
+        Ok(found) => of_part.zip(found).for_each(|(one, found)| *one = Ok(found)),
+        Err(error) => of_part.for_each(|one| *one = Err(error.again())),
+    }
+}
+
+/// What a run made: of each sample the layers, of each of these the classes.
+fn of_samples(
+    layers: &[Explaining],
+    made: &[(String, Array)],
+    notes: &[String],
+) -> Result<Vec<Vec<Vec<Found>>>, Error> {
+    let mut all: Vec<Vec<Vec<Found>>> = Vec::new();
+    for layer in layers {
+        let found = of_layer(layer, made)?;
+        all.resize_with(found.len(), Vec::new);
+        for (of_sample, mut found) in all.iter_mut().zip(found) {
+            found.iter_mut().for_each(|found| found.notes.extend(notes.iter().cloned()));
+            of_sample.push(found);
         }
     }
     Ok(all)

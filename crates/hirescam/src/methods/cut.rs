@@ -3,8 +3,9 @@
 
 use super::Settings;
 use crate::Error;
-use crate::others::{Beside, Others, kind};
+use crate::further_inputs::{Beside, FurtherInputs, kind};
 use crate::spec::Resolved;
+use crate::watch::Stop;
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::{Runs, Samples};
 use hirescam_core::cam::Request;
@@ -24,7 +25,7 @@ pub(crate) struct Setup<'a> {
     /// What an explaining model is asked for.
     pub(crate) request: &'a Request,
     /// What comes beside the image.
-    pub(crate) others: &'a Others,
+    pub(crate) further: &'a FurtherInputs,
     pub(crate) engine: &'a dyn Engine,
     pub(crate) options: &'a Resolved,
 }
@@ -84,7 +85,9 @@ pub(crate) struct State<'a> {
     /// What goes around the layer: a row for the image, or as it is where it has no batch axis.
     carried: Vec<Array>,
     /// What the network takes beside the image.
-    pub(super) beside: Beside<'a>,
+    pub(super) beside: &'a Beside,
+    /// What stops the work between two runs.
+    pub(super) stop: Stop<'a>,
 }
 
 impl Cut {
@@ -207,9 +210,10 @@ impl Cut {
     }
 
     /// Runs the body on one image, given with a batch axis of 1.
-    pub(crate) fn state<'a>(&self, image: &Array, beside: Beside<'a>) -> Result<State<'a>, Error> {
+    pub(crate) fn state<'a>(&self, image: &Array, beside: &'a Beside, stop: Stop<'a>) -> Result<State<'a>, Error> {
+        stop.check()?;
         let rows = self.least;
-        let mut known = beside.rows(rows)?;
+        let mut known = beside.rows(rows);
         known.push((&self.image, image.rows(&vec![0; rows]).ok_or_else(|| missing(&self.image))?));
         let made = match &self.body {
             Some((body, takes)) => {
@@ -228,7 +232,7 @@ impl Cut {
         let activation = values.next().unwrap_or_else(|| Err(missing(&self.layer)))?.into_f32();
         let activation = activation.axis_iter(Axis(0)).next().map(|a| a.to_owned());
         let activation = activation.ok_or_else(|| missing(&self.layer))?;
-        Ok(State { activation, carried: values.collect::<Result<_, Error>>()?, beside })
+        Ok(State { activation, carried: values.collect::<Result<_, Error>>()?, beside, stop })
     }
 
     /// The logits of `n` changed activations: `change` makes them one by one, `each` is given the number and the logits.
@@ -289,8 +293,8 @@ impl Cut {
             return Ok(vec![output(&session.run(&inputs.list())?, name)?.to_f32()]);
         }
         let apart: Vec<Inputs> = (0..inputs.rows).map(|i| inputs.row(i)).collect();
-        let made = session.run_all(&apart.iter().map(Inputs::list).collect::<Vec<_>>())?;
-        made.iter().map(|made| Ok(output(made, name)?.to_f32())).collect()
+        let made = session.run_all(&apart.iter().map(Inputs::list).collect::<Vec<_>>());
+        made.into_iter().map(|made| Ok(output(&made?, name)?.to_f32())).collect()
     }
 
     /// Fills one run after the other with changed activations.
@@ -302,6 +306,7 @@ impl Cut {
         run: &mut dyn FnMut(usize, usize, Inputs) -> Result<(), Error>,
     ) -> Result<(), Error> {
         self.runs(n, |start, count, rows| {
+            state.stop.check()?;
             let mut activations = rows_of(&state.activation, rows);
             for (i, row) in activations.axis_iter_mut(Axis(0)).take(count).enumerate() {
                 change(start + i, row);

@@ -131,17 +131,6 @@ impl Settings {
     }
 }
 
-/// How far a method is with an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Which image, counted from 0.
-    pub image: usize,
-    /// How many forward passes are done.
-    pub done: usize,
-    /// How many there are.
-    pub of: usize,
-}
-
 /// A method that takes several runs.
 pub struct Method {
     /// What there is to say of it.

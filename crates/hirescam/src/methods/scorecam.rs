@@ -49,7 +49,7 @@ impl Prepared for ScoreCam {
         for channel in 0..activation.len_of(channels) {
             masks.extend(Mask::new(activation, channels, channel, &size)?);
         }
-        let image = self.whole.state(site.image, site.state.beside)?;
+        let image = self.whole.state(site.image, site.state.beside, site.state.stop)?;
         let mut scores = vec![Vec::new(); site.picks.len()];
         let mut fault = None;
         self.whole.scores(

@@ -4,7 +4,8 @@ use super::cut::{Cut, Setup, State};
 use super::{Made, Method, Prepared, Site};
 use crate::Error;
 use crate::explanation::{Found, Logits};
-use crate::others::Beside;
+use crate::further_inputs::Beside;
+use crate::watch::Stop;
 use hirescam_core::cam::list::Row;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::{Certificate, Verdict};
@@ -76,10 +77,11 @@ impl Several {
     pub(crate) fn explain(
         &self,
         image: &Array,
-        beside: Beside,
+        beside: &Beside,
+        stop: Stop,
         watch: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Found>, Error> {
-        let state: State = self.cut.state(image, beside)?;
+        let state: State = self.cut.state(image, beside, stop)?;
         let mut logits = Vec::new();
         self.cut.scores(&state, 1, |_, _| {}, |_, row| logits = row.to_vec())?;
         let picks = self.target.picks(&self.score, &logits)?;

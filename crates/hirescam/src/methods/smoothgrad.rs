@@ -4,7 +4,7 @@ use super::cut::{Setup, Wanted, missing, output, rows_of, seed};
 use super::random::Random;
 use super::{Made, Method, Prepared, Site, one_run};
 use crate::Error;
-use crate::others::kind;
+use crate::further_inputs::kind;
 use hirescam_core::cam::{self, Explaining, Request, Target, list};
 use hirescam_core::onnx;
 use hirescam_engine::{Array, Kind, Session};
@@ -96,7 +96,8 @@ impl Prepared for SmoothGrad {
                 let seed = seed(&pick.weights, &self.logits, rows)?;
                 let kind = if self.kind == Kind::F16 { Kind::F32 } else { self.kind };
                 let seed = Array::from_f32(kind, seed).ok_or_else(|| missing(&self.input))?;
-                let mut inputs = site.state.beside.rows(rows)?;
+                site.state.stop.check()?;
+                let mut inputs = site.state.beside.rows(rows);
                 inputs.push((
                     &self.explaining.image,
                     Array::from_f32(self.image, images).unwrap_or_else(|| site.image.clone()),

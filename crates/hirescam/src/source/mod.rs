@@ -6,9 +6,9 @@ pub mod npy;
 pub(crate) use kinds::no_network;
 
 use crate::error::Error;
-use crate::explainer::Input;
 use crate::model_file::sha256;
 use crate::photo::{Limits, Photo, PhotoError};
+use crate::sample::Input;
 use crate::sink::{Identity, identity, is_result};
 use hirescam_engine::Array;
 use std::collections::{BTreeMap, HashSet};

@@ -1,0 +1,192 @@
+//! The inputs that a network takes beside the image.
+
+use crate::error::Error;
+use crate::sample::Sample;
+use hirescam_core::Model;
+use hirescam_core::shape::show;
+use hirescam_core::shape::{Dim, Shapes};
+use hirescam_core::tensor::DataType;
+use hirescam_engine::{Array, Kind};
+
+/// The inputs beside the image, and what they are fed where a sample does not say it.
+///
+/// An input whose first axis follows the batch is fed one row, for all samples, or a row for each sample; any other input
+/// the same array always. A scalar fills an input of any shape.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FurtherInputs {
+    ports: Vec<Port>,
+    arrays: Vec<Option<Array>>,
+}
+
+/// An input beside the image.
+#[derive(Clone, Debug)]
+struct Port {
+    name: String,
+    kind: Kind,
+    dims: Vec<Dim>,
+}
+
+impl Port {
+    /// Whether each image has a row of its own.
+    fn follows(&self) -> bool {
+        matches!(self.dims.first(), Some(Dim::Batch(1)))
+    }
+
+    fn missing(&self) -> Error {
+        Error::MissingInput { input: self.name.clone(), kind: self.kind, shape: show(&self.dims) }
+    }
+
+    /// The array that `given` stands for.
+    fn take(&self, given: &Array) -> Result<Array, Error> {
+        let fail = |what: String| Err(Error::Argument(format!("the input {:?}: {what}", self.name)));
+        let Some(array) = given.to_kind(self.kind) else {
+            return fail(format!("it takes {}, and not all of the {} given are that", self.kind, given.kind()));
+        };
+        if array.to_f64().iter().any(|v| !v.is_finite()) {
+            return fail("it is fed NaN or an infinity".into());
+        }
+        if array.shape().is_empty() && !self.dims.is_empty() {
+            let one: Vec<usize> = self.dims.iter().map(|d| d.per_image()).collect();
+            return Ok(array.broadcast(&one).unwrap_or(array));
+        }
+        let fits = array.shape().len() == self.dims.len()
+            && array.shape().iter().zip(&self.dims).enumerate().all(|(axis, (&n, dim))| match dim {
+                Dim::Batch(1) if axis == 0 => n > 0,
+                dim => n == dim.per_image(),
+            });
+        if fits { Ok(array) } else { fail(format!("it takes {}, not {:?}", show(&self.dims), array.shape())) }
+    }
+}
+
+impl FurtherInputs {
+    /// The inputs of `model` beside `image`, fed with `given`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for what does not fit; [`hirescam_core::Error::NotFound`] for one that the network has not.
+    pub(crate) fn new(model: &Model, shapes: &Shapes, image: &str, given: &[(String, Array)]) -> Result<Self, Error> {
+        let mut ports = Vec::new();
+        for info in model.inputs().filter(|i| i.name() != image) {
+            let name = info.name().to_owned();
+            let (Some(dims), Some(kind)) = (shapes.dims(&name), shapes.dtype(&name).and_then(kind)) else {
+                let what = "takes what engines cannot be fed, or of no known shape";
+                let why = shapes.fault.as_ref().map_or(format!("the input {name:?} {what}"), ToString::to_string);
+                return Err(Error::Argument(why));
+            };
+            ports.push(Port { name, kind, dims });
+        }
+        let mut inputs = FurtherInputs { arrays: Vec::new(), ports };
+        inputs.are_known(given)?;
+        let of = |port: &Port| last(given, &port.name).map(|array| port.take(array)).transpose();
+        inputs.arrays = inputs.ports.iter().map(of).collect::<Result<_, _>>()?;
+        Ok(inputs)
+    }
+
+    fn are_known(&self, given: &[(String, Array)]) -> Result<(), Error> {
+        let names = || self.ports.iter().map(|p| p.name.as_str());
+        match given.iter().find(|(name, _)| names().all(|n| n != name)) {
+            Some((name, _)) => {
+                let near = hirescam_core::near(name, names());
+                let kind = "input beside the image";
+                Err(hirescam_core::Error::NotFound { kind, name: name.clone(), near }.into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// An input that has a row for each sample, and how many; none where what there is serves any number.
+    pub(crate) fn rows(&self) -> Option<(&str, usize)> {
+        let fed = self.ports.iter().zip(&self.arrays).filter(|(port, _)| port.follows());
+        fed.filter_map(|(port, array)| Some((port.name.as_str(), rows(array.as_ref()?)))).find(|&(_, n)| n != 1)
+    }
+
+    /// Whether something is fed to each input, where samples bring nothing of their own.
+    ///
+    /// # Errors
+    /// [`Error::MissingInput`] where not.
+    pub(crate) fn are_fed(&self) -> Result<(), Error> {
+        let mut all = self.ports.iter().zip(&self.arrays);
+        all.find(|(_, array)| array.is_none()).map_or(Ok(()), |(port, _)| Err(port.missing()))
+    }
+
+    /// What goes with a sample.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an input that is given nothing, what does not fit, or no row for this sample;
+    /// [`hirescam_core::Error::NotFound`] for an input that the network has not.
+    pub(crate) fn of(&self, sample: &Sample) -> Result<Beside, Error> {
+        self.are_known(&sample.inputs)?;
+        let of = |(port, array): (&Port, &Option<Array>)| {
+            let fail = |what: String| Error::Argument(format!("the input {:?} {what}", port.name));
+            let own = last(&sample.inputs, &port.name).map(|own| port.take(own)).transpose()?;
+            let array = match (&own, array) {
+                (Some(own), _) if port.follows() && rows(own) != 1 => {
+                    return Err(fail(format!("has {} rows with one sample", rows(own))));
+                }
+                (Some(own), _) => own.clone(),
+                (None, Some(array)) if port.follows() && rows(array) != 1 => {
+                    let n = rows(array);
+                    let row =
+                        sample.row.ok_or_else(|| fail(format!("has {n} rows, and none is said to be this sample's")));
+                    let row = row?;
+                    array
+                        .rows(&[row])
+                        .ok_or_else(|| fail(format!("has {n} rows, and there are {} samples or more", row + 1)))?
+                }
+                (None, Some(array)) => array.clone(),
+                (None, None) => return Err(port.missing()),
+            };
+            Ok((port.name.clone(), array, port.follows()))
+        };
+        self.ports.iter().zip(&self.arrays).map(of).collect::<Result<_, _>>().map(Beside)
+    }
+}
+
+/// What goes with one sample: by name, and whether the input has a row for each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beside(Vec<(String, Array, bool)>);
+
+impl Beside {
+    /// For `n` copies of the sample.
+    pub(crate) fn rows(&self, n: usize) -> Vec<(&str, Array)> {
+        Beside::of_all(&vec![self; n])
+    }
+
+    /// For these samples in one run.
+    pub(crate) fn of_all<'a>(samples: &[&'a Beside]) -> Vec<(&'a str, Array)> {
+        let Some(Beside(first)) = samples.first() else { return Vec::new() };
+        let of = |(i, (name, array, follows)): (usize, &'a (String, Array, bool))| {
+            let all: Vec<&Array> = samples.iter().filter_map(|beside| Some(&beside.0.get(i)?.1)).collect();
+            let together = if *follows && all.len() > 1 { Array::concatenate(&all) } else { None };
+            (name.as_str(), together.unwrap_or_else(|| array.clone()))
+        };
+        first.iter().enumerate().map(of).collect()
+    }
+}
+
+/// What is given for `name`; of several the last.
+fn last<'a>(given: &'a [(String, Array)], name: &str) -> Option<&'a Array> {
+    given.iter().rev().find(|(n, _)| n == name).map(|(_, array)| array)
+}
+
+fn rows(array: &Array) -> usize {
+    array.shape().first().copied().unwrap_or(1)
+}
+
+/// The engines' kind of elements for ONNX's element type.
+pub(crate) fn kind(dtype: DataType) -> Option<Kind> {
+    Some(match dtype {
+        DataType::Float16 => Kind::F16,
+        DataType::Float => Kind::F32,
+        DataType::Double => Kind::F64,
+        DataType::Int8 => Kind::I8,
+        DataType::Int16 => Kind::I16,
+        DataType::Int32 => Kind::I32,
+        DataType::Int64 => Kind::I64,
+        DataType::Uint8 => Kind::U8,
+        DataType::Uint16 => Kind::U16,
+        DataType::Uint32 => Kind::U32,
+        DataType::Uint64 => Kind::U64,
+        DataType::Bool => Kind::Bool,
+        _ => return None,
+    })
+}

@@ -1,0 +1,155 @@
+//! What comes of samples: each has its own result, with what it brings itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod spec;
+
+use hirescam::engine::Array;
+use hirescam::photo::Photo;
+use hirescam::spec::FurtherInput;
+use hirescam::{Error, Explainer, Sample, Spec, Watch};
+use ndarray::{ArrayD, arr0, arr2};
+use spec::tract;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+
+fn digits(method: &str) -> Explainer {
+    let options = Spec { method: method.into(), ..tract() };
+    Explainer::new(format!("{FIXTURES}/digits-cnn.onnx"), &options).unwrap()
+}
+
+fn seven() -> Sample {
+    Sample::new("seven", Photo::open(format!("{FIXTURES}/photos/seven.png")).unwrap())
+}
+
+fn tensor(value: f32) -> Array {
+    ArrayD::from_elem(vec![1, 1, 28, 28], value).into()
+}
+
+#[test]
+fn a_sample_that_fails_spoils_no_other_and_is_explained_once() {
+    for method in ["hirescam", "reciprocam"] {
+        let explainer = digits(method);
+        let small = Array::from(ArrayD::<f32>::zeros(vec![1, 1, 27, 28]));
+        let several = Array::from(ArrayD::<f32>::zeros(vec![2, 1, 28, 28]));
+        let samples = [
+            Sample::new("nan", tensor(f32::NAN)),
+            seven(),
+            Sample::new("small", small),
+            Sample::new("half", tensor(0.5)),
+            Sample::new("several", several),
+            Sample::new("overflow", tensor(f32::MAX)),
+            seven(),
+        ];
+        let runs = RefCell::new(Vec::new());
+        let mut watch = Watch::new(|p| {
+            if p.done == p.of {
+                runs.borrow_mut().push(p.sample);
+            }
+        });
+        let made = explainer.explain(&samples, &mut watch);
+        assert_eq!(made.len(), samples.len());
+        assert!(matches!(&made[0], Err(Error::NotFinite { .. })));
+        assert!(matches!(&made[2], Err(Error::Argument(_))));
+        assert!(matches!(&made[4], Err(Error::Argument(_))));
+        assert!(matches!(&made[5], Err(Error::NotFinite { .. })));
+        let alone = explainer.explain_one(seven()).unwrap();
+        for at in [1, 6] {
+            let explained = made[at].as_ref().unwrap();
+            assert_eq!((explained.id(), explained.maps().len()), ("seven", 1));
+            assert_eq!(explained.maps()[0].map, alone.maps()[0].map);
+        }
+        assert_eq!(made[3].as_ref().unwrap().id(), "half");
+        let mut runs = runs.borrow().clone();
+        runs.dedup();
+        let mut once = runs.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(runs, once, "{method}: none is run again");
+    }
+}
+
+#[test]
+fn what_is_made_is_found_by_class_and_layer() {
+    let file = format!("{FIXTURES}/digits-cnn.onnx");
+    let layers = digits("hirescam").explain_one(seven()).unwrap();
+    let layer = layers.maps()[0].layer().to_owned();
+    let earlier = hirescam::model_file::ModelFile::open(&file).unwrap();
+    let relu = earlier.model.graph().node.iter().find(|n| n.op_type() == "Relu").unwrap().output[0].clone();
+    assert_ne!(relu, layer);
+    let classes = ["7", "1", "3"].map(str::to_owned).to_vec();
+    let options = Spec { layers: vec![layer.clone(), relu.clone()], classes, ..tract() };
+    let made = Explainer::new(&file, &options).unwrap().explain_one(seven()).unwrap();
+    assert_eq!((made.layers(), made.maps().len(), made.classes().len()), (2, 6, 3));
+    for (rank, (of_class, class)) in made.classes().zip([7, 1, 3]).enumerate() {
+        assert!(of_class.iter().all(|e| e.class == Some(class)));
+        for name in [&layer, &relu] {
+            let e = made.at(rank, name).unwrap();
+            assert_eq!((e.layer(), e.class), (name.as_str(), Some(class)));
+        }
+        assert!(made.at(rank, "none").is_none());
+    }
+    assert!(made.at(3, &layer).is_none());
+}
+
+#[test]
+fn work_stops_between_runs() {
+    for (method, seen) in [("hirescam", 0), ("occlusion", 1)] {
+        let explainer = digits(method);
+        let stop = AtomicBool::new(seen == 0);
+        let told = RefCell::new(0);
+        // A method of several runs is stopped after its first run of changed images.
+        let mut watch = Watch::new(|_| {
+            *told.borrow_mut() += 1;
+            stop.store(true, Ordering::Relaxed);
+        })
+        .stopped_by(&stop);
+        let made = explainer.explain(&[seven(), seven()], &mut watch);
+        assert!(made.iter().all(|made| matches!(made, Err(Error::Cancelled))), "{method}: {made:?}");
+        drop(watch);
+        stop.store(false, Ordering::Relaxed);
+        assert!(explainer.explain_one(seven()).is_ok(), "{method}");
+    }
+}
+
+#[test]
+fn a_sample_brings_its_own_inputs() {
+    let golden: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(format!("{FIXTURES}/inputs/golden.json")).unwrap()).unwrap();
+    let (file, golden) = golden.as_object().unwrap().iter().find(|(name, _)| name.contains("patient")).unwrap();
+    let array = |value: &serde_json::Value| {
+        let shape: Vec<usize> = serde_json::from_value(value["shape"].clone()).unwrap();
+        ArrayD::from_shape_vec(shape, serde_json::from_value::<Vec<f64>>(value["data"].clone()).unwrap()).unwrap()
+    };
+    let options = |inputs: Vec<(String, Array)>| Spec {
+        layers: vec![golden["layer"].as_str().unwrap().into()],
+        image_input: Some("image".into()),
+        classes: vec!["1".into()],
+        inputs: inputs.into_iter().map(|(name, array)| FurtherInput::new(&name, array)).collect(),
+        ..tract()
+    };
+    let path = format!("{FIXTURES}/inputs/{file}");
+    let inputs = golden["inputs"].as_object().unwrap();
+    let images = Array::from(array(&inputs["image"]).mapv(|v| v as f32));
+    let others: Vec<(String, Array)> =
+        inputs.iter().filter(|(name, _)| *name != "image").map(|(name, v)| (name.clone(), array(v).into())).collect();
+    let shared = Explainer::new(&path, &options(others.clone())).unwrap();
+    let bare = Explainer::new(&path, &options(Vec::new())).unwrap();
+    let samples = bare.samples("", images).unwrap();
+    assert!(samples.len() > 1);
+    for (i, sample) in samples.into_iter().enumerate() {
+        let row = |array: &Array| array.rows(&[i]).unwrap();
+        let own = others.iter().fold(sample.clone(), |s, (name, array)| s.with_input(name, row(array)));
+        let expected = shared.explain_one(sample.clone().with_row(i)).unwrap();
+        // In any order, alone and with others.
+        assert_eq!(bare.explain_one(own.clone()).unwrap().maps()[0].map, expected.maps()[0].map);
+        let changed = own.with_input("age", Array::from(arr2(&[[0.125f32]])));
+        assert_ne!(shared.explain_one(changed).unwrap().maps()[0].score, expected.maps()[0].score);
+        assert!(matches!(bare.explain_one(sample.clone()), Err(Error::MissingInput { .. })));
+        assert!(matches!(shared.explain_one(sample.clone()), Err(Error::Argument(_))), "no row is its own");
+        assert!(matches!(shared.explain_one(sample.clone().with_row(99)), Err(Error::Argument(_))));
+        let unknown = shared.explain_one(sample.with_row(i).with_input("agee", Array::from(arr0(1f32))));
+        assert!(matches!(unknown, Err(Error::Core(hirescam::core::Error::NotFound { .. }))));
+    }
+}
