@@ -2,13 +2,14 @@
 //! as one thing.
 
 use crate::error::near;
-use crate::graph::{reads, shape_only, standard};
+use crate::graph::reads;
 use crate::grid::{Places, channel_axes};
 use crate::onnx::ValueInfoProto;
+use crate::ops::{Layout, shape_only};
 use crate::score::{self, Reading, Score};
 use crate::shape::{self, Dim, Shapes, declared};
 use crate::tensor::is_float;
-use crate::{Error, Model, memory, strip};
+use crate::{Error, Model, memory, ops, strip, weights};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -65,12 +66,12 @@ impl<'m> Analysis<'m> {
     /// the frames of a clip. How many there are is then fixed, to the first extent of the image shape that is given.
     ///
     /// # Errors
-    /// Those of [`Model::check_weights`], [`strip::bare`], [`image_input`], [`Shapes::infer`], [`memory::check`] and
+    /// Those of [`weights::check`], [`strip::bare`], [`image_input`], [`Shapes::infer`], [`memory::check`] and
     /// [`score::read`]; [`Error::OpenSample`] for a sample of several images of which nothing says how many,
     /// [`Error::Argument`] for a channel axis that does not fit.
     pub fn of(model: impl Into<Cow<'m, Model>>, hints: &Hints) -> Result<Self, Error> {
         let mut model = model.into();
-        model.check_weights()?;
+        weights::check(&model)?;
         if let Some(bare) = strip::bare(&model)? {
             model = Cow::Owned(bare);
         }
@@ -118,8 +119,7 @@ impl<'m> Analysis<'m> {
         while !real(at) {
             let mut readers = model.order().map(|(_, n)| n).filter(|n| !shape_only(n) && reads(n).contains(&at));
             let (Some(node), None) = (readers.next(), readers.next()) else { return image };
-            let moved =
-                matches!(standard(node), "Cast" | "Transpose" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze");
+            let moved = ops::named(node).is_some_and(|card| card.renames || card.layout == Layout::Permuted);
             match node.output.first().filter(|_| moved && node.input.first().is_some_and(|i| i == at)) {
                 Some(output) => at = output,
                 None => return image,

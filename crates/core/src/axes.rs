@@ -8,9 +8,9 @@
 
 use crate::build::Value;
 use crate::error::{describe, short};
-use crate::graph::{Attributes, reads, shape_only};
+use crate::graph::{Attributes, reads};
 use crate::onnx::{NodeProto, ValueInfoProto};
-use crate::ops::{self, Along, Card, Layout};
+use crate::ops::{self, Along, Card, Entries, Layout, shape_only};
 use crate::shape::{Dim, Fact, Shapes};
 use crate::{Error, Model};
 use std::collections::HashMap;
@@ -380,7 +380,11 @@ impl Follower<'_> {
             };
             let made = match card.layout {
                 Layout::Reshaped if input == 0 => relocated(&fact.shape, (axis, outer, inner), self.n, to),
-                _ if input == 0 && outer == 1 && looked_up(&a, &facts, (axis, inner), self.n).is_some() => {
+                _ if input == 0
+                    && outer == 1
+                    && card.entries == Entries::Indexed
+                    && looked_up(&a, &facts, (axis, inner), self.n).is_some() =>
+                {
                     looked_up(&a, &facts, (axis, inner), self.n)
                 }
                 _ => match (card.along)(&a, &facts, input, axis) {
@@ -432,11 +436,11 @@ impl Follower<'_> {
         let run = self.n.checked_mul(inner).filter(|&run| run > 0)?;
         let runs = |n: usize| (n > 0 && n.is_multiple_of(run)).then(|| n / run);
         let whole = *to.get(axis)?;
-        match card.name {
-            "Concat" => Some((outer, true)),
-            "Tile" => Some((runs(whole)?, false)),
+        match card.entries {
+            Entries::Joined => Some((outer, true)),
+            Entries::Repeated => Some((runs(whole)?, false)),
             // The parts of a Split that lie before this one must be whole runs too.
-            "Split" => {
+            Entries::Parted => {
                 let list = (a.ints("split").map(<[i64]>::to_vec))
                     .or_else(|| facts.get(1).copied().flatten().and_then(|f| f.value.as_deref()).map(|t| t.to_ints()));
                 let first = list.map_or(whole * number, |l| {
@@ -444,7 +448,7 @@ impl Follower<'_> {
                 });
                 first.is_multiple_of(run).then(|| runs(whole)).flatten().map(|n| (n, false))
             }
-            "Slice" => {
+            Entries::Sliced => {
                 let shape = &facts.first().copied().flatten()?.shape;
                 let list = |i: usize, name: &str| ops::ints_of(a, name, facts, i);
                 let ranges = ops::slicing::slice_ranges(shape, list).ok()?;
@@ -462,7 +466,7 @@ impl Follower<'_> {
 fn looked_up(a: &Attributes, facts: &[Option<&Fact>], (axis, inner): (usize, usize), n: usize) -> Option<Samples> {
     let (data, table) = (facts.first().copied().flatten()?, facts.get(1).copied().flatten()?);
     let at = crate::graph::axis(a.int("axis", 0), data.shape.len()).ok()?;
-    let table = table.value.as_deref().filter(|_| a.node.op_type() == "Gather" && at == axis)?;
+    let table = table.value.as_deref().filter(|_| at == axis)?;
     let rows = |of: usize| {
         let own = |(place, entry): (ndarray::IxDyn, &f64)| (entry / inner as f64).floor() == place[of] as f64;
         table.shape().get(of) == Some(&n) && table.data.indexed_iter().all(own)

@@ -9,7 +9,7 @@
 use crate::analysis::Analysis;
 use crate::error::describe;
 use crate::flow::around;
-use crate::graph::{Attributes, reads, standard};
+use crate::graph::{Attributes, reads};
 use crate::head::Head;
 use crate::onnx::NodeProto;
 use crate::ops::{self, Dependence, Linearity};
@@ -134,22 +134,10 @@ pub fn can_be_negative(analysis: &Analysis, value: &str) -> bool {
     let mut positive: HashSet<&str> = HashSet::new();
     for (_, node) in model.order() {
         let is = |name: &String| positive.contains(name.as_str()) || stored(name);
-        let clipped = || match (model.attributes(node).get("min"), node.input.get(1)) {
-            (Some(min), _) => min.f() >= 0.0,
-            (None, Some(min)) => stored(min),
-            (None, None) => false,
-        };
-        let made = match standard(node) {
-            "Relu" | "Sigmoid" | "HardSigmoid" | "Softmax" | "Softplus" | "Exp" | "Abs" | "Sqrt" => true,
-            "Clip" if clipped() => true,
-            "Identity" | "Dropout" | "Cast" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool"
-            | "ReduceMax" | "ReduceMean" | "ReduceMin" | "ReduceSum" | "Reshape" | "Flatten" | "Squeeze"
-            | "Unsqueeze" | "Transpose" | "Slice" | "Gather" | "Split" | "Expand" | "Tile" | "Pow" => {
-                node.input.first().is_some_and(is)
-            }
-            "Add" | "Mul" | "Div" | "Sum" | "Max" | "Min" | "Mean" | "Concat" => node.input.iter().all(is),
-            _ => false,
-        };
+        let made = ops::named(node).is_some_and(|card| {
+            let inputs: Vec<bool> = node.input.iter().map(is).collect();
+            (card.never_negative)(&model.attributes(node), &inputs)
+        });
         if made {
             positive.extend(node.output.iter().map(String::as_str));
         }

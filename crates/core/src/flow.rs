@@ -1,8 +1,8 @@
 //! How values depend on others, and which nodes lie between the two.
 
 use crate::Model;
-use crate::graph::{reads, shape_only, standard};
-use crate::ops::Dependence;
+use crate::graph::reads;
+use crate::ops::{self, Dependence, shape_only};
 use crate::shape::Shapes;
 use crate::tensor::is_float;
 use std::collections::{HashMap, HashSet};
@@ -24,7 +24,7 @@ pub(crate) fn dependence_on(model: &Model, shapes: &Shapes, starts: &[&str]) -> 
             let real = shapes.dtype(output).is_none_or(|dtype| {
                 // The integers of QuantizeLinear stand for real numbers, as long as their type is kept.
                 let kept = node.input.iter().any(|i| smooth(i) && shapes.dtype(i) == Some(dtype));
-                is_float(dtype) || standard(node) == "QuantizeLinear" || kept
+                is_float(dtype) || ops::named(node).is_some_and(|card| card.quantises) || kept
             });
             dependence.insert(output.clone(), if real { on } else { Dependence::Discrete });
         }
@@ -47,15 +47,11 @@ pub(crate) fn path(model: &Model, dependence: &HashMap<String, Dependence>, goal
     path
 }
 
-/// Operators that draw numbers: what they give differs from run to run as an input does.
-const RANDOM: &[&str] =
-    &["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
-
 /// The values that paths from an input which avoid the values `layer` lead to.
 pub(crate) fn around(model: &Model, layer: impl Fn(&str) -> bool) -> HashSet<&str> {
     let mut around: HashSet<&str> = model.inputs().map(|i| i.name()).filter(|n| !layer(n)).collect();
     for (_, node) in model.order() {
-        let drawn = RANDOM.contains(&standard(node));
+        let drawn = ops::draws(node);
         if drawn || (!shape_only(node) && reads(node).iter().any(|r| around.contains(r))) {
             around.extend(node.output.iter().map(String::as_str).filter(|o| !layer(o)));
         }

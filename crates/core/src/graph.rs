@@ -172,33 +172,6 @@ impl Model {
         self.order().flat_map(|(_, n)| n.output.iter()).map(String::as_str).filter(|o| !o.is_empty())
     }
 
-    /// Whether the weights are numbers. Engines differ in what they make of others: some lose a NaN on the way, and give a
-    /// map that looks like any.
-    ///
-    /// Stored tensors that only mask values may be infinite.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] with the node that reads a NaN or an infinity.
-    pub fn check_weights(&self) -> Result<(), Error> {
-        for (_, node) in self.order() {
-            let nan = match standard(node) {
-                "Conv" | "ConvTranspose" | "Gemm" | "MatMul" => false,
-                op if op.ends_with("Normalization") => false,
-                "Add" | "Sub" | "Mul" | "Div" | "PRelu" => true,
-                _ => continue,
-            };
-            for name in &node.input {
-                let constant = || self.maker(name).filter(|n| standard(n) == "Constant")?.attribute.first()?.t.as_ref();
-                let stored = self.initializer(name).or_else(constant);
-                if let Some(bad) = stored.and_then(|t| tensor::first_not_finite(t, nan)) {
-                    let what = format!("the stored tensor {:?} that it reads holds {bad}", short(name));
-                    return Err(Error::Invalid { at: describe(node), what });
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The metadata entry `key` of the file.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.proto.metadata_props.iter().find(|e| e.key() == key).map(|e| e.value())
@@ -220,11 +193,6 @@ impl From<Model> for Cow<'_, Model> {
 /// A node's operator, where it is one of ONNX's own; else nothing.
 pub fn standard(node: &NodeProto) -> &str {
     if matches!(node.domain(), "" | "ai.onnx") { node.op_type() } else { "" }
-}
-
-/// Whether a node reads only the shape of its input, never its values.
-pub fn shape_only(node: &NodeProto) -> bool {
-    matches!(standard(node), "Shape" | "Size" | "EyeLike")
 }
 
 /// Every value that a node reads, those that its subgraphs take from around them included.

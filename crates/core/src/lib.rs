@@ -34,6 +34,7 @@ pub mod shape;
 mod strip;
 pub mod target;
 pub mod tensor;
+pub mod weights;
 
 pub use error::{Error, Fault, near};
 pub use graph::Model;

@@ -4,8 +4,9 @@
 //! Honest networks ask for what goes with their image and their weights.
 
 use crate::error::{describe, short};
-use crate::graph::{Attributes, reads, shape_only, standard};
+use crate::graph::{Attributes, reads, standard};
 use crate::onnx::NodeProto;
+use crate::ops::shape_only;
 use crate::shape::{Facts, Shapes, elements};
 use crate::tensor::{bits, raw_bytes};
 use crate::{Error, Model};

@@ -2,10 +2,9 @@
 
 use crate::analysis::Analysis;
 use crate::certify::can_be_negative;
-use crate::graph::standard;
 use crate::head::{self, Head};
 use crate::onnx::NodeProto;
-use crate::ops::Linearity;
+use crate::ops::{self, Entries, Linearity};
 use crate::shape::{Dim, Shapes, elements};
 use crate::{Error, Model, Tensor, reference};
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
@@ -89,7 +88,8 @@ pub fn reads_one_place(analysis: &Analysis, head: &Head) -> Result<bool, Error> 
         let (before, after): (usize, usize) = (from.iter().product(), to.iter().product());
         let few = |n: usize| after.checked_mul(n) == Some(before) || (tokens && after < before);
         let of_places = |n: &usize| *n > 1 && space.contains(n) && few(*n);
-        Some(matches!(standard(node), "Gather" | "GatherND" | "Slice" | "Split") && from.iter().any(of_places))
+        let takes = |c: &ops::Card| TAKING.contains(&c.entries);
+        Some(ops::named(node).is_some_and(takes) && from.iter().any(of_places))
     };
     if !head.path.iter().filter_map(|&i| model.graph().node.get(i)).any(|node| takes_few(node) == Some(true)) {
         return Ok(false);
@@ -111,6 +111,9 @@ pub fn reads_one_place(analysis: &Analysis, head: &Head) -> Result<bool, Error> 
     }
     Ok(read && places.len() <= 1)
 }
+
+/// What takes some of the places out of many.
+const TAKING: &[Entries] = &[Entries::Indexed, Entries::IndexedByLists, Entries::Sliced, Entries::Parted];
 
 /// Whether an entry of the layer belongs to a place of the image, and not to a token that is none.
 fn of_image(analysis: &Analysis, head: &Head) -> Result<impl Fn(&IxDyn) -> bool, Error> {

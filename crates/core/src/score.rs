@@ -3,8 +3,9 @@
 use crate::axes::Samples;
 use crate::error::{near, short};
 use crate::flow::dependence;
-use crate::graph::{self, reads, standard};
+use crate::graph::{self, reads};
 use crate::onnx::{NodeProto, type_proto};
+use crate::ops::{self, Card, Entries, FinalActivation, Layout};
 use crate::shape::{Dim, Shapes, show};
 use crate::tensor::is_float;
 use crate::{Error, Model};
@@ -154,8 +155,6 @@ impl Score {
     }
 }
 
-/// Operators at the end of a network that turn class scores into probabilities.
-const FINAL: &[&str] = &["Softmax", "LogSoftmax", "Sigmoid"];
 /// More renaming nodes than this do not come between a final activation and the output.
 const MOST_RENAMINGS: usize = 100;
 /// An output of more numbers an image than this is not explained.
@@ -237,9 +236,6 @@ fn made_of(model: &Model, shapes: &Shapes, outputs: &[&str], reading: &Reading) 
     })
 }
 
-/// Operators without rules that are known to choose among scores, or to bundle them.
-const CHOOSING: &[&str] = &["NonMaxSuppression", "SequenceConstruct", "ZipMap"];
-
 /// The nearest tensors before `outputs` that hold scores.
 fn sources<'m>(model: &'m Model, shapes: &Shapes, outputs: &[&'m str]) -> Vec<&'m str> {
     let from_image = dependence(model, shapes, &shapes.image);
@@ -254,12 +250,13 @@ fn sources<'m>(model: &'m Model, shapes: &Shapes, outputs: &[&'m str]) -> Vec<&'
             continue;
         }
         // Behind an operator that is not known there may be anything: it is named as the cause.
-        let known = |n: &&NodeProto| model.card(n).is_some() || CHOOSING.contains(&n.op_type());
-        let Some(node) = model.maker(value).filter(known) else { continue };
-        let inputs = reads(node);
-        // A NonMaxSuppression chooses by its second input; the first are the boxes.
-        let by = if standard(node) == "NonMaxSuppression" { inputs.get(1..2).unwrap_or(&[]) } else { &inputs };
-        open.extend(by.iter().rev());
+        let Some(node) = model.maker(value) else { continue };
+        let by = match model.card(node) {
+            Some(_) => 0..usize::MAX,
+            None => ops::chooses_by(node).unwrap_or(0..0),
+        };
+        let inputs: Vec<&str> = reads(node).into_iter().skip(by.start).take(by.len()).collect();
+        open.extend(inputs.iter().rev());
     }
     found
 }
@@ -279,14 +276,15 @@ pub(crate) fn chosen_from<'m>(model: &'m Model, shapes: &Shapes, value: &'m str)
     let mut at = value;
     for _ in 0..MOST_RENAMINGS {
         let (node, input) = model.maker(at).and_then(|n| Some((n, n.input.first()?)))?;
-        match standard(node) {
-            "TopK" => return Some(input),
-            "ReduceMax" => {
+        let card = ops::named(node)?;
+        match card.entries {
+            Entries::Sorted => return Some(input),
+            Entries::Reduced if card.takes_largest => {
                 let Told::Axis { axis, .. } = classes::told(model, shapes, input) else { return None };
                 let axes = classes::reduced(model, shapes, node, shapes.dims(input)?.len())?;
                 return axes.contains(&axis).then_some(input);
             }
-            "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Cast" => at = input,
+            _ if card.renames => at = input,
             _ => return None,
         }
     }
@@ -406,7 +404,7 @@ fn of_value(model: &Model, shapes: &Shapes, output: &str, reading: &Reading) -> 
             )));
         }
         (Some(given), _) => given,
-        (None, Some("Sigmoid")) => Activation::Sigmoid,
+        (None, Some(card)) if card.final_activation == Some(FinalActivation::Each) => Activation::Sigmoid,
         (None, Some(_)) if !dense => Activation::Softmax,
         (None, _) => Activation::None,
     };
@@ -419,7 +417,7 @@ fn of_value(model: &Model, shapes: &Shapes, output: &str, reading: &Reading) -> 
         dims,
         class_axis,
         output_axis: class_axis.and(found.axis).and_then(|place| own.axes.get(place).copied()),
-        activation: activation.map(str::to_owned),
+        activation: activation.map(|card| card.name.to_owned()),
         probability,
         instead: None,
     }))
@@ -431,22 +429,20 @@ fn before_activation<'m>(
     shapes: &Shapes,
     output: &'m str,
     own: &Laid,
-) -> Option<(&'m str, Option<&'m str>, Option<usize>)> {
+) -> Option<(&'m str, Option<&'static Card>, Option<usize>)> {
     let same =
         |value: &str| Laid::of(shapes, value).is_some_and(|l| non_one_sizes(&l.sizes).eq(non_one_sizes(&own.sizes)));
     let mut at = output;
     for _ in 0..MOST_RENAMINGS {
         let (node, input) = model.maker(at).and_then(|n| Some((n, n.input.first()?)))?;
-        let op = standard(node);
-        if FINAL.contains(&op) {
-            let axis = if op == "Sigmoid" { None } else { Some(normalised(model, shapes, node, input)?) };
-            return same(input).then_some((input.as_str(), Some(op), axis));
+        let card = ops::named(node)?;
+        if let Some(made) = card.final_activation {
+            let each = made == FinalActivation::Each;
+            let axis = if each { None } else { Some(normalised(model, shapes, node, input)?) };
+            return same(input).then_some((input.as_str(), Some(card), axis));
         }
-        let renames = match op {
-            "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Cast" | "Dropout" => true,
-            "Transpose" => moves_images(model, shapes, node, input),
-            _ => false,
-        };
+        let moved = || card.layout == Layout::Permuted && moves_images(model, shapes, node, input);
+        let renames = card.renames || moved();
         if !renames || !same(input) {
             return None;
         }

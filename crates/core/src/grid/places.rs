@@ -4,9 +4,9 @@ use super::Grid;
 use super::steps::{
     Counts, Laid, MOST_AXES, MOST_ENTRIES, covers, in_common_units, line, merged, regrouped, split, whole_axis,
 };
-use crate::graph::{Attributes, axis, reads, shape_only};
+use crate::graph::{Attributes, axis, reads};
 use crate::onnx::NodeProto;
-use crate::ops::{Kind, Layout, einsum, padding, reduction, slicing};
+use crate::ops::{Entries, Kind, Layout, einsum, padding, reduction, shape_only, slicing};
 use crate::shape::Shapes;
 use crate::{Model, Tensor};
 use std::collections::HashMap;
@@ -100,21 +100,21 @@ impl Places {
         let steps =
             |laid: &Laid| laid.axes.iter().map(|a| if let Counts::Places(s) = a { s.len() } else { 0 }).sum::<usize>();
         *work += inputs.iter().map(steps).sum::<usize>();
-        match card.name {
-            "Concat" => {
+        match card.entries {
+            Entries::Joined => {
                 let at = axis(a.int("axis", 1), to.len()).ok()?;
                 let mut axes = entry_by_entry(&inputs, to);
                 *axes.get_mut(at)? = self.joined(shapes, node, &inputs, at)?;
                 return Some(Laid { axes, whole });
             }
-            "MatMul" => return Some(Laid { axes: product(&inputs, to)?, whole }),
-            "Gemm" => {
+            Entries::MatrixProduct => return Some(Laid { axes: product(&inputs, to)?, whole }),
+            Entries::GeneralProduct => {
                 let [left, right] = inputs.first_chunk()?;
                 let rows = left.axes.get(usize::from(a.int("transA", 0) != 0))?;
                 let columns = right.axes.get(usize::from(a.int("transB", 0) == 0))?;
                 return Some(Laid { axes: vec![rows.clone(), columns.clone()], whole });
             }
-            "Einsum" => {
+            Entries::Equation => {
                 let ranks: Vec<usize> = inputs.iter().map(|laid| laid.axes.len()).collect();
                 let (terms, output) = einsum::letters(&a, &ranks)?;
                 let of_letter = |(letter, &n): (char, &usize)| {
@@ -125,7 +125,7 @@ impl Places {
             }
             _ => {}
         }
-        if card.layout == Layout::Same && !MOVING.contains(&card.name) {
+        if card.layout == Layout::Same && !MOVING.contains(&card.entries) {
             return Some(Laid { axes: entry_by_entry(&inputs, to), whole });
         }
         // All others move the entries of their first input.
@@ -136,8 +136,8 @@ impl Places {
         let list = |i: usize, name: &str| a.ints(name).map(<[i64]>::to_vec).or_else(|| stored(i));
         let given = |i: usize| node.input.get(i).is_some_and(|name| !name.is_empty());
         let mut extents = whole;
-        match (card.name, card.layout) {
-            ("Slice", _) => {
+        match (card.entries, card.layout) {
+            (Entries::Sliced, _) => {
                 let known = |i: usize, name: &str| match list(i, name) {
                     None if given(i) => Err(crate::error::Fault::Unsupported(String::new())),
                     list => Ok(list),
@@ -148,14 +148,14 @@ impl Places {
                     *slot = slot.take((0..r.count).map(at));
                 }
             }
-            ("Split", _) => {
+            (Entries::Parted, _) => {
                 let at = on(a.int("axis", 0))?;
                 let before = node.output.iter().take(output).map(|o| Some(*sizes(shapes, o)?.get(at)?));
                 let start = before.sum::<Option<usize>>()?;
                 let slot = axes.get_mut(at)?;
                 *slot = slot.take((start..start.checked_add(*to.get(at)?)?).map(Some));
             }
-            ("Pad", _) => {
+            (Entries::Padded, _) => {
                 let pads = list(1, "pads")?;
                 let sizes =
                     padding::pad_sizes(from.len(), &pads, if given(3) { Some(stored(3)?) } else { None }).ok()?;
@@ -163,7 +163,7 @@ impl Places {
                     *slot = slot.padded(begin, end);
                 }
             }
-            ("Gather", _) => {
+            (Entries::Indexed, _) => {
                 let at = on(a.int("axis", 0))?;
                 let of_indices = sizes(shapes, node.input.get(1)?)?;
                 let taken = axes.remove(at);
@@ -177,9 +177,9 @@ impl Places {
                 };
                 axes.splice(at..at, made);
             }
-            ("TopK", _) => *axes.get_mut(on(a.int("axis", -1))?)? = Counts::Lost,
-            ("ArgMax" | "ArgMin", _) => reduced(&mut axes, &[on(a.int("axis", 0))?], &a),
-            (name, _) if name.starts_with("Reduce") => {
+            (Entries::Sorted, _) => *axes.get_mut(on(a.int("axis", -1))?)? = Counts::Lost,
+            (Entries::PlaceOfBest, _) => reduced(&mut axes, &[on(a.int("axis", 0))?], &a),
+            (Entries::Reduced, _) => {
                 let chosen = match list(1, "axes") {
                     None if given(1) => return None,
                     list => reduction::chosen(&a, list, from.len()).ok()?,
@@ -192,11 +192,11 @@ impl Places {
                 axes = perm.iter().map(|&p| axes.get(usize::try_from(p).ok()?).cloned()).collect::<Option<_>>()?;
             }
             (_, Layout::Reshaped) => axes = regrouped(&axes, &from, to, work)?,
-            ("GridSample", _) => return None,
-            ("Resize" | "Upsample", _) | (_, Layout::ChannelsFirst) if from.len() == to.len() => {
+            (Entries::Sampled, _) => return None,
+            (Entries::Resized, _) | (_, Layout::ChannelsFirst) if from.len() == to.len() => {
                 if card.layout == Layout::ChannelsFirst
                     && card.kind != Kind::Pooling
-                    && !card.name.ends_with("Normalization")
+                    && card.entries != Entries::Normalised
                 {
                     *axes.get_mut(1)? = Counts::Nothing;
                 }
@@ -209,8 +209,8 @@ impl Places {
                     }
                 }
             }
-            ("Expand", _) => axes = entry_by_entry(&[Laid { axes, whole }], to),
-            ("ScatterElements" | "ScatterND", _) if axes.iter().any(places_of) => {}
+            (Entries::Broadcast, _) => axes = entry_by_entry(&[Laid { axes, whole }], to),
+            (Entries::Scattered, _) if axes.iter().any(places_of) => {}
             _ => return None,
         }
         Some(Laid { axes, whole: extents })
@@ -338,9 +338,16 @@ impl Places {
     }
 }
 
-/// Operators whose layout is that of their first input, and that move entries along it.
-const MOVING: &[&str] =
-    &["Slice", "Split", "Pad", "Tile", "Resize", "Upsample", "Expand", "ScatterElements", "ScatterND"];
+/// What moves entries along the axes of the first input, whose layout stays.
+const MOVING: &[Entries] = &[
+    Entries::Sliced,
+    Entries::Parted,
+    Entries::Padded,
+    Entries::Repeated,
+    Entries::Resized,
+    Entries::Broadcast,
+    Entries::Scattered,
+];
 
 fn sizes(shapes: &Shapes, value: &str) -> Option<Vec<usize>> {
     Some(shapes.dims(value)?.iter().map(|d| d.per_image()).collect())

@@ -3,7 +3,7 @@
 use super::{Candidate, Layer, Search};
 use crate::certify::{Certificate, Verdict};
 use crate::graph::reads;
-use crate::ops::{self, Kind, Layout};
+use crate::ops::{self, Entries, Kind, Layout};
 use crate::probe::{ignores_scale, reads_one_place};
 use crate::shape::Shapes;
 use crate::{Model, flow, head, score};
@@ -131,7 +131,7 @@ fn normalised<'m>(model: &'m Model, shapes: &Shapes, layer: &str) -> Option<&'m 
             inputs.iter().all(|i| own.contains(i) || shapes.constant(i).is_some() || model.initializer(i).is_some());
         let card = model.card(node);
         let same = |c: &ops::Card| c.layout == ops::Layout::Same && c.kind != Kind::Movement;
-        let of_entries = card.is_some_and(|c| same(c) || c.name.starts_with("Reduce"));
+        let of_entries = card.is_some_and(|c| same(c) || c.entries == Entries::Reduced);
         if alone && of_entries {
             own.extend(node.output.iter().map(String::as_str));
         } else {
@@ -150,7 +150,7 @@ fn scores_themselves<'m>(model: &'m Model, shapes: &Shapes, path: &[usize], logi
     let choice = score::chosen_from(model, shapes, logits);
     for node in path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
         let changes_entries =
-            |c: &ops::Card| c.kind == Kind::Movement || c.layout == Layout::Same || c.name.ends_with("Normalization");
+            |c: &ops::Card| c.kind == Kind::Movement || c.layout == Layout::Same || c.entries == Entries::Normalised;
         let leads = node.output.iter().all(|o| !more.contains(o.as_str()));
         let chooses = choice.is_some() && node.input.first().map(String::as_str) == choice;
         let same = chooses || model.card(node).is_some_and(changes_entries);

@@ -4,7 +4,10 @@
 //! is taken from x and not from y: 1 − y of a y near 1 has lost its digits.
 
 use super::form::Form;
-use super::{Card, Kind, Linearity, affine, aligned, case, fact, like_first, map, piecewise, tensor};
+use super::{
+    Card, FinalActivation, Kind, Linearity, affine, aligned, case, fact, like_first, map, never, piecewise, tensor,
+    where_first,
+};
 use crate::build::Value;
 use crate::error::{Fault, unsupported};
 use crate::graph::Attributes;
@@ -52,6 +55,7 @@ pub(super) const ELEMENTWISE: Card =
 /// y = |x|; the derivative at 0 is 0.
 const ABS: Card = Card {
     name: "Abs",
+    never_negative: never,
     eval: |_, x| map(x, f64::abs),
     vjp: Some(|s| {
         let (x, dy) = (s.x(0)?, s.dy()?);
@@ -63,6 +67,8 @@ const ABS: Card = Card {
 
 const CAST: Card = Card {
     name: "Cast",
+    never_negative: where_first,
+    renames: true,
     covers: |a| cast_to(a).map(drop),
     shape: |a, x| {
         let mut out = like_first(a, x)?;
@@ -123,6 +129,7 @@ const CELU: Card = Card {
 /// y = min(max(x, low), high); the derivative is 1 strictly between the bounds and 0 at them, as of PyTorch's ReLU6.
 const CLIP: Card = Card {
     name: "Clip",
+    never_negative: |a, inputs| a.get("min").map_or(inputs.get(1) == Some(&true), |min| min.f() >= 0.0),
     eval: |a, x| {
         let (low, high) = clip_bounds(a, x);
         map(x, |v| v.max(low).min(high))
@@ -173,6 +180,8 @@ fn clip_bounds(a: &Attributes, x: &[Option<&Tensor>]) -> (f64, f64) {
 /// y = x: at inference nothing is dropped.
 const DROPOUT: Card = Card {
     name: "Dropout",
+    never_negative: where_first,
+    renames: true,
     shape: |a, x| {
         let x = fact(x, 0)?;
         let mut out = vec![super::Fact::new(x.dtype, x.shape.clone())];
@@ -253,8 +262,13 @@ fn erf(x: f64) -> f64 {
     }
 }
 
-const EXP: Card =
-    Card { name: "Exp", eval: |_, x| map(x, f64::exp), vjp: Some(|s| Ok(vec![Some(s.dy()? * s.y()?)])), ..ELEMENTWISE };
+const EXP: Card = Card {
+    name: "Exp",
+    never_negative: never,
+    eval: |_, x| map(x, f64::exp),
+    vjp: Some(|s| Ok(vec![Some(s.dy()? * s.y()?)])),
+    ..ELEMENTWISE
+};
 
 /// y = x·Φ(x), or with `approximate = "tanh"` x/2·(1 + tanh(√(2/π)(x + 0.044715x³))).
 /// Hendrycks & Gimpel 2016, arXiv:1606.08415.
@@ -291,6 +305,7 @@ const GELU_MICROSOFT: Card = Card { domain: "com.microsoft", forms: &[Form::UNAR
 /// y = min(max(αx + β, 0), 1).
 const HARD_SIGMOID: Card = Card {
     name: "HardSigmoid",
+    never_negative: never,
     eval: |a, x| {
         let (alpha, beta) = (a.float("alpha", 0.2), a.float("beta", 0.5));
         map(x, |v| (alpha * v + beta).clamp(0.0, 1.0))
@@ -322,6 +337,8 @@ const HARD_SWISH: Card = Card {
 
 const IDENTITY: Card = Card {
     name: "Identity",
+    never_negative: where_first,
+    renames: true,
     eval: |_, x| map(x, |v| v),
     vjp: Some(|s| Ok(vec![Some(s.dy()?)])),
     linearity: affine,
@@ -404,6 +421,7 @@ const RECIPROCAL: Card = Card {
 /// before it.
 const RELU: Card = Card {
     name: "Relu",
+    never_negative: never,
     eval: |_, x| map(x, |v| v.max(0.0)),
     vjp: Some(|s| Ok(vec![Some(s.dy()? * s.y()?.mask(s.dy()?.dtype()))])),
     linearity: piecewise,
@@ -455,6 +473,8 @@ const SHRINK: Card = Card {
 /// y = 1/(1 + e⁻ˣ), with the slope σ(x)·σ(−x) = 1/(2 + eˣ + e⁻ˣ): 0 where an exponential overflows.
 const SIGMOID: Card = Card {
     name: "Sigmoid",
+    never_negative: never,
+    final_activation: Some(FinalActivation::Each),
     eval: |_, x| map(x, |v| 1.0 / (1.0 + (-v).exp())),
     vjp: Some(|s| {
         let e = s.x(0)?.exp();
@@ -475,6 +495,7 @@ fn softplus(v: f64) -> f64 {
 /// y = ln(1 + eˣ).
 const SOFTPLUS: Card = Card {
     name: "Softplus",
+    never_negative: never,
     eval: |_, x| map(x, softplus),
     vjp: Some(|s| Ok(vec![Some(s.dy()? * sigmoid(s.x(0)?))])),
     cases: || vec![case().x(&[2, 3, 4]), case().x_in(&[3, 5], -100.0, 100.0)],
@@ -494,6 +515,7 @@ const SOFTSIGN: Card = Card {
 
 const SQRT: Card = Card {
     name: "Sqrt",
+    never_negative: never,
     eval: |_, x| map(x, f64::sqrt),
     vjp: Some(|s| Ok(vec![Some(s.dy()? / (s.y()? * 2.0))])),
     cases: || vec![case().x_in(&[3, 5], 0.2, 3.0)],

@@ -1,6 +1,9 @@
 //! Arithmetic on two or more values, with broadcasting.
 
-use super::{Card, Dependence, Kind, Linearity, Site, affine, aligned, case, fact, piecewise, product, tensor};
+use super::{
+    Card, Dependence, Kind, Linearity, Site, Weights, affine, aligned, case, fact, piecewise, product, tensor,
+    where_all, where_first,
+};
 use crate::build::Value;
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
@@ -113,6 +116,8 @@ fn pairs() -> Vec<super::Case> {
 
 const ADD: Card = Card {
     name: "Add",
+    never_negative: where_all,
+    weights: Weights::Numbers,
     eval: |_, x| Ok(vec![pairwise(x, |a, b| a + b)?]),
     vjp: Some(|s| {
         let dy = s.dy()?;
@@ -125,6 +130,7 @@ const ADD: Card = Card {
 
 const SUB: Card = Card {
     name: "Sub",
+    weights: Weights::Numbers,
     eval: |_, x| Ok(vec![pairwise(x, |a, b| a - b)?]),
     vjp: Some(|s| {
         let dy = s.dy()?;
@@ -137,6 +143,8 @@ const SUB: Card = Card {
 
 const MUL: Card = Card {
     name: "Mul",
+    never_negative: where_all,
+    weights: Weights::Numbers,
     eval: |_, x| Ok(vec![pairwise(x, |a, b| a * b)?]),
     vjp: Some(|s| {
         let (a, b, dy) = (s.x(0)?, s.x(1)?, s.dy()?);
@@ -166,6 +174,8 @@ fn silu<'g>(s: &Site<'g, '_>, x: usize, sigma: usize) -> Result<Option<Value<'g>
 
 const DIV: Card = Card {
     name: "Div",
+    never_negative: where_all,
+    weights: Weights::Numbers,
     eval: |_, x| {
         let integer = !is_float(tensor(x, 0)?.dtype);
         if integer && tensor(x, 1)?.data.iter().any(|&v| v == 0.0) {
@@ -188,6 +198,7 @@ const DIV: Card = Card {
 /// y = aᵇ; by its base only. With b = 0 the derivative is 0 everywhere.
 const POW: Card = Card {
     name: "Pow",
+    never_negative: where_first,
     eval: |_, x| Ok(vec![pairwise(x, f64::powf)?]),
     vjp: Some(|s| {
         let (a, b, dy) = (s.x(0)?, s.x(1)?, s.dy()?);
@@ -224,6 +235,7 @@ const POW: Card = Card {
 /// y = x for x > 0, else slope·x. He et al. 2015, arXiv:1502.01852.
 const PRELU: Card = Card {
     name: "PRelu",
+    weights: Weights::Numbers,
     shape: |_, x| {
         let (x, slope) = (fact(x, 0)?, fact(x, 1)?);
         if broadcast(&[&x.shape, &slope.shape])? != x.shape {
@@ -249,6 +261,7 @@ const PRELU: Card = Card {
 
 const SUM: Card = Card {
     name: "Sum",
+    never_negative: where_all,
     eval: |_, x| Ok(vec![nary(x, |a, b| a + b)?]),
     vjp: Some(|s| (0..s.x.len()).map(|i| Ok(Some(s.unbroadcast(s.dy()?, i)?))).collect()),
     linearity: affine,
@@ -263,6 +276,7 @@ fn several() -> Vec<super::Case> {
 
 const MEAN: Card = Card {
     name: "Mean",
+    never_negative: where_all,
     eval: |_, x| {
         let mut sum = nary(x, |a, b| a + b)?;
         sum.data /= x.len() as f64;
@@ -278,6 +292,7 @@ const MEAN: Card = Card {
 /// The largest of the inputs. As PyTorch's `maximum`, taken pair by pair: of two that tie each gets half.
 const MAX: Card = Card {
     name: "Max",
+    never_negative: where_all,
     eval: |_, x| Ok(vec![nary(x, f64::max)?]),
     vjp: Some(|s| outermost(s, |a, b| a.gt(b))),
     linearity: piecewise,
@@ -287,6 +302,7 @@ const MAX: Card = Card {
 /// The smallest of the inputs; ties as of Max.
 const MIN: Card = Card {
     name: "Min",
+    never_negative: where_all,
     eval: |_, x| Ok(vec![nary(x, f64::min)?]),
     vjp: Some(|s| outermost(s, |a, b| a.lt(b))),
     linearity: piecewise,

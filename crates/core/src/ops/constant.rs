@@ -3,8 +3,8 @@
 use super::movement::checked;
 use super::{Card, Kind, Layout, affine, case, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
-use crate::graph::Attributes;
-use crate::onnx::AttributeProto;
+use crate::graph::{Attributes, standard};
+use crate::onnx::{AttributeProto, NodeProto, TensorProto};
 use crate::shape::Fact;
 use crate::tensor::{DataType, Tensor};
 use ndarray::{ArrayD, IxDyn};
@@ -25,6 +25,7 @@ fn shape_of(a: &Attributes, shape: &[usize]) -> Tensor {
 
 const SHAPE: Card = Card {
     name: "Shape",
+    reads_shape: true,
     shape: |a, x| Ok(vec![Fact::constant(shape_of(a, &fact(x, 0)?.shape))]),
     eval: |a, x| Ok(vec![shape_of(a, tensor(x, 0)?.shape())]),
     cases: || vec![case().w(&[2, 3, 4]), case().w(&[2, 3, 4]).set("start", 1)],
@@ -33,6 +34,7 @@ const SHAPE: Card = Card {
 
 const SIZE: Card = Card {
     name: "Size",
+    reads_shape: true,
     shape: |_, x| {
         Ok(vec![Fact::constant(Tensor {
             dtype: DataType::Int64,
@@ -64,6 +66,11 @@ fn constant_value(a: &Attributes) -> Result<Tensor, Fault> {
         Some(v) => Ok(Tensor::ints(v)),
         None => invalid("it has no value"),
     }
+}
+
+/// The tensor that a Constant holds.
+pub(crate) fn stored(node: &NodeProto) -> Option<&TensorProto> {
+    node.attribute.first().filter(|_| standard(node) == CONSTANT.name)?.t.as_ref()
 }
 
 const CONSTANT: Card = Card {
@@ -104,6 +111,7 @@ const CONSTANT_OF_SHAPE: Card = Card {
 /// Ones on the diagonal `k`, in the shape of the input; nothing of it but its shape is read.
 const EYE_LIKE: Card = Card {
     name: "EyeLike",
+    reads_shape: true,
     shape: |a, x| {
         let input = fact(x, 0)?;
         match input.shape.len() {

@@ -1,6 +1,6 @@
 //! Einstein sums.
 
-use super::{Along, Card, Layout, Site, case, product, tensor};
+use super::{Along, Card, Entries, Layout, Site, case, product, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
@@ -193,6 +193,7 @@ fn cotangent<'g>(s: &Site<'g, '_>, equation: &Equation, i: usize) -> Result<Valu
 /// products. Its derivative is one again.
 const EINSUM: Card = Card {
     name: "Einsum",
+    entries: Entries::Equation,
     shape: |a, x| {
         let facts: Vec<&Fact> = (0..x.len()).map(|i| super::fact(x, i)).collect::<Result<_, _>>()?;
         let shapes: Vec<&[usize]> = facts.iter().map(|f| f.shape.as_slice()).collect();

@@ -1,7 +1,7 @@
 //! Gathering values by indices and scattering them; each is the other's transpose.
 
 use super::along::{LARGEST, ungather};
-use super::{Along, Card, Kind, Layout, Linearity, affine, case, fact, tensor};
+use super::{Along, Card, Entries, Kind, Layout, Linearity, affine, case, fact, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -81,6 +81,8 @@ fn add_by_matrix<'g>(d: Value<'g>, indices: Value<'g>, axis: usize, like: Value<
 /// y = x[indices] along an axis.
 const GATHER: Card = Card {
     name: "Gather",
+    entries: Entries::Indexed,
+    never_negative: where_first,
     shape: |a, x| {
         let (data, indices) = (fact(x, 0)?, fact(x, 1)?);
         let at = axis(a.int("axis", 0), data.shape.len())?;
@@ -161,6 +163,7 @@ fn fits(data: &[usize], indices: &[usize], at: usize) -> Result<(), Fault> {
 /// y[i, j, k] = x[indices[i, j, k], j, k], for axis 0 of three.
 const GATHER_ELEMENTS: Card = Card {
     name: "GatherElements",
+    entries: Entries::IndexedEach,
     shape: |a, x| {
         let (data, indices) = (fact(x, 0)?, fact(x, 1)?);
         fits(&data.shape, &indices.shape, axis(a.int("axis", 0), data.shape.len())?)?;
@@ -275,6 +278,7 @@ impl Tuples {
 /// y[b, i…] = x[b, indices[b, i…, :], …]: tuples of indices that choose pieces.
 const GATHER_ND: Card = Card {
     name: "GatherND",
+    entries: Entries::IndexedByLists,
     shape: |a, x| {
         let (data, indices) = (fact(x, 0)?, fact(x, 1)?);
         let tuples = Tuples::of(a, &data.shape, &indices.shape)?;
@@ -342,6 +346,7 @@ const SCATTERING: Card = Card {
         _ => affine(a, inputs),
     },
     limits: "derivative for the reductions none (indices that do not repeat) and add",
+    entries: Entries::Scattered,
     ..Card::BASE
 };
 

@@ -1,7 +1,7 @@
 //! Sampling an image at places that another value names.
 
 use super::along::LARGEST;
-use super::{Along, Card, Layout, affine_in_first, case, fact, tensor};
+use super::{Along, Card, Entries, Layout, affine_in_first, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
@@ -108,6 +108,7 @@ fn padding(a: &Attributes) -> Result<Padding, Fault> {
 /// cotangent is multiplied by the same matrix.
 const GRID_SAMPLE: Card = Card {
     name: "GridSample",
+    entries: Entries::Sampled,
     covers: |a| {
         padding(a)?;
         a.one_of("mode", "linear", &["linear", "bilinear", "nearest"])

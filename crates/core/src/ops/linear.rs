@@ -1,7 +1,7 @@
 //! Matrix products.
 
 use super::arithmetic::{broadcast, stretch};
-use super::{Along, Card, Layout, case, fact, product, size, tensor};
+use super::{Along, Card, Entries, Layout, Weights, case, fact, product, size, tensor};
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
@@ -25,6 +25,8 @@ fn gemm_shape(a: &Attributes, x: &[usize], w: &[usize]) -> Result<[usize; 2], Fa
 /// Y = α·A(ᵀ)·B(ᵀ) + β·C.
 const GEMM: Card = Card {
     name: "Gemm",
+    entries: Entries::GeneralProduct,
+    weights: Weights::Finite,
     shape: |a, x| {
         let (l, r) = (fact(x, 0)?, fact(x, 1)?);
         let out = gemm_shape(a, &l.shape, &r.shape)?;
@@ -121,6 +123,8 @@ fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Fault> {
 /// Matrix product over the last two axes, broadcast over the others.
 const MATMUL: Card = Card {
     name: "MatMul",
+    entries: Entries::MatrixProduct,
+    weights: Weights::Finite,
     shape: |_, x| {
         let (a, b) = (fact(x, 0)?, fact(x, 1)?);
         Ok(vec![Fact::new(a.dtype, matmul_shape(&a.shape, &b.shape)?)])

@@ -6,11 +6,16 @@
 
 use crate::build::Value;
 use crate::error::{Fault, short};
-use crate::graph::Attributes;
+use crate::graph::{Attributes, standard};
 use crate::onnx::{AttributeProto, NodeProto, attribute_proto::AttributeType};
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
 use form::Form;
+
+pub use facts::{
+    Along, Dependence, Entries, FinalActivation, Kind, Layout, Linearity, SignRule, Weights, affine, affine_in_first,
+    never, piecewise, product, smooth, where_all, where_first,
+};
 
 pub mod activation;
 mod along;
@@ -19,6 +24,7 @@ pub mod constant;
 pub mod convolution;
 pub mod einsum;
 pub mod elementary;
+mod facts;
 pub mod form;
 pub mod gather;
 pub mod grid_sample;
@@ -65,6 +71,22 @@ pub struct Card {
     pub layout: Layout,
     /// What becomes of one axis of one input.
     pub along: AxisRule,
+    /// Where the entries of the outputs come from.
+    pub entries: Entries,
+    /// Whether the outputs are never negative.
+    pub never_negative: SignRule,
+    /// What stored numbers mean to it.
+    pub weights: Weights,
+    /// What it makes of scores at the end of a network.
+    pub final_activation: Option<FinalActivation>,
+    /// Whether it gives the numbers of its first input again, in their order, under other axes or as another type.
+    pub renames: bool,
+    /// Whether an output entry is the largest of several of its first input.
+    pub takes_largest: bool,
+    /// Whether its integers stand for real numbers.
+    pub quantises: bool,
+    /// Whether it reads only the shape of its input, never its values.
+    pub reads_shape: bool,
     /// What a person would call the operator when choosing a layer.
     pub kind: Kind,
     /// What the card does not cover, for the list of operators.
@@ -208,104 +230,6 @@ impl<'g> Site<'g, '_> {
     }
 }
 
-/// How a value depends on the target layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Dependence {
-    /// Not at all.
-    None,
-    /// Only by steps, through indices or comparisons.
-    Discrete,
-    /// With a derivative.
-    Smooth,
-}
-
-/// What kind of function an operator is in the inputs that depend on the target layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Linearity {
-    /// f(A) = L·A + c.
-    Affine,
-    /// Affine on each of finitely many regions.
-    Piecewise,
-    /// Anything else.
-    Smooth,
-    /// Anything else that may also be blind to the scale of its input: a quotient, a normalisation.
-    Ratio,
-}
-
-/// Affine whichever inputs depend on the layer.
-pub fn affine(_: &Attributes, _: &[Dependence]) -> Linearity {
-    Linearity::Affine
-}
-
-/// Affine in the first input alone.
-pub fn affine_in_first(_: &Attributes, inputs: &[Dependence]) -> Linearity {
-    match inputs {
-        [_, rest @ ..] if rest.contains(&Dependence::Smooth) => Linearity::Smooth,
-        _ => Linearity::Affine,
-    }
-}
-
-/// Piecewise affine.
-pub fn piecewise(_: &Attributes, _: &[Dependence]) -> Linearity {
-    Linearity::Piecewise
-}
-
-/// Not affine.
-pub fn smooth(_: &Attributes, _: &[Dependence]) -> Linearity {
-    Linearity::Smooth
-}
-
-/// A product: affine as long as one factor alone depends on the layer.
-pub fn product(_: &Attributes, inputs: &[Dependence]) -> Linearity {
-    match inputs.iter().filter(|&&d| d == Dependence::Smooth).count() {
-        0 | 1 => Linearity::Affine,
-        _ => Linearity::Smooth,
-    }
-}
-
-/// What an operator does with the axes of its first input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// Leaves them as they are.
-    Same,
-    /// Takes and gives `[N, C, spatial…]`.
-    ChannelsFirst,
-    /// Takes and gives `[N, …, C]`.
-    ChannelsLast,
-    /// Permutes them by `perm`.
-    Permuted,
-    /// Keeps the elements in their order and takes other axes.
-    Reshaped,
-    /// Makes other axes.
-    Other,
-}
-
-/// What becomes of an axis of an input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Along {
-    /// What lies at an entry of it is read for the same entry of this axis of the outputs, and for no other.
-    To(usize),
-    /// It becomes this axis of the outputs, but entries change places, come together or go: windows, slices, joins.
-    Moved(usize),
-    /// It is no axis of the outputs: its entries are summed over, compared, chosen from.
-    Across,
-    /// The card does not say.
-    Unknown,
-}
-
-/// What a person would call an operator when choosing a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It computes.
-    Compute,
-    /// It only moves, renames, repeats, takes out or interpolates values.
-    Movement,
-    /// It pools over space.
-    Pooling,
-    /// It brings branches together.
-    Join,
-}
-
 impl Card {
     /// A card without derivative that keeps axes and computes: the base that cards are written from.
     pub const BASE: Card = Card {
@@ -320,6 +244,14 @@ impl Card {
         linearity: smooth,
         layout: Layout::Same,
         along: |_, _, _, _| Along::Unknown,
+        entries: Entries::AsLaidOut,
+        never_negative: |_, _| false,
+        weights: Weights::None,
+        final_activation: None,
+        renames: false,
+        takes_largest: false,
+        quantises: false,
+        reads_shape: false,
         kind: Kind::Compute,
         limits: "",
         cases: Vec::new,
@@ -384,6 +316,29 @@ pub fn named(node: &NodeProto) -> Option<&'static Card> {
         LazyLock::new(|| all().map(|c| ((c.domain, c.name), c)).collect());
     let domain = if node.domain() == "ai.onnx" { "" } else { node.domain() };
     INDEX.get(&(domain, node.op_type())).copied()
+}
+
+/// Operators without a card that draw numbers: what they give differs from run to run as an input does.
+const DRAWING: &[&str] =
+    &["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
+
+/// Operators without a card that choose among their inputs, or bundle them, and the inputs that they choose by.
+const CHOOSING: &[(&str, std::ops::Range<usize>)] =
+    &[("NonMaxSuppression", 1..2), ("SequenceConstruct", 0..usize::MAX), ("ZipMap", 0..usize::MAX)];
+
+/// Whether a node draws numbers.
+pub(crate) fn draws(node: &NodeProto) -> bool {
+    DRAWING.contains(&standard(node))
+}
+
+/// The inputs by which a node without a card chooses; none of one of which nothing is known.
+pub(crate) fn chooses_by(node: &NodeProto) -> Option<std::ops::Range<usize>> {
+    CHOOSING.iter().find(|(op, _)| *op == node.op_type()).map(|(_, inputs)| inputs.clone())
+}
+
+/// Whether a node reads only the shape of its input, never its values.
+pub fn shape_only(node: &NodeProto) -> bool {
+    named(node).is_some_and(|card| card.reads_shape)
 }
 
 // ---- what cards share ------------------------------------------------------------------------------------------

@@ -1,6 +1,9 @@
 //! Renaming, rearranging, repeating and joining values.
 
-use super::{Along, Card, Kind, Layout, affine, apart, case, channels_first, fact, ints_in, ints_of, tensor};
+use super::{
+    Along, Card, Entries, Kind, Layout, affine, apart, case, channels_first, fact, ints_in, ints_of, tensor, where_all,
+    where_first,
+};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -41,6 +44,8 @@ const RENAMING: Card = Card {
     linearity: affine,
     layout: Layout::Reshaped,
     kind: Kind::Movement,
+    renames: true,
+    never_negative: where_first,
     ..Card::BASE
 };
 
@@ -183,6 +188,7 @@ fn permutation(a: &Attributes, rank: usize) -> Result<Vec<usize>, Fault> {
 
 const TRANSPOSE: Card = Card {
     name: "Transpose",
+    never_negative: where_first,
     shape: |a, x| {
         let input = fact(x, 0)?;
         let shape: Vec<usize> = permutation(a, input.shape.len())?.iter().map(|&p| input.shape[p]).collect();
@@ -217,6 +223,8 @@ const TRANSPOSE: Card = Card {
 
 const CONCAT: Card = Card {
     name: "Concat",
+    entries: Entries::Joined,
+    never_negative: where_all,
     shape: |a, x| {
         let first = fact(x, 0)?;
         let at = axis(a.int("axis", 1), first.shape.len())?;
@@ -296,6 +304,8 @@ fn parts(a: &Attributes, extent: usize, given: Option<Vec<i64>>) -> Result<Vec<u
 
 const SPLIT: Card = Card {
     name: "Split",
+    entries: Entries::Parted,
+    never_negative: where_first,
     shape: |a, x| {
         let input = fact(x, 0)?;
         let at = axis(a.int("axis", 0), input.shape.len())?;
@@ -342,6 +352,8 @@ const SPLIT: Card = Card {
 
 const EXPAND: Card = Card {
     name: "Expand",
+    entries: Entries::Broadcast,
+    never_negative: where_first,
     shape: |a, x| {
         let input = fact(x, 0)?;
         let shape = ints_of(a, "shape", x, 1)?.ok_or_else(|| Fault::Invalid("no shape is given".into()))?;
@@ -367,6 +379,8 @@ const EXPAND: Card = Card {
 
 const TILE: Card = Card {
     name: "Tile",
+    entries: Entries::Repeated,
+    never_negative: where_first,
     shape: |a, x| {
         let input = fact(x, 0)?;
         let times = ints_of(a, "repeats", x, 1)?.unwrap_or_default();

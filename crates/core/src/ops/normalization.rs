@@ -1,7 +1,7 @@
 //! Normalisations.
 
 use super::arithmetic::broadcast;
-use super::{Along, Card, Layout, Linearity, apart, case, fact, tensor};
+use super::{Along, Card, Entries, Layout, Linearity, Weights, apart, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -27,6 +27,8 @@ pub const CARDS: &[Card] = &[
 /// That is what weights are standardised with. Engines disagree about it, and it has no derivative here.
 const BATCH_NORMALIZATION: Card = Card {
     name: "BatchNormalization",
+    entries: Entries::Normalised,
+    weights: Weights::Finite,
     covers: |a| match a.int("spatial", 1) {
         1 => Ok(()),
         _ => unsupported("batch normalisation with a mean for each place"),
@@ -172,6 +174,8 @@ fn scaled_shape(a: &Attributes, x: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault>
 /// Ba et al. 2016, arXiv:1607.06450.
 const LAYER_NORMALIZATION: Card = Card {
     name: "LayerNormalization",
+    entries: Entries::Normalised,
+    weights: Weights::Finite,
     shape: scaled_shape,
     eval: |a, x| {
         let (input, scale) = (tensor(x, 0)?, tensor(x, 1)?);
@@ -208,6 +212,8 @@ const LAYER_NORMALIZATION: Card = Card {
 /// y = x/√(mean x² + ε) · scale, the mean over the axes from `axis` on. Zhang & Sennrich 2019, arXiv:1910.07467.
 const RMS_NORMALIZATION: Card = Card {
     name: "RMSNormalization",
+    entries: Entries::Normalised,
+    weights: Weights::Finite,
     shape: scaled_shape,
     eval: |a, x| {
         let (input, scale) = (tensor(x, 0)?, tensor(x, 1)?);
@@ -256,6 +262,8 @@ fn affine_channels(data: &mut ArrayD<f64>, x: &[Option<&Tensor>]) -> Result<(), 
 /// Ulyanov et al. 2016, arXiv:1607.08022.
 const INSTANCE_NORMALIZATION: Card = Card {
     name: "InstanceNormalization",
+    entries: Entries::Normalised,
+    weights: Weights::Finite,
     shape: |a, x| {
         let [_, c, _, ..] = fact(x, 0)?.shape[..] else { return invalid("an input without channels and space") };
         check_vectors(x, c)?;
@@ -299,6 +307,8 @@ fn groups(a: &Attributes, c: usize) -> Result<usize, Fault> {
 /// each channel, before operator set 21 for each group. Wu & He 2018, arXiv:1803.08494.
 const GROUP_NORMALIZATION: Card = Card {
     name: "GroupNormalization",
+    entries: Entries::Normalised,
+    weights: Weights::Finite,
     shape: |a, x| {
         let [_, c, ..] = fact(x, 0)?.shape[..] else { return invalid("an input without channels") };
         let groups = groups(a, c)?;
@@ -352,6 +362,8 @@ const GROUP_NORMALIZATION: Card = Card {
 /// deviation.
 const MEAN_VARIANCE_NORMALIZATION: Card = Card {
     name: "MeanVarianceNormalization",
+    entries: Entries::Normalised,
+    weights: Weights::Finite,
     shape: |a, x| {
         variance_axes(a, fact(x, 0)?.shape.len())?;
         super::like_first(a, x)
@@ -395,6 +407,8 @@ fn variance_axes(a: &Attributes, rank: usize) -> Result<Vec<usize>, Fault> {
 /// y = x/‖x‖, the 1-norm or 2-norm along an axis; 0 where that is 0, and so is the derivative.
 const LP_NORMALIZATION: Card = Card {
     name: "LpNormalization",
+    entries: Entries::Normalised,
+    weights: Weights::Finite,
     covers: |a| match a.int("p", 2) {
         1 | 2 => Ok(()),
         p => unsupported(format!("the {p}-norm")),

@@ -2,7 +2,7 @@
 
 use super::along::{LARGEST, ungather};
 use super::movement::checked;
-use super::{Card, Kind, affine, apart, case, fact, ints_in, ints_of, tensor};
+use super::{Card, Entries, Kind, affine, apart, case, fact, ints_in, ints_of, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::axis;
 use crate::shape::{Dim, Fact};
@@ -50,6 +50,7 @@ fn sources(mode: &str, extent: usize, (begin, end): (i64, i64)) -> Result<Vec<us
 /// y = x with places added before and after, or with negative pads taken away: a constant, or places of x.
 const PAD: Card = Card {
     name: "Pad",
+    entries: Entries::Padded,
     covers: |a| a.one_of("mode", "constant", &["constant", "reflect", "edge", "wrap"]),
     shape: |a, x| {
         let input = fact(x, 0)?;

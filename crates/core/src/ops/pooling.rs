@@ -3,7 +3,7 @@
 use super::along::{Row, unmultiply};
 use super::grids::Grids;
 use super::window::{Tap, Window};
-use super::{Card, Kind, Layout, affine, case, fact, piecewise, size, tensor};
+use super::{Card, Kind, Layout, affine, case, fact, piecewise, size, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
@@ -89,6 +89,7 @@ const MOST_SLICES: usize = 4096;
 /// takes what nobody took. Slices and the pool move data only, so ties stay ties on every engine.
 const MAX_POOL: Card = Card {
     name: "MaxPool",
+    never_negative: where_first,
     shape: |a, x| {
         let input = fact(x, 0)?;
         let shape = pooled(a, &input.shape)?;
@@ -192,6 +193,7 @@ fn lowest(dtype: DataType) -> f64 {
 /// y = mean over each window; pads count as places with `count_include_pad`.
 const AVERAGE_POOL: Card = Card {
     name: "AveragePool",
+    never_negative: where_first,
     shape: |a, x| {
         let input = fact(x, 0)?;
         Ok(vec![Fact::new(input.dtype, pooled(a, &input.shape)?)])
@@ -307,6 +309,7 @@ fn fold_space(x: &Tensor, f: impl Fn(ndarray::ArrayView1<f64>) -> f64) -> Result
 /// y = mean over all of space. Lin et al. 2013, arXiv:1312.4400.
 const GLOBAL_AVERAGE_POOL: Card = Card {
     name: "GlobalAveragePool",
+    never_negative: where_first,
     shape: to_points,
     eval: |_, x| fold_space(tensor(x, 0)?, |plane| plane.sum() / plane.len() as f64),
     vjp: Some(|s| {
@@ -399,6 +402,7 @@ const GLOBAL_LP_POOL: Card = Card {
 /// y = max over all of space; the cotangent goes to the first place that attains it.
 const GLOBAL_MAX_POOL: Card = Card {
     name: "GlobalMaxPool",
+    never_negative: where_first,
     shape: to_points,
     eval: |_, x| fold_space(tensor(x, 0)?, |plane| plane.fold(f64::NEG_INFINITY, |a, &b| a.max(b))),
     vjp: Some(|s| {

@@ -122,6 +122,7 @@ fn range(dtype: DataType) -> Result<(f64, f64), Fault> {
 /// y = clip(round(x / scale) + zero, range of the type); the cotangent goes through as if nothing were rounded.
 const QUANTIZE_LINEAR: Card = Card {
     name: "QuantizeLinear",
+    quantises: true,
     shape: |a, x| {
         grain(a, x)?;
         let zero = x.get(2).copied().flatten().map(|zero| zero.dtype);

@@ -1,6 +1,9 @@
 //! Reductions over axes, and running sums.
 
-use super::{Along, Card, Case, Kind, Layout, Site, affine, apart, case, fact, ints_in, ints_of, piecewise, tensor};
+use super::{
+    Along, Card, Case, Entries, Kind, Layout, Site, affine, apart, case, fact, ints_in, ints_of, piecewise, tensor,
+    where_first,
+};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -128,6 +131,7 @@ const REDUCTION: Card = Card {
     },
     kind: Kind::Pooling,
     cases: reductions,
+    entries: Entries::Reduced,
     ..Card::BASE
 };
 
@@ -165,6 +169,7 @@ fn reductions_in(low: f64, high: f64) -> Vec<Case> {
 
 const REDUCE_SUM: Card = Card {
     name: "ReduceSum",
+    never_negative: where_first,
     eval: |a, x| reduce(a, x, 0.0, |p, q| p + q),
     vjp: Some(|s| Ok(vec![Some(kept(s)?.2), None])),
     linearity: affine,
@@ -178,6 +183,7 @@ const REDUCE_SUM: Card = Card {
 
 const REDUCE_MEAN: Card = Card {
     name: "ReduceMean",
+    never_negative: where_first,
     eval: |a, x| {
         let (input, axes, keep) = operands(a, x)?;
         let count: usize = axes.iter().map(|&i| input.shape()[i]).product();
@@ -198,6 +204,8 @@ const REDUCE_MEAN: Card = Card {
 /// takes the first instead.
 const REDUCE_MAX: Card = Card {
     name: "ReduceMax",
+    never_negative: where_first,
+    takes_largest: true,
     eval: |a, x| reduce(a, x, f64::NEG_INFINITY, f64::max),
     vjp: Some(|s| share(s, |x, y| x.lt(y))),
     linearity: piecewise,
@@ -207,6 +215,7 @@ const REDUCE_MAX: Card = Card {
 /// The smallest value; ties as of ReduceMax.
 const REDUCE_MIN: Card = Card {
     name: "ReduceMin",
+    never_negative: where_first,
     eval: |a, x| reduce(a, x, f64::INFINITY, f64::min),
     vjp: Some(|s| share(s, |x, y| x.gt(y))),
     linearity: piecewise,
@@ -322,6 +331,7 @@ const ARG: Card = Card {
             case().w(&[2, 3]).set("select_last_index", 1),
         ]
     },
+    entries: Entries::PlaceOfBest,
     ..Card::BASE
 };
 

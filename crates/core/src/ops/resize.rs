@@ -1,7 +1,7 @@
 //! Resizing: along each axis a matrix R, y = (R₁ ⊗ R₂ ⊗ …)·x, and its transpose back.
 
 use super::along::{self, LARGEST, Row};
-use super::{Card, Dependence, Kind, Linearity, apart, case, fact, tensor};
+use super::{Card, Dependence, Entries, Kind, Linearity, apart, case, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
 use crate::shape::{Dim, Fact};
@@ -220,6 +220,7 @@ fn nearest(mode: &str, at: f32) -> Result<f64, Fault> {
 /// y = x at another size, by the nearest place, or by linear or cubic interpolation; linear in x in each mode.
 const RESIZE: Card = Card {
     name: "Resize",
+    entries: Entries::Resized,
     covers: |a| {
         a.one_of("mode", "nearest", &["nearest", "linear", "cubic"])?;
         a.one_of("nearest_mode", "round_prefer_floor", &["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])?;
@@ -305,6 +306,7 @@ const RESIZE: Card = Card {
 /// Resize as it was before operator set 10.
 const UPSAMPLE: Card = Card {
     name: "Upsample",
+    entries: Entries::Resized,
     cases: || {
         let scales = || floats(&[1.0, 1.0, 2.0, 3.0]);
         vec![

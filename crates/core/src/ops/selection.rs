@@ -2,7 +2,7 @@
 
 use super::along::LARGEST;
 use super::gather::scatter_add;
-use super::{Along, Card, Layout, affine, aligned, apart, case, fact, piecewise, tensor};
+use super::{Along, Card, Entries, Layout, affine, aligned, apart, case, fact, piecewise, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
 use crate::shape::{Dim, Fact};
@@ -60,6 +60,8 @@ fn kept(a: &Attributes, given: Option<&Tensor>) -> Result<usize, Fault> {
 /// first. The cotangent of the values goes back to the positions.
 const TOP_K: Card = Card {
     name: "TopK",
+    entries: Entries::Sorted,
+    takes_largest: true,
     shape: |a, x| {
         let input = fact(x, 0)?;
         let at = axis(a.int("axis", -1), input.shape.len())?;

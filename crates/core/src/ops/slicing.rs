@@ -1,6 +1,6 @@
 //! Cutting values out.
 
-use super::{Card, Kind, affine, apart, case, fact, ints_in, ints_of, tensor};
+use super::{Card, Entries, Kind, affine, apart, case, fact, ints_in, ints_of, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::axis;
@@ -69,6 +69,8 @@ pub(crate) fn slice_ranges(
 
 const SLICE: Card = Card {
     name: "Slice",
+    entries: Entries::Sliced,
+    never_negative: where_first,
     shape: |a, x| {
         let input = fact(x, 0)?;
         let mut shape = input.shape.clone();

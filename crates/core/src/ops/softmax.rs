@@ -1,7 +1,7 @@
 //! Softmax and what belongs to it.
 
 use super::elementary::STEP;
-use super::{Along, Card, apart, case, fact, tensor};
+use super::{Along, Card, FinalActivation, apart, case, fact, never, tensor};
 use crate::build::Value;
 use crate::error::Fault;
 use crate::graph::{Attributes, axis};
@@ -44,6 +44,8 @@ fn without_sum<'g>(d: Value<'g>, p: Value<'g>, axes: &[usize]) -> Value<'g> {
 /// y = eˣ / Σ eˣ.
 const SOFTMAX: Card = Card {
     name: "Softmax",
+    never_negative: never,
+    final_activation: Some(FinalActivation::Shares),
     shape: |a, x| {
         softmax_axes(a, fact(x, 0)?.shape.len())?;
         super::like_first(a, x)
@@ -69,6 +71,8 @@ const SOFTMAX: Card = Card {
 /// y = x − ln Σ eˣ.
 const LOG_SOFTMAX: Card = Card {
     name: "LogSoftmax",
+    never_negative: |_, _| false,
+    final_activation: Some(FinalActivation::LogShares),
     eval: |a, x| {
         let x = tensor(x, 0)?;
         let (sum, max) = exponentials(x, &softmax_axes(a, x.shape().len())?);

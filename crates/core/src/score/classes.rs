@@ -2,10 +2,10 @@
 //! of labels.
 
 use crate::Model;
-use crate::graph::{self, standard};
+use crate::graph;
 use crate::grid::{carried, split};
 use crate::onnx::NodeProto;
-use crate::ops::Layout;
+use crate::ops::{self, Entries, FinalActivation, Layout};
 use crate::shape::{Dim, Shapes};
 
 /// What the graph tells of the axis that counts classes.
@@ -196,10 +196,11 @@ impl Walk<'_> {
         let plain = |axis: Option<usize>| axis.map_or(Told::Nothing, |axis| Told::Axis { axis, parts: Vec::new() });
         let Some(input) = node.input.first() else { return Told::Nothing };
         let Some(from) = self.dims(input) else { return Told::Nothing };
-        match (standard(node), model.card(node).map_or(Layout::Other, |c| c.layout)) {
-            ("Concat", _) => self.concat(node, &to),
+        let entries = ops::named(node).map_or(Entries::AsLaidOut, |c| c.entries);
+        match (entries, model.card(node).map_or(Layout::Other, |c| c.layout)) {
+            (Entries::Joined, _) => self.concat(node, &to),
             // A stored matrix from the left makes rows.
-            ("MatMul", _) if model.initializer(input).is_some() => plain(to.len().checked_sub(2)),
+            (Entries::MatrixProduct, _) if model.initializer(input).is_some() => plain(to.len().checked_sub(2)),
             (_, Layout::ChannelsFirst) => plain((to.len() > 1).then_some(1)),
             (_, Layout::ChannelsLast) => plain(to.len().checked_sub(1)),
             (_, Layout::Permuted) => self.told(input).map(|axis| match a.ints("perm") {
@@ -207,9 +208,12 @@ impl Walk<'_> {
                 None => (to.len() - 1).checked_sub(axis),
             }),
             (_, Layout::Reshaped) => self.told(input).reshaped(&from, &to),
-            (op, _) if op.starts_with("Reduce") || matches!(op, "ArgMax" | "ArgMin") => {
+            (Entries::Reduced | Entries::PlaceOfBest, _) => {
                 let one = || Some(vec![graph::axis(a.int("axis", 0), from.len()).ok()?]);
-                let axes = if op.starts_with("Arg") { one() } else { reduced(model, self.shapes, node, from.len()) };
+                let axes = match entries {
+                    Entries::PlaceOfBest => one(),
+                    _ => reduced(model, self.shapes, node, from.len()),
+                };
                 let Some(axes) = axes else { return Told::Nothing };
                 let kept = to.len() == from.len();
                 self.told(input).map(|axis| match axes.contains(&axis) {
@@ -219,7 +223,7 @@ impl Walk<'_> {
                 })
             }
             // One entry is taken along an axis, which is gone.
-            ("Gather", _) if to.len() + 1 == from.len() => {
+            (Entries::Indexed, _) if to.len() + 1 == from.len() => {
                 let Ok(taken) = graph::axis(a.int("axis", 0), from.len()) else { return Told::Nothing };
                 self.told(input).map(|axis| match axis.cmp(&taken) {
                     std::cmp::Ordering::Less => Some(axis),
@@ -243,7 +247,14 @@ impl Walk<'_> {
                 told
             }
             (
-                "Split" | "Slice" | "Gather" | "Pad" | "Resize" | "Upsample" | "Expand" | "GatherElements" | "TopK",
+                Entries::Parted
+                | Entries::Sliced
+                | Entries::Indexed
+                | Entries::Padded
+                | Entries::Resized
+                | Entries::Broadcast
+                | Entries::IndexedEach
+                | Entries::Sorted,
                 _,
             ) if to.len() == from.len() => self.told(input).map(Some).without_parts(),
             _ => Told::Nothing,
@@ -281,9 +292,10 @@ impl Walk<'_> {
             let Some((node, input)) = self.model.maker(at).and_then(|n| Some((n, n.input.first()?))) else {
                 return false;
             };
-            match standard(node) {
-                "Sigmoid" | "Softmax" => return true,
-                "Identity" | "Cast" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" => at = input,
+            let Some(card) = ops::named(node) else { return false };
+            match card.final_activation {
+                Some(FinalActivation::Each | FinalActivation::Shares) => return true,
+                _ if card.renames || card.layout == Layout::Permuted => at = input,
                 _ => return false,
             }
         }

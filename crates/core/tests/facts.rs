@@ -1,0 +1,72 @@
+//! What cards say of operators: that it is true, and that nobody else says it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use hirescam_core::ops;
+use hirescam_core::tensor::is_float;
+use hirescam_core::{Tensor, reference};
+use hirescam_testing::Random;
+use hirescam_testing::by_hand::single_node;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// What judges operators without knowing any. The parts of a head are missing: they are models, whose nodes are written
+/// there.
+const JUDGES: &[&str] =
+    &["analysis", "certify", "flow", "graph", "grid", "head/mod", "layers", "probe", "score", "weights"];
+
+#[test]
+fn operators_are_named_in_cards_alone() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    for judge in JUDGES {
+        files.push(source.join(format!("{judge}.rs")));
+        files.extend(std::fs::read_dir(source.join(judge)).into_iter().flatten().map(|entry| entry.unwrap().path()));
+    }
+    assert!(files.len() >= 15, "{files:?}");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap().lines().filter(|l| !l.trim_start().starts_with("//"));
+        for line in code {
+            let named = line.split('"').skip(1).step_by(2).find(|quoted| ops::list::is_onnx(quoted));
+            assert!(named.is_none(), "{}: {line}", file.display());
+        }
+    }
+}
+
+#[test]
+fn what_is_said_to_be_never_negative_is_not() {
+    let (mut always, mut of_inputs) = (0, 0);
+    for card in ops::all() {
+        for (n, case) in (card.cases)().into_iter().enumerate() {
+            let (model, values) = single_node(card, &case, &mut Random::new(7));
+            let node = model.graph().node.last().unwrap();
+            let Some(card) = model.card(node) else { continue };
+            let stored = |name: &String| model.initializer(name).map(|t| Tensor::from_proto(t).unwrap());
+            let outputs: Vec<&str> = node.output.iter().map(String::as_str).collect();
+            for values in [values.clone(), values.into_iter().map(|(name, t)| (name, without_signs(t))).collect()] {
+                let not_negative = |name: &String| {
+                    let value = values.get(name).cloned().or_else(|| stored(name));
+                    value.is_some_and(|t| t.data.iter().all(|&v| v >= 0.0))
+                };
+                let inputs: Vec<bool> = node.input.iter().map(not_negative).collect();
+                if !(card.never_negative)(&model.attributes(node), &inputs) {
+                    continue;
+                }
+                let known: HashMap<String, Tensor> = values;
+                for made in reference::evaluate(&model, known, &outputs).unwrap() {
+                    let negative = made.data.iter().find(|&&v| is_float(made.dtype) && v < 0.0);
+                    assert!(negative.is_none(), "{}, case {n}: {negative:?}", card.name);
+                }
+                match inputs.contains(&false) {
+                    true => always += 1,
+                    false => of_inputs += 1,
+                }
+            }
+        }
+    }
+    assert!(always >= 15 && of_inputs >= 100, "{always} and {of_inputs} were tried");
+}
+
+fn without_signs(tensor: Tensor) -> Tensor {
+    Tensor { dtype: tensor.dtype, data: tensor.data.abs() }
+}
