@@ -31,6 +31,10 @@ fn remedy(error: &hirescam::Error) -> String {
         hirescam::Error::Exists { .. } => ": choose another place for the results, or replace them with --overwrite",
         hirescam::Error::Protected { .. } => ": choose another place for the results (--out DIR, or another file name)",
         hirescam::Error::NoLabels { .. } => ": give --labels FILE",
+        hirescam::Error::Core(C::OpenShape { beside: false, .. }) => {
+            ": say with which shape the network is to be explained (--shape 1,3,224,224)"
+        }
+        hirescam::Error::Core(C::OpenShape { beside: true, .. }) => ": feed it (--input NAME=FILE.npy)",
         hirescam::Error::Core(C::OpenSample { .. }) => {
             ": say it by the whole shape of one sample, for example --shape 6,3,224,224 for six images"
         }

@@ -37,6 +37,16 @@ pub enum Error {
         /// Names that exist and look alike.
         near: Vec<String>,
     },
+    /// An input has open extents that have to be known.
+    #[error("the input {input:?}{} has the open shape {shape}", if *.beside { " beside the image" } else { "" })]
+    OpenShape {
+        /// The input.
+        input: String,
+        /// Its extents.
+        shape: String,
+        /// Whether it comes beside the image.
+        beside: bool,
+    },
     /// Several images make one sample, and nothing says how many.
     #[error(
         "the first axis of {image:?} {shape} counts no images with scores of their own: the {node} reads several for one score, and how many make a sample is open"

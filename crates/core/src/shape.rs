@@ -398,22 +398,14 @@ fn image_shape(info: &ValueInfoProto, given: Option<&[usize]>, batch: usize) -> 
         ))),
         (_, Some(n), _) => Ok(*n),
         (_, None, Some(g)) => Ok(*g),
-        (_, None, None) => Err(Error::Argument(format!(
-            "the input {name:?} has the open shape {}: say with which shape the network is to be explained (--shape 1,3,224,224)",
-            show_open(&declared)
-        ))),
+        (_, None, None) => Err(Error::OpenShape { input: name.to_owned(), shape: show_open(&declared), beside: false }),
     };
     declared.iter().enumerate().map(extent).collect()
 }
 
 /// What is wrong with an input beside the image whose extents nobody gives.
 fn open_input(info: &ValueInfoProto) -> Error {
-    Error::Argument(format!(
-        "the input {:?} beside the image, which has the open shape {}: feed it (--input {}=FILE.npy)",
-        info.name(),
-        show_open(&declared(info)),
-        info.name()
-    ))
+    Error::OpenShape { input: info.name().to_owned(), shape: show_open(&declared(info)), beside: true }
 }
 
 /// `[?, 3, 224, 224]`.

@@ -240,7 +240,7 @@ impl Work<'_> {
                     // It has the nearest names, and says what is wrong with values that are no layers.
                     head::cut(analysis, name, options.spec.channel_axis)?;
                     if every.iter().all(|l| l.name != *name) {
-                        let what = format!("{name:?} is none of the layers that `hirescam layers --all` lists");
+                        let what = format!("{name:?} is none of the network's layers, those in branches included");
                         return Err(Error::Argument(what));
                     }
                 }

@@ -35,7 +35,7 @@ impl Explanation {
     pub(super) fn without_grid(&self) -> Option<String> {
         (self.map.ndim() == 1 && self.shared.image_axes > 1).then(|| {
             format!(
-                "the layer's {} places are in a row, and the graph does not tell how they lie in the image: --grid HEIGHTxWIDTH (Options::grid) says it and makes the map a picture",
+                "the layer's {} places are in a row, and the graph does not tell how they lie in the image: a grid, as 14x14, says it and makes the map a picture",
                 self.map.len()
             )
         })
@@ -145,7 +145,7 @@ impl Explanation {
         }
         match (score.class_axis, self.shared.unused_labels) {
             (None, _) if score.entries() > 1 => lines.push(format!(
-                "which axis of {:?} counts classes is told neither by the graph nor by the number of labels: its entries are named by their numbers; --class-axis (Options::class_axis) says it",
+                "which axis of {:?} counts classes is told neither by the graph nor by the number of labels: its entries are named by their numbers, unless the class axis is given",
                 score.output
             )),
             (Some(_), Some(labels)) => lines.push(format!(

@@ -198,7 +198,7 @@ impl Cut {
         match &self.grid {
             None => Ok(self.places()),
             Some(grid) => Err(Error::Argument(format!(
-                "the method changes places next to one another, and those of {:?} lie in a row and not as {:?}: leave --layer out to work at the image",
+                "the method changes places next to one another, and those of {:?} lie in a row and not as {:?}: name no layer to work at the image",
                 self.layer, grid.sides
             ))),
         }

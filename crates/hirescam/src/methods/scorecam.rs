@@ -39,7 +39,7 @@ impl Prepared for ScoreCam {
         let (size, channels) = (self.whole.places(), Axis(channels));
         if size.len() + 1 != activation.ndim() {
             return Err(Error::Argument(format!(
-                "Score-CAM lays the layer's channels over the image, but {:?} has {} axes of space and the image {}: --grid tells how tokens lie in it",
+                "Score-CAM lays the layer's channels over the image, but {:?} has {} axes of space and the image {}: say in which grid its tokens lie",
                 site.cut.layer,
                 activation.ndim() - 1,
                 size.len()
