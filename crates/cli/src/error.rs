@@ -30,6 +30,7 @@ fn remedy(error: &hirescam::Error) -> String {
         }
         hirescam::Error::Exists { .. } => ": choose another place for the results, or replace them with --overwrite",
         hirescam::Error::Protected { .. } => ": choose another place for the results (--out DIR, or another file name)",
+        hirescam::Error::NoPreprocess { .. } => " (--preprocess PRESET|FILE)",
         hirescam::Error::NoLabels { .. } => ": give --labels FILE",
         hirescam::Error::Core(C::OpenShape { beside: false, .. }) => {
             ": say with which shape the network is to be explained (--shape 1,3,224,224)"

@@ -25,7 +25,7 @@ fn the_library_names_no_options_of_this_program() {
     let mut seen = 0;
     for source in ["core", "engine", "hirescam"].into_iter().flat_map(|name| sources(&crates.join(name).join("src"))) {
         let text = fs::read_to_string(&source).unwrap();
-        let code = text.split("#[cfg(test)]\n#[allow").next().unwrap_or_default();
+        let code = text.split("#[cfg(test)]\n").next().unwrap_or_default();
         for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
             assert!(!names_an_option(line), "{}: {line}", source.display());
         }

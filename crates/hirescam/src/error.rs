@@ -37,6 +37,14 @@ pub enum Error {
     /// A photo cannot be read.
     #[error(transparent)]
     Photo(#[from] PhotoError),
+    /// Nothing says how photos are prepared.
+    #[error("how are photos prepared for this network? {}", no_preprocess(.network, *.kind))]
+    NoPreprocess {
+        /// The network's file.
+        network: PathBuf,
+        /// The element kind of its image.
+        kind: Kind,
+    },
     /// The preprocessing does not fit.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
@@ -127,6 +135,18 @@ fn model_error(path: &Path, error: &hirescam_core::Error, other: Option<(&str, &
     }
 }
 
+fn no_preprocess(network: &Path, kind: Kind) -> String {
+    match kind.is_float() {
+        true => format!(
+            "Nothing goes with {}: name a preset, give a TOML file, or a ready tensor (.npy)",
+            network.display()
+        ),
+        false => format!(
+            "It takes {kind}, a photo's own levels as a rule: give a TOML file, which may be empty where nothing is to be resized, or a ready tensor (.npy)"
+        ),
+    }
+}
+
 fn more(others: usize) -> String {
     match others {
         0 => " is".into(),
@@ -151,6 +171,7 @@ impl Error {
             Error::Core(_)
             | Error::Kind { .. }
             | Error::MissingInput { .. }
+            | Error::NoPreprocess { .. }
             | Error::Rows { .. }
             | Error::Argument(_) => "argument",
             Error::Preprocess(_) => "preprocess",

@@ -286,19 +286,12 @@ impl Explainer {
     }
 
     fn no_preprocess(&self) -> Error {
-        let kind = self.about.image_kind;
-        Error::Argument(if self.image.is_none() {
-            "the network's input is no 2-D image: give a tensor (.npy) in its own shape".into()
-        } else if !kind.is_float() {
-            format!(
-                "how are photos prepared for this network? It takes {kind}, a photo's own levels as a rule: give a TOML file, which may be empty where nothing is to be resized, or a ready tensor (.npy)"
-            )
-        } else {
-            format!(
-                "how are photos prepared for this network? Nothing goes with {}: name a preset (--preprocess imagenet), give a TOML file, or a ready tensor (.npy)",
-                self.about.model.display()
-            )
-        })
+        match self.image {
+            None => {
+                Error::Argument("the network's input is no 2-D image: give a tensor (.npy) in its own shape".into())
+            }
+            Some(_) => Error::NoPreprocess { network: self.about.model.clone(), kind: self.about.image_kind },
+        }
     }
 
     /// The image of a sample as the network takes it, and what goes beside it.
