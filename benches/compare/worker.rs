@@ -11,7 +11,7 @@
 //! itself; both in nanoseconds. `peak` is the most memory that the process ever had, in kB; 0 where the system does not
 //! tell.
 
-use hirescam::engine::{self, Array, Session};
+use hirescam::engine::{Array, Session};
 use hirescam::spec::EngineChoice;
 use hirescam::{Explained, Explainer, Spec, Watch};
 use ndarray::{ArrayD, Axis, stack};

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{FIXTURES, fails, fixture, ok};
+use hirescam::Network;
 use hirescam::core::cam::{self, Request, Target};
 use hirescam::core::onnx::{
     self, ModelProto, StringStringEntryProto, ValueInfoProto, tensor_proto::DataLocation,
@@ -11,7 +12,6 @@ use hirescam::core::onnx::{
 };
 use hirescam::core::{Model, analysis};
 use hirescam::engine::{Array, engine};
-use hirescam::model_file::ModelFile;
 use ndarray::ArrayD;
 use std::collections::HashMap;
 use std::fs;
@@ -19,7 +19,7 @@ use std::path::Path;
 
 /// The outputs for `images` images of noise, by name and in order; further inputs as given.
 fn run(path: &Path, images: usize, others: &[(&str, Array)]) -> Vec<(String, Array)> {
-    let file = ModelFile::open(path).unwrap();
+    let file = Network::open(path).unwrap();
     let input = analysis::image_input(&file.model, None).unwrap();
     let shape: Vec<usize> = extents(input).iter().map(|&n| usize::try_from(n).unwrap_or(images)).collect();
     let noise = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
@@ -90,7 +90,7 @@ fn own_outputs_come_first_and_keep_their_values_and_the_batch_stays_free() {
             (1..4).for_each(|i| assert_eq!(of(i), [&[3], maps.as_slice()].concat(), "{network} {target}"));
             assert_eq!(of(4).len(), of(0).len());
             // The file declares what comes out.
-            let declared = ModelFile::open(&out).unwrap();
+            let declared = Network::open(&out).unwrap();
             for (info, (_, array)) in declared.model.graph().output.iter().zip(&after) {
                 let found = shape(array).into_iter().enumerate().map(|(i, n)| if i == 0 { -1 } else { n as i64 });
                 assert_eq!(extents(info), found.collect::<Vec<_>>(), "{network} {target} {}", info.name());
@@ -107,7 +107,7 @@ fn every_fixture_is_compiled_the_same_twice_and_stripped_byte_for_byte() {
         if path.extension().is_none_or(|e| e != "onnx") {
             continue;
         }
-        let file = ModelFile::open(&path).unwrap();
+        let file = Network::open(&path).unwrap();
         // Dense outputs are asked for one entry.
         let targets = ["top", "element:0,0", "element:0,0,0", "element:0,0,0,0"].map(|t| t.parse::<Target>().unwrap());
         let made = targets.into_iter().find_map(|target| {
@@ -244,7 +244,7 @@ fn triton_gets_a_repository_entry_that_agrees_with_the_file() {
         assert!(config.starts_with(&head), "{config}");
         assert_eq!(config.matches('{').count(), config.matches('}').count());
 
-        let graph = ModelFile::open(&model).unwrap().model;
+        let graph = Network::open(&model).unwrap().model;
         let declared: Vec<(&str, &ValueInfoProto)> =
             graph.inputs().map(|i| ("input", i)).chain(graph.graph().output.iter().map(|o| ("output", o))).collect();
         let images = if batch == 0 { 1 } else { 3 };

@@ -7,9 +7,9 @@
 mod common;
 
 use common::{FIXTURES, fixture, ok};
+use hirescam::Network;
 use hirescam::core::onnx::{ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam::engine::{Array, engine};
-use hirescam::model_file::ModelFile;
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
 use serde_json::{Value, json};
@@ -156,7 +156,7 @@ fn agrees(runtime: &str, command: Result<Command, String>) {
 fn job(folder: &Path, number: usize, (network, options): &Case) -> (PathBuf, Vec<(String, Array)>) {
     let model = format!("{number}.onnx");
     ok(folder, &[&["compile", &fixture(&format!("{network}.onnx")), "-o", &model], *options].concat());
-    let file = ModelFile::open(folder.join(&model)).unwrap();
+    let file = Network::open(folder.join(&model)).unwrap();
     let inputs: Vec<(&str, Array)> = file.model.inputs().map(|i| (i.name(), given(network, i))).collect();
     let inputs_json: Vec<Value> = inputs
         .iter()

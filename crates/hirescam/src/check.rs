@@ -1,6 +1,6 @@
 //! The faithfulness report: what is proven of maps on a network, and how they fare on images of one's own.
 //!
-//! [`check`] makes a [`Report`]. What its numbers mean is said in `docs/check.md`; they are the same as text
+//! [`Network::check`] makes a [`Report`]. What its numbers mean is said in `docs/check.md`; they are the same as text
 //! ([`Report::text`]), as a page ([`Report::html`]) and as JSON (by serde).
 
 mod ablation;
@@ -18,7 +18,7 @@ use crate::explainer::{request, shape_of, with_setup};
 use crate::further_inputs::Beside;
 use crate::methods;
 use crate::methods::cut::Setup;
-use crate::model_file::ModelFile;
+use crate::network::Network;
 use crate::overlay::scaled;
 use crate::spec::Spec;
 use crate::{Error, Explainer, Input, Sample};
@@ -121,48 +121,50 @@ struct Seen {
     beside: Beside,
 }
 
-/// Checks a network, and how maps fare on `images`, named ones, if there are any. A layer, a method or an image that fails
-/// has its error in the report. `spec` says what is explained and how; its layer and method do not count.
-///
-/// # Errors
-/// [`Error::Argument`] for a target of several maps or one that comes with each image, too many images, or methods of
-/// several runs; [`Error::Core`] for names that do not exist and networks that have no layers; [`Error::Labels`],
-/// [`Error::Preprocess`] and [`Error::Engine`] for what goes with them all.
-pub fn check(
-    file: &ModelFile,
-    spec: &Spec,
-    plan: &Plan,
-    images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
-    watch: &mut dyn FnMut(Step),
-) -> Result<Report, Error> {
-    let options = Spec { layers: Vec::new(), ..spec.clone() }.resolve(file)?;
-    options.spec.settings.check()?;
-    let engine = options.spec.engine.start()?;
-    let mut methods = vec![methods::one_run("hirescam")?];
-    for name in &plan.methods {
-        let method = methods::one_run(name)?;
-        if methods.iter().all(|m| m.name != method.name) {
-            methods.push(method);
+impl Network {
+    /// Checks how far maps can be trusted on the network, and how they fare on `images`, named ones, if there are any. A layer, a method or an image that fails
+    /// has its error in the report. `spec` says what is explained and how; its layer and method do not count.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a target of several maps or one that comes with each image, too many images, or methods of
+    /// several runs; [`Error::Core`] for names that do not exist and networks that have no layers; [`Error::Labels`],
+    /// [`Error::Preprocess`] and [`Error::Engine`] for what goes with them all.
+    pub fn check(
+        &self,
+        spec: &Spec,
+        plan: &Plan,
+        images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
+        watch: &mut dyn FnMut(Step),
+    ) -> Result<Report, Error> {
+        let options = Spec { layers: Vec::new(), ..spec.clone() }.resolve(self)?;
+        options.spec.settings.check()?;
+        let engine = options.spec.engine.start()?;
+        let mut methods = vec![methods::one_run("hirescam")?];
+        for name in &plan.methods {
+            let method = methods::one_run(name)?;
+            if methods.iter().all(|m| m.name != method.name) {
+                methods.push(method);
+            }
         }
+        // Where the file leaves the size open and the spec does not say it, the first image does.
+        let mut images = images.peekable();
+        let shape = match (&options.spec.shape, images.peek()) {
+            (None, Some((_, Ok(first)))) => shape_of(self, &options, first)?,
+            (shape, _) => shape.clone(),
+        };
+        let options = options.of_shape(shape);
+        let request = request(self, &options)?;
+        with_setup(&self.model, &options, &request, engine.as_ref(), |setup| {
+            options.labels.as_ref().map_or(Ok(None), |labels| labels.of(&setup.analysis.score))?;
+            let work = Work { file: self, setup, plan, methods: &methods };
+            work.report(&mut images, &mut Watch { tell: watch, done: 0, of: 0 })
+        })
     }
-    // Where the file leaves the size open and the spec does not say it, the first image does.
-    let mut images = images.peekable();
-    let shape = match (&options.spec.shape, images.peek()) {
-        (None, Some((_, Ok(first)))) => shape_of(file, &options, first)?,
-        (shape, _) => shape.clone(),
-    };
-    let options = options.of_shape(shape);
-    let request = request(file, &options)?;
-    with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
-        options.labels.as_ref().map_or(Ok(None), |labels| labels.of(&setup.analysis.score))?;
-        let work = Work { file, setup, plan, methods: &methods };
-        work.report(&mut images, &mut Watch { tell: watch, done: 0, of: 0 })
-    })
 }
 
 /// A check in progress.
 struct Work<'a> {
-    file: &'a ModelFile,
+    file: &'a Network,
     setup: &'a Setup<'a>,
     plan: &'a Plan,
     methods: &'a [&'static cam::Method],

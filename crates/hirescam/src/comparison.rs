@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::explainer::Explainer;
 use crate::explanation::Explanation;
 use crate::methods::{self, Any, Settings};
-use crate::model_file::ModelFile;
+use crate::network::Network;
 use crate::overlay::{Scales, Style, Tile, number, side_by_side};
 use crate::sample::Sample;
 use crate::spec::{Resolved, Spec};
@@ -42,60 +42,62 @@ impl Compared {
     }
 }
 
-/// Explains one sample by each of `methods`, all for the class that HiResCAM explains. Methods at the image are made there,
-/// the others at one layer. `watch` is told the method that runs and how far it is.
-///
-/// # Errors
-/// [`Error::Argument`] for several layers or a target of several maps, otherwise as [`Explainer::explain`].
-pub fn compare(
-    file: &ModelFile,
-    spec: &Spec,
-    methods: &[String],
-    sample: &Sample,
-    watch: &mut dyn FnMut(&str, Progress),
-) -> Result<Comparison, Error> {
-    let options = spec.resolve(file)?;
-    if !options.further_layers().is_empty() {
-        return Err(Error::Argument("methods are compared at one layer".into()));
-    }
-    let mut explain = |options: Resolved| {
-        let target = options.target.to_string();
-        let explainer = Explainer::resolved(file.clone(), options)?;
-        let title = explainer.title();
-        let mut watch = Watch::new(|p| watch(title, p));
-        let made = explainer.explain(std::slice::from_ref(sample), &mut watch).pop();
-        let mut maps = made.unwrap_or(Err(Error::Cancelled))?.into_maps();
-        match (maps.pop(), maps.len()) {
-            (Some(only), 0) => Ok(only),
-            (last, others) => Err(Error::Argument(format!(
-                "methods are compared for one class, and {} are asked for ({target})",
-                others + last.iter().len(),
-            ))),
+impl Network {
+    /// Explains one sample by each of `methods`, all for the class that HiResCAM explains. Methods at the image are made there,
+    /// the others at one layer. `watch` is told the method that runs and how far it is.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for several layers or a target of several maps, otherwise as [`Explainer::explain`].
+    pub fn compare(
+        &self,
+        spec: &Spec,
+        methods: &[String],
+        sample: &Sample,
+        watch: &mut dyn FnMut(&str, Progress),
+    ) -> Result<Comparison, Error> {
+        let options = spec.resolve(self)?;
+        if !options.further_layers().is_empty() {
+            return Err(Error::Argument("methods are compared at one layer".into()));
         }
-    };
-    let by = |name: &str| Spec { method: name.to_owned(), ..options.spec.clone() };
-    let hirescam = explain(Resolved { spec: by("hirescam"), ..options.clone() })?;
-    let target = match &options.target {
-        Target::Top(_) => Target::Classes(hirescam.entry.into_iter().collect()),
-        other => other.clone(),
-    };
-    let mut compared = Vec::new();
-    for name in methods {
-        let explanation = if name == "hirescam" {
-            hirescam.clone()
-        } else {
-            let here = !at_image(name, &options.spec.settings)?;
-            let layers = here.then(|| hirescam.shared.layer.clone()).into_iter().collect();
-            let mut spec = Spec { layers, ..by(name) };
-            // What is said of the layer does not hold for the image.
-            if !here {
-                (spec.channel_axis, spec.grid) = (None, None);
+        let mut explain = |options: Resolved| {
+            let target = options.target.to_string();
+            let explainer = Explainer::resolved(self.clone(), options)?;
+            let title = explainer.title();
+            let mut watch = Watch::new(|p| watch(title, p));
+            let made = explainer.explain(std::slice::from_ref(sample), &mut watch).pop();
+            let mut maps = made.unwrap_or(Err(Error::Cancelled))?.into_maps();
+            match (maps.pop(), maps.len()) {
+                (Some(only), 0) => Ok(only),
+                (last, others) => Err(Error::Argument(format!(
+                    "methods are compared for one class, and {} are asked for ({target})",
+                    others + last.iter().len(),
+                ))),
             }
-            explain(Resolved { spec, target: target.clone(), ..options.clone() })?
         };
-        compared.push(Compared::new(explanation, &hirescam.map));
+        let by = |name: &str| Spec { method: name.to_owned(), ..options.spec.clone() };
+        let hirescam = explain(Resolved { spec: by("hirescam"), ..options.clone() })?;
+        let target = match &options.target {
+            Target::Top(_) => Target::Classes(hirescam.entry.into_iter().collect()),
+            other => other.clone(),
+        };
+        let mut compared = Vec::new();
+        for name in methods {
+            let explanation = if name == "hirescam" {
+                hirescam.clone()
+            } else {
+                let here = !at_image(name, &options.spec.settings)?;
+                let layers = here.then(|| hirescam.shared.layer.clone()).into_iter().collect();
+                let mut spec = Spec { layers, ..by(name) };
+                // What is said of the layer does not hold for the image.
+                if !here {
+                    (spec.channel_axis, spec.grid) = (None, None);
+                }
+                explain(Resolved { spec, target: target.clone(), ..options.clone() })?
+            };
+            compared.push(Compared::new(explanation, &hirescam.map));
+        }
+        Ok(Comparison { hirescam, methods: compared })
     }
-    Ok(Comparison { hirescam, methods: compared })
 }
 
 /// Whether a method is made at the image.

@@ -13,7 +13,7 @@ use crate::explained::Explained;
 use crate::further_inputs::Beside;
 use crate::labels::Labels;
 use crate::methods::{self, Any};
-use crate::model_file::ModelFile;
+use crate::network::Network;
 use crate::photo::Photo;
 use crate::preprocess::{ImageInput, Prepared, Preprocess};
 use crate::sample::{Input, Sample};
@@ -55,9 +55,28 @@ const SIZES_KEPT: usize = 4;
 
 /// A model whose image can be of any size.
 struct Open {
-    file: ModelFile,
+    file: Network,
     options: Resolved,
     engine: Box<dyn Engine>,
+}
+
+impl Network {
+    /// Prepares the network to explain images.
+    ///
+    /// # Errors
+    /// As [`Explainer::new`].
+    pub fn explainer(&self, spec: &Spec) -> Result<Explainer, Error> {
+        self.clone().into_explainer(spec)
+    }
+
+    /// As [`Network::explainer`]. Where nobody else holds the file, its memory is used again while the engine gets ready.
+    ///
+    /// # Errors
+    /// As [`Explainer::new`].
+    pub fn into_explainer(self, spec: &Spec) -> Result<Explainer, Error> {
+        let options = spec.resolve(&self)?;
+        Explainer::resolved(self, options)
+    }
 }
 
 impl Explainer {
@@ -66,28 +85,11 @@ impl Explainer {
     /// # Errors
     /// One [`Error`] for each thing that can be wrong: the file, the layer, the class, the method, the engine.
     pub fn new(model: impl AsRef<Path>, spec: &Spec) -> Result<Self, Error> {
-        Self::of(ModelFile::open(model)?, spec)
-    }
-
-    /// Prepares a model that has been read.
-    ///
-    /// # Errors
-    /// As [`Explainer::new`].
-    pub fn from_file(file: &ModelFile, spec: &Spec) -> Result<Self, Error> {
-        Self::of(file.clone(), spec)
-    }
-
-    /// As [`Explainer::from_file`]. Where nobody else holds the file, its memory is used again while the engine gets ready.
-    ///
-    /// # Errors
-    /// As [`Explainer::new`].
-    pub fn of(file: ModelFile, spec: &Spec) -> Result<Self, Error> {
-        let options = spec.resolve(&file)?;
-        Self::resolved(file, options)
+        Network::open(model)?.into_explainer(spec)
     }
 
     /// Prepares a model for a spec of which all is read.
-    pub(crate) fn resolved(file: ModelFile, options: Resolved) -> Result<Self, Error> {
+    pub(crate) fn resolved(file: Network, options: Resolved) -> Result<Self, Error> {
         let engine = options.spec.engine.start()?;
         let (preprocess, labels) = (options.preprocess.clone(), options.labels.clone());
         let (title, several_runs) = match methods::method(&options.spec.method)? {
@@ -336,7 +338,7 @@ mod tests {
         raw[..4].copy_from_slice(&value.to_le_bytes());
         tensor.raw_data = Some(raw.into());
         let file = crate::Network::from_bytes(write(&proto)).unwrap();
-        let explainer = Explainer::from_file(&file, &tract())?;
+        let explainer = file.explainer(&tract())?;
         let image = explainer.ready(&[])?.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         explainer.explain_one(Array::from(ArrayD::from_elem(image, 0.5f32)))
     }
@@ -371,7 +373,7 @@ mod tests {
     #[test]
     fn a_network_that_computes_no_numbers_has_no_map() {
         let floats: Vec<usize> = {
-            let model = ModelFile::open(DIGITS).unwrap().model;
+            let model = Network::open(DIGITS).unwrap().model;
             let stored = model.graph().initializer.iter().enumerate();
             stored.filter(|(_, t)| t.data_type == Some(1) && t.raw_data().len() >= 4).map(|(i, _)| i).collect()
         };

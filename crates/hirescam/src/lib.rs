@@ -31,11 +31,6 @@ pub mod html;
 pub mod labels;
 pub mod layers;
 pub mod methods;
-/// The name that [`network`] had.
-pub mod model_file {
-    pub use crate::network::Network as ModelFile;
-    pub(crate) use crate::network::sha256;
-}
 pub mod network;
 pub mod overlay;
 pub mod photo;

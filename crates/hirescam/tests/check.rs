@@ -3,10 +3,9 @@
 
 mod spec;
 
-use hirescam::check::{Layers, Method, Plan, Report, check};
-use hirescam::comparison::compare;
+use hirescam::Network;
+use hirescam::check::{Layers, Method, Plan, Report};
 use hirescam::core::cam::Target;
-use hirescam::model_file::ModelFile;
 use hirescam::photo::Photo;
 use hirescam::{Error, Input, Spec};
 use ndarray::ArrayD;
@@ -14,8 +13,8 @@ use spec::tract;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
-fn file(name: &str) -> ModelFile {
-    ModelFile::open(format!("{FIXTURES}/{name}")).unwrap()
+fn file(name: &str) -> Network {
+    Network::open(format!("{FIXTURES}/{name}")).unwrap()
 }
 
 fn photo(name: &str) -> (String, Input) {
@@ -30,7 +29,7 @@ fn tensor(shape: &[usize]) -> (String, Input) {
 
 fn run(model: &str, options: &Spec, plan: &Plan, images: Vec<(String, Input)>) -> Result<Report, Error> {
     let mut images = images.into_iter().map(|(name, input)| (name, Ok(input)));
-    check(&file(model), options, plan, &mut images, &mut |_| {})
+    file(model).check(options, plan, &mut images, &mut |_| {})
 }
 
 fn at(layer: &str) -> Plan {
@@ -139,7 +138,7 @@ fn the_numbers_are_those_of_compare() {
     let (file, options) = (file("digits-cnn.onnx"), tract());
     let (name, seven) = photo("seven.png");
     let methods = ["hirescam", "gradcam", "eigencam"].map(str::to_owned).to_vec();
-    let compared = compare(&file, &options, &methods, &seven.clone().into(), &mut |_, _| {}).unwrap();
+    let compared = file.compare(&options, &methods, &seven.clone().into(), &mut |_, _| {}).unwrap();
     let plan = Plan { methods, places: 0, randomise: false, ..at(&compared.hirescam.shared.layer) };
     let report = run("digits-cnn.onnx", &options, &plan, vec![(name, seven)]).unwrap();
     assert!(report.layers[0].ablation.is_none() && report.randomisation.is_none());
@@ -200,7 +199,7 @@ fn networks_of_all_kinds_are_checked() {
     }
 }
 
-fn image_shape(file: &ModelFile) -> Vec<usize> {
+fn image_shape(file: &Network) -> Vec<usize> {
     let image = hirescam::core::analysis::image_input(&file.model, None).unwrap();
     hirescam::core::shape::declared(image).into_iter().map(|n| n.unwrap_or(1)).collect()
 }
@@ -216,7 +215,7 @@ fn what_fails_is_in_the_report_and_the_rest_is_checked() {
         ("seven".to_owned(), Ok(photo("seven.png").1)),
     ];
     let mut steps = Vec::new();
-    let report = check(&file, &tract(), &plan, &mut images.into_iter(), &mut |step| {
+    let report = file.check(&tract(), &plan, &mut images.into_iter(), &mut |step| {
         assert!(step.done < step.of);
         steps.push(step.what.to_owned());
     });
@@ -273,7 +272,7 @@ fn files_with_a_fixed_batch_have_the_same_report() {
         let file = hirescam::Network::from_bytes(hirescam::core::onnx::write(&proto)).unwrap();
         let plan = at("/Relu_1_output_0");
         let (name, image) = tensor(&[1, 3, 32, 32]);
-        check(&file, &tract(), &plan, &mut std::iter::once((name, Ok(image))), &mut |_| {}).unwrap()
+        file.check(&tract(), &plan, &mut std::iter::once((name, Ok(image))), &mut |_| {}).unwrap()
     };
     let [one, four] = [1, 4].map(of_batch);
     assert_eq!((one.images.len(), four.images.len()), (1, 1));

@@ -75,7 +75,7 @@ fn what_is_made_is_found_by_class_and_layer() {
     let file = format!("{FIXTURES}/digits-cnn.onnx");
     let layers = digits("hirescam").explain_one(seven()).unwrap();
     let layer = layers.maps()[0].layer().to_owned();
-    let earlier = hirescam::model_file::ModelFile::open(&file).unwrap();
+    let earlier = hirescam::Network::open(&file).unwrap();
     let relu = earlier.model.graph().node.iter().find(|n| n.op_type() == "Relu").unwrap().output[0].clone();
     assert_ne!(relu, layer);
     let classes = ["7", "1", "3"].map(str::to_owned).to_vec();

@@ -1,10 +1,10 @@
 //! The heatmap that an explaining model computes is the one that the library makes of the map.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam::Network;
 use hirescam::core::cam::{self, Request, Size, Target};
 use hirescam::core::shape::Dim;
 use hirescam::heatmap::{Heatmap, Normalize, resize_linear};
-use hirescam::model_file::ModelFile;
 use hirescam_engine::{Array, engine};
 use ndarray::{ArrayD, Axis, Ix2};
 
@@ -12,7 +12,7 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
 /// Map and heatmap `[N, M, …]` of two images of noise.
 fn run(file: &str, layer: Option<&str>, heatmap: Size) -> [ArrayD<f32>; 2] {
-    let file = ModelFile::open(format!("{FIXTURES}/{file}")).unwrap();
+    let file = Network::open(format!("{FIXTURES}/{file}")).unwrap();
     let request = Request {
         layer: layer.map(str::to_owned),
         target: Target::Top(2),

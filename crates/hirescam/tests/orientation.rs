@@ -3,15 +3,15 @@
 
 mod spec;
 
+use hirescam::Network;
 use hirescam::core::Tensor;
 use hirescam::core::onnx::{AttributeProto, NodeProto};
 use hirescam::core::ops::attribute;
 use hirescam::core::tensor::DataType;
-use hirescam::model_file::ModelFile;
 use hirescam::overlay::Style;
 use hirescam::photo::Photo;
 use hirescam::preprocess::{Preprocess, Resize};
-use hirescam::{Error, Explainer, Explanation, Spec};
+use hirescam::{Error, Explanation, Spec};
 use hirescam_testing::by_hand::{info, model};
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayD, IxDyn};
@@ -66,7 +66,7 @@ const KEPT: &[Kept] = &[
 
 /// Image, mean over 8×8 pixels, "layer" kept as said, a linear layer that reads one cell of it. With `last` the image has
 /// its channels last.
-fn network(kept: &Kept, last: bool) -> ModelFile {
+fn network(kept: &Kept, last: bool) -> Network {
     let (mut nodes, mut stored) = (Vec::new(), Vec::new());
     let mut at = "image".to_owned();
     let mut step = |op: &str, with: Option<Tensor>, attributes: Vec<AttributeProto>, nodes: &mut Vec<NodeProto>| {
@@ -124,7 +124,7 @@ fn explain(kept: &Kept, last: bool, channels: Option<i64>) -> Result<Explanation
         ..tract()
     };
     let photo = Photo::from_rgb(RgbImage::from_pixel(720, 360, Rgb([90; 3]))).unwrap();
-    Ok(Explainer::from_file(&network(kept, last), &options)?.explain_one(photo)?.into_maps().remove(0))
+    Ok(network(kept, last).explainer(&options)?.explain_one(photo)?.into_maps().remove(0))
 }
 
 #[test]

@@ -4,13 +4,13 @@
 
 mod spec;
 
+use hirescam::Network;
 use hirescam::core::Tensor;
 use hirescam::core::onnx::{AttributeProto, NodeProto, ValueInfoProto};
 use hirescam::core::ops::attribute;
 use hirescam::core::tensor::DataType;
 use hirescam::engine::Array;
-use hirescam::model_file::ModelFile;
-use hirescam::{Error, Explainer, Explanation, Spec, Watch};
+use hirescam::{Error, Explanation, Spec, Watch};
 use hirescam_testing::by_hand::{free, info, model};
 use hirescam_testing::engines;
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -40,7 +40,7 @@ fn maps(images: &ArrayD<f32>) -> ArrayD<f32> {
 
 /// Image → "a" → means over places → `steps` (operator, attributes, an integer list as second input) → the output.
 /// The first extent of the image is open where `batch` is 0.
-fn network(batch: usize, steps: &[(&str, Vec<AttributeProto>, Option<&[i64]>)]) -> ModelFile {
+fn network(batch: usize, steps: &[(&str, Vec<AttributeProto>, Option<&[i64]>)]) -> Network {
     let w = ArrayD::from_shape_fn(IxDyn(&[CHANNELS, CLASSES]), |i| f64::from(weight(i[0], i[1])));
     let mut stored = vec![("w".to_owned(), Tensor::float(w))];
     let node = |op: &str, input: Vec<String>, output: &str, attribute: Vec<AttributeProto>| NodeProto {
@@ -78,8 +78,8 @@ fn options(engine: &str) -> Spec {
     Spec { layers: vec!["a".into()], target: Some("class:1".into()), engine: engine.into(), ..tract() }
 }
 
-fn explain(file: &ModelFile, options: &Spec, tensors: &[ArrayD<f32>]) -> Result<Vec<Explanation>, Error> {
-    let explainer = Explainer::from_file(file, options)?;
+fn explain(file: &Network, options: &Spec, tensors: &[ArrayD<f32>]) -> Result<Vec<Explanation>, Error> {
+    let explainer = file.explainer(options)?;
     let mut samples = Vec::new();
     for tensor in tensors {
         samples.extend(explainer.samples("", Array::from(tensor.clone()))?);

@@ -3,6 +3,7 @@
 
 mod spec;
 
+use hirescam::Network;
 use hirescam::core::Tensor;
 use hirescam::core::onnx::{NodeProto, OperatorSetIdProto};
 use hirescam::core::ops::Setting;
@@ -10,15 +11,14 @@ use hirescam::core::score::Activation;
 use hirescam::core::tensor::DataType;
 use hirescam::engine::{Array, Kind};
 use hirescam::labels::Labels;
-use hirescam::model_file::ModelFile;
-use hirescam::{Error, Explainer, Explanation, Spec};
+use hirescam::{Error, Explanation, Spec};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model, node};
 use hirescam_testing::engines;
 use spec::tract;
 
 /// A network of one image `x`, 2 channels of 4 rows and 6 columns, whose layer `a` has 3 channels and these nodes behind it.
-fn network(behind: Vec<NodeProto>, outputs: &[&str], stored: &[(&str, Tensor)]) -> ModelFile {
+fn network(behind: Vec<NodeProto>, outputs: &[&str], stored: &[(&str, Tensor)]) -> Network {
     let mut random = Random::new(5);
     let mut all = vec![("w", random.tensor(&[3, 2, 3, 3], -1.0, 1.0)), ("b", random.tensor(&[3], 0.0, 1.0))];
     all.extend(stored.iter().cloned());
@@ -35,7 +35,7 @@ fn network(behind: Vec<NodeProto>, outputs: &[&str], stored: &[(&str, Tensor)]) 
 }
 
 /// 4 scores as `s`, of the layer's means.
-fn classifier(behind: Vec<NodeProto>, outputs: &[&str]) -> ModelFile {
+fn classifier(behind: Vec<NodeProto>, outputs: &[&str]) -> Network {
     let stored = [("v", Random::new(6).tensor(&[3, 4], -3.0, 3.0))];
     let mut nodes = vec![
         node("GlobalAveragePool", &["a"], "m", vec![]),
@@ -50,8 +50,8 @@ fn tensor() -> Array {
     Array::from(Random::new(7).tensor(&[1, 2, 4, 6], -1.0, 1.0).data).to_kind(Kind::F32).unwrap()
 }
 
-fn explain(file: &ModelFile, options: &Spec) -> Result<Vec<Explanation>, Error> {
-    Ok(Explainer::from_file(file, options)?.explain_one(tensor())?.into_maps())
+fn explain(file: &Network, options: &Spec) -> Result<Vec<Explanation>, Error> {
+    Ok(file.explainer(options)?.explain_one(tensor())?.into_maps())
 }
 
 fn names() -> Labels {
@@ -153,7 +153,7 @@ fn scores_behind_labels_and_maps_are_explained_by_every_engine() {
 }
 
 /// Scores of 5 classes at the 6 columns, with the columns or the image first.
-fn steps(columns_first: bool) -> ModelFile {
+fn steps(columns_first: bool) -> Network {
     let stored = [("v", Random::new(8).tensor(&[3, 5], -1.0, 1.0))];
     let perm = if columns_first { vec![2, 0, 1] } else { vec![0, 2, 1] };
     let mean = vec![("axes", Setting::Ints(vec![2])), ("keepdims", Setting::Int(0))];
@@ -176,7 +176,7 @@ fn all_methods_find_the_steps_before_the_images() {
     for engine in engines::names() {
         for method in ["hirescam", "occlusion", "scorecam", "smoothgrad", "integrated-gradients", "ablationcam"] {
             for target in ["element:3,2", "sum::,1", best.as_str()] {
-                let of = |file: &ModelFile| {
+                let of = |file: &Network| {
                     let (engine, method) = (engine.into(), method.into());
                     let (target, layers) = (Some(target.into()), vec!["a".into()]);
                     explain(file, &Spec { engine, method, target, layers, ..tract() }).unwrap().remove(0)

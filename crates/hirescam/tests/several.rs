@@ -4,13 +4,13 @@
 
 mod spec;
 
+use hirescam::Network;
 use hirescam::core::Tensor;
 use hirescam::core::cam::{METHODS as ONE_RUN, list};
 use hirescam::core::certify::Verdict;
 use hirescam::core::onnx::NodeProto;
 use hirescam::engine::Array;
 use hirescam::methods::{self, METHODS, Settings};
-use hirescam::model_file::ModelFile;
 use hirescam::spec::EngineChoice;
 use hirescam::{Error, Explainer, Explanation, Spec, Watch};
 use hirescam_testing::by_hand::{free, model, node};
@@ -198,7 +198,7 @@ fn smoothgrad_without_noise_is_the_method_itself() {
 }
 
 /// x [N, 2, 4, 6] → Flatten → one linear layer with 3 classes, with the batch that the file fixes, if any.
-fn linear(batch: Option<usize>) -> ModelFile {
+fn linear(batch: Option<usize>) -> Network {
     let value = |name: &str, rest: &[usize]| free(name, &[&[batch.unwrap_or(0)], rest].concat());
     let stored = |shape: &[usize]| Tensor::float(image(shape).mapv(f64::from));
     let nodes = vec![node("Flatten", &["x"], "flat", vec![]), node("Gemm", &["flat", "w", "b"], "scores", vec![])];
@@ -208,7 +208,7 @@ fn linear(batch: Option<usize>) -> ModelFile {
 }
 
 fn explain_linear(batch: Option<usize>, method: &str, settings: &Settings, x: &ArrayD<f32>) -> Explanation {
-    let explainer = Explainer::from_file(&linear(batch), &options(method, Some("x"), settings)).unwrap();
+    let explainer = linear(batch).explainer(&options(method, Some("x"), settings)).unwrap();
     explainer.explain_one(Array::from(x.clone())).unwrap().into_maps().remove(0)
 }
 
@@ -292,7 +292,7 @@ fn networks_without_derivative_rules_are_explained_by_methods_that_need_none() {
     let x = image(&[1, 2, 4, 6]);
     for m in METHODS {
         let settings = Settings { samples: Some(4), stride: Some(2), window: Some(2), ..Settings::default() };
-        let made = Explainer::from_file(&file, &options(m.row.name, Some("x"), &settings));
+        let made = file.explainer(&options(m.row.name, Some("x"), &settings));
         if matches!(m.row.name, "integrated-gradients" | "smoothgrad") {
             let error = made.err().unwrap().to_string();
             assert!(error.contains("Mod"), "{}: {error}", m.row.name);
@@ -313,7 +313,7 @@ fn files_with_a_fixed_batch_give_the_same_maps() {
         let settings = Settings { samples: Some(5), base: "hirescam".into(), ..Settings::default() };
         let [free, one] = [None, Some(1)].map(|batch| explain_linear(batch, m.row.name, &settings, &x).map);
         assert!(apart(&free, &wide(&one)) < 1e-5, "{}", m.row.name);
-        let four = Explainer::from_file(&linear(Some(4)), &options(m.row.name, Some("x"), &settings)).unwrap();
+        let four = linear(Some(4)).explainer(&options(m.row.name, Some("x"), &settings)).unwrap();
         let images = ndarray::concatenate(Axis(0), &vec![x.view(); 4]).unwrap();
         let made = all(&four, images);
         assert_eq!(made.len(), 4);

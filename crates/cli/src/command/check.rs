@@ -5,8 +5,8 @@ use crate::options::{self, Given};
 use crate::output::{self, folder_of, say};
 use crate::{inputs, progress};
 use clap::Args;
-use hirescam::check::{Layers, Plan, check};
-use hirescam::model_file::ModelFile;
+use hirescam::Network;
+use hirescam::check::{Layers, Plan};
 use hirescam::sink::{self, Protected};
 use hirescam::{Input, html, source};
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ impl Check {
         }
         spec.settings.seed = self.seed.unwrap_or(spec.settings.seed);
         spec.settings.batch = self.batch.unwrap_or(spec.settings.batch);
-        let file = ModelFile::open(&self.model)?;
+        let file = Network::open(&self.model)?;
         let files = if self.images.is_empty() { Vec::new() } else { inputs::images(&self.images, self.recursive)? };
         let mut protected = Protected::new(file.files().iter().chain(&files));
         spec.files().iter().for_each(|path| protected.read(path));
@@ -96,7 +96,7 @@ impl Check {
             (path.display().to_string(), input)
         };
         let bar = progress::steps();
-        let report = check(&file, &spec, &plan, &mut files.iter().map(read), &mut |step| {
+        let report = file.check(&spec, &plan, &mut files.iter().map(read), &mut |step| {
             bar.set_message(step.what.to_owned());
             bar.set_length(step.of as u64);
             bar.set_position(step.done as u64);

@@ -5,8 +5,8 @@ use crate::options::{self, Given, Out, note_missing};
 use crate::output::{self, say};
 use crate::{inputs, progress};
 use clap::Args;
-use hirescam::comparison::{Comparison, compare};
-use hirescam::model_file::ModelFile;
+use hirescam::Network;
+use hirescam::comparison::Comparison;
 use hirescam::overlay::Scales;
 use hirescam::sink::{self, Folder, Protected};
 use hirescam::{Explanation, Sample, Spec, record, source};
@@ -58,7 +58,7 @@ impl Compare {
         if spec.method != "hirescam" {
             return Err(Error::Argument(format!("methods are compared by --methods {}", spec.method)));
         }
-        let file = ModelFile::open(&self.model)?;
+        let file = Network::open(&self.model)?;
         let files = inputs::images(&self.images, self.recursive)?;
         let mut protected = Protected::new(file.files().iter().chain(&files));
         spec.files().iter().for_each(|path| protected.read(path));
@@ -94,14 +94,14 @@ impl Compare {
     fn one(
         &self,
         (number, path, name): (usize, &Path, &str),
-        file: &ModelFile,
+        file: &Network,
         spec: &Spec,
         folder: &mut Folder,
         bar: &ProgressBar,
     ) -> Result<(Value, Vec<String>), Error> {
         let (input, hash) = source::read(path)?;
         let sample = Sample::new(path.to_string_lossy(), input).with_row(number);
-        let compared = compare(file, spec, &self.methods, &sample, &mut |method, p| {
+        let compared = file.compare(spec, &self.methods, &sample, &mut |method, p| {
             bar.set_message(method.to_owned());
             progress::watch(bar, p);
         })?;

@@ -5,14 +5,14 @@ use crate::options::{self, Given, Out, note_missing};
 use crate::report::Report;
 use crate::{inputs, output, progress};
 use clap::Args;
+use hirescam::Network;
 use hirescam::fusion::Fuse;
 use hirescam::methods::{self, Any};
-use hirescam::model_file::ModelFile;
 use hirescam::overlay::Layout;
 use hirescam::pipeline::{Outcome, Pipeline};
 use hirescam::sink::{self, Folder, Gallery, Protected, Table};
 use hirescam::summary::Summary;
-use hirescam::{Explainer, Progress, Spec};
+use hirescam::{Progress, Spec};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,7 +69,7 @@ impl Explain {
 
     /// Runs the command.
     pub fn run(&self) -> Result<ExitCode, Error> {
-        let file = ModelFile::open(&self.model)?;
+        let file = Network::open(&self.model)?;
         let spec = self.spec()?;
         if spec.picture.fuse.is_some() && spec.layers_of(&file).len() < 2 {
             return Err(Error::Argument("--fuse takes the maps of several layers: give --layer more than once".into()));
@@ -84,7 +84,7 @@ impl Explain {
         let page = |path: &PathBuf| Gallery::create(path, &title, &mut protected, self.out.overwrite);
         let gallery = self.html.as_ref().map(page).transpose()?;
         let contents = spec.contents(&file);
-        let explainer = Explainer::of(file, &spec)?;
+        let explainer = file.into_explainer(&spec)?;
         let pipeline = Pipeline {
             explainer: &explainer,
             pictures: !self.no_overlay,

@@ -211,7 +211,7 @@ fn randomised(model: &Model, weights: &[String], seed: u64) -> Result<Model, Err
 mod tests {
     use super::*;
     use crate::engine::{self, engine};
-    use crate::model_file::ModelFile;
+    use crate::network::Network;
     use crate::photo::Photo;
     use crate::{Explainer, Sample, Spec};
 
@@ -227,12 +227,12 @@ mod tests {
 
     /// The trial of all methods at the recommended layer of the digits network, on a seven.
     fn on_a_seven<T>(then: impl FnOnce(&Trial) -> T) -> T {
-        let file = ModelFile::open(format!("{FIXTURES}/digits-cnn.onnx")).unwrap();
+        let file = Network::open(format!("{FIXTURES}/digits-cnn.onnx")).unwrap();
         let engine = engine("tract", &engine::Options::default()).unwrap();
         let spec = Spec { engine: "tract".into(), ..Spec::default() };
         let options = spec.resolve(&file).unwrap();
         let seven = Photo::open(format!("{FIXTURES}/photos/seven.png")).unwrap();
-        let explainer = Explainer::from_file(&file, &spec).unwrap();
+        let explainer = file.explainer(&spec).unwrap();
         let sample = Sample::from(seven);
         let (image, beside) = explainer.prepared(&sample).unwrap();
         let seen = Seen { index: 0, sample, image, beside };

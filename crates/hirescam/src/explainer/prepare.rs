@@ -6,7 +6,7 @@ use crate::further_inputs::{FurtherInputs, kind};
 use crate::labels::Labels;
 use crate::methods::cut::Setup;
 use crate::methods::{self, Several};
-use crate::model_file::ModelFile;
+use crate::network::Network;
 use crate::preprocess::{ImageInput, Layout, Resize};
 use crate::spec::{Resolved, ScoreFrom};
 use hirescam_core::analysis::Analysis;
@@ -36,13 +36,14 @@ pub(super) struct Parts {
 
 /// A method of one run: the explaining model in an engine. Meanwhile the file's SHA-256 is found.
 pub(super) fn one_run(
-    file: ModelFile,
+    file: Network,
     options: &Resolved,
     request: &Request,
     engine: &dyn Engine,
 ) -> Result<(Parts, Work), Error> {
     let request = &Request { logits: true, ..request.clone() };
-    let mut layers = cam::attach_all(&file.model, request, options.further_layers())?;
+    let analysis = Analysis::of(&file.model, &request.hints())?;
+    let mut layers = cam::attach_to(&analysis, request, options.further_layers())?;
     let Some(first) = layers.first() else { return Err(Error::Argument("no layer is asked for".into())) };
     if let Some(input) = &first.input {
         return Err(Error::Argument(format!(
@@ -50,10 +51,8 @@ pub(super) fn one_run(
             request.target
         )));
     }
-    let alone = file.model.inputs().nth(1).is_none() && options.inputs.is_empty();
-    let further = || with_setup(&file.model, options, request, engine, |setup| Ok(setup.further.clone()));
     let parts = Parts {
-        further: if alone { FurtherInputs::default() } else { further()? },
+        further: FurtherInputs::new(analysis.model(), &analysis.shapes, &analysis.image, &options.inputs)?,
         score: first.head.score.clone(),
         target: first.target.clone(),
         row: request.method.row(),
@@ -107,7 +106,7 @@ fn beside<T>(hash: impl FnOnce() + Send, work: impl FnOnce() -> T) -> T {
 
 /// A method of several runs. Meanwhile the file's SHA-256 is found.
 pub(super) fn several_runs(
-    file: &ModelFile,
+    file: &Network,
     options: &Resolved,
     request: &Request,
     engine: &dyn Engine,
@@ -162,7 +161,7 @@ pub(crate) fn with_setup<T>(
 ///
 /// # Errors
 /// As [`image_shape`].
-pub(crate) fn request(file: &ModelFile, options: &Resolved) -> Result<Request, Error> {
+pub(crate) fn request(file: &Network, options: &Resolved) -> Result<Request, Error> {
     Ok(Request {
         layer: options.layer().cloned(),
         target: options.target.clone(),
@@ -186,7 +185,7 @@ pub(crate) fn request(file: &ModelFile, options: &Resolved) -> Result<Request, E
 ///
 /// # Errors
 /// [`Error::Core`] for a model without inputs, or without the one that is named.
-pub(crate) fn image_shape(file: &ModelFile, options: &Resolved) -> Result<Option<Vec<usize>>, Error> {
+pub(crate) fn image_shape(file: &Network, options: &Resolved) -> Result<Option<Vec<usize>>, Error> {
     if options.spec.shape.is_some() {
         return Ok(options.spec.shape.clone());
     }
@@ -213,7 +212,7 @@ pub(crate) fn image_shape(file: &ModelFile, options: &Resolved) -> Result<Option
 ///
 /// # Errors
 /// [`Error::Core`] for a model without inputs, or without the one that is named.
-pub(super) fn open_image(file: &ModelFile, options: &Resolved) -> Result<Option<Option<ImageInput>>, Error> {
+pub(super) fn open_image(file: &Network, options: &Resolved) -> Result<Option<Option<ImageInput>>, Error> {
     let declared = declared(analysis::image_input(&file.model, options.spec.image_input.as_deref())?);
     declared.iter().skip(1).any(Option::is_none).then(|| photos(file, options)).transpose()
 }
@@ -222,7 +221,7 @@ pub(super) fn open_image(file: &ModelFile, options: &Resolved) -> Result<Option<
 ///
 /// # Errors
 /// As [`Analysis::of`].
-pub(super) fn open_sample(file: &ModelFile, options: &Resolved) -> Result<bool, Error> {
+pub(super) fn open_sample(file: &Network, options: &Resolved) -> Result<bool, Error> {
     let free =
         declared(analysis::image_input(&file.model, options.spec.image_input.as_deref())?).first() == Some(&None);
     if !free || options.spec.shape.is_some() {
@@ -237,7 +236,7 @@ pub(super) fn open_sample(file: &ModelFile, options: &Resolved) -> Result<bool, 
 ///
 /// # Errors
 /// As [`image_shape`]; [`Error::Preprocess`] for a photo that does not fit.
-pub(crate) fn shape_of(file: &ModelFile, options: &Resolved, input: &Input) -> Result<Option<Vec<usize>>, Error> {
+pub(crate) fn shape_of(file: &Network, options: &Resolved, input: &Input) -> Result<Option<Vec<usize>>, Error> {
     let Some(image) = open_image(file, options)? else { return Ok(None) };
     Ok(match (input, &options.preprocess, image) {
         (Input::Tensor(tensor), ..) => Some(tensor.shape().to_vec()),
@@ -252,7 +251,7 @@ pub(crate) fn shape_of(file: &ModelFile, options: &Resolved, input: &Input) -> R
 ///
 /// Of the two ways in which the axes can lie it is the one that the network reads, with a made-up size where that is open;
 /// where it tells nothing, channels come last if that axis alone is short.
-fn photos(file: &ModelFile, options: &Resolved) -> Result<Option<ImageInput>, Error> {
+fn photos(file: &Network, options: &Resolved) -> Result<Option<ImageInput>, Error> {
     let info = analysis::image_input(&file.model, options.spec.image_input.as_deref())?;
     let Ok([_, a, b, c]) = <[Option<usize>; 4]>::try_from(declared(info)) else { return Ok(None) };
     let colours = || Some(options.preprocess.as_ref().map_or(3, |p| p.channels.count()));

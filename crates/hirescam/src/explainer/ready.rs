@@ -7,7 +7,7 @@ use crate::explanation::{Explanation, Found, Shared};
 use crate::further_inputs::{Beside, FurtherInputs};
 use crate::labels::Labels;
 use crate::methods::{self, Any, Several};
-use crate::model_file::ModelFile;
+use crate::network::Network;
 use crate::photo::Photo;
 use crate::preprocess::{PreprocessError, Rect};
 use crate::sample::Sample;
@@ -49,7 +49,7 @@ pub(super) enum Work {
 
 impl Ready {
     /// Makes the model in `file` ready, for the size that the spec tells where the file leaves it open.
-    pub(super) fn of(file: ModelFile, options: &Resolved, engine: &dyn Engine) -> Result<Self, Error> {
+    pub(super) fn of(file: Network, options: &Resolved, engine: &dyn Engine) -> Result<Self, Error> {
         let (path, hash, request) = (file.path.clone(), file.sha256_once(), request(&file, options)?);
         let image = analysis::image_input(&file.model, options.spec.image_input.as_deref())?.name().to_owned();
         let (parts, work) = match methods::method(&options.spec.method)? {

@@ -15,7 +15,7 @@ pub use table::Table;
 pub use whole::{Whole, write};
 
 use crate::error::Error;
-use crate::model_file::sha256;
+use crate::network::sha256;
 use image::{ImageFormat, RgbImage};
 use serde_json::Value;
 use std::io::Cursor;

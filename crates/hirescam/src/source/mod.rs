@@ -6,7 +6,7 @@ pub mod npy;
 pub(crate) use kinds::no_network;
 
 use crate::error::Error;
-use crate::model_file::sha256;
+use crate::network::sha256;
 use crate::photo::{Limits, Photo, PhotoError};
 use crate::sample::Input;
 use crate::sink::{Identity, identity, is_result};

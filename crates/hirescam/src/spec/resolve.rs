@@ -3,7 +3,7 @@
 use super::{InputValue, LabelsFrom, PreprocessFrom, Spec};
 use crate::Error;
 use crate::labels::Labels;
-use crate::model_file::ModelFile;
+use crate::network::Network;
 use crate::preprocess::Preprocess;
 use crate::source;
 use hirescam_core::cam::Target;
@@ -51,7 +51,7 @@ impl Spec {
     /// # Errors
     /// Those of reading files; [`Error::Core`] for a target that does not exist, [`Error::NoLabels`] for a class by its label
     /// where there are none.
-    pub(crate) fn resolve(&self, file: &ModelFile) -> Result<Resolved, Error> {
+    pub(crate) fn resolve(&self, file: &Network) -> Result<Resolved, Error> {
         let labels = match &self.labels {
             Some(labels) => Some(labels.read()?),
             None => file.labels()?,
@@ -70,7 +70,7 @@ impl Spec {
     }
 
     /// The layers: what stands between commas, but for a name that has some itself.
-    pub fn layers_of(&self, file: &ModelFile) -> Vec<String> {
+    pub fn layers_of(&self, file: &Network) -> Vec<String> {
         let graph = file.model.graph();
         let known = |name: &str| {
             graph.input.iter().any(|i| i.name() == name)
@@ -119,7 +119,7 @@ impl Spec {
 
     /// What stands for the contents of the files that are read beside the model and the images: SHA-256 of those that are
     /// named, length and time of files of weights.
-    pub fn contents(&self, file: &ModelFile) -> Value {
+    pub fn contents(&self, file: &Network) -> Value {
         let named: Vec<Option<String>> = self.files().iter().map(|path| source::hash(path).ok()).collect();
         let weights = file.weights.iter().map(|location| {
             let found = file.path.with_file_name(location).metadata().ok();
