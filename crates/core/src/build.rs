@@ -70,7 +70,8 @@ pub const EMITTED: &[&str] = &[
 fn alike(op: &str, i: usize) -> bool {
     match op {
         "Where" => i > 0,
-        "Pad" | "ScatterElements" => i != 1,
+        "Pad" => i == 0 || i == 2,
+        "ScatterElements" => i != 1,
         "CumSum" | "Expand" | "Gather" | "GatherElements" | "ReduceProd" | "ReduceSum" | "Reshape" | "Resize"
         | "Slice" | "TopK" => i == 0,
         _ => true,
