@@ -24,6 +24,11 @@ pub fn names() -> Vec<&'static str> {
     engines(1).iter().map(|engine| engine.name()).collect()
 }
 
+/// One of them, with one thread.
+pub fn named(name: &str) -> Box<dyn Engine> {
+    engine(name, &Options { threads: 1, ..Options::default() }).unwrap()
+}
+
 /// Says that tests are skipped for `engine`, for a reason. `HIRESCAM_RUNTIMES` names what must be there: `onnxruntime`, with
 /// commas between, or `all`.
 pub fn skipped(engine: &str, why: &str) {

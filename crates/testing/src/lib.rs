@@ -4,6 +4,8 @@
 
 pub mod by_chance;
 pub mod by_hand;
+#[cfg(feature = "each")]
+pub mod each;
 #[cfg(feature = "engines")]
 pub mod engines;
 pub mod mutate;
