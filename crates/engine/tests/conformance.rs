@@ -2,14 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::build::{Graph, Value};
-use hirescam_core::ops::{self, Card, Case, Given};
+use hirescam_core::ops::{Card, Case, Given};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::is_float;
 use hirescam_core::{Model, Tensor, analysis, flow, grad, reference};
 use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, single_node};
-use hirescam_testing::engines::compare;
+use hirescam_testing::each::{Tests, all_right, cards};
+use hirescam_testing::engines::{compare, named, names};
 use std::collections::{HashMap, HashSet};
+use std::process::ExitCode;
 
 type Values = HashMap<String, Tensor>;
 
@@ -83,62 +85,62 @@ const MISSING: &[(&str, &str, &str)] = &[
     ("onnxruntime", "LRN", "cannot read the model"),
 ];
 
-#[test]
-fn every_operator_gives_the_same_on_every_engine() {
-    let mut wrong = Vec::new();
-    let mut met = HashSet::new();
-    for engine in hirescam_testing::engines::engines(1) {
-        for card in ops::all() {
-            for case in (card.cases)() {
-                let (model, values) = forward(card, &case);
-                if let Err(why) = compare(engine.as_ref(), &model, &values) {
-                    let known = |(e, op, what): &&(&str, &str, &str)| {
-                        *e == engine.name() && *op == card.name && why.contains(what)
-                    };
-                    match MISSING.iter().find(known) {
-                        Some(known) => drop(met.insert(known)),
-                        None => wrong.push(format!(
-                            "{} {} {:?} opset {}: {why}",
-                            engine.name(),
-                            card.name,
-                            case.attributes,
-                            case.opset
-                        )),
-                    }
-                }
-            }
-        }
-        for row in MISSING.iter().filter(|(e, ..)| *e == engine.name()) {
-            assert!(met.contains(row), "{row:?} is no longer missing");
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+type OnEngine = (&'static str, &'static Card);
+
+/// Every card on every engine.
+fn on_engines(keep: fn(&Card) -> bool) -> impl Iterator<Item = (String, OnEngine)> {
+    names()
+        .into_iter()
+        .flat_map(move |engine| cards(keep).map(move |(card, c)| (format!("{engine}::{card}"), (engine, c))))
 }
 
-#[test]
-fn every_rule_gives_the_same_on_every_engine() {
-    let mut wrong = Vec::new();
-    for engine in hirescam_testing::engines::engines(1) {
-        for card in ops::all().filter(|c| c.vjp.is_some()) {
-            for case in (card.cases)().iter().filter(|c| c.inputs.iter().any(|g| matches!(g, Given::Varied(..)))) {
-                let (model, values) = backward(card, case);
-                // A cotangent of integers is no output of a model.
-                if model.graph().output.is_empty() {
-                    continue;
-                }
-                let Err(why) = compare(engine.as_ref(), &model, &values) else { continue };
-                // Where the engine lacks the operator itself, the test above says so.
-                if compare(engine.as_ref(), &forward(card, case).0, &values).is_ok() {
-                    wrong.push(format!(
-                        "{} {} {:?} opset {}: {why}",
-                        engine.name(),
-                        card.name,
-                        case.attributes,
-                        case.opset
-                    ));
-                }
+fn operator_gives_the_same((name, card): OnEngine) -> Result<(), String> {
+    let engine = named(name);
+    let (mut wrong, mut met) = (Vec::new(), HashSet::new());
+    for case in (card.cases)() {
+        let (model, values) = forward(card, &case);
+        if let Err(why) = compare(engine.as_ref(), &model, &values) {
+            let known = |(e, op, what): &&(&str, &str, &str)| *e == name && *op == card.name && why.contains(what);
+            match MISSING.iter().find(known) {
+                Some(known) => drop(met.insert(known)),
+                None => wrong.push(format!("{:?} opset {}: {why}", case.attributes, case.opset)),
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let rows = MISSING.iter().filter(|(e, op, _)| *e == name && *op == card.name);
+    wrong.extend(rows.filter(|row| !met.contains(row)).map(|row| format!("{row:?} is no longer missing")));
+    all_right(&wrong)
+}
+
+fn rule_gives_the_same((name, card): OnEngine) -> Result<(), String> {
+    let engine = named(name);
+    let mut wrong = Vec::new();
+    for case in (card.cases)().iter().filter(|c| c.inputs.iter().any(|g| matches!(g, Given::Varied(..)))) {
+        let (model, values) = backward(card, case);
+        // A cotangent of integers is no output of a model.
+        if model.graph().output.is_empty() {
+            continue;
+        }
+        let Err(why) = compare(engine.as_ref(), &model, &values) else { continue };
+        // Where the engine lacks the operator itself, the test above says so.
+        if compare(engine.as_ref(), &forward(card, case).0, &values).is_ok() {
+            wrong.push(format!("{:?} opset {}: {why}", case.attributes, case.opset));
+        }
+    }
+    all_right(&wrong)
+}
+
+fn every_row_is_of_an_operator() {
+    for (_, op, _) in MISSING {
+        assert!(cards(|_| true).any(|(_, card)| card.name == *op), "{op} has no card");
+    }
+}
+
+fn main() -> ExitCode {
+    Tests::default()
+        .each("operator_gives_the_same", 150, on_engines(|_| true), operator_gives_the_same)
+        .each("rule_gives_the_same", 100, on_engines(|card| card.vjp.is_some()), rule_gives_the_same)
+        .one("every_row_is_of_an_operator", every_row_is_of_an_operator)
+        .run()
+        .exit_code()
 }

@@ -1,17 +1,20 @@
 //! ONNX's own tests of single operators (`fixtures/node`) on every engine, where the f64 reference passes them.
 //!
-//! That an engine lacks an operator is no fault: it is counted. A wrong result is.
+//! That an engine lacks an operator is no fault: the test is counted as ignored. A wrong result is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use half::f16;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Tensor, onnx};
 use hirescam_engine::{Array, Engine, Kind};
-use hirescam_testing::node_cases;
-use hirescam_testing::node_cases::{NodeCase, agree, tolerance};
-use std::collections::{BTreeMap, HashSet};
+use hirescam_testing::each::{Completion, Failed, Tests};
+use hirescam_testing::engines::{named, names};
+use hirescam_testing::node_cases::{self, NodeCase, agree, left_out, tolerance, verdict};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Wrong results of engines: (engine, case or its start before a `*`, why).
+/// Wrong results of engines: (engine, case, why).
 const WRONG: &[(&str, &str, &str)] = &[(
     "onnxruntime",
     "maxunpool_export_with_output_shape",
@@ -43,72 +46,70 @@ fn kind(dtype: DataType) -> Option<Kind> {
     array(&Tensor { dtype, data: ndarray::ArrayD::zeros(vec![0]) }).map(|a| a.kind())
 }
 
-enum Outcome {
-    Right,
-    /// An error: what it says.
-    Refused(String),
-    Wrong(String),
+fn refused(why: impl std::fmt::Display) -> Result<Completion, String> {
+    Ok(Completion::ignored_with(format!("refused: {why}")))
 }
 
-fn run(engine: &dyn Engine, case: &NodeCase) -> Outcome {
+/// An error says what is wrong.
+fn run(engine: &dyn Engine, case: &NodeCase) -> Result<Completion, String> {
     let given: Option<Vec<(&str, Array)>> =
         case.model.inputs().map(|i| Some((i.name(), array(&case.inputs[i.name()])?))).collect();
-    let Some(given) = given else { return Outcome::Refused("an element type that arrays do not have".into()) };
+    let Some(given) = given else { return refused("an element type that arrays do not have") };
     let given: Vec<(&str, &Array)> = given.iter().map(|(n, a)| (*n, a)).collect();
     let made = match engine.prepare(&onnx::write(case.model.proto())).and_then(|session| session.run(&given)) {
         Ok(made) => made,
-        Err(error) => return Outcome::Refused(error.to_string()),
+        Err(error) => return refused(error),
     };
     for ((name, expected), (_, got)) in case.outputs.iter().zip(&made) {
         if kind(expected.dtype).is_some_and(|k| k != got.kind()) {
-            return Outcome::Wrong(format!("{name} is {} and not {:?}", got.kind(), expected.dtype));
+            return Err(format!("{name} is {} and not {:?}", got.kind(), expected.dtype));
         }
         // What cancels to nearly nothing is rounded like what it comes from.
         let largest = expected.data.iter().filter(|v| v.is_finite()).fold(1.0f64, |m, v| m.max(v.abs()));
         let relative = RELATIVE.max(tolerance(case, expected.dtype));
         let (a, b) = (expected.data.mapv(|v| v / largest), got.to_f64().mapv(|v| v / largest));
         if let Err(what) = agree(&Tensor { dtype: expected.dtype, data: a }, &b, relative, 1e-6) {
-            return Outcome::Wrong(format!("{name}, in units of {largest}: {what}"));
+            return Err(format!("{name}, in units of {largest}: {what}"));
         }
     }
-    Outcome::Right
+    Ok(Completion::Completed)
 }
 
-#[test]
-fn engines_pass_onnx_s_own_tests_or_refuse_them() {
-    let cases: Vec<NodeCase> = node_cases::all()
-        .into_iter()
-        .filter(|c| {
-            c.model.card(c.node()).is_some()
-                && node_cases::left_out(&c.name).is_none()
-                && node_cases::verdict(c).is_ok()
-        })
-        .collect();
-    let mut wrong = Vec::new();
-    for engine in hirescam_testing::engines::engines(1) {
-        let (mut right, mut refused, mut stale) = (0, BTreeMap::<&str, Vec<String>>::new(), HashSet::new());
-        for case in &cases {
-            let fits = |pattern: &str| match pattern.strip_suffix('*') {
-                Some(start) => case.name.starts_with(start),
-                None => case.name == pattern,
-            };
-            let known = WRONG.iter().find(|(e, pattern, _)| *e == engine.name() && fits(pattern));
-            match (run(engine.as_ref(), case), known) {
-                (Outcome::Wrong(_), Some(_)) => {}
-                (Outcome::Wrong(what), None) => wrong.push(format!("{} {}: {what}", engine.name(), case.name)),
-                (_, Some(row)) => drop(stale.insert(row)),
-                (Outcome::Right, None) => right += 1,
-                (Outcome::Refused(why), None) => {
-                    refused.entry(case.node().op_type()).or_default().push(format!("{}: {why}", case.name));
-                }
-            }
-        }
-        println!("{}: {right} of {} right; refused:", engine.name(), cases.len());
-        for (operator, cases) in &refused {
-            println!("  {operator} {}, as {}", cases.len(), cases[0]);
-        }
-        assert!(right > cases.len() / 2, "{} passes only {right} of {}", engine.name(), cases.len());
-        wrong.extend(stale.iter().map(|row| format!("{row:?} is no longer wrong")));
+fn passes_or_refuses(
+    (engine, case): (&'static str, &'static NodeCase),
+    right: &AtomicUsize,
+) -> Result<Completion, Failed> {
+    if verdict(case).is_err() {
+        return Ok(Completion::ignored_with("the reference does not pass it"));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let known = WRONG.iter().find(|(e, name, _)| *e == engine && *name == case.name);
+    match (run(named(engine).as_ref(), case), known) {
+        (Err(_), Some((_, _, why))) => Ok(Completion::ignored_with(why)),
+        (Err(what), None) => Err(what.into()),
+        (Ok(_), Some(row)) => Err(format!("{row:?} is no longer wrong").into()),
+        (Ok(done), None) => {
+            right.fetch_add(usize::from(matches!(done, Completion::Completed)), Relaxed);
+            Ok(done)
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let keep = |case: &NodeCase| case.model.card(case.node()).is_some() && left_out(&case.name).is_none();
+    let (mut tests, mut counts) = (Tests::default(), Vec::new());
+    for engine in names() {
+        let right = Arc::new(AtomicUsize::new(0));
+        counts.push((engine, right.clone()));
+        let cases = node_cases::named(keep).map(|(name, case)| (name, (engine, case)));
+        tests = tests.each_or_ignored(engine, node_cases::FLOOR, cases, move |case| passes_or_refuses(case, &right));
+    }
+    let done = tests.run();
+    // What an engine refuses is no fault, but it must not refuse everything.
+    let whole = done.num_filtered_out == 0 && done.num_passed > 0;
+    let poor = counts.iter().find(|(_, right)| whole && right.load(Relaxed) * 2 < node_cases::FLOOR);
+    if let Some((engine, right)) = poor {
+        eprintln!("{engine} passes only {} cases", right.load(Relaxed));
+        return ExitCode::FAILURE;
+    }
+    done.exit_code()
 }

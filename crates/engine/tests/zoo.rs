@@ -7,13 +7,18 @@ use hirescam_core::cam::{self, Explaining, Guarantee, METHODS, Request, Target, 
 use hirescam_core::{Model, Tensor, reference};
 use hirescam_core::{layers, onnx};
 use hirescam_engine::{Array, Engine};
+use hirescam_testing::each::{Tests, all_right};
+use hirescam_testing::engines::{named, names};
 use ndarray::{ArrayD, Axis, OwnedRepr};
 use ndarray_npy::NpzReader;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs::File;
+use std::process::ExitCode;
 
 const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/zoo");
+/// How many networks there were, at least, when this was written.
+const FILES: usize = 80;
 /// How far a map may be from the golden, as a share of its largest cell.
 const TOLERANCE: f64 = 1e-4;
 
@@ -156,30 +161,30 @@ fn on_every_engine(check: impl Fn(&dyn Engine) -> (usize, Vec<String>) + Sync) {
     });
 }
 
-#[test]
-fn maps_agree_with_pytorch() {
-    let golden = golden();
-    let fixed = golden["fixed_class"].as_u64().unwrap() as usize;
-    on_every_engine(|engine| {
-        let (mut tried, mut wrong) = (0, Vec::new());
-        for file in list(&golden["files"]) {
-            let (model, mut arrays) = (model(file), Golden::open(file));
-            for layer in list(&file["layers"]) {
-                for choice in list(&layer["classes"]) {
-                    let target = match text(choice) {
-                        "top1" => Target::Top(1),
-                        "fixed" => Target::Classes(vec![fixed]),
-                        _ => text(&layer["target"]).parse().unwrap(),
-                    };
-                    tried += 1;
-                    if let Err(why) = check(engine, &model, layer, text(choice), &target, &mut arrays) {
-                        wrong.push(format!("{} {} {choice}: {why}", text(&file["file"]), layer["key"]));
-                    }
-                }
+/// Every network of the zoo on every engine.
+fn networks() -> Vec<(String, (&'static str, Value))> {
+    let files = golden()["files"].as_array().unwrap().clone();
+    let named = |engine| files.iter().map(move |f| (format!("{engine}::{}", text(&f["file"])), (engine, f.clone())));
+    names().into_iter().flat_map(named).collect()
+}
+
+fn maps_agree_with_pytorch((engine, file): (&'static str, Value)) -> Result<(), String> {
+    let fixed = golden()["fixed_class"].as_u64().unwrap() as usize;
+    let (engine, mut wrong) = (named(engine), Vec::new());
+    let (model, mut arrays) = (model(&file), Golden::open(&file));
+    for layer in list(&file["layers"]) {
+        for choice in list(&layer["classes"]) {
+            let target = match text(choice) {
+                "top1" => Target::Top(1),
+                "fixed" => Target::Classes(vec![fixed]),
+                _ => text(&layer["target"]).parse().unwrap(),
+            };
+            if let Err(why) = check(engine.as_ref(), &model, layer, text(choice), &target, &mut arrays) {
+                wrong.push(format!("{} {choice}: {why}", layer["key"]));
             }
         }
-        (tried, wrong)
-    });
+    }
+    all_right(&wrong)
 }
 
 /// A file's entry in golden.json, and that of one of its layers.
@@ -188,7 +193,6 @@ fn entry<'g>(golden: &'g Value, file: &str, key: &str) -> (&'g Value, &'g Value)
     (file, list(&file["layers"]).iter().find(|l| l["key"] == key).unwrap())
 }
 
-#[test]
 fn among_the_maps_of_all_classes_is_that_of_each() {
     let golden = golden();
     // Where the gradient is one constant for all classes, and where each class takes a sweep of its own.
@@ -231,7 +235,6 @@ fn among_the_maps_of_all_classes_is_that_of_each() {
     });
 }
 
-#[test]
 fn every_method_agrees_with_the_reference() {
     let golden = golden();
     let layers = [
@@ -344,21 +347,25 @@ const RECOMMENDED: &[(&str, &str)] = &[
     ("keras_mean", "relu2"),
 ];
 
-#[test]
-fn the_recommended_layers_make_sense() {
-    let golden = golden();
-    let mut wrong = Vec::new();
-    for file in list(&golden["files"]) {
-        let model = model(file);
-        let analysis = Analysis::of(&model, &Hints::default()).unwrap();
-        let found = layers::layers(&analysis, false).unwrap();
-        let best = found.iter().find(|l| l.recommended).map(|l| l.name.as_str());
-        let known = list(&file["layers"]).iter().find(|l| l["tensor"].as_str() == best);
-        let key = known.map_or("", |l| text(&l["key"]).split('@').next().unwrap());
-        let expected = RECOMMENDED.iter().find(|(network, _)| file["network"] == *network).map(|(_, key)| *key);
-        if expected != Some(key) {
-            wrong.push(format!("{}: {best:?} ({key}) and not {expected:?}", file["file"]));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+fn recommended_layer_makes_sense(file: Value) -> Result<(), String> {
+    let model = model(&file);
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    let found = layers::layers(&analysis, false).unwrap();
+    let best = found.iter().find(|l| l.recommended).map(|l| l.name.as_str());
+    let known = list(&file["layers"]).iter().find(|l| l["tensor"].as_str() == best);
+    let key = known.map_or("", |l| text(&l["key"]).split('@').next().unwrap());
+    let expected = RECOMMENDED.iter().find(|(network, _)| file["network"] == *network).map(|(_, key)| *key);
+    if expected == Some(key) { Ok(()) } else { Err(format!("{best:?} ({key}) and not {expected:?}")) }
+}
+
+fn main() -> ExitCode {
+    let files = golden()["files"].as_array().unwrap().clone();
+    let files = files.into_iter().map(|file| (text(&file["file"]).to_owned(), file));
+    Tests::default()
+        .each("maps_agree_with_pytorch", FILES, networks(), maps_agree_with_pytorch)
+        .each("recommended_layer_makes_sense", FILES, files, recommended_layer_makes_sense)
+        .one("among_the_maps_of_all_classes_is_that_of_each", among_the_maps_of_all_classes_is_that_of_each)
+        .one("every_method_agrees_with_the_reference", every_method_agrees_with_the_reference)
+        .run()
+        .exit_code()
 }
