@@ -75,9 +75,15 @@ impl<'m> Analysis<'m> {
         if let Some(bare) = strip::bare(&model)? {
             model = Cow::Owned(bare);
         }
-        let image = image_input(&model, hints.image)?.name().to_owned();
+        let input = image_input(&model, hints.image)?;
+        let open = declared(input).iter().skip(1).any(Option::is_none);
+        let image = input.name().to_owned();
         let (shape, others) = (hints.image_shape, hints.other_shapes);
         let mut shapes = Shapes::infer_beside(&model, &image, shape, others)?;
+        if let (Some(Error::Invalid { at, what }), Some(shape), true) = (&shapes.fault, shape, open) {
+            // It is the size that does not fit, and not the network that is wrong.
+            return Err(Error::Argument(format!("the network does not take {image:?} as {shape:?}: {at}: {what}")));
+        }
         memory::check(&model, &shapes, hints.memory)?;
         let mut score = score::read(&model, &shapes, &hints.scores)?;
         if let Some(why) = shapes.one_for_all(&model, &score.logits) {

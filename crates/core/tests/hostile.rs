@@ -5,7 +5,7 @@ use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Explaining, Request};
 use hirescam_core::onnx::{
     self, AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
-    TensorProto,
+    TensorProto, ValueInfoProto, type_proto,
 };
 use hirescam_core::ops::{Setting, attribute};
 use hirescam_core::tensor::DataType;
@@ -535,6 +535,41 @@ fn many_constants_take_bounded_memory_and_time() {
     // Where an engine is allowed to have them, they still take nothing here.
     let allowed = Request { memory: u64::MAX, ..Request::default() };
     within(20, || drop(cam::attach(&Model::new(proto).unwrap(), &allowed).unwrap()));
+}
+
+#[test]
+fn a_size_that_does_not_fit_is_no_fault_of_the_network() {
+    let nodes = vec![node("Relu", &["x"], &["a"]), node("Flatten", &["a"], &["f"]), node("Gemm", &["f", "w"], &["y"])];
+    let output = info("y", DataType::Float, &[1, 5]);
+    let (mut image, stored) = (info("x", DataType::Float, &[1, 1, 4, 4]), [("w", floats(&[16, 5]))]);
+    let of = |image: &ValueInfoProto, shape: &[usize]| {
+        let proto = model(17, nodes.clone(), vec![image.clone()], vec![output.clone()], &stored);
+        let request = Request { image_shape: Some(shape.to_vec()), ..Request::default() };
+        cam::attach(&Model::new(proto).unwrap(), &request).map(|made| made.head.layer)
+    };
+    let Some(type_proto::Value::TensorType(tensor)) = image.r#type.as_mut().and_then(|t| t.value.as_mut()) else {
+        panic!()
+    };
+    tensor.shape.as_mut().unwrap().dim[2..].iter_mut().for_each(|d| d.value = None);
+    assert_eq!(of(&image, &[1, 1, 4, 4]).unwrap(), "a");
+    let error = of(&image, &[1, 1, 4, 6]).unwrap_err();
+    assert!(
+        matches!(&error, Error::Argument(what) if what.contains("[1, 1, 4, 6]") && what.contains("Gemm")),
+        "{error}"
+    );
+}
+
+#[test]
+fn inputs_of_two_element_types_are_invalid() {
+    let doubled = Tensor { dtype: DataType::Double, ..floats(&[3, 5]) };
+    let nodes = vec![node("Relu", &["x"], &["a"]), node("MatMul", &["m", "d"], &["z"]), node("Cast", &["z"], &["y"])];
+    let mean = node("ReduceMean", &["a"], &["m"]);
+    let mean = set(set(mean, "axes", [2, 3]), "keepdims", 0);
+    let nodes = [nodes[0].clone(), mean, nodes[1].clone(), set(nodes[2].clone(), "to", DataType::Float as i64)];
+    let image = info("x", DataType::Float, &[1, 3, 8, 8]);
+    let output = info("y", DataType::Float, &[1, 5]);
+    let error = attach(model(17, nodes.to_vec(), vec![image], vec![output], &[("d", doubled)]), None).unwrap_err();
+    assert!(matches!(&error, Error::Invalid { at, .. } if at.contains("\"z\"")), "{error}");
 }
 
 // ---- large graphs -----------------------------------------------------------------------------------------------
