@@ -7,8 +7,9 @@
 //! along one axis of a value, each some entries long, as the frames of clips that are folded into the batch.
 
 use crate::build::Value;
-use crate::error::{describe, short};
+use crate::error::short;
 use crate::graph::{Attributes, reads};
+use crate::onnx::describe;
 use crate::onnx::{NodeProto, ValueInfoProto};
 use crate::ops::{self, Along, Card, Entries, Layout, shape_only};
 use crate::shape::{Dim, Fact, Shapes};

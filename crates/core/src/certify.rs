@@ -7,11 +7,11 @@
 //! - otherwise: where g is 0 the map is 0, and nothing more.
 
 use crate::analysis::Analysis;
-use crate::error::describe;
 use crate::flow::around;
 use crate::graph::{Attributes, reads};
 use crate::head::Head;
 use crate::onnx::NodeProto;
+use crate::onnx::describe;
 use crate::ops::{self, Dependence, Linearity};
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -1,7 +1,5 @@
 //! What can go wrong, by what the caller can do about it.
 
-use crate::onnx::NodeProto;
-
 /// Everything this crate refuses, and why.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -103,20 +101,6 @@ pub enum Fault {
     Unsupported(String),
 }
 
-impl Fault {
-    /// The error for `node`.
-    pub fn at(self, node: &NodeProto) -> Error {
-        match self {
-            Fault::Invalid(what) => Error::Invalid { at: describe(node), what },
-            Fault::Unsupported(what) => Error::Unsupported {
-                at: describe(node),
-                what,
-                remedy: "Export the network with other operators there, or ask for this case with the file".into(),
-            },
-        }
-    }
-}
-
 /// Keeps a fault's words when no node is at hand.
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
@@ -134,16 +118,6 @@ pub fn invalid<T>(what: impl Into<String>) -> Result<T, Fault> {
 /// Shorthand for a case that a card does not cover.
 pub fn unsupported<T>(what: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Unsupported(what.into()))
-}
-
-/// `Conv node "/layer4/conv2" (makes "/layer4/conv2/Conv_output_0")`: an operator in words.
-pub fn describe(node: &NodeProto) -> String {
-    let made = short(node.output.first().map_or("", String::as_str));
-    let op = short(node.op_type());
-    match short(node.name()) {
-        "" => format!("{op} node that makes {made:?}"),
-        name => format!("{op} node {name:?} (makes {made:?})"),
-    }
 }
 
 /// The beginning of a name, whole where it is of a reasonable length.

@@ -1,9 +1,9 @@
 //! The reverse sweep: from the score back to the target layer, node by node, emitting what each card's rule says.
 
 use crate::build::{Graph, Value};
-use crate::error::describe;
 use crate::graph::{reads, standard};
 use crate::onnx::NodeProto;
+use crate::onnx::describe;
 use crate::ops::{self, Dependence, Site};
 use crate::shape::{Dim, show};
 use crate::{Error, Model};

@@ -1,6 +1,7 @@
 //! A model over the protobuf messages, with an index of who makes and who uses a value.
 
-use crate::error::{Fault, describe, invalid, short, unsupported};
+use crate::error::{Fault, invalid, short, unsupported};
+use crate::onnx::describe;
 use crate::onnx::functions::Inlined;
 use crate::onnx::{self, AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::ops::{self, Card};

@@ -3,12 +3,14 @@
 //! A file of a few hundred bytes can ask for a constant of many gigabytes, and engines make constants while they get ready.
 //! Honest networks ask for what goes with their image and their weights.
 
-use crate::error::{describe, short};
+use crate::error::short;
 use crate::graph::{Attributes, reads, standard};
 use crate::onnx::NodeProto;
+use crate::onnx::describe;
+use crate::onnx::elements;
+use crate::onnx::size::{bits, raw_bytes};
 use crate::ops::shape_only;
-use crate::shape::{Facts, Shapes, elements};
-use crate::tensor::{bits, raw_bytes};
+use crate::shape::{Facts, Shapes};
 use crate::{Error, Model};
 use std::collections::{HashMap, HashSet};
 

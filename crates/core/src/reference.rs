@@ -2,7 +2,8 @@
 
 use crate::error::Fault;
 use crate::graph::{Attributes, reads};
-use crate::shape::{Fact, elements};
+use crate::onnx::elements;
+use crate::shape::Fact;
 use crate::{Error, Model, Tensor, ops};
 use std::collections::{HashMap, HashSet};
 

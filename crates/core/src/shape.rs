@@ -4,14 +4,16 @@
 //! batch. (2 and 3 and not 1 and 2, so that a batch is never mistaken for an extent of 1 that broadcasts.)
 
 use crate::axes::Axes;
-use crate::error::{Fault, describe, invalid};
+use crate::error::Fault;
 use crate::graph::{Attributes, reads, standard};
+use crate::onnx::describe;
+use crate::onnx::size::{dims, elements};
 use crate::onnx::{
     NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, tensor_shape_proto::dimension,
     type_proto,
 };
 use crate::ops;
-use crate::tensor::{self, DataType};
+use crate::tensor::DataType;
 use crate::{Error, Model, Tensor};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -38,26 +40,6 @@ impl Fact {
     /// A known constant.
     pub fn constant(tensor: Tensor) -> Self {
         Fact { dtype: tensor.dtype, shape: tensor.shape().to_vec(), value: Some(Arc::new(tensor)) }
-    }
-}
-
-/// Values of more elements than this are damage and no network: 256 GiB of float32. Whatever a card computes of extents
-/// below it fits a `usize`.
-pub const LARGEST: usize = 1 << 36;
-/// The most axes a value has: twice NumPy's limit.
-const MOST_AXES: usize = 64;
-
-/// The number of elements of a value of the extents `shape`.
-///
-/// # Errors
-/// [`Fault::Invalid`] when it has more than any network could hold, extents of 0 aside.
-pub fn elements(shape: &[usize]) -> Result<usize, Fault> {
-    let wide = shape.iter().filter(|&&n| n > 0).try_fold(1usize, |p, &n| p.checked_mul(n).filter(|&p| p <= LARGEST));
-    match wide {
-        _ if shape.len() > MOST_AXES => invalid(format!("a value with {} axes; {MOST_AXES} are possible", shape.len())),
-        None => invalid(format!("a value of the shape {shape:?}: no network is so large")),
-        Some(_) if shape.contains(&0) => Ok(0),
-        Some(n) => Ok(n),
     }
 }
 
@@ -418,7 +400,7 @@ pub fn show_open(declared: &[Option<usize>]) -> String {
 fn stored(model: &Model) -> Facts {
     let mut facts = Facts::new();
     for proto in &model.graph().initializer {
-        if let (Ok(dtype), Ok(shape)) = (DataType::try_from(proto.data_type()), tensor::dims(proto))
+        if let (Ok(dtype), Ok(shape)) = (DataType::try_from(proto.data_type()), dims(proto))
             && let Ok(count) = elements(&shape)
         {
             let value = (count <= FOLD).then(|| Tensor::from_proto(proto).ok()).flatten().map(Arc::new);

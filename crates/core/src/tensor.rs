@@ -1,8 +1,8 @@
 //! A tensor of the reference: any element kind, kept in f64.
 
 use crate::error::{Fault, invalid, unsupported};
+use crate::onnx::size::{bits, dims, elements, raw_bytes};
 use crate::onnx::{TensorProto, tensor_proto::DataLocation};
-use crate::shape::elements;
 use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
 
@@ -131,34 +131,6 @@ impl Tensor {
     }
 }
 
-/// How many bits an element takes in a file; nothing for strings.
-pub(crate) fn bits(dtype: DataType) -> Option<u64> {
-    use DataType::*;
-    match dtype {
-        Undefined | String => None,
-        Uint2 | Int2 => Some(2),
-        Uint4 | Int4 | Float4e2m1 => Some(4),
-        Float6e2m3 | Float6e3m2 => Some(6),
-        Uint8 | Int8 | Bool | Float8e4m3fn | Float8e4m3fnuz | Float8e5m2 | Float8e5m2fnuz | Float8e8m0 => Some(8),
-        Uint16 | Int16 | Float16 | Bfloat16 => Some(16),
-        Float | Int32 | Uint32 => Some(32),
-        Double | Int64 | Uint64 | Complex64 => Some(64),
-        Complex128 => Some(128),
-    }
-}
-
-/// How many bytes the values of a tensor of the file take as raw data.
-///
-/// # Errors
-/// [`Fault::Invalid`] for impossible shapes, [`Fault::Unsupported`] for element types that have no raw data.
-pub fn raw_bytes(proto: &TensorProto) -> Result<u64, Fault> {
-    let count = elements(&dims(proto)?)? as u64;
-    match DataType::try_from(proto.data_type()).ok().and_then(bits) {
-        Some(bits) => Ok((count * bits).div_ceil(8)),
-        None => unsupported(format!("element type {}", proto.data_type())),
-    }
-}
-
 /// Whether a tensor holds as many values as its shape says, as far as its element type is known.
 ///
 /// # Errors
@@ -188,21 +160,6 @@ pub fn check(proto: &TensorProto) -> Result<(), Fault> {
         _ => proto.int32_data.len(),
     };
     if held == count { Ok(()) } else { invalid(format!("it holds {held} values; its shape is {:?}", proto.dims)) }
-}
-
-/// The extents of a tensor of the file, checked.
-pub fn dims(proto: &TensorProto) -> Result<Vec<usize>, Fault> {
-    let mut count = 1usize;
-    let mut shape = Vec::with_capacity(proto.dims.len());
-    for &d in &proto.dims {
-        let Ok(d) = usize::try_from(d) else { return invalid(format!("extent {d} is negative")) };
-        let Some(product) = count.checked_mul(d).filter(|&p| p <= isize::MAX as usize / 8) else {
-            return invalid(format!("the shape {:?} is too large", proto.dims));
-        };
-        count = product;
-        shape.push(d);
-    }
-    Ok(shape)
 }
 
 /// The first value of a float tensor of the file that is NaN or, unless only `nan` counts, an infinity.

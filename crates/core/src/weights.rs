@@ -1,6 +1,7 @@
 //! Whether the numbers that a file stores can be computed with.
 
-use crate::error::{describe, short};
+use crate::error::short;
+use crate::onnx::describe;
 use crate::ops::{self, Weights};
 use crate::{Error, Model, tensor};
 

@@ -2,9 +2,9 @@
 
 use super::Head;
 use crate::analysis::Analysis;
-use crate::error::describe;
 use crate::flow::around;
 use crate::graph::reads;
+use crate::onnx::describe;
 use crate::onnx::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::shape::{Dim, Shapes, batch_name, show, value_info};
 use crate::{Error, Model, Tensor};

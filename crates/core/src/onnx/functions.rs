@@ -4,7 +4,8 @@
 
 use super::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
 use crate::Error;
-use crate::error::{describe, short};
+use crate::error::short;
+use crate::onnx::describe;
 use prost::Message;
 use std::collections::{HashMap, HashSet};
 

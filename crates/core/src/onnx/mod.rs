@@ -1,15 +1,19 @@
 //! Reading and writing ONNX files without loss, on the protobuf messages themselves.
 
+pub(crate) mod describe;
 pub(crate) mod functions;
 #[allow(missing_docs, clippy::all)]
 #[rustfmt::skip]
 mod messages;
+pub(crate) mod size;
 pub(crate) mod wire;
 
+pub use describe::describe;
 pub use messages::*;
+pub use size::elements;
 
+use crate::Error;
 use crate::error::short;
-use crate::{Error, tensor};
 use bytes::Bytes;
 use prost::Message;
 
@@ -64,7 +68,7 @@ pub fn embed_external(
         if location.len() > LONGEST_PATH {
             return Err(bad(format!("its location is {} bytes long", location.len())));
         }
-        let needed = tensor::raw_bytes(tensor).map_err(|fault| bad(fault.to_string()))?;
+        let needed = size::raw_bytes(tensor).map_err(|fault| bad(fault.to_string()))?;
         if let Some(length) = number("length")?.filter(|&length| length != needed) {
             return Err(bad(format!("it has {length} bytes; its shape {:?} takes {needed}", tensor.dims)));
         }

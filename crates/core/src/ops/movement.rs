@@ -7,7 +7,8 @@ use super::{
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
-use crate::shape::{Dim, Fact, elements};
+use crate::onnx::elements;
+use crate::shape::{Dim, Fact};
 use crate::tensor::Tensor;
 use ndarray::{Axis, IxDyn, Slice as Cut};
 
