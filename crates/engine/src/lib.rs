@@ -3,9 +3,11 @@
 //! An [`Engine`] reads a model once and gives a [`Session`] that runs it as often as one likes,
 //! from as many threads as one likes. Which engines there are stands in [`ENGINES`]:
 //!
-//! - `tract`: pure Rust, always there, the default.
-//! - `onnxruntime` (cargo feature of that name, on by default): faster; its library is looked for
-//!   when the engine is asked for, so that nothing has to be installed to build or to use tract.
+//! - `tract`: pure Rust, there wherever this crate is built.
+//! - `onnxruntime`: faster; its library is looked for when the engine is asked for, so that nothing has to be installed to
+//!   build or to use tract.
+//!
+//! Each is a cargo feature of its name, and both are on by default.
 //!
 //! ```
 //! use hirescam_engine::{Array, Options, engine};
@@ -19,6 +21,8 @@
 //! assert_eq!(outputs, [("y".to_owned(), Array::from(array![[3f32, 5., 7.]]))]);
 //! # Ok::<(), hirescam_engine::Error>(())
 //! ```
+// What one engine alone uses.
+#![cfg_attr(not(all(feature = "tract", feature = "onnxruntime")), allow(dead_code, unused_imports, unused_macros))]
 
 mod array;
 mod error;
@@ -28,6 +32,7 @@ mod library;
 pub mod onnxruntime;
 mod panics;
 mod port;
+#[cfg(feature = "tract")]
 mod tract;
 
 use std::path::PathBuf;
@@ -136,13 +141,10 @@ pub struct Entry {
     new: fn(&Options) -> Result<Box<dyn Engine>, Error>,
 }
 
-/// The engines of this build, the one that is always there first.
+/// The engines of this build, the one that is built in first.
 pub const ENGINES: &[Entry] = &[
-    Entry {
-        name: tract::NAME,
-        about: "Pure Rust, built in.",
-        new: |options| Ok(Box::new(tract::Tract::new(options)?)),
-    },
+    #[cfg(feature = "tract")]
+    Entry { name: TRACT, about: "Pure Rust, built in.", new: |options| Ok(Box::new(tract::Tract::new(options)?)) },
     #[cfg(feature = "onnxruntime")]
     Entry {
         name: onnxruntime::NAME,
@@ -150,6 +152,9 @@ pub const ENGINES: &[Entry] = &[
         new: |options| Ok(Box::new(onnxruntime::OnnxRuntime::new(options)?)),
     },
 ];
+
+/// The engine that is built in.
+const TRACT: &str = "tract";
 
 /// The name that stands for one of the engines, see [`settle`].
 pub const AUTO: &str = "auto";
@@ -160,18 +165,18 @@ pub const AUTO: &str = "auto";
 pub fn settle(options: &Options) -> (&'static str, Option<String>) {
     #[cfg(feature = "onnxruntime")]
     {
-        let asked = options.library.is_some() || options.device != Device::Cpu;
+        let asked = !cfg!(feature = "tract") || options.library.is_some() || options.device != Device::Cpu;
         return match onnxruntime::OnnxRuntime::new(options) {
             Ok(engine) => (onnxruntime::NAME, Some(format!("ONNX Runtime {} runs the network", engine.version()))),
             Err(_) if asked => (onnxruntime::NAME, None),
-            Err(_) if library::is_nowhere() => (tract::NAME, None),
-            Err(error) => (tract::NAME, Some(format!("tract runs the network, and not ONNX Runtime: {error}"))),
+            Err(_) if library::is_nowhere() => (TRACT, None),
+            Err(error) => (TRACT, Some(format!("tract runs the network, and not ONNX Runtime: {error}"))),
         };
     }
     #[cfg(not(feature = "onnxruntime"))]
     {
         let _ = options;
-        (tract::NAME, None)
+        (TRACT, None)
     }
 }
 

@@ -25,11 +25,9 @@ use crate::array::{with_array, with_kind};
 use crate::error::guard;
 use crate::panics::THREADS;
 use crate::port::{Port, assign};
-use crate::{Array, Device, Engine, Error, Kind, Options, Session};
+use crate::{Array, Device, Engine, Error, Kind, Options, Session, TRACT as NAME};
 
 mod training;
-
-pub(crate) const NAME: &str = "tract";
 
 /// tract does not tell its version; a test holds this against Cargo.lock.
 const VERSION: &str = "0.23.9";

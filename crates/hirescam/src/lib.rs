@@ -13,6 +13,19 @@
 //! assert_eq!(explained.maps()[0].class, Some(7));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # How to go on
+//!
+//! - [`Spec`] says what is explained and how: the target, the layer, the method, the engine. It is read from TOML and JSON, too.
+//! - [`Network`] is a file with what lies beside it: [its layers](layers), [its explaining model](explaining_model), which is the same
+//!   file with the map as one more output.
+//! - [`Explained`] has the maps of one [`Sample`]; [`Explanation::in_words`] says what is proven of one,
+//!   [`Explanation::overlay`] draws it.
+//! - [`comparison`] shows several methods on one image, [`check`] holds maps against the network itself.
+//! - [`pipeline`] explains files and folders, and writes pictures, maps and [records](record).
+//!
+//! What differentiates networks is [`hirescam_core`], as [`core`]; what runs them [`hirescam_engine`], as [`engine`]. Each engine is a
+//! cargo feature: `tract` and `onnxruntime`, both on by default.
 
 #![recursion_limit = "256"] // Records are one long `json!` each.
 
@@ -54,3 +67,8 @@ pub use network::Network;
 pub use sample::{Input, Sample};
 pub use spec::Spec;
 pub use watch::{Progress, Watch};
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,26 @@
+//! Many photos through one explainer: `cargo run --example batch network.onnx photo…`. One that cannot be explained spoils nothing.
+
+use hirescam::photo::Photo;
+use hirescam::{Explainer, Sample, Spec, Watch};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.is_empty() {
+        arguments = ["fixtures/digits-cnn.onnx", "fixtures/photos/seven.png"].map(str::to_owned).to_vec();
+    }
+    let (network, photos) = arguments.split_first().ok_or("a network is needed")?;
+
+    let explainer = Explainer::new(network, &Spec { top: Some(2), ..Spec::default() })?;
+    let samples = photos.iter().map(|path| Ok(Sample::new(path, Photo::open(path)?)));
+    let samples = samples.collect::<Result<Vec<_>, hirescam::Error>>()?;
+    for (sample, explained) in samples.iter().zip(explainer.explain(&samples, &mut Watch::default())) {
+        match explained {
+            Ok(explained) => {
+                let classes: Vec<_> = explained.maps().iter().map(|m| format!("{} {:.2}", m.name(), m.score)).collect();
+                println!("{}: {}", sample.id, classes.join(", "));
+            }
+            Err(error) => eprintln!("{}: {error}", sample.id),
+        }
+    }
+    Ok(())
+}
