@@ -87,7 +87,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
 /// Cases whose answers ONNX itself gives to few digits.
 const ROUNDED: &[&str] = &["averagepool_2d_ceil_last_window_starts_on_pad"];
 
-/// The row of [`LEFT_OUT`] for a case.
+/// The row for a case that is left out: its name, or the start of it, and why.
 pub fn left_out(name: &str) -> Option<&'static (&'static str, &'static str)> {
     LEFT_OUT.iter().find(|(pattern, _)| match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
