@@ -25,12 +25,12 @@ pub fn bias(analysis: &Analysis, head: &Head) -> Result<Vec<f64>, Error> {
 /// Σ g⊙A = 0 by Euler's theorem, whatever the score. Of tokens, those are scaled that are places of the image: a class
 /// token goes around the LayerNorm.
 ///
-/// Only heads with a quotient are tried, on two pseudo-random activations, of which one is negative in places where the
-/// layer can be: h(2A) = h(A) to a thousandth of what lies between the two (the ε of normalisations keeps it from being
-/// exact).
+/// Only heads with a quotient are tried, at made-up activations: h(2A) = h(A) to a thousandth of what lies between one and
+/// the one before (the ε of normalisations keeps it from being exact). A head that goes by steps stays the same too, but
+/// whatever is done to it: where the gradient is 0, nothing is said.
 ///
 /// # Errors
-/// As [`bias`], and those of [`head::model`].
+/// As [`bias`], and those of [`head::model`] and [`head::gradient`].
 pub fn ignores_scale(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
     let (model, shapes) = (analysis.model(), &analysis.shapes);
     let ratio = |i: &usize| {
@@ -47,12 +47,10 @@ pub fn ignores_scale(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
         let logits = reference::evaluate(&part, known, &[&head.score.logits])?;
         Ok::<_, Error>(logits.into_iter().next().map(|t| t.data).unwrap_or_default())
     };
-    let (first, of_image) = (made_up_image(shapes, &head.layer, Some(0))?, of_image(analysis, head)?);
-    let mut second = first.clone();
-    let signed = can_be_negative(analysis, &head.layer);
-    second.data.mapv_inplace(|v| if signed { 1.5 - v } else { 4.0 - v });
+    let of_image = of_image(analysis, head)?;
     let mut before: Option<ArrayD<f64>> = None;
-    for once in [first, second] {
+    for once in activations(analysis, head) {
+        let once = once?;
         let mut twice = once.clone();
         twice.data.indexed_iter_mut().filter(|(at, _)| of_image(at)).for_each(|(_, v)| *v *= 2.0);
         let (once, twice) = (scores(once)?, scores(twice)?);
@@ -65,14 +63,45 @@ pub fn ignores_scale(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
         }
         before = Some(once);
     }
-    Ok(true)
+    let gradient = Gradient::of(&part, shapes, head)?;
+    for activation in activations(analysis, head) {
+        if gradient.at(activation?)?.iter().any(|g| *g != 0.0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The gradient of a head at made-up weights of the scores.
+struct Gradient<'a> {
+    layer: &'a str,
+    model: Model,
+    output: String,
+    known: HashMap<String, Tensor>,
+}
+
+impl<'a> Gradient<'a> {
+    fn of(part: &Model, shapes: &Shapes, head: &'a Head) -> Result<Self, Error> {
+        let sweep = head::gradient(part, &head.layer, &head.score.logits)?;
+        let mut known = beside(part, shapes, &head.layer)?;
+        known.insert(sweep.seed, made_up_image(shapes, &head.score.logits, head.score.batch)?);
+        Ok(Gradient { layer: &head.layer, model: Model::new(sweep.model)?, output: sweep.gradient, known })
+    }
+
+    fn at(&self, activation: Tensor) -> Result<ArrayD<f64>, Error> {
+        let mut known = self.known.clone();
+        known.insert(self.layer.to_owned(), activation);
+        let made = reference::evaluate(&self.model, known, &[&self.output])?;
+        Ok(made.into_iter().next().map(|t| t.data).unwrap_or_default())
+    }
 }
 
 /// Whether a single place of the layer decides the scores, or none of the image: behind the last attention of a
 /// transformer, the class token that alone is classified. Then a map has at most one cell.
 ///
 /// Only heads that take one entry of as many as the layer has along an axis of space are tried, or where tokens are no
-/// places a few, by the gradient at one pseudo-random activation.
+/// places a few, by the gradient at made-up activations: where one is stopped by a ReLU, or a gate that is all open, another
+/// passes.
 ///
 /// # Errors
 /// As [`bias`], and those of [`head::model`] and [`head::gradient`].
@@ -96,21 +125,20 @@ pub fn reads_one_place(analysis: &Analysis, head: &Head) -> Result<bool, Error> 
         return Ok(false);
     }
     let part = Model::new(head::model(analysis, head)?)?;
-    let sweep = head::gradient(&part, &head.layer, &head.score.logits)?;
-    let (activation, seed) =
-        (made_up_image(shapes, &head.layer, Some(0))?, made_up_image(shapes, &head.score.logits, head.score.batch)?);
-    let mut known = beside(&part, shapes, &head.layer)?;
-    known.extend([(head.layer.clone(), activation), (sweep.seed, seed)]);
-    let gradient = reference::evaluate(&Model::new(sweep.model)?, known, &[&sweep.gradient])?;
-    let Some(gradient) = gradient.first() else { return Ok(false) };
+    let gradient = Gradient::of(&part, shapes, head)?;
     let place = |at: &IxDyn| head.space.iter().map(|&axis| at.as_array_view().get(axis).copied()).collect::<Vec<_>>();
     let of_image = of_image(analysis, head)?;
     let (mut read, mut places) = (false, HashSet::new());
-    for (at, _) in gradient.data.indexed_iter().filter(|(_, g)| **g != 0.0) {
-        read = true;
-        places.extend(of_image(&at).then(|| place(&at)));
+    for activation in activations(analysis, head) {
+        for (at, _) in gradient.at(activation?)?.indexed_iter().filter(|(_, g)| **g != 0.0) {
+            read = true;
+            places.extend(of_image(&at).then(|| place(&at)));
+        }
+        if places.len() > 1 {
+            return Ok(false);
+        }
     }
-    Ok(read && places.len() <= 1)
+    Ok(read)
 }
 
 /// What takes some of the places out of many.
@@ -128,11 +156,31 @@ fn of_image(analysis: &Analysis, head: &Head) -> Result<impl Fn(&IxDyn) -> bool,
     })
 }
 
+/// Made-up activations of a layer, for one image where the batch is free. What a head does at all of them it is taken to do
+/// everywhere: so they are large and small, come near 0 and keep away from it, and have both signs where the layer can be
+/// negative.
+fn activations(analysis: &Analysis, head: &Head) -> impl Iterator<Item = Result<Tensor, Error>> {
+    let signed = can_be_negative(analysis, &head.layer);
+    let ways: [fn(f64) -> f64; 4] = [
+        |v| 1.0 + 0.75 * v,
+        if signed { |v| 1.5 - v } else { |v| 4.0 - v },
+        // Most near 0, some far from it: small enough for what is clipped, and too far apart for an ε to count.
+        if signed { |v| (v - 2.0).powi(3) / 2.0 } else { |v| (v - 2.0).abs().powi(3) / 2.0 },
+        |v| v.powi(3) / 16.0,
+    ];
+    ways.into_iter().map(move |way| {
+        let mut activation = made_up_image(&analysis.shapes, &head.layer, Some(0))?;
+        activation.data.mapv_inplace(way);
+        Ok(activation)
+    })
+}
+
 /// A made-up value: a fixed sequence in (0, 4), squares times the golden ratio, modulo 1. Multiples of it would be so even
 /// that all means over places are the same; and with these too near to one another the ε of a normalisation would count.
 pub(crate) fn made_up(shapes: &Shapes, value: &str) -> Result<Tensor, Error> {
     filled(shapes, value, |i| {
-        let i = (i % (1 << 20)) as f64;
+        // From 1 on: nothing comes back through a power of 0.
+        let i = (i % (1 << 20) + 1) as f64;
         4.0 * (i * i * 0.618_033_988_749_895).fract()
     })
 }
