@@ -13,7 +13,9 @@ use crate::onnx::describe;
 use crate::onnx::{NodeProto, ValueInfoProto};
 use crate::ops::{self, Along, Card, Entries, Layout, shape_only};
 use crate::shape::{Dim, Fact, Shapes};
-use crate::{Error, Model};
+use crate::{Error, Model, Tensor};
+use ndarray::Axis;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// How the samples lie in a value.
@@ -133,7 +135,7 @@ impl Runs {
 enum Known {
     /// There, and no sample is read for another.
     There(Samples),
-    /// The node of this number reads several samples for each entry.
+    /// The node of this number reads several samples for each entry, or goes by a sample's place in the batch.
     Mixed(usize),
     /// A node that is not known stands before.
     Unknown,
@@ -415,9 +417,43 @@ impl Follower<'_> {
                 _ => found = made,
             }
         }
+        let told_apart = |(input, name): (usize, &String)| {
+            !known.contains_key(name) && self.differs(model, card, &a, &facts, (input, name), found)
+        };
+        if node.input.iter().enumerate().any(told_apart) {
+            return Known::Mixed(index);
+        }
         // A join with what has no samples is not theirs alone.
         let all = joined.is_none() || node.input.iter().all(|i| known.contains_key(i));
         found.filter(|_| all).map_or(Known::Unknown, Known::There)
+    }
+
+    /// Whether a constant has other numbers for one sample than for the next, where the output's samples are `made`: what the
+    /// network computes of a sample then depends on its place in the batch.
+    fn differs(
+        &self,
+        model: &Model,
+        card: &Card,
+        a: &Attributes,
+        facts: &[Option<&Fact>],
+        (input, name): (usize, &str),
+        made: Option<Samples>,
+    ) -> bool {
+        let (Some(fact), Some(Samples::Along { axis, outer: 1, inner: 1 })) =
+            (facts.get(input).copied().flatten(), made)
+        else {
+            return false;
+        };
+        let of_samples = |&own: &usize| {
+            fact.shape.get(own) == Some(&self.n) && (card.along)(a, facts, input, own) == Along::To(axis)
+        };
+        let Some(own) = (0..fact.shape.len()).find(of_samples).filter(|_| self.n > 1) else { return false };
+        let stored = || Tensor::from_proto(model.initializer(name)?).ok();
+        let value = fact.value.as_deref().map(Cow::Borrowed).or_else(|| stored().map(Cow::Owned));
+        value.is_some_and(|t| {
+            let first = t.data.index_axis(Axis(own), 0);
+            t.data.axis_iter(Axis(own)).any(|other| other != first)
+        })
     }
 
     fn inputs(&self, node: &NodeProto) -> Option<Vec<Option<&Fact>>> {

@@ -169,7 +169,11 @@ const TRILU: Card = Card {
         Ok(vec![Some(dy * dy.tensor(triangle(&s.attributes, &x.sizes(), k as i64)?)), None])
     }),
     linearity: affine,
-    along: aligned,
+    // Which entries are kept goes by their places on the last two axes.
+    along: |a, x, input, axis| match x.get(input).copied().flatten() {
+        Some(own) if input == 0 && axis + 2 >= own.shape.len() => Along::Moved(axis),
+        _ => aligned(a, x, input, axis),
+    },
     cases: || {
         vec![
             case().x(&[2, 3, 4]).opset(14),
