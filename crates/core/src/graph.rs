@@ -18,6 +18,8 @@ pub struct Model {
     maker: HashMap<String, usize>,
     initializers: HashMap<String, usize>,
     opset: i64,
+    /// What nodes are read as whose switch is stored as off: the same without it. By their first outputs.
+    switched_off: HashMap<String, NodeProto>,
     inlined: Inlined,
     file: Option<Bytes>,
 }
@@ -68,7 +70,10 @@ impl Model {
                 return bad(format!("the output {:?}", short(output.name())), "no node makes it".into());
             }
         }
-        Ok(Model { order, maker, initializers, opset, inlined, file: None, proto })
+        let switched_off = HashMap::new();
+        let mut model = Model { order, maker, initializers, opset, switched_off, inlined, file: None, proto };
+        model.switched_off = model.order().filter_map(|(_, node)| model.without_switch(node)).collect();
+        Ok(model)
     }
 
     /// Reads a model from the bytes of an ONNX file.
@@ -108,8 +113,23 @@ impl Model {
     }
 
     /// The attributes of one of the model's nodes.
-    pub fn attributes<'a>(&self, node: &'a NodeProto) -> Attributes<'a> {
-        Attributes { node, opset: self.opset }
+    pub fn attributes<'a>(&'a self, node: &'a NodeProto) -> Attributes<'a> {
+        let off = node.output.first().and_then(|made| self.switched_off.get(made));
+        Attributes { node: off.unwrap_or(node), opset: self.opset }
+    }
+
+    /// A Dropout whose third input is stored as false, without that input: it is one that never drops.
+    fn without_switch(&self, node: &NodeProto) -> Option<(String, NodeProto)> {
+        let switch = node.input.get(2).filter(|_| standard(node) == "Dropout")?;
+        let off = Tensor::from_proto(self.stored(switch)?).ok()?.scalar() == Some(0.0);
+        let input = node.input.iter().take(2).cloned().collect();
+        off.then_some((node.output.first()?.clone(), NodeProto { input, ..node.clone() }))
+    }
+
+    /// A tensor that the file holds: an initialiser, or what a Constant makes.
+    fn stored(&self, name: &str) -> Option<&TensorProto> {
+        let constant = || self.maker(name).filter(|n| standard(n) == "Constant")?.attribute.first()?.t.as_ref();
+        self.initializer(name).or_else(constant)
     }
 
     /// The card that vouches for one of the model's nodes, if there is one: [`ops::find`] says why not.

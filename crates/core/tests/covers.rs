@@ -40,6 +40,7 @@ fn around(opset: i64, nodes: Vec<NodeProto>) -> ModelProto {
         ("w", random.tensor(&[4, 5], -1.0, 1.0)),
         ("low", Tensor::float(ndarray::arr0(0.25).into_dyn())),
         ("yes", Tensor { dtype: DataType::Bool, data: ndarray::arr0(1.0).into_dyn() }),
+        ("no", Tensor { dtype: DataType::Bool, data: ndarray::arr0(0.0).into_dyn() }),
     ];
     let mut all = vec![node("Relu", &["x"], &["a"], vec![])];
     all.extend(nodes);
@@ -155,6 +156,8 @@ fn what_changes_nothing_is_let_pass() {
         (13, vec![in_domain("ai.onnx", node("Neg", &["a"], &["y"], vec![]))]),
         (11, vec![node("Dropout", &["a"], &["y"], vec![attribute("ratio", 0.5f32)])]),
         (13, vec![node("Dropout", &["a", "low"], &["y"], vec![])]),
+        (13, vec![node("Dropout", &["a", "low", "no"], &["y"], vec![])]),
+        (22, vec![node("Dropout", &["a", "low", "no"], &["y", "mask"], vec![])]),
         one(13, "Cast", vec![attribute("to", 1), attribute("saturate", 1)]),
     ] {
         let what = format!("operator set {opset}, {:?}", nodes[0]);
