@@ -9,9 +9,24 @@ use hirescam_core::{Model, Tensor, onnx, reference};
 use hirescam_engine::Array;
 use hirescam_testing::Random;
 use hirescam_testing::by_chance;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 const NETWORKS: u64 = 300;
+
+/// What an engine computes wrong, by the number of a network: a row goes when it is right again.
+const WRONG: &[(&str, u64, &str)] = &[
+    (
+        "tract",
+        23,
+        "a Resize by scales with aligned corners goes by the extents before they are rounded down: 7.5 places for 7",
+    ),
+    (
+        "tract",
+        130,
+        "a Softmax loses the places that a convolution with kernel 1 and stride 2 along its axis passes over",
+    ),
+];
 
 /// Engines have their own opinion of batch normalisation in training mode, and add up in float32.
 fn comparable(model: &Model) -> bool {
@@ -24,7 +39,8 @@ fn comparable(model: &Model) -> bool {
 
 #[test]
 fn the_reference_computes_what_engines_compute() {
-    let (mut compared, mut wrong) = (HashMap::new(), Vec::new());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("random");
+    let (mut compared, mut wrong, mut met) = (HashMap::new(), Vec::new(), HashSet::new());
     for seed in 0..NETWORKS {
         let model = Model::new(by_chance::truth(&by_chance::network(seed))).unwrap();
         if !comparable(&model) {
@@ -51,7 +67,14 @@ fn the_reference_computes_what_engines_compute() {
                 let size = expected.data.iter().fold(1.0f64, |m, v| m.max(v.abs()));
                 let got = got.to_f64();
                 let apart = expected.data.iter().zip(&got).fold(0.0f64, |m, (a, b)| m.max((a - b).abs())) / size;
-                if got.shape() != expected.shape() || apart.is_nan() || apart > 1e-3 {
+                if got.shape() == expected.shape() && apart <= 1e-3 {
+                    continue;
+                }
+                if let Some(known) = WRONG.iter().find(|(e, number, _)| (*e, *number) == (engine.name(), seed)) {
+                    met.insert(known);
+                } else {
+                    std::fs::create_dir_all(&folder).unwrap();
+                    std::fs::write(folder.join(format!("{seed}.onnx")), onnx::write(model.proto())).unwrap();
                     wrong.push(format!("{} {seed} {name}: {apart:.1e}", engine.name()));
                 }
             }
@@ -59,5 +82,8 @@ fn the_reference_computes_what_engines_compute() {
     }
     println!("{compared:?} networks compared");
     assert!(compared.values().all(|&n| n * 4 > NETWORKS), "{compared:?}");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for row in WRONG {
+        assert!(met.contains(row) || !compared.contains_key(row.0), "{row:?} is no longer wrong");
+    }
+    assert!(wrong.is_empty(), "networks in {}:\n{}", folder.display(), wrong.join("\n"));
 }
