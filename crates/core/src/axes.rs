@@ -135,6 +135,8 @@ impl Runs {
 enum Known {
     /// There, and no sample is read for another.
     There(Samples),
+    /// There, as the shape tells, but behind a node that is not known: that one may read them for one another.
+    Taken(Samples),
     /// The node of this number reads several samples for each entry, or goes by a sample's place in the batch.
     Mixed(usize),
     /// A node that is not known stands before.
@@ -184,7 +186,7 @@ impl Shapes {
             return Some(Samples::One);
         }
         match self.axes.samples.get(value) {
-            Some(Known::There(samples)) => Some(*samples),
+            Some(Known::There(samples) | Known::Taken(samples)) => Some(*samples),
             // What follows the batch alone along one axis has a row for each sample there, even if a node is not known.
             _ if self.free_batch() => {
                 let mut follow = dims.iter().enumerate().filter(|(_, d)| matches!(d, Dim::Batch(_)));
@@ -307,10 +309,14 @@ fn samples(model: &Model, shapes: &Shapes) -> HashMap<String, Known> {
             continue;
         }
         let mixed = before.iter().find(|k| matches!(k, Known::Mixed(_)));
+        let taken = before.iter().any(|k| matches!(k, Known::Taken(_)));
         for (number, output) in node.output.iter().enumerate().filter(|(_, o)| !o.is_empty()) {
             let made = match mixed {
                 Some(mixed) => *mixed,
-                None => follower.through(model, (i, node), number, &known),
+                None => match follower.through(model, (i, node), number, &known) {
+                    Known::There(samples) if taken && follower.n > 1 => Known::Taken(samples),
+                    made => made,
+                },
             };
             known.insert(output.clone(), made);
         }
@@ -353,7 +359,7 @@ impl Follower<'_> {
             Known::There(_) => Known::Unknown,
             // Of an operator that nobody knows the shape tells all there is: so what comes behind it can still mix samples.
             _ if model.card(node).is_none() && dims.first() == Some(&self.shapes.count()) => {
-                Known::There(Samples::FIRST)
+                Known::Taken(Samples::FIRST)
             }
             _ => made,
         }
@@ -374,7 +380,7 @@ impl Follower<'_> {
         let mut joined: Option<(usize, usize)> = None;
         for (input, name) in node.input.iter().enumerate() {
             let samples = match known.get(name) {
-                Some(Known::There(samples)) => *samples,
+                Some(Known::There(samples) | Known::Taken(samples)) => *samples,
                 Some(_) => return Known::Unknown,
                 None => continue,
             };
