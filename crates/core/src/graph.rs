@@ -118,18 +118,14 @@ impl Model {
         Attributes { node: off.unwrap_or(node), opset: self.opset }
     }
 
-    /// A Dropout whose third input is stored as false, without that input: it is one that never drops.
+    /// A node whose switch is stored as off, without that input.
     fn without_switch(&self, node: &NodeProto) -> Option<(String, NodeProto)> {
-        let switch = node.input.get(2).filter(|_| standard(node) == "Dropout")?;
-        let off = Tensor::from_proto(self.stored(switch)?).ok()?.scalar() == Some(0.0);
-        let input = node.input.iter().take(2).cloned().collect();
+        let at = ops::named(node)?.switch?;
+        let name = node.input.get(at)?;
+        let stored = self.initializer(name).or_else(|| ops::constant::stored(self.maker(name)?))?;
+        let off = Tensor::from_proto(stored).ok()?.scalar() == Some(0.0);
+        let input = node.input.iter().take(at).cloned().collect();
         off.then_some((node.output.first()?.clone(), NodeProto { input, ..node.clone() }))
-    }
-
-    /// A tensor that the file holds: an initialiser, or what a Constant makes.
-    fn stored(&self, name: &str) -> Option<&TensorProto> {
-        let constant = || self.maker(name).filter(|n| standard(n) == "Constant")?.attribute.first()?.t.as_ref();
-        self.initializer(name).or_else(constant)
     }
 
     /// The card that vouches for one of the model's nodes, if there is one: [`ops::find`] says why not.

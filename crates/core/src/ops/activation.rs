@@ -208,6 +208,7 @@ const DROPOUT: Card = Card {
             _ => unsupported("Dropout in training mode"),
         }
     }),
+    switch: Some(2),
     // With a third input it may drop, and what it drops differs from run to run.
     linearity: |a, _| if a.node.input.len() > 2 { Linearity::Smooth } else { Linearity::Affine },
     kind: Kind::Movement,

@@ -87,6 +87,8 @@ pub struct Card {
     pub quantises: bool,
     /// Whether it reads only the shape of its input, never its values.
     pub reads_shape: bool,
+    /// Its last input, where that switches something on: stored as false, it is as if it were left out.
+    pub switch: Option<usize>,
     /// What a person would call the operator when choosing a layer.
     pub kind: Kind,
     /// What the card does not cover, for the list of operators.
@@ -252,6 +254,7 @@ impl Card {
         takes_largest: false,
         quantises: false,
         reads_shape: false,
+        switch: None,
         kind: Kind::Compute,
         limits: "",
         cases: Vec::new,
