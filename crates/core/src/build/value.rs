@@ -195,28 +195,12 @@ impl<'g> Value<'g> {
 
     /// Matrix product over the last two axes.
     pub fn matmul(self, other: Value<'g>) -> Value<'g> {
-        self.picked(other, false).unwrap_or_else(|| self.binary("MatMul", other))
-    }
-
-    /// The product with the matrix `b`(ᵀ) where each row of this value is 1 at the entry that an index names and 0
-    /// elsewhere: no product, but the rows of `b` that the indices name.
-    fn picked(self, b: Value<'g>, trans_b: bool) -> Option<Value<'g>> {
-        let ("Cast", hot) = self.graph.maker(self)? else { return None };
-        let ("Equal", parts) = self.graph.maker(*hot.first()?)? else { return None };
-        let &[index, list] = parts.as_slice() else { return None };
-        let ([n, k], [r, c]) = (<[Dim; 2]>::try_from(self.dims()).ok()?, <[Dim; 2]>::try_from(b.dims()).ok()?);
-        let out = if trans_b { r } else { c };
-        let all = list.known()?.to_ints().into_iter().eq(0..k.per_image() as i64);
-        if !all || index.dims() != [n, Dim::Fixed(1)] || k != (if trans_b { c } else { r }) {
-            return None;
-        }
-        let rows = if trans_b { b.gather(index, 1).transpose(&[1, 2, 0]) } else { b.gather(index, 0) };
-        Some(rows.reshape(&[n, out]))
+        self.rows_named(other, false).unwrap_or_else(|| self.binary("MatMul", other))
     }
 
     /// α · A(ᵀ) · B(ᵀ) for matrices.
     pub fn gemm(self, other: Value<'g>, trans_a: bool, trans_b: bool, alpha: f64) -> Value<'g> {
-        if let Some(rows) = self.picked(other, trans_b).filter(|_| !trans_a && alpha == 1.0) {
+        if let Some(rows) = self.rows_named(other, trans_b).filter(|_| !trans_a && alpha == 1.0) {
             return rows;
         }
         // The third input can be left out only since operator set 11, and engines take one in float32 only.

@@ -143,21 +143,7 @@ pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> 
     attachable(model)?;
     let image = image_input(model, Some(image))?;
     let request = &Request { target: request.target.on(score)?, ..request.clone() };
-    let layer = match &request.layer {
-        Some(layer) => layer.clone(),
-        None if request.method.at_image => analysis.real_image().to_owned(),
-        None => recommended(analysis)?,
-    };
-    let layers: Vec<&String> = [&layer].into_iter().chain(further).collect();
-    if let Some(twice) = layers.iter().enumerate().find_map(|(i, l)| layers.iter().take(i).find(|other| other == &l)) {
-        return Err(Error::Argument(format!("the layer {twice:?} is asked for twice")));
-    }
-    let cut = |layer: &&String| {
-        let head = head::cut(analysis, layer, request.channels)?;
-        let grid = head.grid(analysis, request.grid.as_deref())?;
-        Ok((head, grid))
-    };
-    let heads = layers.iter().map(cut).collect::<Result<Vec<(Head, Option<Grid>)>, Error>>()?;
+    let heads = heads(analysis, request, further)?;
     let graph = Graph::new(model, shapes);
     let raw = graph.value(&score.logits)?.wide();
     let raw = if shapes.alone.is_some() { raw.as_found() } else { raw };
@@ -247,17 +233,7 @@ pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> 
         metadata_props: metadata.into_iter().map(entry).collect(),
         ..Default::default()
     };
-    let mut proto = model.proto().clone();
-    if let (Some(graph), Some(new)) = (&mut proto.graph, &added.graph) {
-        graph.node.extend_from_slice(&new.node);
-        for (i, info) in closed {
-            graph.input.iter_mut().skip(i).take(1).for_each(|own| *own = info.clone());
-        }
-        graph.input.extend_from_slice(&new.input);
-        graph.output.extend_from_slice(&new.output);
-    }
-    proto.metadata_props.retain(|e| added.metadata_props.iter().all(|new| new.key() != e.key()));
-    proto.metadata_props.extend_from_slice(&added.metadata_props);
+    let proto = with_added(model, &added, closed);
     let alone = shapes.alone.clone().filter(|_| !fits_one(&proto, image.name(), request, &wanted));
     let (proto, added) = (Arc::new(proto), Arc::new(added));
     let of_layer = |((emitted, outputs), (head, grid)): ((Emitted, Outputs), (Head, Option<Grid>))| Explaining {
@@ -283,6 +259,41 @@ pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> 
         head,
     };
     Ok(made.into_iter().zip(heads).map(of_layer).collect())
+}
+
+/// The heads of the request's layer and of `further` ones, and how their places lie in the image.
+fn heads(analysis: &Analysis, request: &Request, further: &[String]) -> Result<Vec<(Head, Option<Grid>)>, Error> {
+    let layer = match &request.layer {
+        Some(layer) => layer.clone(),
+        None if request.method.at_image => analysis.real_image().to_owned(),
+        None => recommended(analysis)?,
+    };
+    let layers: Vec<&String> = [&layer].into_iter().chain(further).collect();
+    if let Some(twice) = layers.iter().enumerate().find_map(|(i, l)| layers.iter().take(i).find(|other| other == &l)) {
+        return Err(Error::Argument(format!("the layer {twice:?} is asked for twice")));
+    }
+    let cut = |layer: &&String| {
+        let head = head::cut(analysis, layer, request.channels)?;
+        let grid = head.grid(analysis, request.grid.as_deref())?;
+        Ok((head, grid))
+    };
+    layers.iter().map(cut).collect()
+}
+
+/// The model with what is added, and with open axes closed that it takes only one extent of.
+fn with_added(model: &Model, added: &ModelProto, closed: Vec<(usize, ValueInfoProto)>) -> ModelProto {
+    let mut proto = model.proto().clone();
+    if let (Some(graph), Some(new)) = (&mut proto.graph, &added.graph) {
+        graph.node.extend_from_slice(&new.node);
+        for (i, info) in closed {
+            graph.input.iter_mut().skip(i).take(1).for_each(|own| *own = info.clone());
+        }
+        graph.input.extend_from_slice(&new.input);
+        graph.output.extend_from_slice(&new.output);
+    }
+    proto.metadata_props.retain(|e| added.metadata_props.iter().all(|new| new.key() != e.key()));
+    proto.metadata_props.extend_from_slice(&added.metadata_props);
+    proto
 }
 
 /// Refuses networks of an operator set that no derivative is written for.
