@@ -12,7 +12,8 @@ use std::collections::HashSet;
 
 /// The head as a model: from the layer's activation to the logits.
 ///
-/// Its inputs are the activation, and after it every value of the body that the head reads by a way around the layer.
+/// Its inputs are the activation, and after it every value of the body that the head reads by a way around the layer; in
+/// place of one that has its images along another axis than the first, those that it is made of.
 /// Values that follow from shapes alone are constants in it, or follow the batch of the activation. The batch is free
 /// where the model's is.
 ///
@@ -25,6 +26,8 @@ pub fn model(analysis: &Analysis, head: &Head) -> Result<ModelProto, Error> {
     let (mut part, mut batches) = (Part::default(), Batches::new(model, shapes, &head.layer));
     let (mut open, mut seen) = (vec![head.score.logits.as_str()], HashSet::from([head.layer.as_str()]));
     let mut carried = Vec::new();
+    // What has its images along another axis is made again of what has not.
+    let as_it_is = |value: &str| images_first(shapes, value) || model.maker(value).is_none();
     while let Some(value) = open.pop() {
         if !seen.insert(value) {
             continue;
@@ -32,7 +35,7 @@ pub fn model(analysis: &Analysis, head: &Head) -> Result<ModelProto, Error> {
         if model.initializer(value).is_some() {
             part.stored.insert(value);
         } else if batches.give(value)? {
-        } else if around.contains(value) && !head.dependence.contains_key(value) {
+        } else if around.contains(value) && !head.dependence.contains_key(value) && as_it_is(value) {
             carried.push(value);
         } else {
             open.extend(part.make(model, value));
@@ -150,6 +153,13 @@ fn declare(analysis: &Analysis, value: &str) -> Result<ValueInfoProto, Error> {
     Ok(value_info(value, dtype, &dims, batch.as_deref()))
 }
 
+/// Whether a value follows the batch along its first axis alone, or not at all.
+fn images_first(shapes: &Shapes, value: &str) -> bool {
+    let dims = shapes.dims(value).unwrap_or_default();
+    let follows = dims.iter().filter(|d| matches!(d, Dim::Batch(_))).count();
+    !shapes.free_batch() || follows == 0 || (follows == 1 && dims.first() == Some(&Dim::Batch(1)))
+}
+
 /// Declares a value of the body as an input of the head.
 fn hand_over(analysis: &Analysis, value: &str, head: &Head) -> Result<ValueInfoProto, Error> {
     let (model, shapes) = (analysis.model(), &analysis.shapes);
@@ -159,9 +169,8 @@ fn hand_over(analysis: &Analysis, value: &str, head: &Head) -> Result<ValueInfoP
         let what = format!("the head behind {:?} reads it by a way around the layer, and {what}", head.layer);
         Err(Error::Unsupported { at, what, remedy })
     };
-    let dims = shapes.dims(value).unwrap_or_default();
-    let follows = dims.iter().filter(|d| matches!(d, Dim::Batch(_))).count();
-    if shapes.free_batch() && follows > 0 && !(follows == 1 && dims.first() == Some(&Dim::Batch(1))) {
+    if !images_first(shapes, value) {
+        let dims = shapes.dims(value).unwrap_or_default();
         return refuse(format!("its shape {} follows the batch elsewhere than along its first axis", show(&dims)));
     }
     declare(analysis, value)
