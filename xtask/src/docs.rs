@@ -6,8 +6,19 @@ use hirescam_core::cam;
 use hirescam_core::ops::list::{self, NEWEST_OPSET, Row};
 
 /// Each page: its path in the repository, and its text.
-pub fn pages() -> [(&'static str, String); 3] {
-    [("docs/operators.md", operators()), ("docs/methods.md", methods()), ("docs/preprocessing.md", preprocessing())]
+pub fn pages() -> [(&'static str, String); 4] {
+    [
+        ("docs/operators.md", operators()),
+        ("docs/methods.md", methods()),
+        ("docs/preprocessing.md", preprocessing()),
+        ("docs/record.schema.json", record()),
+    ]
+}
+
+/// The JSON Schema of records.
+fn record() -> String {
+    let schema = schemars::schema_for!(hirescam::record::Record);
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
 }
 
 fn operators() -> String {

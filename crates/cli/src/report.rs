@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::output::{self, say};
 use hirescam::pipeline::{Made, Outcome, Written};
-use hirescam::record;
+use hirescam::record::Record;
 use hirescam::sink::{Gallery, Table};
 use hirescam::summary::{self, Summary, headline};
 use std::path::Path;
@@ -44,7 +44,7 @@ impl Report {
             let of_image = &of_image;
             self.summary.image(of_image);
             if of_image.is_empty() {
-                let nothing = record::nothing(file, index);
+                let nothing = Record::nothing(file, index);
                 self.list(&nothing, None)?;
                 if self.json {
                     output::json(&nothing)?;
@@ -77,14 +77,14 @@ impl Report {
     /// Writes down that a file failed, or one of its images.
     fn note(&mut self, file: &Path, index: Option<usize>, error: &hirescam::Error) -> Result<(), Error> {
         self.summary.failed(file, error);
-        let failure = record::failure(file, index, error);
+        let failure = Record::failed(file, index, error);
         if self.json {
             output::json(&failure)?;
         }
         self.list(&failure, None)
     }
 
-    fn list(&mut self, record: &serde_json::Value, thumbnail: Option<&[u8]>) -> Result<(), Error> {
+    fn list(&mut self, record: &Record, thumbnail: Option<&[u8]>) -> Result<(), Error> {
         self.table.as_mut().map_or(Ok(()), |table| table.add(record))?;
         self.gallery.as_mut().map_or(Ok(()), |gallery| gallery.add(record, thumbnail))?;
         Ok(())
@@ -120,7 +120,10 @@ fn lines(written: &Written, file: &Path) -> Vec<String> {
         }
         Made::Fused(fused) => vec![format!("  {}", fused.in_words())],
     };
-    let line = |(key, says): (&str, &str)| Some(format!("  {says}: {}", written.record.get(key)?.as_str()?));
-    lines.extend([("overlay", "overlay"), ("no_overlay", "no picture"), ("map", "map")].into_iter().filter_map(line));
+    if let Some(files) = written.record.files() {
+        lines.extend(files.overlay.iter().map(|file| format!("  overlay: {file}")));
+        lines.extend(files.no_overlay.iter().map(|why| format!("  no picture: {why}")));
+        lines.push(format!("  map: {}", files.map));
+    }
     lines
 }

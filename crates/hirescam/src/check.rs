@@ -194,6 +194,7 @@ impl Work<'_> {
             trial.run(watch)
         });
         Ok(Report {
+            schema: crate::record::SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             model: self.file.path.clone(),
             model_sha256: self.file.sha256().to_owned(),

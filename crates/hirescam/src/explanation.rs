@@ -16,7 +16,7 @@ use hirescam_core::certify::{Certificate, Verdict};
 use hirescam_core::score::{Activation, Score};
 use image::RgbImage;
 use ndarray::{ArrayD, Ix2};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -97,7 +97,8 @@ pub struct Explanation {
 }
 
 /// How well a sum of steps stands for an integral.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Integral {
     /// The steps of the sum.
     pub steps: usize,

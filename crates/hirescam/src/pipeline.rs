@@ -7,7 +7,7 @@ use crate::explanation::Explanation;
 use crate::fusion::{Fuse, Fused, fuse};
 use crate::labels::Labels;
 use crate::overlay::Style;
-use crate::record::{self, Origin};
+use crate::record::{self, Files, Mark, Origin, Record};
 use crate::sample::{Input, Sample};
 use crate::sink::{Claim, Folder, fingerprint, part_of, png, put};
 use crate::source;
@@ -18,7 +18,7 @@ use image::codecs::jpeg::JpegEncoder;
 use ndarray::ArrayD;
 use ndarray_npy::WriteNpyExt;
 use rayon::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
@@ -69,7 +69,7 @@ pub struct Written {
     /// The result.
     pub made: Made,
     /// Its record.
-    pub record: Value,
+    pub record: Record,
     /// Its picture without words, as a JPEG file, where it is to be shown and there is one.
     pub thumbnail: Option<Vec<u8>>,
 }
@@ -243,28 +243,26 @@ impl Pipeline<'_> {
         folder: &Folder,
     ) -> Result<Vec<Result<Vec<Written>, Error>>, Error> {
         let mut bases = claim.bases.iter();
-        let mut put = |map: &ArrayD<f32>, picture: Option<Result<RgbImage, Error>>, record: Value| {
-            let base = bases.next().ok_or_else(|| Error::Argument("a result has no name".into()))?;
-            let mut parts = vec![("npy", npy(map)?)];
-            let (mut overlay, mut no_overlay) = (Value::Null, Value::Null);
-            match picture {
-                Some(Ok(picture)) => {
-                    parts.push(("png", png(&picture)?));
-                    overlay = record::path(&part_of(base, "png"));
+        let mut put =
+            |map: &ArrayD<f32>, picture: Option<Result<RgbImage, Error>>, record: &dyn Fn(Files, Mark) -> Record| {
+                let base = bases.next().ok_or_else(|| Error::Argument("a result has no name".into()))?;
+                let mut parts = vec![("npy", npy(map)?)];
+                let mut files = Files { map: record::path(&part_of(base, "npy")), ..Files::default() };
+                match picture {
+                    Some(Ok(picture)) => {
+                        parts.push(("png", png(&picture)?));
+                        files.overlay = Some(record::path(&part_of(base, "png")));
+                    }
+                    // There is a map all the same.
+                    Some(Err(Error::Argument(why))) => files.no_overlay = Some(why),
+                    Some(Err(error)) => return Err(error),
+                    None => {}
                 }
-                // There is a map all the same.
-                Some(Err(Error::Argument(why))) => no_overlay = why.into(),
-                Some(Err(error)) => return Err(error),
-                None => {}
-            }
-            let files =
-                [("map", record::path(&part_of(base, "npy"))), ("overlay", overlay), ("no_overlay", no_overlay)];
-            let record = record::with(record::with(record, files), folder.mark(&claim.sample));
-            let text = serde_json::to_string_pretty(&record).map_err(|error| Error::Argument(error.to_string()))?;
-            parts.push(("json", (text + "\n").into_bytes()));
-            put(base, &parts)?;
-            Ok(record)
-        };
+                let record = record(files, folder.mark(&claim.sample));
+                parts.push(("json", record.to_json()?));
+                put(base, &parts)?;
+                Ok(record)
+            };
         let mut all = Vec::new();
         for (index, of_image) in images.into_iter().enumerate() {
             let of_image = match of_image {
@@ -274,7 +272,7 @@ impl Pipeline<'_> {
                     continue;
                 }
             };
-            let (of, mut written) = (Origin { file, sha256, index }, Vec::new());
+            let (of, mut written) = (Origin::new(file, Some(sha256), Some(index)), Vec::new());
             let layers = of_image.layers();
             let mut of_image = of_image.into_maps().into_iter();
             while of_image.len() > 0 {
@@ -283,19 +281,19 @@ impl Pipeline<'_> {
                     self.fuse.map(|how| Ok::<_, Error>((how, fuse(&of_class.iter().collect::<Vec<_>>(), how)?)));
                 let fused = fused.transpose()?.zip(of_class.first().cloned());
                 for e in of_class {
-                    let record = record::record(&e, self.explainer, of, self.spec);
-                    let record = put(&e.map, self.pictures.then(|| e.overlay(self.signed, &self.style(&e))), record)?;
+                    let record = |files, mark| Record::map(&e, self.explainer, of.clone(), self.spec, files, mark);
+                    let record = put(&e.map, self.pictures.then(|| e.overlay(self.signed, &self.style(&e))), &record)?;
                     let thumbnail =
                         self.thumbnails.then(|| e.thumbnail(self.signed, &self.style(&e), SIDE)).transpose();
                     let thumbnail = thumbnail.ok().flatten().map(|picture| jpeg(&picture)).transpose()?;
                     written.push(Written { made: Made::Map(e.into()), record, thumbnail });
                 }
                 if let Some(((how, fused), first)) = fused {
-                    let record = record::fused(&fused, how, &first, of, self.spec);
+                    let record = |files, mark| Record::fused((&fused, how), &first, of.clone(), self.spec, files, mark);
                     let record = put(
                         &fused.map,
                         self.pictures.then(|| fused.overlay(&self.style_of_fused(&fused, &first))),
-                        record,
+                        &record,
                     )?;
                     written.push(Written { made: Made::Fused(Box::new(fused)), record, thumbnail: None });
                 }

@@ -1,139 +1,496 @@
-//! What is written down of an explanation, so that it can be read by machines and made again.
+//! What is written down of a result, so that it can be read by machines and made again.
+//!
+//! A record is one JSON object. [`SCHEMA`] counts the changes after which what was read before is read otherwise; the fields of this one
+//! stand in `docs/record.schema.json`, made from these types.
 
+use crate::comparison::{Compared, Comparison};
 use crate::error::Error;
 use crate::explainer::Explainer;
-use crate::explanation::Explanation;
+use crate::explanation::{Explanation, Integral};
 use crate::fusion::{Fuse, Fused};
+use crate::preprocess::Preprocess;
 use crate::spec::Spec;
 use crate::summary::NOTHING;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// An image that was explained.
-#[derive(Clone, Copy)]
-pub struct Origin<'a> {
-    /// The file it comes from.
-    pub file: &'a Path,
-    /// The file's SHA-256.
-    pub sha256: &'a str,
-    /// Which image of the file it is.
-    pub index: usize,
+/// The version of these types.
+pub const SCHEMA: u32 = 1;
+
+/// What is written down of a result, or of what has none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "record", rename_all = "kebab-case")]
+pub enum Record {
+    /// A map.
+    Map(Box<MapRecord>),
+    /// The maps of several layers in one.
+    Fused(Box<FusedRecord>),
+    /// Several methods side by side.
+    Comparison(Box<ComparisonRecord>),
+    /// An image for which there is no map.
+    Nothing(NothingRecord),
+    /// A file that failed, or one of its images.
+    Failed(FailedRecord),
 }
 
-/// A path as it stands in a record. Bytes that are no text are replaced; [`bytes()`] has them.
-pub fn path(path: &Path) -> Value {
+/// Where a result comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Origin {
+    /// The version of the record's form.
+    pub schema: u32,
+    /// The version of the program.
+    pub version: String,
+    /// The image file. Bytes of its name that are no text are replaced.
+    pub image: String,
+    /// The bytes of its name, where that is no text.
+    pub image_bytes: Option<Vec<u8>>,
+    /// Its SHA-256, where it could be read.
+    pub image_sha256: Option<String>,
+    /// Which image of the file it is, from 0; none where it is all of the file that failed.
+    pub image_index: Option<usize>,
+}
+
+impl Origin {
+    /// Of the image number `index` in `file`, whose SHA-256 is `sha256`.
+    pub fn new(file: &Path, sha256: Option<&str>, index: Option<usize>) -> Self {
+        Origin {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").into(),
+            image: path(file),
+            image_bytes: bytes(file),
+            image_sha256: sha256.map(str::to_owned),
+            image_index: index,
+        }
+    }
+}
+
+/// What made the result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Maker {
+    /// The network's file.
+    pub model: String,
+    /// Its SHA-256.
+    pub model_sha256: String,
+    /// The engine that ran it.
+    pub engine: String,
+    /// The engine's version.
+    pub engine_version: String,
+    /// All that was asked for: read again as a spec, it repeats the run.
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, serde_json::Value>"))]
+    pub spec: Spec,
+}
+
+impl Maker {
+    fn new(e: &Explanation, spec: &Spec) -> Self {
+        Maker {
+            model: path(&e.shared.model),
+            model_sha256: e.shared.model_sha256.clone(),
+            engine: e.shared.engine.clone(),
+            engine_version: e.shared.engine_version.clone(),
+            spec: spec.clone(),
+        }
+    }
+}
+
+/// Whose result it is, in a folder of results.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Mark {
+    /// The command that wrote it.
+    pub command: String,
+    /// What the image is called in the folder.
+    pub sample: String,
+    /// Stands for all that decides the result but for the image: two runs of the same have the same results.
+    pub run: String,
+}
+
+/// A map.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MapRecord {
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// What made it.
+    #[serde(flatten)]
+    pub maker: Maker,
+    /// The method.
+    pub method: String,
+    /// The target layer.
+    pub layer: String,
+    /// The model's output that is explained.
+    pub output: String,
+    /// The tensor that holds the scores.
+    pub scores: String,
+    /// The axis of the output that counts classes, where that is known.
+    pub class_axis: Option<usize>,
+    /// The final activation that was walked back through.
+    pub final_activation: Option<String>,
+    /// What was asked for.
+    pub target: String,
+    /// What the map is about: the label, or the class or entry by its number.
+    pub explained: String,
+    /// The class, where the target is about a single one.
+    pub class: Option<usize>,
+    /// Which of a list of scores it is.
+    pub entry: Option<usize>,
+    /// The class's label.
+    pub label: Option<String>,
+    /// What the target makes of the scores.
+    pub score: f64,
+    /// The score's probability, where something makes one of it.
+    pub probability: Option<f64>,
+    /// Σ map.
+    pub sum: f64,
+    /// What tokens that are no places of the image have.
+    pub other_tokens: Option<f64>,
+    /// b: what has to be added to give the score.
+    pub bias: Option<f64>,
+    /// Whether b was found apart from score and map, so that the residual is a test.
+    pub bias_is_known: bool,
+    /// score − (Σ map + other tokens) / scale − b, for methods whose cells are to add up.
+    pub residual: Option<f64>,
+    /// |residual| / |score|.
+    pub residual_relative: Option<f64>,
+    /// What the map makes of the score, as a share of it.
+    pub share_of_score: Option<f64>,
+    /// Whether the residual is no more than rounding leaves.
+    pub adds_up: Option<bool>,
+    /// How an integral came out, for integrated gradients.
+    pub integral: Option<Integral>,
+    /// What is proven: exact, locally-linear, gradient-only, sum-only or unproven.
+    pub verdict: String,
+    /// The node that decides the verdict.
+    pub reason: Option<String>,
+    /// The node where a path around the layer joins.
+    pub bypass: Option<String>,
+    /// Whether the gradient is the same at all places.
+    pub uniform: bool,
+    /// By how much the cells are more than contributions.
+    pub scale: usize,
+    /// What to beware of.
+    pub caution: Option<String>,
+    /// Where places of the layer do not lie as its axes say.
+    pub elsewhere: Option<String>,
+    /// All that is proven and found, in sentences.
+    pub certificate: Vec<String>,
+    /// What holds for every map.
+    pub note: String,
+    /// The map's extents.
+    pub map_shape: Vec<usize>,
+    /// How the photo was prepared; none for a tensor.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
+    pub preprocess: Option<Preprocess>,
+    /// The files that were written.
+    #[serde(flatten)]
+    pub files: Files,
+    /// Whose it is.
+    #[serde(flatten)]
+    pub mark: Mark,
+}
+
+/// The files of a map.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Files {
+    /// The raw map.
+    pub map: String,
+    /// The picture of it.
+    pub overlay: Option<String>,
+    /// Why there is none.
+    pub no_overlay: Option<String>,
+}
+
+/// The maps of several layers in one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FusedRecord {
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// What made it.
+    #[serde(flatten)]
+    pub maker: Maker,
+    /// What was taken of the maps at each place: mean or max.
+    pub fused: String,
+    /// The layers.
+    pub layers: Vec<String>,
+    /// What the maps are about.
+    pub name: String,
+    /// What it is, and what is lost.
+    pub certificate: Vec<String>,
+    /// The map's extents.
+    pub map_shape: Vec<usize>,
+    /// The files that were written.
+    #[serde(flatten)]
+    pub files: Files,
+    /// Whose it is.
+    #[serde(flatten)]
+    pub mark: Mark,
+}
+
+/// Several methods side by side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ComparisonRecord {
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// What made it.
+    #[serde(flatten)]
+    pub maker: Maker,
+    /// The target layer.
+    pub layer: String,
+    /// The class, where the target is about a single one.
+    pub class: Option<usize>,
+    /// Its label.
+    pub label: Option<String>,
+    /// What the target makes of the scores.
+    pub score: f64,
+    /// Whether the gradient is the same at all places.
+    pub uniform: bool,
+    /// Which methods must give the same map, and why.
+    pub equal: Option<String>,
+    /// The methods, in the order in which they were asked for.
+    pub methods: Vec<ComparedRecord>,
+    /// The picture of all.
+    pub picture: Option<String>,
+    /// Why there is none.
+    pub no_picture: Option<String>,
+    /// Whose it is.
+    #[serde(flatten)]
+    pub mark: Mark,
+}
+
+/// One method among others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ComparedRecord {
+    /// The method.
+    pub method: String,
+    /// The layer that it explains.
+    pub layer: String,
+    /// The map's extents.
+    pub map_shape: Vec<usize>,
+    /// Σ map.
+    pub sum: f64,
+    /// b: what has to be added to give the score.
+    pub bias: Option<f64>,
+    /// score − (Σ map + other tokens) / scale − b, for methods whose cells are to add up.
+    pub residual: Option<f64>,
+    /// How an integral came out, for integrated gradients.
+    pub integral: Option<Integral>,
+    /// Whether the map is in units of the score.
+    pub in_units_of_the_score: bool,
+    /// The share of Σ |map| that lies where HiResCAM is 0.
+    pub share_where_hirescam_is_zero: Option<f64>,
+    /// The share of Σ |map| that lies where HiResCAM is zero or negative.
+    pub share_where_hirescam_is_not_positive: Option<f64>,
+    /// What is proven.
+    pub verdict: String,
+    /// All that is proven and found, in sentences.
+    pub certificate: Vec<String>,
+}
+
+/// An image for which there is no map.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NothingRecord {
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Why.
+    pub nothing: String,
+}
+
+/// A file that failed, or one of its images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FailedRecord {
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// What went wrong.
+    pub error: Failure,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Failure {
+    /// The kind of error, in a word.
+    pub kind: String,
+    /// The error in words.
+    pub text: String,
+}
+
+/// A path as it stands in a record. Bytes that are no text are replaced; [`Origin::image_bytes`] has those of images.
+pub fn path(path: &Path) -> String {
     path.to_string_lossy().into()
 }
 
 /// The bytes of a path that is no text; none for all others.
 #[cfg(unix)]
-pub fn bytes(path: &Path) -> Value {
+fn bytes(path: &Path) -> Option<Vec<u8>> {
     use std::os::unix::ffi::OsStrExt;
-    if path.to_str().is_some() { Value::Null } else { path.as_os_str().as_bytes().into() }
+    path.to_str().is_none().then(|| path.as_os_str().as_bytes().to_vec())
 }
 
 /// The bytes of a path that is no text: there are none here.
 #[cfg(not(unix))]
-pub fn bytes(_: &Path) -> Value {
-    Value::Null
+fn bytes(_: &Path) -> Option<Vec<u8>> {
+    None
 }
 
-/// The record of an explanation, without the files that were written.
-pub fn record(e: &Explanation, explainer: &Explainer, of: Origin, spec: &Spec) -> Value {
-    let c = &e.shared.certificate;
-    let preprocess = explainer.preprocess().filter(|_| e.photo().is_some());
-    json!({
-        "model": path(&e.shared.model),
-        "model_sha256": e.shared.model_sha256,
-        "image": path(of.file),
-        "image_bytes": bytes(of.file),
-        "image_sha256": of.sha256,
-        "image_index": of.index,
-        "method": e.shared.method.name,
-        "layer": e.shared.layer,
-        "output": e.shared.score.output,
-        "scores": e.shared.score.logits,
-        "class_axis": e.shared.score.output_axis,
-        "final_activation": e.shared.score.activation,
-        "target": e.shared.target.to_string(),
-        "explained": e.name(),
-        "class": e.class,
-        "entry": e.entry,
-        "label": e.label(),
-        "score": e.score,
-        "probability": e.probability,
-        "sum": e.sum,
-        "other_tokens": e.other_tokens,
-        "bias": e.bias,
-        "bias_is_known": e.bias_is_known,
-        "residual": e.residual,
-        "residual_relative": e.residual.map(|r| r.abs() / e.score.abs().max(f64::MIN_POSITIVE)),
-        "share_of_score": e.share(),
-        "adds_up": e.adds_up(),
-        "integral": e.integral,
-        "verdict": c.verdict.to_string(),
-        "reason": c.reason,
-        "bypass": c.bypass,
-        "uniform": c.uniform,
-        "scale": c.scale,
-        "caution": c.caution,
-        "elsewhere": c.elsewhere,
-        "certificate": e.in_words(),
-        "note": "locality holds at the layer's resolution; resizing to the image spreads it, and receptive fields overlap",
-        "map_shape": e.map.shape(),
-        "engine": e.shared.engine,
-        "engine_version": e.shared.engine_version,
-        "version": env!("CARGO_PKG_VERSION"),
-        "preprocess": preprocess,
-        "spec": spec,
-    })
-}
+const NOTE: &str =
+    "locality holds at the layer's resolution; resizing to the image spreads it, and receptive fields overlap";
 
-/// The record of the maps of several layers in one.
-pub fn fused(fused: &Fused, how: Fuse, first: &Explanation, of: Origin, spec: &Spec) -> Value {
-    json!({
-        "model": path(&first.shared.model),
-        "image": path(of.file),
-        "image_bytes": bytes(of.file),
-        "image_sha256": of.sha256,
-        "image_index": of.index,
-        "fused": how.to_string(),
-        "layers": fused.layers,
-        "name": first.name(),
-        "certificate": [fused.in_words()],
-        "map_shape": fused.map.shape(),
-        "version": env!("CARGO_PKG_VERSION"),
-        "spec": spec,
-    })
-}
-
-/// What stands in the place of records where an image has no map.
-pub fn nothing(file: &Path, index: usize) -> Value {
-    json!({
-        "image": path(file),
-        "image_bytes": bytes(file),
-        "image_index": index,
-        "nothing": NOTHING,
-        "version": env!("CARGO_PKG_VERSION"),
-    })
-}
-
-/// What stands in the place of a record where a file failed, or one of its images.
-pub fn failure(file: &Path, index: Option<usize>, error: &Error) -> Value {
-    json!({
-        "image": path(file),
-        "image_bytes": bytes(file),
-        "image_index": index,
-        "error": { "kind": error.kind(), "text": error.without(file) },
-        "version": env!("CARGO_PKG_VERSION"),
-    })
-}
-
-/// Adds fields to a record.
-pub fn with<K: Into<String>, V: Into<Value>>(mut record: Value, fields: impl IntoIterator<Item = (K, V)>) -> Value {
-    if let Value::Object(map) = &mut record {
-        let fields: Map<String, Value> = fields.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-        map.extend(fields);
+impl Record {
+    /// Of an explanation.
+    pub fn map(e: &Explanation, explainer: &Explainer, origin: Origin, spec: &Spec, files: Files, mark: Mark) -> Self {
+        let c = &e.shared.certificate;
+        let relative = e.residual.map(|r| r.abs() / e.score.abs().max(f64::MIN_POSITIVE));
+        Record::Map(Box::new(MapRecord {
+            origin,
+            maker: Maker::new(e, spec),
+            method: e.shared.method.name.into(),
+            layer: e.shared.layer.clone(),
+            output: e.shared.score.output.clone(),
+            scores: e.shared.score.logits.clone(),
+            class_axis: e.shared.score.output_axis,
+            final_activation: e.shared.score.activation.clone(),
+            target: e.shared.target.to_string(),
+            explained: e.name(),
+            class: e.class,
+            entry: e.entry,
+            label: e.label().map(str::to_owned),
+            score: e.score,
+            probability: e.probability.filter(|p| p.is_finite()),
+            sum: e.sum,
+            other_tokens: e.other_tokens,
+            bias: e.bias,
+            bias_is_known: e.bias_is_known,
+            residual: e.residual,
+            residual_relative: relative.filter(|r| r.is_finite()),
+            share_of_score: e.share(),
+            adds_up: e.adds_up(),
+            integral: e.integral,
+            verdict: c.verdict.to_string(),
+            reason: c.reason.clone(),
+            bypass: c.bypass.clone(),
+            uniform: c.uniform,
+            scale: c.scale,
+            caution: c.caution.clone(),
+            elsewhere: c.elsewhere.clone(),
+            certificate: e.in_words(),
+            note: NOTE.into(),
+            map_shape: e.map.shape().to_vec(),
+            preprocess: explainer.preprocess().filter(|_| e.photo().is_some()).cloned(),
+            files,
+            mark,
+        }))
     }
-    record
+
+    /// Of the maps of several layers in one, of which `first` is that of the first.
+    pub fn fused(
+        (fused, how): (&Fused, Fuse),
+        first: &Explanation,
+        origin: Origin,
+        spec: &Spec,
+        files: Files,
+        mark: Mark,
+    ) -> Self {
+        Record::Fused(Box::new(FusedRecord {
+            origin,
+            maker: Maker::new(first, spec),
+            fused: how.to_string(),
+            layers: fused.layers.clone(),
+            name: first.name(),
+            certificate: vec![fused.in_words()],
+            map_shape: fused.map.shape().to_vec(),
+            files,
+            mark,
+        }))
+    }
+
+    /// Of several methods side by side, and their picture or why there is none.
+    pub fn comparison(
+        compared: &Comparison,
+        origin: Origin,
+        spec: &Spec,
+        picture: Result<&Path, String>,
+        mark: Mark,
+    ) -> Self {
+        let e = &compared.hirescam;
+        let (picture, no_picture) = match picture {
+            Ok(file) => (Some(path(file)), None),
+            Err(why) => (None, Some(why)),
+        };
+        Record::Comparison(Box::new(ComparisonRecord {
+            origin,
+            maker: Maker::new(e, spec),
+            layer: e.shared.layer.clone(),
+            class: e.class,
+            label: e.label().map(str::to_owned),
+            score: e.score,
+            uniform: e.shared.certificate.uniform,
+            equal: compared.why_equal(),
+            methods: compared.methods.iter().map(ComparedRecord::new).collect(),
+            picture,
+            no_picture,
+            mark,
+        }))
+    }
+
+    /// What stands in the place of records where an image has no map.
+    pub fn nothing(file: &Path, index: usize) -> Self {
+        Record::Nothing(NothingRecord { origin: Origin::new(file, None, Some(index)), nothing: NOTHING.into() })
+    }
+
+    /// What stands in the place of a record where a file failed, or one of its images.
+    pub fn failed(file: &Path, index: Option<usize>, error: &Error) -> Self {
+        let error = Failure { kind: error.kind().into(), text: error.without(file) };
+        Record::Failed(FailedRecord { origin: Origin::new(file, None, index), error })
+    }
+
+    /// The files of the map, where it is one.
+    pub fn files(&self) -> Option<&Files> {
+        match self {
+            Record::Map(record) => Some(&record.files),
+            Record::Fused(record) => Some(&record.files),
+            Record::Comparison(_) | Record::Nothing(_) | Record::Failed(_) => None,
+        }
+    }
+
+    /// The record as a file.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where it cannot be written as JSON.
+    pub fn to_json(&self) -> Result<Vec<u8>, Error> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| Error::Argument(error.to_string()))?;
+        Ok((text + "\n").into_bytes())
+    }
+}
+
+impl ComparedRecord {
+    fn new(m: &Compared) -> Self {
+        let of = &m.explanation;
+        ComparedRecord {
+            method: of.shared.method.name.into(),
+            layer: of.shared.layer.clone(),
+            map_shape: of.map.shape().to_vec(),
+            sum: of.sum,
+            bias: of.bias,
+            residual: of.residual,
+            integral: of.integral,
+            in_units_of_the_score: of.shared.method.scored,
+            share_where_hirescam_is_zero: m.unused,
+            share_where_hirescam_is_not_positive: m.outside,
+            verdict: of.shared.certificate.verdict.to_string(),
+            certificate: of.in_words(),
+        }
+    }
 }

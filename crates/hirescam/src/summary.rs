@@ -111,7 +111,7 @@ impl Summary {
         self.images += 1;
         let mut first = true;
         for written in of_image {
-            if let Some(why) = written.record.get("no_overlay").and_then(|why| why.as_str()) {
+            if let Some(why) = written.record.files().and_then(|files| files.no_overlay.as_ref()) {
                 count(&mut self.without_picture, &mut self.places, 0, why.to_owned());
             }
             let Made::Map(e) = &written.made else { continue };

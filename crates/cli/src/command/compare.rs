@@ -8,10 +8,11 @@ use clap::Args;
 use hirescam::Network;
 use hirescam::comparison::Comparison;
 use hirescam::overlay::Scales;
+use hirescam::record::{Origin, Record};
 use hirescam::sink::{self, Folder, Protected};
-use hirescam::{Explanation, Sample, Spec, record, source};
+use hirescam::{Explanation, Sample, Spec, source};
 use indicatif::ProgressBar;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -76,7 +77,7 @@ impl Compare {
                 })?,
                 Err(error) => {
                     if let (true, Error::Explain(error)) = (self.json, &error) {
-                        output::json(&record::failure(path, None, error))?;
+                        output::json(&Record::failed(path, None, error))?;
                     }
                     if files.len() == 1 {
                         return Err(error);
@@ -98,7 +99,7 @@ impl Compare {
         spec: &Spec,
         folder: &mut Folder,
         bar: &ProgressBar,
-    ) -> Result<(Value, Vec<String>), Error> {
+    ) -> Result<(Record, Vec<String>), Error> {
         let (input, hash) = source::read(path)?;
         let sample = Sample::new(path.to_string_lossy(), input).with_row(number);
         let compared = file.compare(spec, &self.methods, &sample, &mut |method, p| {
@@ -120,62 +121,14 @@ impl Compare {
             Err(hirescam::Error::Argument(why)) => no_picture = Some(why),
             Err(error) => return Err(error.into()),
         }
-        let record = self.record(&compared, spec, (path, &hash), picture.as_deref(), no_picture.as_deref());
-        let record = record::with(record, folder.mark(&claim.sample));
-        let text = serde_json::to_string_pretty(&record).map_err(|e| Error::Argument(e.to_string()))?;
-        parts.push(("json", (text + "\n").into_bytes()));
+        let made = picture.as_deref().ok_or_else(|| no_picture.clone().unwrap_or_default());
+        let origin = Origin::new(path, Some(&hash), Some(0));
+        let record = Record::comparison(&compared, origin, spec, made, folder.mark(&claim.sample));
+        parts.push(("json", record.to_json()?));
         sink::put(base, &parts)?;
         claim.clear();
         let lines = table(&compared, path, picture.as_deref(), no_picture.as_deref());
         Ok((record, lines))
-    }
-
-    fn record(
-        &self,
-        compared: &Comparison,
-        spec: &Spec,
-        (path, hash): (&Path, &str),
-        picture: Option<&Path>,
-        no_picture: Option<&str>,
-    ) -> Value {
-        let e = &compared.hirescam;
-        let method = |m: &hirescam::comparison::Compared| {
-            let of = &m.explanation;
-            json!({
-                "method": of.shared.method.name,
-                "layer": of.shared.layer,
-                "map_shape": of.map.shape(),
-                "sum": of.sum,
-                "bias": of.bias,
-                "residual": of.residual,
-                "integral": of.integral,
-                "in_units_of_the_score": of.shared.method.scored,
-                "share_where_hirescam_is_zero": m.unused,
-                "share_where_hirescam_is_not_positive": m.outside,
-                "verdict": of.shared.certificate.verdict.to_string(),
-                "certificate": of.in_words(),
-            })
-        };
-        json!({
-            "model": record::path(&self.model),
-            "model_sha256": e.shared.model_sha256,
-            "image": record::path(path),
-            "image_bytes": record::bytes(path),
-            "image_sha256": hash,
-            "layer": e.shared.layer,
-            "class": e.class,
-            "label": e.label(),
-            "score": e.score,
-            "uniform": e.shared.certificate.uniform,
-            "equal": compared.why_equal(),
-            "methods": compared.methods.iter().map(method).collect::<Vec<_>>(),
-            "picture": picture.map(record::path),
-            "no_picture": no_picture,
-            "engine": e.shared.engine,
-            "engine_version": e.shared.engine_version,
-            "version": env!("CARGO_PKG_VERSION"),
-            "spec": spec,
-        })
     }
 }
 

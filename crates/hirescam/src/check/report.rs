@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 /// How far maps can be trusted on a network, and on the images that were tried.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// The version of the report's form.
+    pub schema: u32,
     /// The version of this program.
     pub version: &'static str,
     /// The model file.
@@ -40,7 +42,7 @@ pub struct Report {
 
 /// A path need not be text.
 fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    crate::record::path(path).serialize(serializer)
+    serializer.serialize_str(&crate::record::path(path))
 }
 
 impl Report {
@@ -365,6 +367,7 @@ pub(super) fn example() -> Report {
         error: None,
     };
     Report {
+        schema: crate::record::SCHEMA,
         version: "0.0.0",
         model: "nets/<b>.onnx".into(),
         model_sha256: "00ff".into(),

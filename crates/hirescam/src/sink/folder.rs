@@ -7,6 +7,7 @@
 use super::protected::Protected;
 use super::whole;
 use crate::error::Error;
+use crate::record::Mark;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -95,8 +96,8 @@ impl Folder {
     }
 
     /// What the records of this folder have to say to be known again.
-    pub fn mark(&self, sample: &str) -> [(&'static str, String); 3] {
-        [("command", self.command.into()), ("sample", sample.to_owned()), ("run", self.run.clone())]
+    pub fn mark(&self, sample: &str) -> Mark {
+        Mark { command: self.command.into(), sample: sample.to_owned(), run: self.run.clone() }
     }
 
     /// How many results took the place of equal ones that an earlier run made.

@@ -1,9 +1,10 @@
 //! A page of all images: each with its picture, class, score, sum and verdict. It holds all it shows and asks for nothing from
 //! elsewhere; a browser draws only the pictures that are looked at.
 
-use super::{Protected, Whole, claim};
+use super::{Protected, Whole, claim, fields};
 use crate::error::Error;
 use crate::html::{self, base64, escape};
+use crate::record::Record;
 use crate::summary::share;
 use serde_json::Value;
 use std::io::Write;
@@ -29,7 +30,8 @@ impl Gallery {
     ///
     /// # Errors
     /// [`Error::File`] when it cannot be written.
-    pub fn add(&mut self, record: &Value, picture: Option<&[u8]>) -> Result<(), Error> {
+    pub fn add(&mut self, record: &Record, picture: Option<&[u8]>) -> Result<(), Error> {
+        let record = &fields(record)?;
         let text = |key: &str| record.get(key).and_then(Value::as_str);
         let number = |key: &str| record.get(key).and_then(Value::as_f64);
         let file = text("image").unwrap_or_default();

@@ -16,6 +16,7 @@ pub use whole::{Whole, write};
 
 use crate::error::Error;
 use crate::network::sha256;
+use crate::record::Record;
 use image::{ImageFormat, RgbImage};
 use serde_json::Value;
 use std::io::Cursor;
@@ -57,4 +58,9 @@ pub fn png(picture: &RgbImage) -> Result<Vec<u8>, Error> {
     let written = picture.write_to(&mut bytes, ImageFormat::Png);
     written.map_err(|error| Error::Argument(format!("the picture cannot be written: {error}")))?;
     Ok(bytes.into_inner())
+}
+
+/// A record by the names of its fields.
+fn fields(record: &Record) -> Result<Value, Error> {
+    serde_json::to_value(record).map_err(|error| Error::Argument(error.to_string()))
 }

@@ -1,7 +1,8 @@
 //! A table of all images: CSV, a line for each result (RFC 4180).
 
-use super::{Protected, Whole, claim};
+use super::{Protected, Whole, claim, fields};
 use crate::error::Error;
+use crate::record::Record;
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
@@ -50,7 +51,8 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::File`] when it cannot be written.
-    pub fn add(&mut self, record: &Value) -> Result<(), Error> {
+    pub fn add(&mut self, record: &Record) -> Result<(), Error> {
+        let record = &fields(record)?;
         self.put(&line(COLUMNS.map(|column| match record.get(column) {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),

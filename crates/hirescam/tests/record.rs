@@ -1,0 +1,153 @@
+//! Records: what stands in them (`fixtures/records`, made by this test with `RECORDS=write`), that they are read again, and that
+//! the schema in `docs/` knows every field.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use hirescam::fusion::Fuse;
+use hirescam::network::Network;
+use hirescam::photo::Photo;
+use hirescam::pipeline::Pipeline;
+use hirescam::record::{Mark, Origin, Record, SCHEMA};
+use hirescam::sink::{Folder, Protected};
+use hirescam::{Error, Explainer, Sample, Spec};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// Numbers of engines differ in their last digits.
+const CLOSE: f64 = 1e-4;
+
+fn spec(layers: &[&str]) -> Spec {
+    let layers = layers.iter().map(|&layer| layer.to_owned()).collect();
+    Spec { engine: "tract".into(), layers, top: Some(2), ..Spec::default() }
+}
+
+/// The records of all kinds, each by its name.
+fn records() -> Vec<(&'static str, Record)> {
+    let (network, seven) = (format!("{ROOT}/fixtures/digits-cnn.onnx"), format!("{ROOT}/fixtures/photos/seven.png"));
+    let layers: Vec<String> = {
+        let file = Network::open(&network).unwrap();
+        let relus = file.model.graph().node.iter().filter(|n| n.op_type() == "Relu").map(|n| n.output[0].clone());
+        relus.take(2).collect()
+    };
+    let spec = spec(&[&layers[0], &layers[1]]);
+    let explainer = Explainer::new(&network, &spec).unwrap();
+    let pipeline = Pipeline {
+        explainer: &explainer,
+        pictures: true,
+        thumbnails: false,
+        signed: false,
+        style: Default::default(),
+        fuse: Some(Fuse::Mean),
+        spec: &spec,
+    };
+    let out = tempfile::tempdir().unwrap();
+    let protected = Protected::new(std::iter::empty::<&PathBuf>());
+    let mut folder = Folder::open(out.path(), "explain", pipeline.run(), protected, false).unwrap();
+    let mut made = Vec::new();
+    let mut each = |outcome: hirescam::pipeline::Outcome| {
+        made.extend(outcome.images.unwrap().into_iter().flat_map(Result::unwrap).map(|written| written.record));
+        Ok::<(), Error>(())
+    };
+    pipeline.explain(&[PathBuf::from(&seven)], &mut folder, &mut |_| {}, &mut each).unwrap();
+    assert_eq!(made.len(), 6);
+    for record in &made {
+        let file = Path::new(&record.files().unwrap().map).with_extension("json");
+        let written: Record = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        // Numbers are read to their last digit but one.
+        assert_close(&lasting(&written), &lasting(record), "what was written");
+    }
+    let file = Network::open(&network).unwrap();
+    let one = Spec { top: None, layers: vec![layers[1].clone()], ..spec.clone() };
+    let sample = Sample::from(Photo::open(&seven).unwrap());
+    let methods = ["hirescam", "gradcam"].map(str::to_owned);
+    let compared = file.compare(&one, &methods, &sample, &mut |_, _| {}).unwrap();
+    let origin = Origin::new(Path::new(&seven), Some("sha"), Some(0));
+    let comparison = Record::comparison(&compared, origin, &one, Err("none".into()), Mark::default());
+    let missing = hirescam::source::read(Path::new("missing.png")).unwrap_err();
+    vec![
+        ("map", made[0].clone()),
+        ("fused", made[2].clone()),
+        ("comparison", comparison),
+        ("nothing", Record::nothing(Path::new("photos/dark.png"), 3)),
+        ("failed", Record::failed(Path::new("missing.png"), None, &missing)),
+    ]
+}
+
+/// What is the same on all machines and in all versions.
+fn lasting(record: &Record) -> Value {
+    let mut value = serde_json::to_value(record).unwrap();
+    for key in ["version", "engine_version", "run"] {
+        if let Some(field) = value.get_mut(key) {
+            assert!(field.is_string());
+            *field = "…".into();
+        }
+    }
+    for key in ["model", "image", "map", "overlay"] {
+        if let Some(Value::String(path)) = value.get_mut(key) {
+            *path = Path::new(&path).file_name().unwrap().to_string_lossy().into_owned();
+        }
+    }
+    value
+}
+
+fn assert_close(made: &Value, kept: &Value, at: &str) {
+    match (made, kept) {
+        (Value::Object(made), Value::Object(kept)) => {
+            let names = |fields: &serde_json::Map<String, Value>| fields.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(names(made), names(kept), "{at}");
+            made.iter().for_each(|(key, made)| assert_close(made, &kept[key], &format!("{at}.{key}")));
+        }
+        (Value::Array(made), Value::Array(kept)) => {
+            assert_eq!(made.len(), kept.len(), "{at}");
+            made.iter().zip(kept).for_each(|(made, kept)| assert_close(made, kept, at));
+        }
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            // A residual is all rounding.
+            assert!((a - b).abs() <= CLOSE * b.abs().max(1.0), "{at}: {a}, not {b}");
+        }
+        // Sentences have such numbers too.
+        (Value::String(made), Value::String(kept)) => {
+            let words =
+                |text: &str| text.split_whitespace().filter(|w| !w.contains(|c: char| c.is_ascii_digit())).count();
+            assert_eq!(words(made), words(kept), "{at}: {made:?}, not {kept:?}");
+        }
+        (made, kept) => assert_eq!(made, kept, "{at}"),
+    }
+}
+
+#[test]
+fn records_are_what_they_were_and_are_read_again() {
+    let schema: Value =
+        serde_json::from_slice(&std::fs::read(format!("{ROOT}/docs/record.schema.json")).unwrap()).unwrap();
+    let known = schema.to_string();
+    for (name, record) in records() {
+        let again: Record = serde_json::from_slice(&record.to_json().unwrap()).unwrap();
+        let made = lasting(&record);
+        assert_close(&lasting(&again), &made, name);
+        assert_eq!((&made["schema"], &made["record"]), (&SCHEMA.into(), &name.into()));
+        for key in made.as_object().unwrap().keys() {
+            assert!(known.contains(&format!("\"{key}\":")), "{key} is not in the schema");
+        }
+        let path = format!("{ROOT}/fixtures/records/{name}.json");
+        if std::env::var_os("RECORDS").is_some_and(|value| value == "write") {
+            std::fs::create_dir_all(format!("{ROOT}/fixtures/records")).unwrap();
+            std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
+        }
+        let kept: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert_close(&made, &kept, name);
+    }
+}
+
+#[test]
+fn a_spec_in_a_record_repeats_the_run() {
+    let (_, record) = records().remove(0);
+    let Record::Map(map) = record else { panic!() };
+    let read: Spec = serde_json::from_value(serde_json::to_value(&map.maker.spec).unwrap()).unwrap();
+    assert_eq!(read, map.maker.spec);
+    let explainer = Explainer::new(&map.maker.model, &read).unwrap();
+    let again = explainer.explain_one(Photo::open(&map.origin.image).unwrap()).unwrap();
+    let e = again.at(0, &map.layer).unwrap();
+    assert_eq!((e.score, e.sum, e.class), (map.score, map.sum, map.class));
+}
