@@ -166,12 +166,12 @@ pub fn settle(options: &Options) -> (&'static str, Option<String>) {
     #[cfg(feature = "onnxruntime")]
     {
         let asked = !cfg!(feature = "tract") || options.library.is_some() || options.device != Device::Cpu;
-        return match onnxruntime::OnnxRuntime::new(options) {
+        match onnxruntime::OnnxRuntime::new(options) {
             Ok(engine) => (onnxruntime::NAME, Some(format!("ONNX Runtime {} runs the network", engine.version()))),
             Err(_) if asked => (onnxruntime::NAME, None),
             Err(_) if library::is_nowhere() => (TRACT, None),
             Err(error) => (TRACT, Some(format!("tract runs the network, and not ONNX Runtime: {error}"))),
-        };
+        }
     }
     #[cfg(not(feature = "onnxruntime"))]
     {

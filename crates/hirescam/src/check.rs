@@ -236,7 +236,7 @@ impl Work<'_> {
             }
             Layers::Named(names) => {
                 let mut every = layers::layers(analysis, true)?;
-                if names.iter().any(|name| *name == analysis.image) {
+                if names.contains(&analysis.image) {
                     every.insert(0, self.image_as_layer()?);
                 }
                 for name in names {

@@ -59,7 +59,7 @@ impl ExplainingModel {
                 .as_ref()
                 .map(|node| format!("it takes two images or more at once: the {node} gives a single image other axes")),
         );
-        lines.extend(first.closed().into_iter().map(|(name, extents)| {
+        lines.extend(first.closed().map(|(name, extents)| {
             format!(
                 "{name} takes {} only: the network takes any size there, a derivative holds for one",
                 show_open(&extents)
