@@ -1,6 +1,8 @@
 //! Maintenance jobs of the workspace: `cargo xtask codegen` rewrites the ONNX messages from the schema, `cargo xtask docs`
 //! the pages of `docs/` that list what the code has.
 
+#[cfg(test)]
+mod dependencies;
 mod docs;
 
 use std::path::{Path, PathBuf};

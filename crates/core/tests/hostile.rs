@@ -562,7 +562,7 @@ fn a_size_that_does_not_fit_is_no_fault_of_the_network() {
 #[test]
 fn inputs_of_two_element_types_are_invalid() {
     let doubled = Tensor { dtype: DataType::Double, ..floats(&[3, 5]) };
-    let nodes = vec![node("Relu", &["x"], &["a"]), node("MatMul", &["m", "d"], &["z"]), node("Cast", &["z"], &["y"])];
+    let nodes = [node("Relu", &["x"], &["a"]), node("MatMul", &["m", "d"], &["z"]), node("Cast", &["z"], &["y"])];
     let mean = node("ReduceMean", &["a"], &["m"]);
     let mean = set(set(mean, "axes", [2, 3]), "keepdims", 0);
     let nodes = [nodes[0].clone(), mean, nodes[1].clone(), set(nodes[2].clone(), "to", DataType::Float as i64)];

@@ -217,14 +217,14 @@ fn picks_are_what_the_graph_picks() {
         )
         .unwrap();
         let logits: Vec<f32> = logits.data.iter().map(|&v| v as f32).collect();
-        let picks = target.picks(&score, &logits).unwrap();
+        let picks = target.picks(score, &logits).unwrap();
         let classes: Vec<f64> = picks.iter().map(|p| p.class.map_or(-1.0, |c| c as f64)).collect();
         assert_eq!(classes, class.data.iter().copied().collect::<Vec<_>>(), "{target}");
         for (pick, expected) in picks.iter().zip(&score_of.data) {
             assert!((pick.score(&logits) - expected).abs() < 1e-5, "{target}");
         }
     }
-    assert!(Target::Seed.picks(&score, &[]).is_err());
+    assert!(Target::Seed.picks(score, &[]).is_err());
 }
 
 #[test]

@@ -59,7 +59,6 @@ impl Tests {
     }
 
     /// Runs those that the command line asks for.
-    #[must_use]
     pub fn run(self) -> Conclusion {
         libtest_mimic::run(&Arguments::from_args(), self.0)
     }
