@@ -26,7 +26,7 @@ pub fn bias(analysis: &Analysis, head: &Head) -> Result<Vec<f64>, Error> {
 /// token goes around the LayerNorm.
 ///
 /// Only heads with a quotient are tried, at made-up activations: h(2A) = h(A) to a thousandth of what lies between one and
-/// the one before (the ε of normalisations keeps it from being exact). A head that goes by steps stays the same too, but
+/// the one before, and to more for small ones (the ε of normalisations keeps it from being exact). A head that goes by steps stays the same too, but
 /// whatever is done to it: where the gradient is 0, nothing is said.
 ///
 /// # Errors
@@ -49,8 +49,7 @@ pub fn ignores_scale(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
     };
     let of_image = of_image(analysis, head)?;
     let mut before: Option<ArrayD<f64>> = None;
-    for once in activations(analysis, head) {
-        let once = once?;
+    for (once, share) in activations(analysis, head)? {
         let mut twice = once.clone();
         twice.data.indexed_iter_mut().filter(|(at, _)| of_image(at)).for_each(|(_, v)| *v *= 2.0);
         let (once, twice) = (scores(once)?, scores(twice)?);
@@ -58,14 +57,14 @@ pub fn ignores_scale(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
         // The first time it is the size of the scores that counts, for want of others.
         let spread = before.as_ref().map_or_else(|| once.iter().fold(0.0f64, |m, v| m.max(v.abs())), apart);
         let finite = once.iter().chain(&twice).all(|v| v.is_finite());
-        if !finite || apart(&twice) > 1e-3 * spread {
+        if !finite || apart(&twice) > share * spread {
             return Ok(false);
         }
         before = Some(once);
     }
     let gradient = Gradient::of(&part, shapes, head)?;
-    for activation in activations(analysis, head) {
-        if gradient.at(activation?)?.iter().any(|g| *g != 0.0) {
+    for (activation, _) in activations(analysis, head)? {
+        if gradient.at(activation)?.iter().any(|g| *g != 0.0) {
             return Ok(true);
         }
     }
@@ -129,8 +128,8 @@ pub fn reads_one_place(analysis: &Analysis, head: &Head) -> Result<bool, Error> 
     let place = |at: &IxDyn| head.space.iter().map(|&axis| at.as_array_view().get(axis).copied()).collect::<Vec<_>>();
     let of_image = of_image(analysis, head)?;
     let (mut read, mut places) = (false, HashSet::new());
-    for activation in activations(analysis, head) {
-        for (at, _) in gradient.at(activation?)?.indexed_iter().filter(|(_, g)| **g != 0.0) {
+    for (activation, _) in activations(analysis, head)? {
+        for (at, _) in gradient.at(activation)?.indexed_iter().filter(|(_, g)| **g != 0.0) {
             read = true;
             places.extend(of_image(&at).then(|| place(&at)));
         }
@@ -158,31 +157,42 @@ fn of_image(analysis: &Analysis, head: &Head) -> Result<impl Fn(&IxDyn) -> bool,
 
 /// Made-up activations of a layer, for one image where the batch is free. What a head does at all of them it is taken to do
 /// everywhere: so they are large and small, come near 0 and keep away from it, and have both signs where the layer can be
-/// negative.
-fn activations(analysis: &Analysis, head: &Head) -> impl Iterator<Item = Result<Tensor, Error>> {
+/// negative. A layer of few numbers has more of them, for chance does more there.
+///
+/// With each goes how far the scores may move, as a share, for the ε of a normalisation: it counts for small ones.
+fn activations(analysis: &Analysis, head: &Head) -> Result<impl Iterator<Item = (Tensor, f64)> + use<>, Error> {
     let signed = can_be_negative(analysis, &head.layer);
-    let ways: [fn(f64) -> f64; 4] = [
-        |v| 1.0 + 0.75 * v,
-        if signed { |v| 1.5 - v } else { |v| 4.0 - v },
-        // Most near 0, some far from it: small enough for what is clipped, and too far apart for an ε to count.
-        if signed { |v| (v - 2.0).powi(3) / 2.0 } else { |v| (v - 2.0).abs().powi(3) / 2.0 },
-        |v| v.powi(3) / 16.0,
+    let ways: [(fn(f64) -> f64, f64); 6] = [
+        (|v| 1.0 + 0.75 * v, 1e-3),
+        (if signed { |v| 1.5 - v } else { |v| 4.0 - v }, 1e-3),
+        // Most near 0, some far from it: small enough for what is clipped.
+        (if signed { |v| (v - 2.0).powi(3) / 2.0 } else { |v| (v - 2.0).abs().powi(3) / 2.0 }, 1e-3),
+        (|v| v.powi(3) / 16.0, 1e-3),
+        (|v| v / 4.0, 0.02),
+        // The other way round, for what lies between this one and the last is compared.
+        (|v| (4.0 - v) / 16.0, 0.1),
     ];
-    ways.into_iter().map(move |way| {
-        let mut activation = made_up_image(&analysis.shapes, &head.layer, Some(0))?;
-        activation.data.mapv_inplace(way);
-        Ok(activation)
-    })
+    let first = made_up_image(&analysis.shapes, &head.layer, Some(0))?;
+    let count = first.data.len().max(1);
+    let rounds = (256 / count).clamp(1, 16);
+    Ok((0..rounds).flat_map(move |round| ways.map(|way| (round, way))).map(move |(round, (way, share))| {
+        let mut activation = first.clone();
+        activation.data.iter_mut().enumerate().for_each(|(i, v)| *v = way(number(round * count + i)));
+        (activation, share)
+    }))
 }
 
-/// A made-up value: a fixed sequence in (0, 4), squares times the golden ratio, modulo 1. Multiples of it would be so even
-/// that all means over places are the same; and with these too near to one another the ε of a normalisation would count.
+/// A number of a fixed sequence in (0, 4): squares times the golden ratio, modulo 1. Multiples of it would be so even that
+/// all means over places are the same; and with these too near to one another the ε of a normalisation would count.
+fn number(i: usize) -> f64 {
+    // From 1 on: nothing comes back through a power of 0.
+    let i = (i % (1 << 20) + 1) as f64;
+    4.0 * (i * i * 0.618_033_988_749_895).fract()
+}
+
+/// A made-up value.
 pub(crate) fn made_up(shapes: &Shapes, value: &str) -> Result<Tensor, Error> {
-    filled(shapes, value, |i| {
-        // From 1 on: nothing comes back through a power of 0.
-        let i = (i % (1 << 20) + 1) as f64;
-        4.0 * (i * i * 0.618_033_988_749_895).fract()
-    })
+    filled(shapes, value, number)
 }
 
 /// The same for one image, where the batch is free; `batch` is the axis that counts images.
