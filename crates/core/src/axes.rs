@@ -13,6 +13,7 @@ use crate::onnx::describe;
 use crate::onnx::{NodeProto, ValueInfoProto};
 use crate::ops::{self, Along, Card, Entries, Layout, shape_only};
 use crate::shape::{Dim, Fact, Shapes};
+use crate::tensor::{DataType, is_float};
 use crate::{Error, Model, Tensor};
 use ndarray::Axis;
 use std::borrow::Cow;
@@ -450,6 +451,10 @@ impl Follower<'_> {
         else {
             return false;
         };
+        // Indices are what samples are found by.
+        if !is_float(fact.dtype) && fact.dtype != DataType::Bool {
+            return false;
+        }
         let of_samples = |&own: &usize| {
             fact.shape.get(own) == Some(&self.n) && (card.along)(a, facts, input, own) == Along::To(axis)
         };
