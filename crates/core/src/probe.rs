@@ -26,21 +26,32 @@ pub fn bias(analysis: &Analysis, head: &Head) -> Result<Vec<f64>, Error> {
 /// token goes around the LayerNorm.
 ///
 /// Only heads with a quotient are tried, at made-up activations: h(2A) = h(A) to a thousandth of what lies between one and
-/// the one before, and to more for small ones (the ε of normalisations keeps it from being exact). A head that goes by steps stays the same too, but
-/// whatever is done to it: where the gradient is 0, nothing is said.
+/// the one before. The ε of normalisations, which keeps it from being exact, is left out; one that is written out in nodes
+/// stays, and counts for small activations. A head that goes by steps stays the same too, but whatever is done to it: where
+/// the gradient is 0, nothing is said.
 ///
 /// # Errors
 /// As [`bias`], and those of [`head::model`] and [`head::gradient`].
 pub fn ignores_scale(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
     let (model, shapes) = (analysis.model(), &analysis.shapes);
-    let ratio = |i: &usize| {
-        let node = model.graph().node.get(*i)?;
-        Some((model.card(node)?.linearity)(&model.attributes(node), &head.inputs(node)) == Linearity::Ratio)
+    let ratio = |node: &NodeProto| {
+        let linearity = |card: &ops::Card| (card.linearity)(&model.attributes(node), &head.inputs(node));
+        model.card(node).is_some_and(|card| linearity(card) == Linearity::Ratio)
     };
-    if !head.path.iter().any(|i| ratio(i) == Some(true)) {
+    if !head.path.iter().filter_map(|&i| model.graph().node.get(i)).any(ratio) {
         return Ok(false);
     }
-    let part = Model::new(head::model(analysis, head)?)?;
+    let mut part = head::model(analysis, head)?;
+    for node in part.graph.iter_mut().flat_map(|g| &mut g.node).filter(|node| ratio(node)) {
+        let mut exact = node.clone();
+        exact.attribute.retain(|a| a.name() != "epsilon");
+        exact.attribute.push(ops::attribute("epsilon", 1e-12f32));
+        // Where the operator has one.
+        if ops::find(&model.attributes(&exact)).is_ok() {
+            *node = exact;
+        }
+    }
+    let part = Model::new(part)?;
     let scores = |activation: Tensor| {
         let mut known = beside(&part, shapes, &head.layer)?;
         known.insert(head.layer.clone(), activation);
