@@ -90,6 +90,12 @@ fn scoped<T>(executor: &Executor, work: impl FnOnce() -> Result<T, Error>) -> Re
     multithread_tract_scope(executor.clone(), || guard(NAME, work))
 }
 
+/// Whether a transposed convolution is told the shape of its output: tract then gives other numbers than ONNX says, without
+/// a word where it is built without overflow checks.
+fn sizes_its_output(node: &NodeProto) -> bool {
+    node.op_type == "ConvTranspose" && node.attribute.iter().any(|a| a.name == "output_shape" && !a.ints.is_empty())
+}
+
 type Plan = Arc<TypedRunnableModel>;
 
 /// The shape given for each port, `None` for ports left to the model's own value.
@@ -125,6 +131,13 @@ impl Prepared {
             let nodes = graph.node.len();
             let what = format!(
                 "a model of {nodes} nodes (at most {MOST_NODES}: getting ready takes it time with their square)"
+            );
+            return Err(Error::Unsupported { engine: NAME, what });
+        }
+        if let Some(node) = graph.node.iter().find(|node| sizes_its_output(node)) {
+            let what = format!(
+                "the output_shape of ConvTranspose (node {:?}), whose pads it takes from the wrong side",
+                node.name
             );
             return Err(Error::Unsupported { engine: NAME, what });
         }
