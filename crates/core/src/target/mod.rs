@@ -209,8 +209,9 @@ impl Target {
             let all = |a: usize| if score.class_axis.unwrap_or(0) == a { class.as_str() } else { ":" };
             let classes =
                 score.class_axis.map_or(String::new(), |axis| format!(", classes along the axis {axis} of these,"));
+            let instead = score.instead.as_ref().map_or(String::new(), |why| format!("{why}; "));
             return refuse(format!(
-                "the output {output:?} holds {dims:?} scores for each image{classes} and not one a class: say which of them, as element:{} or as a sum over a part, sum:{}",
+                "{instead}the output {output:?} holds {dims:?} scores for each image{classes} and not one a class: say which of them, as element:{} or as a sum over a part, sum:{}",
                 (0..dims.len()).map(one).collect::<Vec<_>>().join(","),
                 (0..dims.len()).map(all).collect::<Vec<_>>().join(",")
             ));
