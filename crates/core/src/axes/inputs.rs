@@ -1,0 +1,163 @@
+//! What the axes of an input are, as the operators tell that read them.
+
+use crate::Model;
+use crate::graph::Attributes;
+use crate::ops::{Along, Card, Layout, shape_only};
+use crate::shape::{Fact, Shapes};
+use std::collections::HashMap;
+
+/// What the axes of an input are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Read {
+    /// The axis that counts channels; none where there is no such axis.
+    pub(super) channels: Option<usize>,
+    /// The axes of frames: they are read like the samples, one frame apart from the others.
+    pub(super) frames: Vec<usize>,
+}
+
+/// Of each axis of a value the axes of the image that are in it, and whether they are in it whole.
+type Origins = Vec<Vec<(usize, bool)>>;
+
+/// What the axes of the input `image` are, as the first operator reads it that tells channels from places. None where no
+/// operator tells.
+pub(super) fn read(model: &Model, shapes: &Shapes, image: &str) -> Option<Read> {
+    let rank = shapes.dims(image)?.len();
+    let facts = &shapes.probes.first()?.1;
+    let mut origins: HashMap<&str, Origins> = HashMap::from([(image, (0..rank).map(|a| vec![(a, true)]).collect())]);
+    let (mut product, mut hint) = (None, None);
+    for (_, node) in model.order().filter(|(_, node)| !shape_only(node)) {
+        let Some((input, own)) =
+            node.input.iter().enumerate().find_map(|(i, n)| Some((i, origins.get(n.as_str())?.clone())))
+        else {
+            continue;
+        };
+        let inputs: Option<Vec<Option<&Fact>>> =
+            node.input.iter().map(|i| if i.is_empty() { Some(None) } else { facts.get(i).map(Some) }).collect();
+        let (Some(card), Some(inputs)) = (model.card(node), inputs) else { continue };
+        let a = model.attributes(node);
+        match card.layout {
+            Layout::ChannelsFirst if input == 0 && own.len() >= 3 => return told(rank, &own, 1),
+            // A product with a matrix can be one along an axis of space, as long as no operator says more.
+            Layout::ChannelsLast if input == 0 && own.len() >= 3 && product.is_none() => {
+                product = told(rank, &own, own.len() - 1);
+            }
+            _ => {}
+        }
+        hint = hint.or_else(|| hinted(card, &a, &inputs, (input, &own), rank));
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            let Some(to) = facts.get(output).map(|f| f.shape.as_slice()) else { continue };
+            let made = match (card.layout, inputs.get(input).copied().flatten()) {
+                (Layout::Reshaped, Some(from)) if input == 0 => regrouped(&own, &from.shape, to),
+                _ => carried_along(card, &a, &inputs, (input, &own), to.len()),
+            };
+            if made.iter().any(|o| !o.is_empty()) {
+                origins.insert(output, made);
+            }
+        }
+    }
+    product.or(hint.map(|axis| Read { channels: Some(axis), frames: Vec::new() }))
+}
+
+/// What the axes of an image of `rank` axes are, where an operator reads the axis `read` of a value with these origins as
+/// channels, those behind the first as places and the first as samples.
+fn told(rank: usize, origins: &Origins, read: usize) -> Option<Read> {
+    let of = |axis: usize| origins.get(axis).into_iter().flatten().map(|(axis, _)| *axis).filter(|&axis| axis > 0);
+    let places: Vec<usize> = (1..origins.len()).filter(|&a| a != read).flat_map(of).collect();
+    let frames: Vec<usize> = of(0).filter(|a| !places.contains(a) && of(read).all(|own| own != *a)).collect();
+    // Of several that are read as one, frames come before the channels of each.
+    if let Some(last) = of(read).rfind(|a| !places.contains(a)) {
+        return Some(Read { channels: Some(last), frames });
+    }
+    // What is read as channels was made on the way: those of the image are the axis that is left.
+    let mut left = (1..rank).filter(|a| !places.contains(a) && !frames.contains(a));
+    match (left.next(), left.next()) {
+        (channels, None) if !places.is_empty() => Some(Read { channels, frames }),
+        _ => None,
+    }
+}
+
+/// Which axis of the image looks like channels to an operator that does not tell them from places: what has a constant for
+/// each entry of one axis, what is normalised along one, what is left by a resize or a pooling.
+fn hinted(
+    card: &Card,
+    a: &Attributes,
+    inputs: &[Option<&Fact>],
+    (input, own): (usize, &Origins),
+    rank: usize,
+) -> Option<usize> {
+    let single = |axis: usize| match own.get(axis)?.as_slice() {
+        [(axis, true)] if *axis > 0 => Some(*axis),
+        _ => None,
+    };
+    let own_rank = own.len();
+    match card.name {
+        "Sub" | "Add" | "Mul" | "Div" => {
+            let shape = &inputs.get(1 - input.min(1)).copied().flatten()?.shape;
+            let lead = own_rank.checked_sub(shape.len())?;
+            let wide: Vec<usize> = (0..shape.len()).filter(|&i| shape.get(i) != Some(&1)).map(|i| i + lead).collect();
+            match wide.as_slice() {
+                [axis] => single(*axis),
+                _ => None,
+            }
+        }
+        "LayerNormalization" | "RMSNormalization"
+            if crate::graph::axis(a.int("axis", -1), own_rank).ok()? + 1 == own_rank =>
+        {
+            single(own_rank - 1)
+        }
+        "Resize" | "Upsample" | "Pad" | "ReduceMean" | "ReduceMax" | "ReduceSum" if input == 0 => {
+            let kept = |axis: &usize| matches!((card.along)(a, inputs, 0, *axis), Along::To(_));
+            let places: Vec<usize> = (0..own_rank).filter(|axis| !kept(axis)).filter_map(single).collect();
+            let mut left = (1..rank).filter(|axis| !places.contains(axis));
+            left.next().filter(|_| places.len() > 1 && left.next().is_none())
+        }
+        _ => None,
+    }
+}
+
+/// The origins of the axes of an output of `rank` axes.
+fn carried_along(
+    card: &Card,
+    a: &Attributes,
+    inputs: &[Option<&Fact>],
+    (input, own): (usize, &Origins),
+    rank: usize,
+) -> Origins {
+    let mut made: Origins = vec![Vec::new(); rank];
+    for (axis, origins) in own.iter().enumerate() {
+        if let Along::To(to) | Along::Moved(to) = (card.along)(a, inputs, input, axis)
+            && let Some(slot) = made.get_mut(to)
+        {
+            slot.extend(origins);
+        }
+    }
+    made
+}
+
+/// The origins of the axes of a Reshape: of the shortest stretches of axes with as many elements.
+fn regrouped(own: &Origins, from: &[usize], to: &[usize]) -> Origins {
+    let mut made: Origins = Vec::new();
+    let (mut i, mut j) = (0, 0);
+    while j < to.len() {
+        let (first, second) = (i, j);
+        let (mut before, mut after) = (1usize, 1usize);
+        while before != after || (i, j) == (first, second) {
+            let (count, list, at) = match before <= after && i < from.len() {
+                true => (&mut before, from, &mut i),
+                false => (&mut after, to, &mut j),
+            };
+            let Some(n) = list.get(*at).filter(|n| **n > 0) else { return vec![Vec::new(); to.len()] };
+            *count = count.saturating_mul(*n);
+            *at += 1;
+        }
+        // An axis that is taken apart is in none of its parts whole.
+        let wide = (second..j).filter(|&k| to.get(k) != Some(&1)).count();
+        for k in second..j {
+            let here = wide == 0 || to.get(k) != Some(&1);
+            let parts = own.get(first..i).unwrap_or(&[]).iter().flatten();
+            let wide_origin = |(axis, whole): &(usize, bool)| (*axis, *whole && wide <= 1);
+            made.push(if here { parts.map(wide_origin).collect() } else { Vec::new() });
+        }
+    }
+    made
+}
