@@ -10,7 +10,8 @@ mod value;
 use crate::error::{Fault, short};
 use crate::graph::{Attributes, standard};
 use crate::onnx::{AttributeProto, NodeProto};
-use crate::ops::{self, Setting, attribute};
+use crate::onnx::{AttributeValue, attribute};
+use crate::ops;
 use crate::shape::{self, Dim, Fact, Shapes};
 use crate::tensor::{DataType, Tensor, is_float};
 use crate::{Error, Model};
@@ -456,7 +457,7 @@ impl Graph {
             };
             let mut constant = node("Constant", stored);
             let tensor = Tensor { dtype, data: value.data.clone() }.to_proto(stored).map_err(|f| f.at(&constant))?;
-            constant.attribute = vec![attribute("value", Setting::Tensor(Box::new(tensor)))];
+            constant.attribute = vec![attribute("value", AttributeValue::Tensor(Box::new(tensor)))];
             made.push(constant);
             if let Some(float) = cast {
                 let to = vec![attribute("to", value.dtype as i64)];

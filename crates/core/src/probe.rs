@@ -3,8 +3,7 @@
 use crate::analysis::Analysis;
 use crate::certify::can_be_negative;
 use crate::head::{self, Head};
-use crate::onnx::NodeProto;
-use crate::onnx::elements;
+use crate::onnx::{NodeProto, attribute, elements};
 use crate::ops::{self, Entries, Linearity};
 use crate::shape::{Dim, Shapes};
 use crate::{Error, Model, Tensor, reference};
@@ -45,7 +44,7 @@ pub fn ignores_scale(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
     for node in part.graph.iter_mut().flat_map(|g| &mut g.node).filter(|node| ratio(node)) {
         let mut exact = node.clone();
         exact.attribute.retain(|a| a.name() != "epsilon");
-        exact.attribute.push(ops::attribute("epsilon", 1e-12f32));
+        exact.attribute.push(attribute("epsilon", 1e-12f32));
         // Where the operator has one.
         if ops::find(&model.attributes(&exact)).is_ok() {
             *node = exact;

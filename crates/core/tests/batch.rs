@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::build::Graph;
+use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::{AttributeProto, NodeProto, tensor_shape_proto::dimension, type_proto};
-use hirescam_core::ops::{self, Card, Case, Given, attribute};
+use hirescam_core::ops::{self, Card, Case, Given};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Model, Tensor, analysis, flow, grad, reference};

@@ -4,8 +4,8 @@
 
 use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Explaining, Request, Target};
+use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::{self, AttributeProto, ModelProto, NodeProto};
-use hirescam_core::ops::attribute;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, layers, reference};
 use hirescam_testing::Random;

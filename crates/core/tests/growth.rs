@@ -4,8 +4,9 @@
 
 use hirescam_core::build::Graph;
 use hirescam_core::cam::{self, Request};
+use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::{ModelProto, NodeProto};
-use hirescam_core::ops::{self, Given, attribute};
+use hirescam_core::ops::{self, Given};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Error, Model, Tensor, analysis, flow, grad, memory};

@@ -7,7 +7,7 @@ use hirescam_core::onnx::{
     self, AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
     TensorProto, ValueInfoProto, type_proto,
 };
-use hirescam_core::ops::{Setting, attribute};
+use hirescam_core::onnx::{AttributeValue, attribute};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, layers};
 use hirescam_testing::by_hand::{info, model};
@@ -22,7 +22,7 @@ fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
     }
 }
 
-fn set(mut node: NodeProto, name: &str, value: impl Into<Setting>) -> NodeProto {
+fn set(mut node: NodeProto, name: &str, value: impl Into<AttributeValue>) -> NodeProto {
     node.attribute.push(attribute(name, value));
     node
 }
@@ -346,7 +346,7 @@ fn external_entries_are_checked_before_anything_is_fetched() {
         tensor.data_location = Some(1);
         let held = graph(&mut proto);
         if inside {
-            let constant = set(node("Constant", &[], &["w"]), "value", Setting::Tensor(Box::new(tensor)));
+            let constant = set(node("Constant", &[], &["w"]), "value", AttributeValue::Tensor(Box::new(tensor)));
             let branch = GraphProto { node: vec![constant], ..Default::default() };
             held.node[0].attribute.push(AttributeProto {
                 name: Some("g".into()),

@@ -3,7 +3,8 @@
 
 use hirescam_core::build::Graph;
 use hirescam_core::onnx::NodeProto;
-use hirescam_core::ops::{self, Given, attribute};
+use hirescam_core::onnx::attribute;
+use hirescam_core::ops::{self, Given};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, flow, grad, reference};

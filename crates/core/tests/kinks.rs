@@ -3,7 +3,7 @@
 
 use hirescam_core::build::Graph;
 use hirescam_core::onnx::NodeProto;
-use hirescam_core::ops::{Setting, attribute};
+use hirescam_core::onnx::{AttributeValue, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, analysis, flow, grad, reference};
@@ -38,7 +38,7 @@ fn tensor(value: &Value) -> Tensor {
     Tensor::new(DataType::Double, &shape, data).unwrap()
 }
 
-fn setting(value: &Value) -> Setting {
+fn setting(value: &Value) -> AttributeValue {
     match value {
         Value::Array(list) => list.iter().map(|v| v.as_i64().unwrap()).collect::<Vec<_>>().into(),
         Value::String(text) => text.as_str().into(),

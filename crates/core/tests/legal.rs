@@ -4,10 +4,10 @@
 use bytes::Bytes;
 use hirescam_core::build::{EMITTED, OLDEST_OPSET};
 use hirescam_core::cam::{self, Explaining, Request};
+use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::{
     self, AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, SparseTensorProto,
 };
-use hirescam_core::ops::attribute;
 use hirescam_core::tensor::{DataType, wide};
 use hirescam_core::{Model, Tensor, reference};
 use hirescam_testing::Random;

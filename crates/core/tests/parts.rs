@@ -122,7 +122,7 @@ fn a_shape_taken_from_the_body_follows_the_batch_of_the_activation() {
         node("MatMul", &["flat", "w"], "logits"),
     ];
     let mut nodes = nodes;
-    nodes[3].attribute = vec![hirescam_core::ops::attribute("axis", 0)];
+    nodes[3].attribute = vec![hirescam_core::onnx::attribute("axis", 0)];
     let stored =
         [("zero", Tensor::ints(&[0])), ("six", Tensor::ints(&[6])), ("w", Random::new(1).tensor(&[6, 2], -1.0, 1.0))];
     let (mut x, y) = (info("x", DataType::Float, &[1, 2, 3]), info("logits", DataType::Float, &[1, 2]));
@@ -144,11 +144,11 @@ fn a_shape_taken_from_the_body_follows_the_batch_of_the_activation() {
 #[test]
 fn indices_that_the_body_makes_are_handed_over() {
     let mut argmax = node("ArgMax", &["x"], "which");
-    argmax.attribute = vec![hirescam_core::ops::attribute("axis", 2)];
+    argmax.attribute = vec![hirescam_core::onnx::attribute("axis", 2)];
     let mut sum = node("ReduceSum", &["chosen", "axes"], "logits");
-    sum.attribute = vec![hirescam_core::ops::attribute("keepdims", 0)];
+    sum.attribute = vec![hirescam_core::onnx::attribute("keepdims", 0)];
     let mut gather = node("GatherElements", &["a", "which"], "chosen");
-    gather.attribute = vec![hirescam_core::ops::attribute("axis", 2)];
+    gather.attribute = vec![hirescam_core::onnx::attribute("axis", 2)];
     let nodes = vec![node("Relu", &["x"], "a"), argmax, gather, sum];
     let x = info("x", DataType::Float, &[1, 2, 3]);
     let y = info("logits", DataType::Float, &[1, 2]);

@@ -4,7 +4,7 @@
 use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Request};
 use hirescam_core::certify::Verdict;
-use hirescam_core::ops::Setting;
+use hirescam_core::onnx::AttributeValue;
 use hirescam_core::score::{self, Activation, Reading, Score};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
@@ -33,8 +33,8 @@ fn request(target: &str) -> Request {
     Request { layer: Some("a".into()), target: target.parse().unwrap(), ..Request::default() }
 }
 
-fn axes(perm: &[i64]) -> Vec<(&'static str, Setting)> {
-    vec![("perm", Setting::Ints(perm.to_vec()))]
+fn axes(perm: &[i64]) -> Vec<(&'static str, AttributeValue)> {
+    vec![("perm", AttributeValue::Ints(perm.to_vec()))]
 }
 
 /// Scores of 7 classes at 6 steps along the width, `[6, N, 7]` or `[N, 6, 7]`; with `probabilities` a LogSoftmax comes
@@ -51,9 +51,14 @@ fn steps(batch: usize, time_major: bool, probabilities: bool) -> Model {
         false => node("Identity", &[from], to, vec![]),
     };
     let mut nodes = vec![
-        node("Conv", &["x", "w"], "z", vec![("pads", Setting::Ints(vec![1, 1, 1, 1]))]),
+        node("Conv", &["x", "w"], "z", vec![("pads", AttributeValue::Ints(vec![1, 1, 1, 1]))]),
         node("Relu", &["z"], "a", vec![]),
-        node("ReduceMean", &["a"], "m", vec![("axes", Setting::Ints(vec![2])), ("keepdims", Setting::Int(0))]),
+        node(
+            "ReduceMean",
+            &["a"],
+            "m",
+            vec![("axes", AttributeValue::Ints(vec![2])), ("keepdims", AttributeValue::Int(0))],
+        ),
         node("Transpose", &["m"], "t", axes(&[0, 2, 1])),
     ];
     nodes.extend(match probabilities {
@@ -113,7 +118,7 @@ fn decided(outputs: &[(&str, DataType)]) -> Model {
         ("two", Tensor::ints(&[2])),
         ("u", random.tensor(&[3, 5], -1.0, 1.0)),
     ];
-    let along = |axis| vec![("axis", Setting::Int(axis))];
+    let along = |axis| vec![("axis", AttributeValue::Int(axis))];
     let mut best = node("TopK", &["z"], "values", along(1));
     best.input.push("two".into());
     best.output.push("places".into());
@@ -122,9 +127,9 @@ fn decided(outputs: &[(&str, DataType)]) -> Model {
         node("Relu", &["c"], "a", vec![]),
         node("Conv", &["a", "v"], "s", vec![]),
         node("ArgMax", &["s"], "label", along(1)),
-        node("Cast", &["label"], "byte", vec![("to", Setting::Int(2))]),
+        node("Cast", &["label"], "byte", vec![("to", AttributeValue::Int(2))]),
         node("Softmax", &["s"], "p", along(1)),
-        node("ReduceMax", &["p"], "sure", vec![("axes", Setting::Ints(vec![1]))]),
+        node("ReduceMax", &["p"], "sure", vec![("axes", AttributeValue::Ints(vec![1]))]),
         node("GlobalAveragePool", &["a"], "m", vec![]),
         node("Flatten", &["m"], "f", vec![]),
         node("MatMul", &["f", "u"], "z", vec![]),
@@ -196,11 +201,11 @@ fn detector(flat: bool) -> Model {
         ("parts", Tensor::ints(&[4, 3])),
         ("eight", random.tensor(&[1], 8.0, 8.0)),
     ];
-    let along = |axis| vec![("axis", Setting::Int(axis))];
+    let along = |axis| vec![("axis", AttributeValue::Int(axis))];
     let mut split = node("Split", &["r", "parts"], "boxes", along(1));
     split.output.push("classes".into());
     let mut nodes = vec![
-        node("Conv", &["x", "w"], "c", vec![("pads", Setting::Ints(vec![1, 1, 1, 1]))]),
+        node("Conv", &["x", "w"], "c", vec![("pads", AttributeValue::Ints(vec![1, 1, 1, 1]))]),
         node("Relu", &["c"], "a", vec![]),
         node("Conv", &["a", "v"], "s", vec![]),
         node("Reshape", &["s", "shape"], "r", vec![]),
@@ -252,7 +257,7 @@ fn entries_are_classes_only_where_that_is_known() {
         ("shape", Tensor::ints(&[0, -1, 1])),
     ];
     let nodes = vec![
-        node("Conv", &["x", "w"], "c", vec![("pads", Setting::Ints(vec![1, 1, 1, 1]))]),
+        node("Conv", &["x", "w"], "c", vec![("pads", AttributeValue::Ints(vec![1, 1, 1, 1]))]),
         node("Relu", &["c"], "a", vec![]),
         node("Conv", &["a", "v"], "s", vec![]),
         node("Transpose", &["s"], "t", axes(&[0, 2, 3, 1])),
@@ -276,7 +281,7 @@ fn entries_are_classes_only_where_that_is_known() {
 
 #[test]
 fn a_probability_is_what_the_network_ends_in() {
-    let activated = |op: &str, attributes: Vec<(&str, Setting)>, shape: &[usize]| {
+    let activated = |op: &str, attributes: Vec<(&str, AttributeValue)>, shape: &[usize]| {
         let stored = [("w", Random::new(61).tensor(&[4, 2, 1, 1], -1.0, 1.0))];
         let nodes = vec![
             node("Conv", &["x", "w"], "a", vec![]),
@@ -285,7 +290,7 @@ fn a_probability_is_what_the_network_ends_in() {
         ];
         network(nodes, &[0, 2, 3, 3], &[("y", shape)], &stored)
     };
-    let along = |axis| vec![("axis", Setting::Int(axis))];
+    let along = |axis| vec![("axis", AttributeValue::Int(axis))];
     let kind = |model: &Model, activation| {
         read(model, &Reading { activation, ..Reading::default() }).map(|score| (score.probability, score.logits))
     };

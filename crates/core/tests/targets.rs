@@ -5,7 +5,7 @@
 use hirescam_core::cam::{self, Explaining, METHODS, Request, Target, method};
 use hirescam_core::certify::Verdict;
 use hirescam_core::onnx;
-use hirescam_core::ops::Setting;
+use hirescam_core::onnx::AttributeValue;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
 use hirescam_testing::by_hand::{free, info, model, network, node};
@@ -336,14 +336,14 @@ fn dense(smooth: bool) -> Model {
         ("shape", Tensor::ints(&[0, -1, 4])),
         ("w3", random.tensor(&[4, 2], -1.0, 1.0)),
     ];
-    let pads = || vec![("pads", Setting::Ints(vec![1, 1, 1, 1]))];
+    let pads = || vec![("pads", AttributeValue::Ints(vec![1, 1, 1, 1]))];
     let nodes = vec![
         node("Conv", &["x", "w1"], "c", pads()),
         node("Relu", &["c"], "a", vec![]),
         node(if smooth { "Sigmoid" } else { "Identity" }, &["a"], "h", vec![]),
         node("Conv", &["h", "w2", "b2"], "logits", pads()),
-        node("Softmax", &["logits"], "segments", vec![("axis", Setting::Int(1))]),
-        node("Transpose", &["logits"], "last", vec![("perm", Setting::Ints(vec![0, 2, 3, 1]))]),
+        node("Softmax", &["logits"], "segments", vec![("axis", AttributeValue::Int(1))]),
+        node("Transpose", &["logits"], "last", vec![("perm", AttributeValue::Ints(vec![0, 2, 3, 1]))]),
         node("Reshape", &["last", "shape"], "table", vec![]),
         node("Sigmoid", &["table"], "boxes", vec![]),
         node("GlobalAveragePool", &["logits"], "mean", vec![]),

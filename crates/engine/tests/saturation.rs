@@ -1,8 +1,8 @@
 //! Where a function saturates its slope keeps its digits in float32, on every engine: against the reference in f64.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::{AttributeProto, NodeProto};
-use hirescam_core::ops::attribute;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, head, onnx, reference};
 use hirescam_engine::Array;

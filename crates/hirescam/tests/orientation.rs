@@ -5,8 +5,8 @@ mod spec;
 
 use hirescam::Network;
 use hirescam::core::Tensor;
+use hirescam::core::onnx::attribute;
 use hirescam::core::onnx::{AttributeProto, NodeProto};
-use hirescam::core::ops::attribute;
 use hirescam::core::tensor::DataType;
 use hirescam::overlay::Style;
 use hirescam::photo::Photo;

@@ -5,8 +5,8 @@ mod spec;
 
 use hirescam::Network;
 use hirescam::core::Tensor;
+use hirescam::core::onnx::AttributeValue;
 use hirescam::core::onnx::{NodeProto, OperatorSetIdProto};
-use hirescam::core::ops::Setting;
 use hirescam::core::score::Activation;
 use hirescam::core::tensor::DataType;
 use hirescam::engine::{Array, Kind};
@@ -23,7 +23,7 @@ fn network(behind: Vec<NodeProto>, outputs: &[&str], stored: &[(&str, Tensor)]) 
     let mut all = vec![("w", random.tensor(&[3, 2, 3, 3], -1.0, 1.0)), ("b", random.tensor(&[3], 0.0, 1.0))];
     all.extend(stored.iter().cloned());
     let mut nodes = vec![
-        node("Conv", &["x", "w", "b"], "c", vec![("pads", Setting::Ints(vec![1, 1, 1, 1]))]),
+        node("Conv", &["x", "w", "b"], "c", vec![("pads", AttributeValue::Ints(vec![1, 1, 1, 1]))]),
         node("Relu", &["c"], "a", vec![]),
     ];
     nodes.extend(behind);
@@ -129,11 +129,11 @@ fn scores_behind_labels_and_maps_are_explained_by_every_engine() {
         }
     };
     zip.attribute.push(strings("classlabels_strings"));
-    label.attribute.push(hirescam::core::ops::attribute("keys_int64s", [0, 1, 2, 3]));
+    label.attribute.push(hirescam::core::onnx::attribute("keys_int64s", [0, 1, 2, 3]));
     label.attribute.push(strings("values_strings"));
     let nodes = vec![
         node("Softmax", &["s"], "p", vec![]),
-        node("ArgMax", &["p"], "i", vec![("axis", Setting::Int(1)), ("keepdims", Setting::Int(0))]),
+        node("ArgMax", &["p"], "i", vec![("axis", AttributeValue::Int(1)), ("keepdims", AttributeValue::Int(0))]),
         ml(label),
         ml(zip),
     ];
@@ -156,10 +156,10 @@ fn scores_behind_labels_and_maps_are_explained_by_every_engine() {
 fn steps(columns_first: bool) -> Network {
     let stored = [("v", Random::new(8).tensor(&[3, 5], -1.0, 1.0))];
     let perm = if columns_first { vec![2, 0, 1] } else { vec![0, 2, 1] };
-    let mean = vec![("axes", Setting::Ints(vec![2])), ("keepdims", Setting::Int(0))];
+    let mean = vec![("axes", AttributeValue::Ints(vec![2])), ("keepdims", AttributeValue::Int(0))];
     let nodes = vec![
         node("ReduceMean", &["a"], "m", mean),
-        node("Transpose", &["m"], "t", vec![("perm", Setting::Ints(perm))]),
+        node("Transpose", &["m"], "t", vec![("perm", AttributeValue::Ints(perm))]),
         node("MatMul", &["t", "v"], "y", vec![]),
     ];
     network(nodes, &["y"], &stored)
@@ -199,7 +199,7 @@ fn names_follow_the_axis_of_classes_alone() {
         ("shape", Tensor::ints(&[0, 7, -1])),
         ("parts", Tensor::ints(&[4, 3])),
     ];
-    let along = || vec![("axis", Setting::Int(1))];
+    let along = || vec![("axis", AttributeValue::Int(1))];
     let mut split = node("Split", &["r", "parts"], "boxes", along());
     split.output.push("classes".into());
     let nodes = vec![

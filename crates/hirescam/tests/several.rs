@@ -271,7 +271,7 @@ fn the_batch_changes_nothing_but_rounding_and_the_seed_everything_that_is_random
 
 #[test]
 fn networks_without_derivative_rules_are_explained_by_methods_that_need_none() {
-    use hirescam::core::ops::attribute;
+    use hirescam::core::onnx::attribute;
     // The image modulo 0.7 before the linear layer.
     let file = linear(None);
     let mut proto = file.model.proto().clone();

@@ -1,12 +1,13 @@
 //! Networks and single nodes made by hand.
 
 use crate::Random;
+use hirescam_core::onnx::{AttributeValue, attribute};
 use hirescam_core::onnx::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
     tensor_shape_proto::{Dimension, dimension},
     type_proto,
 };
-use hirescam_core::ops::{Card, Case, Given, Setting, attribute};
+use hirescam_core::ops::{Card, Case, Given};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor};
 use std::collections::HashMap;
@@ -83,7 +84,7 @@ pub fn single_node(card: &Card, case: &Case, random: &mut Random) -> (Model, Has
 }
 
 /// A node with one output.
-pub fn node(op: &str, inputs: &[&str], output: &str, attributes: Vec<(&str, Setting)>) -> NodeProto {
+pub fn node(op: &str, inputs: &[&str], output: &str, attributes: Vec<(&str, AttributeValue)>) -> NodeProto {
     NodeProto {
         op_type: Some(op.into()),
         name: Some(format!("make {output}")),

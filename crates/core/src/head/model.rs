@@ -234,7 +234,7 @@ impl<'a> Batches<'a> {
         self.store(&and, tensor(plus)?)?;
         self.node("Cast", &[&batch], &cast);
         if let Some(node) = self.nodes.last_mut() {
-            node.attribute = vec![crate::ops::attribute("to", first.1.dtype as i64)];
+            node.attribute = vec![crate::onnx::attribute("to", first.1.dtype as i64)];
         }
         self.node("Mul", &[&by, &cast], &product);
         self.node("Add", &[&product, &and], value);

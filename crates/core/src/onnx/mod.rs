@@ -1,5 +1,6 @@
 //! Reading and writing ONNX files without loss, on the protobuf messages themselves.
 
+mod attribute;
 pub(crate) mod describe;
 pub(crate) mod functions;
 #[allow(missing_docs, clippy::all)]
@@ -8,6 +9,7 @@ mod messages;
 pub(crate) mod size;
 pub(crate) mod wire;
 
+pub use attribute::{AttributeValue, attribute};
 pub use describe::describe;
 pub use messages::*;
 pub use size::elements;

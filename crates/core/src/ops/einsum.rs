@@ -260,7 +260,7 @@ const EINSUM: Card = Card {
 mod tests {
     use super::*;
     use crate::onnx::NodeProto;
-    use crate::ops::attribute;
+    use crate::onnx::attribute;
     use ndarray::{ArrayD, IxDyn};
 
     fn shape(text: &str, shapes: &[&[usize]]) -> Result<Vec<usize>, Fault> {

@@ -3,7 +3,7 @@
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
 use crate::onnx::AttributeProto;
-use crate::ops::attribute;
+use crate::onnx::attribute;
 
 /// A window over the spatial axes, with explicit pads.
 #[derive(Clone, Debug)]
