@@ -6,7 +6,7 @@
 use crate::error::Error;
 use hirescam::Network;
 use hirescam::core::cam::{self, Explaining};
-use hirescam::core::onnx::{ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use hirescam::core::onnx::messages::{ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam::core::shape::Dim;
 use hirescam::core::tensor::DataType;
 use hirescam::explaining_model::ExplainingModel;

@@ -6,9 +6,10 @@ mod common;
 use common::{FIXTURES, fails, fixture, ok};
 use hirescam::Network;
 use hirescam::core::cam::{self, Request, Target};
-use hirescam::core::onnx::{
-    self, ModelProto, StringStringEntryProto, ValueInfoProto, tensor_proto::DataLocation,
-    tensor_shape_proto::dimension, type_proto,
+use hirescam::core::onnx;
+use hirescam::core::onnx::messages::{
+    ModelProto, StringStringEntryProto, ValueInfoProto, tensor_proto::DataLocation, tensor_shape_proto::dimension,
+    type_proto,
 };
 use hirescam::core::{Model, analysis};
 use hirescam::engine::{Array, engine};

@@ -8,7 +8,7 @@ mod common;
 
 use common::{FIXTURES, fixture, ok};
 use hirescam::Network;
-use hirescam::core::onnx::{ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use hirescam::core::onnx::messages::{ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam::engine::{Array, engine};
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;

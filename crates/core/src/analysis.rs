@@ -4,7 +4,7 @@
 use crate::error::near;
 use crate::graph::reads;
 use crate::grid::{Places, channel_axes};
-use crate::onnx::ValueInfoProto;
+use crate::onnx::messages::ValueInfoProto;
 use crate::ops::{Layout, shape_only};
 use crate::score::{self, Reading, Score};
 use crate::shape::{self, Dim, Shapes, declared};

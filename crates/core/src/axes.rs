@@ -7,7 +7,8 @@
 //! along one axis of a value, each some entries long, as the frames of clips that are folded into the batch.
 
 use crate::error::short;
-use crate::onnx::{ValueInfoProto, describe};
+use crate::onnx::describe;
+use crate::onnx::messages::ValueInfoProto;
 use crate::shape::{Dim, Shapes};
 use crate::{Error, Model};
 use follow::{Known, samples};

@@ -9,7 +9,7 @@ mod value;
 
 use crate::error::{Fault, short};
 use crate::graph::{Attributes, standard};
-use crate::onnx::{AttributeProto, NodeProto};
+use crate::onnx::messages::{AttributeProto, NodeProto};
 use crate::onnx::{AttributeValue, attribute};
 use crate::ops;
 use crate::shape::{self, Dim, Fact, Shapes};

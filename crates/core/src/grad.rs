@@ -2,8 +2,8 @@
 
 use crate::build::{Graph, Value};
 use crate::graph::{reads, standard};
-use crate::onnx::NodeProto;
 use crate::onnx::describe;
+use crate::onnx::messages::NodeProto;
 use crate::ops::{self, Dependence, Site};
 use crate::shape::{Dim, show};
 use crate::{Error, Model};

@@ -1,9 +1,10 @@
 //! A model over the protobuf messages, with an index of who makes and who uses a value.
 
 use crate::error::{Fault, invalid, short, unsupported};
+use crate::onnx;
 use crate::onnx::describe;
 use crate::onnx::functions::Inlined;
-use crate::onnx::{self, AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::onnx::messages::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::ops::{self, Card};
 use crate::{Error, Tensor, tensor};
 use bytes::Bytes;

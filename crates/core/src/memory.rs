@@ -5,9 +5,9 @@
 
 use crate::error::short;
 use crate::graph::{Attributes, reads, standard};
-use crate::onnx::NodeProto;
 use crate::onnx::describe;
 use crate::onnx::elements;
+use crate::onnx::messages::NodeProto;
 use crate::onnx::size::{bits, raw_bytes};
 use crate::ops::shape_only;
 use crate::shape::{Facts, Shapes};

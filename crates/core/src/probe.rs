@@ -3,7 +3,8 @@
 use crate::analysis::Analysis;
 use crate::certify::can_be_negative;
 use crate::head::{self, Head};
-use crate::onnx::{NodeProto, attribute, elements};
+use crate::onnx::messages::NodeProto;
+use crate::onnx::{attribute, elements};
 use crate::ops::{self, Entries, Linearity};
 use crate::shape::{Dim, Shapes};
 use crate::{Error, Model, Tensor, reference};

@@ -4,7 +4,7 @@ use crate::axes::Samples;
 use crate::error::{near, short};
 use crate::flow::dependence;
 use crate::graph::{self, reads};
-use crate::onnx::{NodeProto, type_proto};
+use crate::onnx::messages::{NodeProto, type_proto};
 use crate::ops::{self, Card, Entries, FinalActivation, Layout};
 use crate::shape::{Dim, Shapes, show};
 use crate::tensor::is_float;

@@ -7,11 +7,11 @@ use crate::axes::Axes;
 use crate::error::Fault;
 use crate::graph::{Attributes, reads, standard};
 use crate::onnx::describe;
-use crate::onnx::size::{dims, elements};
-use crate::onnx::{
+use crate::onnx::messages::{
     NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, tensor_shape_proto::dimension,
     type_proto,
 };
+use crate::onnx::size::{dims, elements};
 use crate::ops;
 use crate::tensor::DataType;
 use crate::{Error, Model, Tensor};

@@ -1,9 +1,10 @@
 //! Taking off again what [`attach`](crate::cam::attach()) added.
 
 use crate::error::short;
+use crate::onnx;
 use crate::onnx::functions::{Call, Inlined};
+use crate::onnx::messages::{GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto};
 use crate::onnx::wire::{self, Added, Closed, from_hexadecimal, hexadecimal};
-use crate::onnx::{self, GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto};
 use crate::shape::{Dim, Shapes, declared, dims_mut};
 use crate::{Error, Model};
 use prost::Message;
@@ -115,7 +116,7 @@ fn parse(counts: &str, calls: &str, closed: &str) -> Option<Added> {
 mod tests {
     use super::*;
     use crate::cam::{Request, Size, Target, attach};
-    use crate::onnx::StringStringEntryProto;
+    use crate::onnx::messages::StringStringEntryProto;
 
     const DIGITS: &[u8] = include_bytes!("../../../fixtures/digits-cnn.onnx");
 

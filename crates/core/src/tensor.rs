@@ -1,12 +1,12 @@
 //! A tensor of the reference: any element kind, kept in f64.
 
 use crate::error::{Fault, invalid, unsupported};
+use crate::onnx::messages::{TensorProto, tensor_proto::DataLocation};
 use crate::onnx::size::{bits, dims, elements, raw_bytes};
-use crate::onnx::{TensorProto, tensor_proto::DataLocation};
 use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
 
-pub use crate::onnx::tensor_proto::DataType;
+pub use crate::onnx::messages::tensor_proto::DataType;
 
 /// Values in f64 with the element type they stand for, in row-major order of `shape`.
 ///

@@ -7,7 +7,7 @@ use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::graph::Attributes;
 use hirescam_core::onnx::attribute;
-use hirescam_core::onnx::{AttributeProto, ModelProto, NodeProto, ValueInfoProto};
+use hirescam_core::onnx::messages::{AttributeProto, ModelProto, NodeProto, ValueInfoProto};
 use hirescam_core::ops::{self, Along, Given};
 use hirescam_core::shape::{Dim, Fact, Shapes};
 use hirescam_core::tensor::DataType;
@@ -87,7 +87,7 @@ fn node(op: &str, inputs: &[&str], output: &str, attributes: &[AttributeProto]) 
 /// A declaration whose first extent is open where it is 0.
 fn open(name: &str, shape: &[usize]) -> ValueInfoProto {
     let mut info = info(name, DataType::Float, shape);
-    use hirescam_core::onnx::{tensor_shape_proto::dimension, type_proto};
+    use hirescam_core::onnx::messages::{tensor_shape_proto::dimension, type_proto};
     if let Some(type_proto::Value::TensorType(tensor)) = &mut info.r#type.as_mut().unwrap().value {
         for dim in
             tensor.shape.as_mut().unwrap().dim.iter_mut().filter(|d| d.value == Some(dimension::Value::DimValue(0)))

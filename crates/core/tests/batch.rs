@@ -3,7 +3,7 @@
 
 use hirescam_core::build::Graph;
 use hirescam_core::onnx::attribute;
-use hirescam_core::onnx::{AttributeProto, NodeProto, tensor_shape_proto::dimension, type_proto};
+use hirescam_core::onnx::messages::{AttributeProto, NodeProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::ops::{self, Card, Case, Given};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};

@@ -5,7 +5,9 @@ use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::certify::{Verdict, certify};
 use hirescam_core::onnx::attribute;
-use hirescam_core::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, attribute_proto::AttributeType};
+use hirescam_core::onnx::messages::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, attribute_proto::AttributeType,
+};
 use hirescam_core::ops::list::NEWEST_OPSET;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, head, layers, reference};

@@ -4,8 +4,9 @@
 
 use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Explaining, Request, Target};
+use hirescam_core::onnx;
 use hirescam_core::onnx::attribute;
-use hirescam_core::onnx::{self, AttributeProto, ModelProto, NodeProto};
+use hirescam_core::onnx::messages::{AttributeProto, ModelProto, NodeProto};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, layers, reference};
 use hirescam_testing::Random;

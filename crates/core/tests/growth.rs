@@ -5,7 +5,7 @@
 use hirescam_core::build::Graph;
 use hirescam_core::cam::{self, Request};
 use hirescam_core::onnx::attribute;
-use hirescam_core::onnx::{ModelProto, NodeProto};
+use hirescam_core::onnx::messages::{ModelProto, NodeProto};
 use hirescam_core::ops::{self, Given};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};

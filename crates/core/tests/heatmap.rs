@@ -3,8 +3,8 @@
 
 use hirescam_core::build::OLDEST_OPSET;
 use hirescam_core::cam::{self, Request, Size, Target};
-use hirescam_core::onnx::NodeProto;
 use hirescam_core::onnx::attribute;
+use hirescam_core::onnx::messages::NodeProto;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
 use hirescam_testing::Random;

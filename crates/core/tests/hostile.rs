@@ -3,8 +3,9 @@
 
 use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Explaining, Request};
-use hirescam_core::onnx::{
-    self, AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+use hirescam_core::onnx;
+use hirescam_core::onnx::messages::{
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
     TensorProto, ValueInfoProto, type_proto,
 };
 use hirescam_core::onnx::{AttributeValue, attribute};

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::build::Graph;
-use hirescam_core::onnx::NodeProto;
 use hirescam_core::onnx::attribute;
+use hirescam_core::onnx::messages::NodeProto;
 use hirescam_core::ops::{self, Given};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::build::Graph;
-use hirescam_core::onnx::NodeProto;
+use hirescam_core::onnx::messages::NodeProto;
 use hirescam_core::onnx::{AttributeValue, attribute};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;

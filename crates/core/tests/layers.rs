@@ -4,7 +4,7 @@
 use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Request};
 use hirescam_core::layers::{Layer, layers};
-use hirescam_core::onnx::NodeProto;
+use hirescam_core::onnx::messages::NodeProto;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor};
 use hirescam_testing::Random;

@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use hirescam_core::build::{EMITTED, OLDEST_OPSET};
 use hirescam_core::cam::{self, Explaining, Request};
+use hirescam_core::onnx;
 use hirescam_core::onnx::attribute;
-use hirescam_core::onnx::{
-    self, AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, SparseTensorProto,
+use hirescam_core::onnx::messages::{
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, SparseTensorProto,
 };
 use hirescam_core::tensor::{DataType, wide};
 use hirescam_core::{Model, Tensor, reference};
@@ -76,9 +77,9 @@ fn map(proto: ModelProto, layer: &str) -> Tensor {
     reference::evaluate(&explaining, known, &[&made.outputs.map]).unwrap().remove(0)
 }
 
-fn element(r#type: &Option<onnx::TypeProto>) -> i32 {
+fn element(r#type: &Option<onnx::messages::TypeProto>) -> i32 {
     match &r#type.as_ref().unwrap().value {
-        Some(onnx::type_proto::Value::TensorType(t)) => t.elem_type(),
+        Some(onnx::messages::type_proto::Value::TensorType(t)) => t.elem_type(),
         other => panic!("{other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 
 use hirescam_core::analysis::{self, Analysis, Hints};
 use hirescam_core::cam::{self, Request, Target};
-use hirescam_core::onnx::{NodeProto, tensor_shape_proto::dimension, type_proto};
+use hirescam_core::onnx::messages::{NodeProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::shape::declared;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, head, layers, onnx, reference};
@@ -20,7 +20,7 @@ fn assert_near(a: &Tensor, b: &Tensor, context: &str) {
 }
 
 /// Each part read back from bytes.
-fn again(proto: &onnx::ModelProto) -> Model {
+fn again(proto: &onnx::messages::ModelProto) -> Model {
     Model::from_bytes(onnx::write(proto)).unwrap()
 }
 

@@ -5,7 +5,7 @@ use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::build::Graph;
 use hirescam_core::certify::{Verdict, certify};
 use hirescam_core::onnx::attribute;
-use hirescam_core::onnx::{AttributeProto, NodeProto};
+use hirescam_core::onnx::messages::{AttributeProto, NodeProto};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, flow, grad, head, reference};

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::build::Graph;
-use hirescam_core::onnx::{ModelProto, NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use hirescam_core::onnx::messages::{ModelProto, NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::ops::{self, Card, Case, Given};
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::tensor::{DataType, is_float};

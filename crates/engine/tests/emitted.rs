@@ -7,7 +7,7 @@
 
 use hirescam_core::build::{Graph, Value};
 use hirescam_core::onnx::attribute;
-use hirescam_core::onnx::{NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use hirescam_core::onnx::messages::{NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor};

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::cam::{self, Request, Size};
-use hirescam_core::onnx::{self, ModelProto, TensorProto, TypeProto, type_proto};
+use hirescam_core::onnx;
+use hirescam_core::onnx::messages::{ModelProto, TensorProto, TypeProto, type_proto};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor};
 use hirescam_engine::{Array, Engine, Kind};

@@ -30,8 +30,8 @@ const WRONG: &[(&str, u64, &str)] = &[
 
 /// Engines have their own opinion of batch normalisation in training mode, and add up in float32.
 fn comparable(model: &Model) -> bool {
-    let training = |a: &onnx::AttributeProto| a.name() == "training_mode" && a.i() != 0;
-    let trains = |n: &onnx::NodeProto| {
+    let training = |a: &onnx::messages::AttributeProto| a.name() == "training_mode" && a.i() != 0;
+    let trains = |n: &onnx::messages::NodeProto| {
         standard(n) == "BatchNormalization" && (n.output.len() > 1 || n.attribute.iter().any(training))
     };
     model.graph().node.iter().all(|n| model.card(n).is_some() && !trains(n))

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::onnx::attribute;
-use hirescam_core::onnx::{AttributeProto, NodeProto};
+use hirescam_core::onnx::messages::{AttributeProto, NodeProto};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, head, onnx, reference};
 use hirescam_engine::Array;

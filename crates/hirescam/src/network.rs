@@ -283,7 +283,7 @@ fn external(
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
-    use hirescam_core::onnx::{ModelProto, StringStringEntryProto, tensor_proto::DataLocation};
+    use hirescam_core::onnx::messages::{ModelProto, StringStringEntryProto, tensor_proto::DataLocation};
     use std::fs;
 
     /// A folder of its own in the system's, gone with the value.

@@ -257,7 +257,7 @@ fn what_cannot_be_checked_is_refused_in_words() {
 
 #[test]
 fn files_with_a_fixed_batch_have_the_same_report() {
-    use hirescam::core::onnx::{tensor_shape_proto::dimension::Value, type_proto};
+    use hirescam::core::onnx::messages::{tensor_shape_proto::dimension::Value, type_proto};
     let of_batch = |batch: i64| {
         let free = file("zoo/flatten_fc.ts.onnx");
         let mut proto = free.model.proto().clone();

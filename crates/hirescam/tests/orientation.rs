@@ -6,7 +6,7 @@ mod spec;
 use hirescam::Network;
 use hirescam::core::Tensor;
 use hirescam::core::onnx::attribute;
-use hirescam::core::onnx::{AttributeProto, NodeProto};
+use hirescam::core::onnx::messages::{AttributeProto, NodeProto};
 use hirescam::core::tensor::DataType;
 use hirescam::overlay::Style;
 use hirescam::photo::Photo;

@@ -7,7 +7,7 @@ mod spec;
 use hirescam::Network;
 use hirescam::core::Tensor;
 use hirescam::core::onnx::attribute;
-use hirescam::core::onnx::{AttributeProto, NodeProto, ValueInfoProto};
+use hirescam::core::onnx::messages::{AttributeProto, NodeProto, ValueInfoProto};
 use hirescam::core::tensor::DataType;
 use hirescam::engine::Array;
 use hirescam::{Error, Explanation, Spec, Watch};

@@ -6,7 +6,7 @@ mod spec;
 use hirescam::Network;
 use hirescam::core::Tensor;
 use hirescam::core::onnx::AttributeValue;
-use hirescam::core::onnx::{NodeProto, OperatorSetIdProto};
+use hirescam::core::onnx::messages::{NodeProto, OperatorSetIdProto};
 use hirescam::core::score::Activation;
 use hirescam::core::tensor::DataType;
 use hirescam::engine::{Array, Kind};
@@ -121,7 +121,7 @@ fn scores_behind_labels_and_maps_are_explained_by_every_engine() {
     let mut label = node("LabelEncoder", &["i"], "label", vec![]);
     let strings = |name: &str| {
         let words = ["cat", "dog", "eel", "fox"].map(|s| s.as_bytes().to_vec().into()).to_vec();
-        hirescam::core::onnx::AttributeProto {
+        hirescam::core::onnx::messages::AttributeProto {
             name: Some(name.into()),
             strings: words,
             r#type: Some(8),

@@ -8,7 +8,7 @@ use hirescam::Network;
 use hirescam::core::Tensor;
 use hirescam::core::cam::{METHODS as ONE_RUN, list};
 use hirescam::core::certify::Verdict;
-use hirescam::core::onnx::NodeProto;
+use hirescam::core::onnx::messages::NodeProto;
 use hirescam::engine::Array;
 use hirescam::methods::{self, METHODS, Settings};
 use hirescam::spec::EngineChoice;

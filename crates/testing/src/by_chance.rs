@@ -5,8 +5,10 @@ use crate::by_hand::{info, model};
 use hirescam_core::Tensor;
 use hirescam_core::graph::Attributes;
 use hirescam_core::onnx::attribute;
-use hirescam_core::onnx::tensor_shape_proto::{Dimension, dimension};
-use hirescam_core::onnx::{AttributeProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, type_proto};
+use hirescam_core::onnx::messages::tensor_shape_proto::{Dimension, dimension};
+use hirescam_core::onnx::messages::{
+    AttributeProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, type_proto,
+};
 use hirescam_core::ops;
 use hirescam_core::shape::{self, Fact};
 use hirescam_core::tensor::DataType;

@@ -1,12 +1,12 @@
 //! Networks and single nodes made by hand.
 
 use crate::Random;
-use hirescam_core::onnx::{AttributeValue, attribute};
-use hirescam_core::onnx::{
+use hirescam_core::onnx::messages::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
     tensor_shape_proto::{Dimension, dimension},
     type_proto,
 };
+use hirescam_core::onnx::{AttributeValue, attribute};
 use hirescam_core::ops::{Card, Case, Given};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor};

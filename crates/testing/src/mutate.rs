@@ -1,6 +1,6 @@
 //! Damage done to a model field by field, so that it gets past the decoder.
 
-use hirescam_core::onnx::{
+use hirescam_core::onnx::messages::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_shape_proto::dimension,
     type_proto,
 };

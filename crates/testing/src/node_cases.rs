@@ -1,7 +1,7 @@
 //! ONNX's own tests of single operators, from `fixtures/node/cases.zip`.
 
 use crate::FIXTURES;
-use hirescam_core::onnx::{GraphProto, NodeProto};
+use hirescam_core::onnx::messages::{GraphProto, NodeProto};
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Model, Tensor, reference};
 use ndarray::ArrayD;

@@ -3,7 +3,7 @@
 use super::Samples;
 use crate::Model;
 use crate::graph::{Attributes, reads};
-use crate::onnx::NodeProto;
+use crate::onnx::messages::NodeProto;
 use crate::ops::{self, Along, Card, Entries, Layout, shape_only};
 use crate::shape::{Dim, Fact, Shapes};
 use crate::tensor::{DataType, Tensor, is_float};

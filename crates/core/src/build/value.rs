@@ -5,7 +5,7 @@ use crate::Error;
 use crate::error::Fault;
 use crate::graph::axis;
 use crate::onnx::attribute;
-use crate::onnx::{AttributeProto, NodeProto};
+use crate::onnx::messages::{AttributeProto, NodeProto};
 use crate::shape::{self, Dim, Fact, show};
 use crate::tensor::{DataType, Tensor, wide};
 use ndarray::ArrayD;

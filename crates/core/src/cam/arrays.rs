@@ -2,7 +2,7 @@
 
 use super::methods::{Method, Site};
 use crate::build::Graph;
-use crate::onnx::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+use crate::onnx::messages::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use crate::shape::{Dim, Shapes, value_info};
 use crate::tensor::DataType;
 use crate::{Error, Model, Tensor, reference};

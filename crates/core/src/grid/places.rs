@@ -5,7 +5,7 @@ use super::steps::{
     Counts, Laid, MOST_AXES, MOST_ENTRIES, covers, in_common_units, line, merged, regrouped, split, whole_axis,
 };
 use crate::graph::{Attributes, axis, reads};
-use crate::onnx::NodeProto;
+use crate::onnx::messages::NodeProto;
 use crate::ops::{Entries, Kind, Layout, einsum, padding, reduction, shape_only, slicing};
 use crate::shape::Shapes;
 use crate::{Model, Tensor};

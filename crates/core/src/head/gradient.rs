@@ -1,7 +1,7 @@
 //! The gradient itself as an output, for methods that take several runs.
 
 use crate::build::Graph;
-use crate::onnx::ModelProto;
+use crate::onnx::messages::ModelProto;
 use crate::shape::{Shapes, batch_name, value_info};
 use crate::{Error, Model, flow, grad};
 

@@ -6,7 +6,7 @@ use crate::axes::Samples;
 use crate::error::{near, short};
 use crate::flow::{dependence, path};
 use crate::grid::{self, Grid};
-use crate::onnx::NodeProto;
+use crate::onnx::messages::NodeProto;
 use crate::ops::Dependence;
 use crate::score::Score;
 use crate::shape::show;

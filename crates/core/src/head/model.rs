@@ -5,7 +5,7 @@ use crate::analysis::Analysis;
 use crate::flow::around;
 use crate::graph::reads;
 use crate::onnx::describe;
-use crate::onnx::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::onnx::messages::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::shape::{Dim, Shapes, batch_name, show, value_info};
 use crate::{Error, Model, Tensor};
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! Attributes of nodes, made of plain values.
 
-use super::{AttributeProto, TensorProto, attribute_proto::AttributeType};
+use super::messages::{AttributeProto, TensorProto, attribute_proto::AttributeType};
 
 /// The value of an attribute.
 pub enum AttributeValue {

@@ -1,6 +1,6 @@
 //! Nodes in words, and what is wrong with one.
 
-use super::NodeProto;
+use super::messages::NodeProto;
 use crate::Error;
 use crate::error::{Fault, short};
 

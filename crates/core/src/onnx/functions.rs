@@ -2,7 +2,9 @@
 //!
 //! Exporters wrap whole layers in functions (`pkg.torch`, `local_functions`); a derivative needs to see inside.
 
-use super::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
+use super::messages::{
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto,
+};
 use crate::Error;
 use crate::error::short;
 use crate::onnx::describe;
@@ -81,7 +83,7 @@ pub(crate) fn inline(model: &mut ModelProto) -> Result<Inlined, Error> {
         inlined.imports = new.len();
         model.opset_import.extend(
             new.into_iter()
-                .map(|(domain, version)| super::OperatorSetIdProto { domain: Some(domain), version: Some(version) }),
+                .map(|(domain, version)| OperatorSetIdProto { domain: Some(domain), version: Some(version) }),
         );
     }
     Ok(inlined)
@@ -103,7 +105,7 @@ struct Inliner<'a> {
     nodes: usize,
     bytes: usize,
     made: Vec<NodeProto>,
-    infos: Vec<super::ValueInfoProto>,
+    infos: Vec<ValueInfoProto>,
 }
 
 impl Inliner<'_> {
@@ -130,8 +132,7 @@ impl Inliner<'_> {
         let mut body = Body::new(self, function, &node);
         let nodes: Vec<NodeProto> = function.node.iter().map(|n| body.node(n)).collect();
         let infos = function.value_info.iter().filter(|i| !function.input.iter().any(|name| name == i.name()));
-        let infos: Vec<_> =
-            infos.map(|i| super::ValueInfoProto { name: Some(body.name(i.name())), ..i.clone() }).collect();
+        let infos: Vec<_> = infos.map(|i| ValueInfoProto { name: Some(body.name(i.name())), ..i.clone() }).collect();
         let passed: Vec<NodeProto> = body.passed.drain(..).collect();
         self.infos.extend(infos);
         nodes.into_iter().chain(passed).try_for_each(|n| self.add(n, depth + 1))

@@ -1,22 +1,34 @@
-//! Reading and writing ONNX files without loss, on the protobuf messages themselves.
+//! Reading and writing ONNX files without loss, on the protobuf [messages] themselves.
 
 mod attribute;
 pub(crate) mod describe;
 pub(crate) mod functions;
+/// The messages that an ONNX file is made of, generated from ONNX's own schema, `proto/onnx-ml.proto`, which documents
+/// their fields.
+///
+/// Here alone the types of [`prost`] show. [`read`] gives a [`ModelProto`], [`write`] and [`Model::new`](crate::Model::new)
+/// take one, and [`Model::proto`](crate::Model::proto) lends it; the nodes that are told of one by one are its
+/// [`NodeProto`]s. All else of the crate speaks of names, numbers and bytes.
+///
+/// A field that a file leaves out is `None`, and the method of its name gives ONNX's default for it. Stored bytes are
+/// shared with the file that was read.
+///
+/// [`ModelProto`]: messages::ModelProto
+/// [`NodeProto`]: messages::NodeProto
 #[allow(missing_docs, clippy::all)]
 #[rustfmt::skip]
-mod messages;
+pub mod messages;
 pub(crate) mod size;
 pub(crate) mod wire;
 
 pub use attribute::{AttributeValue, attribute};
 pub use describe::describe;
-pub use messages::*;
 pub use size::elements;
 
 use crate::Error;
 use crate::error::short;
 use bytes::Bytes;
+use messages::{GraphProto, ModelProto, NodeProto, TensorProto, tensor_proto};
 use prost::Message;
 
 /// Decodes an ONNX file. Weights stay in `bytes`, they are not copied.

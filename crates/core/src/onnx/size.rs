@@ -1,7 +1,7 @@
 //! How many numbers and bytes a stored tensor holds.
 
-use super::TensorProto;
-use super::tensor_proto::DataType;
+use super::messages::TensorProto;
+use super::messages::tensor_proto::DataType;
 use crate::error::{Fault, invalid, unsupported};
 
 /// Values of more elements than this are damage and no network: 256 GiB of float32. Whatever a card computes of extents

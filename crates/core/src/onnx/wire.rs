@@ -2,8 +2,12 @@
 //! taking that off again.
 
 use super::functions::Inlined;
-use super::*;
+use super::messages::{
+    AttributeProto, DeviceConfigurationProto, FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto,
+    StringStringEntryProto, TensorProto, TypeProto, ValueInfoProto,
+};
 use crate::Error;
+use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;

@@ -11,7 +11,7 @@ use super::{
 use crate::build::Value;
 use crate::error::{Fault, unsupported};
 use crate::graph::Attributes;
-use crate::onnx::AttributeProto;
+use crate::onnx::messages::AttributeProto;
 use crate::tensor::{DataType, Tensor, is_float};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 

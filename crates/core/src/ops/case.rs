@@ -1,6 +1,7 @@
 //! Cases under which the tests try cards.
 
-use crate::onnx::{AttributeProto, AttributeValue, attribute};
+use crate::onnx::messages::AttributeProto;
+use crate::onnx::{AttributeValue, attribute};
 use crate::tensor::{DataType, Tensor};
 
 /// One setting under which the tests try a card: attributes and inputs.

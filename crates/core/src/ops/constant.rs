@@ -4,7 +4,7 @@ use super::movement::checked;
 use super::{Card, Kind, Layout, affine, case, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, standard};
-use crate::onnx::{AttributeProto, NodeProto, TensorProto};
+use crate::onnx::messages::{AttributeProto, NodeProto, TensorProto};
 use crate::shape::Fact;
 use crate::tensor::{DataType, Tensor};
 use ndarray::{ArrayD, IxDyn};

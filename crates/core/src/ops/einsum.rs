@@ -259,8 +259,8 @@ const EINSUM: Card = Card {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::onnx::NodeProto;
     use crate::onnx::attribute;
+    use crate::onnx::messages::NodeProto;
     use ndarray::{ArrayD, IxDyn};
 
     fn shape(text: &str, shapes: &[&[usize]]) -> Result<Vec<usize>, Fault> {

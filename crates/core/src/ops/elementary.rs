@@ -173,7 +173,7 @@ const IS_INF: Card = Card {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::onnx::NodeProto;
+    use crate::onnx::messages::NodeProto;
 
     fn at(card: &Card, values: &[f64]) -> Vec<f64> {
         let x = Tensor::float(ndarray::arr1(values).into_dyn());

@@ -5,7 +5,7 @@ use super::versions::{NEWEST_OPSET, OPERATORS};
 use crate::build::OLDEST_OPSET;
 use crate::error::{Fault, invalid, short, unsupported};
 use crate::graph::Attributes;
-use crate::onnx::{AttributeProto, attribute_proto::AttributeType};
+use crate::onnx::messages::{AttributeProto, attribute_proto::AttributeType};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 

@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn an_index_out_of_range_is_an_error() {
-        let node = crate::onnx::NodeProto::default();
+        let node = crate::onnx::messages::NodeProto::default();
         let (data, indices) = (Tensor::ints(&[1, 2, 3]), Tensor::ints(&[3]));
         let a = Attributes { node: &node, opset: 17 };
         for card in [GATHER, GATHER_ELEMENTS, GATHER_ND] {

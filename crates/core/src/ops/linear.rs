@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_product_is_affine_in_one_factor_alone() {
         let (none, smooth) = (Dependence::None, Dependence::Smooth);
-        let node = crate::onnx::NodeProto::default();
+        let node = crate::onnx::messages::NodeProto::default();
         let a = Attributes { node: &node, opset: 17 };
         assert_eq!((MATMUL.linearity)(&a, &[smooth, none]), Linearity::Affine);
         assert_eq!((MATMUL.linearity)(&a, &[smooth, smooth]), Linearity::Smooth);

@@ -4,7 +4,7 @@ use super::form::Form;
 use super::versions::OPERATORS;
 use super::{Card, Dependence, Linearity, all};
 use crate::graph::Attributes;
-use crate::onnx::NodeProto;
+use crate::onnx::messages::NodeProto;
 use std::fmt;
 
 pub use super::versions::NEWEST_OPSET;

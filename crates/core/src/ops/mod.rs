@@ -7,7 +7,7 @@
 use crate::build::Value;
 use crate::error::{Fault, short};
 use crate::graph::{Attributes, standard};
-use crate::onnx::NodeProto;
+use crate::onnx::messages::NodeProto;
 use crate::shape::Fact;
 use crate::tensor::Tensor;
 use form::Form;

@@ -165,7 +165,7 @@ pub(super) fn unsliced<'g>(d: Value<'g>, r: &Range, extent: usize) -> Value<'g> 
 mod tests {
     use super::*;
     use crate::graph::Attributes;
-    use crate::onnx::NodeProto;
+    use crate::onnx::messages::NodeProto;
 
     fn sliced(n: i64, start: i64, end: i64, step: i64) -> Vec<i64> {
         let x = Tensor::ints(&(0..n).collect::<Vec<_>>());

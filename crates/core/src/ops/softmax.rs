@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_softmax_sums_to_one_even_for_large_inputs() {
         let x = Tensor::float(ArrayD::from_shape_vec(IxDyn(&[1, 3]), vec![1000.0, 1001.0, -1000.0]).unwrap());
-        let node = crate::onnx::NodeProto::default();
+        let node = crate::onnx::messages::NodeProto::default();
         let y = (SOFTMAX.eval)(&Attributes { node: &node, opset: 17 }, &[Some(&x)]).unwrap();
         assert!((y[0].data.sum() - 1.0).abs() < 1e-12);
     }

@@ -2,7 +2,7 @@
 
 use super::form::{Form, Usual};
 use super::list::Operator;
-use crate::onnx::attribute_proto::AttributeType::*;
+use crate::onnx::messages::attribute_proto::AttributeType::*;
 
 /// The newest operator set of this list.
 pub const NEWEST_OPSET: i64 = 28;

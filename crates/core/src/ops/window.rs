@@ -2,8 +2,8 @@
 
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
-use crate::onnx::AttributeProto;
 use crate::onnx::attribute;
+use crate::onnx::messages::AttributeProto;
 
 /// A window over the spatial axes, with explicit pads.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use crate::Model;
 use crate::graph;
 use crate::grid::{carried, split};
-use crate::onnx::NodeProto;
+use crate::onnx::messages::NodeProto;
 use crate::ops::{self, Entries, FinalActivation, Layout};
 use crate::shape::{Dim, Shapes};
 

@@ -12,7 +12,7 @@ use crate::watch::Stop;
 use hirescam_core::analysis::Analysis;
 use hirescam_core::cam::{self, Pick, Target};
 use hirescam_core::graph::reads;
-use hirescam_core::onnx::{GraphProto, TensorProto};
+use hirescam_core::onnx::messages::{GraphProto, TensorProto};
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Model, Tensor, flow};
 use ndarray::{ArrayD, Axis};

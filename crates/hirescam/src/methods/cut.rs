@@ -128,7 +128,7 @@ impl Cut {
         let values = names.iter().map(|name| port(name)).collect::<Result<Vec<_>, _>>()?;
         let dims = values.first().and_then(|v| v.per_image.clone());
         let dims = dims.ok_or_else(|| Error::Argument(format!("the first axis of {layer:?} is not the batch")))?;
-        let prepare = |proto: &onnx::ModelProto| setup.engine.prepare(&onnx::write(proto));
+        let prepare = |proto: &onnx::messages::ModelProto| setup.engine.prepare(&onnx::write(proto));
         // What is an input already takes no body.
         let inputs: Vec<&str> = model.inputs().map(|i| i.name()).collect();
         let made: Vec<&str> = names.iter().copied().filter(|name| !inputs.contains(name)).collect();

@@ -5,7 +5,7 @@ use crate::analysis::Analysis;
 use crate::build::Graph;
 use crate::graph::{reads, standard};
 use crate::head::Head;
-use crate::onnx::{GraphProto, ModelProto};
+use crate::onnx::messages::{GraphProto, ModelProto};
 use crate::shape::value_info;
 use crate::shape::{Dim, Shapes};
 use crate::{Model, Tensor, flow, grad, probe, reference};
