@@ -17,6 +17,7 @@ use std::collections::HashMap;
 
 mod follow;
 mod inputs;
+pub(crate) mod reshape;
 mod samples;
 
 pub use samples::Samples;

@@ -16,7 +16,7 @@ mod channels;
 mod places;
 mod steps;
 
-pub(crate) use channels::{carried, channel_axes, split};
+pub(crate) use channels::channel_axes;
 pub(crate) use places::{Lies, Places};
 
 /// How the places of a layer lie in the image.

@@ -1,5 +1,6 @@
 //! What the axes of an input are, as the operators tell that read them.
 
+use super::reshape::stretches;
 use crate::Model;
 use crate::graph::Attributes;
 use crate::ops::{Along, Card, Layout, shape_only};
@@ -134,29 +135,17 @@ fn carried_along(
     made
 }
 
-/// The origins of the axes of a Reshape: of the shortest stretches of axes with as many elements.
+/// The origins of the axes of a Reshape, each from those that it is made of.
 fn regrouped(own: &Origins, from: &[usize], to: &[usize]) -> Origins {
-    let mut made: Origins = Vec::new();
-    let (mut i, mut j) = (0, 0);
-    while j < to.len() {
-        let (first, second) = (i, j);
-        let (mut before, mut after) = (1usize, 1usize);
-        while before != after || (i, j) == (first, second) {
-            let (count, list, at) = match before <= after && i < from.len() {
-                true => (&mut before, from, &mut i),
-                false => (&mut after, to, &mut j),
-            };
-            let Some(n) = list.get(*at).filter(|n| **n > 0) else { return vec![Vec::new(); to.len()] };
-            *count = count.saturating_mul(*n);
-            *at += 1;
-        }
+    let mut made: Origins = vec![Vec::new(); to.len()];
+    for (before, after) in stretches(from, to).unwrap_or_default() {
         // An axis that is taken apart is in none of its parts whole.
-        let wide = (second..j).filter(|&k| to.get(k) != Some(&1)).count();
-        for k in second..j {
-            let here = wide == 0 || to.get(k) != Some(&1);
-            let parts = own.get(first..i).unwrap_or(&[]).iter().flatten();
-            let wide_origin = |(axis, whole): &(usize, bool)| (*axis, *whole && wide <= 1);
-            made.push(if here { parts.map(wide_origin).collect() } else { Vec::new() });
+        let is_wide = |axis: &usize| to.get(*axis) != Some(&1);
+        let wide: Vec<usize> = after.clone().filter(is_wide).collect();
+        let origins = own.get(before).unwrap_or(&[]).iter().flatten();
+        let origins: Vec<(usize, bool)> = origins.map(|(axis, whole)| (*axis, *whole && wide.len() <= 1)).collect();
+        for axis in if wide.is_empty() { after.collect() } else { wide } {
+            made.iter_mut().skip(axis).take(1).for_each(|slot| slot.clone_from(&origins));
         }
     }
     made

@@ -1,5 +1,6 @@
 //! Axes as lists of steps: how far along the image each of their entries lies.
 
+use crate::axes::reshape::stretches;
 use std::rc::Rc;
 
 /// The most axes of space an image has.
@@ -199,27 +200,16 @@ pub(super) fn split(steps: Vec<Step>, extents: &[usize]) -> Vec<Counts> {
 /// The axes of a Reshape, each from those that it is made of. `work` counts the steps that are gone through for it.
 pub(super) fn regrouped(axes: &[Counts], from: &[usize], to: &[usize], work: &mut usize) -> Option<Vec<Counts>> {
     let mut made = Vec::new();
-    let (mut i, mut j) = (0, 0);
-    while i < from.len() || j < to.len() {
-        // The shortest stretches of axes with as many elements.
-        let (first, second) = (i, j);
-        let (mut before, mut after) = (1usize, 1usize);
-        while before != after || (i, j) == (first, second) {
-            let (count, list, at) = match before <= after && i < from.len() {
-                true => (&mut before, from, &mut i),
-                false => (&mut after, to, &mut j),
-            };
-            *count = count.checked_mul(*list.get(*at)?).filter(|&n| n > 0)?;
-            *at += 1;
-        }
-        let parts: Vec<&Counts> = axes.get(first..i)?.iter().collect();
-        let extents = to.get(second..j)?;
+    for (before, after) in stretches(from, to)? {
+        let parts: Vec<&Counts> = axes.get(before.clone())?.iter().collect();
+        let (own, extents) = (from.get(before)?, to.get(after)?);
         if parts.iter().all(|a| **a == Counts::Nothing) {
             made.extend(vec![Counts::Nothing; extents.len()]);
             continue;
         }
-        *work += if before <= MOST_ENTRIES { before } else { 0 };
-        match merged(&parts, from.get(first..i)?) {
+        let count: usize = own.iter().product();
+        *work += if count <= MOST_ENTRIES { count } else { 0 };
+        match merged(&parts, own) {
             Some(steps) => made.extend(split(steps, extents)),
             None => made.extend(vec![Counts::Lost; extents.len()]),
         }
