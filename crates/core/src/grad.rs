@@ -1,10 +1,10 @@
 //! The reverse sweep: from the score back to the target layer, node by node, emitting what each card's rule says.
 
 use crate::build::{Graph, Value};
-use crate::graph::{reads, standard};
+use crate::graph::reads;
 use crate::onnx::describe;
 use crate::onnx::messages::NodeProto;
-use crate::ops::{self, Dependence, Site};
+use crate::ops::{self, Dependence, Entries, Site};
 use crate::shape::{Dim, show};
 use crate::{Error, Model};
 use ndarray::ArrayD;
@@ -260,7 +260,7 @@ fn chained<'m>(model: &'m Model, path: &[usize]) -> HashMap<usize, Chained<'m>> 
     };
     let mut found = HashMap::new();
     for &i in path {
-        let Some(node) = model.graph().node.get(i).filter(|n| standard(n) == "Concat") else { continue };
+        let Some(node) = model.graph().node.get(i).filter(|n| is_join(n)) else { continue };
         let Some(output) = node.output.first() else { continue };
         let axis = model.attributes(node).int("axis", 1);
         let mut longest: Option<(usize, bool, &str)> = None;
@@ -285,6 +285,10 @@ fn chained<'m>(model: &'m Model, path: &[usize]) -> HashMap<usize, Chained<'m>> 
         found.insert(i, Chained { node, inputs, earlier: start });
     }
     found
+}
+
+fn is_join(node: &NodeProto) -> bool {
+    ops::named(node).is_some_and(|card| card.entries == Entries::Joined)
 }
 
 fn no_rule(node: &NodeProto, input: Option<usize>) -> Error {

@@ -4,12 +4,13 @@
 //! Honest networks ask for what goes with their image and their weights.
 
 use crate::error::short;
-use crate::graph::{Attributes, reads, standard};
+use crate::graph::reads;
 use crate::onnx::describe;
 use crate::onnx::elements;
 use crate::onnx::messages::NodeProto;
 use crate::onnx::size::{bits, raw_bytes};
-use crate::ops::shape_only;
+use crate::ops::constant::is_constant;
+use crate::ops::{extents_by_attribute, rounds, shape_only};
 use crate::shape::{Facts, Shapes};
 use crate::{Error, Model};
 use std::collections::{HashMap, HashSet};
@@ -32,8 +33,8 @@ const MOST_ROUNDS: f64 = 1e6;
 /// [`Error::Memory`] with the node that takes most, [`Error::Unsupported`] for a loop without end.
 pub fn check(model: &Model, shapes: &Shapes, spare: u64) -> Result<(), Error> {
     let Some((_, facts)) = shapes.probes.first() else { return Ok(()) };
-    for (_, node) in model.order().filter(|(_, node)| standard(node) == "Loop") {
-        let rounds = node.input.first().and_then(|rounds| facts.get(rounds)?.value.as_deref()?.scalar());
+    for (_, node) in model.order() {
+        let rounds = rounds(node).and_then(|rounds| facts.get(rounds)?.value.as_deref()?.scalar());
         if let Some(rounds) = rounds.filter(|&rounds| rounds > MOST_ROUNDS) {
             return Err(Error::Unsupported {
                 at: describe(node),
@@ -78,7 +79,7 @@ fn needed<'m>(model: &'m Model, facts: &Facts) -> Option<(u64, &'m NodeProto)> {
                 alive = alive.saturating_add(size);
                 let end = ends.entry(last.get(output.as_str()).copied().unwrap_or(at)).or_default();
                 *end = end.saturating_add(size);
-            } else if standard(node) != "Constant" {
+            } else if !is_constant(node) {
                 constants = constants.saturating_add(size);
             }
             if largest.is_none_or(|(before, _)| size > before) {
@@ -110,9 +111,7 @@ fn bytes(facts: &Facts, value: &str) -> u64 {
 
 /// The bytes of what a node makes by an attribute alone, as random numbers.
 fn declared(node: &NodeProto) -> u64 {
-    let random = standard(node).starts_with("Random");
-    let shape = Attributes { node, opset: 0 }.ints("shape").filter(|_| random);
-    shape.map_or(0, |s| s.iter().fold(4, |n: u64, &d| n.saturating_mul(u64::try_from(d).unwrap_or(1))))
+    extents_by_attribute(node).map_or(0, |s| s.iter().fold(4, |n: u64, &d| n.saturating_mul(u64::try_from(d).unwrap_or(1))))
 }
 
 /// `8.6 GB`.

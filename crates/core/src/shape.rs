@@ -5,7 +5,7 @@
 
 use crate::axes::Axes;
 use crate::error::Fault;
-use crate::graph::{Attributes, reads, standard};
+use crate::graph::{Attributes, reads};
 use crate::onnx::describe;
 use crate::onnx::messages::{
     NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, tensor_shape_proto::dimension,
@@ -169,7 +169,7 @@ impl Shapes {
         let both = vec![(BATCHES[0], two), (BATCHES[1], three)];
         if fault.is_none() {
             let mut shapes = known(both, fault)?;
-            if model.order().any(|(_, node)| may_drop_the_batch(node)) {
+            if model.order().any(|(_, node)| differs_for_one(&model.attributes(node))) {
                 let (one, _) = at(1)?;
                 let other = |node: &&NodeProto| {
                     node.output.iter().any(|o| shapes.at(o, 1) != one.get(o).map(|f| f.shape.clone()))
@@ -263,15 +263,9 @@ impl Shapes {
     }
 }
 
-/// Whether the axes of a node's output can differ for a batch of 1: it drops all axes of 1, or what it does hangs on extents.
-fn may_drop_the_batch(node: &NodeProto) -> bool {
-    match standard(node) {
-        "Squeeze" => {
-            node.attribute.iter().all(|a| a.name() != "axes") && node.input.get(1).is_none_or(String::is_empty)
-        }
-        "Equal" => true,
-        _ => false,
-    }
+/// Whether the axes of a node's output can differ for a batch of 1.
+fn differs_for_one(a: &Attributes) -> bool {
+    ops::named(a.node).is_some_and(|card| (card.differs_for_one)(a))
 }
 
 /// The extents that hold at every batch size, from the shapes at each; none when they follow no simple rule.

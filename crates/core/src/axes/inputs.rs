@@ -3,7 +3,7 @@
 use super::reshape::stretches;
 use crate::Model;
 use crate::graph::Attributes;
-use crate::ops::{Along, Card, Layout, shape_only};
+use crate::ops::{Along, Card, Entries, Layout, shape_only};
 use crate::shape::{Fact, Shapes};
 use std::collections::HashMap;
 
@@ -78,7 +78,7 @@ fn told(rank: usize, origins: &Origins, read: usize) -> Option<Read> {
 }
 
 /// Which axis of the image looks like channels to an operator that does not tell them from places: what has a constant for
-/// each entry of one axis, what is normalised along one, what is left by a resize or a pooling.
+/// each entry of one axis, what is normalised along the last, what is left by a resize, a pad or a reduction.
 fn hinted(
     card: &Card,
     a: &Attributes,
@@ -90,25 +90,23 @@ fn hinted(
         [(axis, true)] if *axis > 0 => Some(*axis),
         _ => None,
     };
-    let own_rank = own.len();
-    match card.name {
-        "Sub" | "Add" | "Mul" | "Div" => {
-            let shape = &inputs.get(1 - input.min(1)).copied().flatten()?.shape;
-            let lead = own_rank.checked_sub(shape.len())?;
-            let wide: Vec<usize> = (0..shape.len()).filter(|&i| shape.get(i) != Some(&1)).map(|i| i + lead).collect();
-            match wide.as_slice() {
-                [axis] => single(*axis),
-                _ => None,
-            }
+    let kept = |input: usize, axis: usize| matches!((card.along)(a, inputs, input, axis), Along::To(_));
+    let changed = || (0..own.len()).filter(|&axis| !kept(0, axis));
+    match card.entries {
+        Entries::AsLaidOut if card.layout == Layout::Same && inputs.len() == 2 => {
+            let other = 1 - input.min(1);
+            let shape = &inputs.get(other).copied().flatten()?.shape;
+            let lead = own.len().checked_sub(shape.len())?;
+            let mut wide = (0..shape.len()).filter(|&i| shape.get(i) != Some(&1));
+            let axis = wide.next().filter(|&axis| wide.next().is_none() && kept(other, axis))?;
+            single(axis + lead)
         }
-        "LayerNormalization" | "RMSNormalization"
-            if crate::graph::axis(a.int("axis", -1), own_rank).ok()? + 1 == own_rank =>
-        {
-            single(own_rank - 1)
-        }
-        "Resize" | "Upsample" | "Pad" | "ReduceMean" | "ReduceMax" | "ReduceSum" if input == 0 => {
-            let kept = |axis: &usize| matches!((card.along)(a, inputs, 0, *axis), Along::To(_));
-            let places: Vec<usize> = (0..own_rank).filter(|axis| !kept(axis)).filter_map(single).collect();
+        Entries::Normalised if input == 0 => match *changed().collect::<Vec<_>>() {
+            [axis] if axis + 1 == own.len() => single(axis),
+            _ => None,
+        },
+        Entries::Resized | Entries::Padded | Entries::Reduced if input == 0 => {
+            let places: Vec<usize> = changed().filter_map(single).collect();
             let mut left = (1..rank).filter(|axis| !places.contains(axis));
             left.next().filter(|_| places.len() > 1 && left.next().is_none())
         }

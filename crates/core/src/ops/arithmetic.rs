@@ -357,7 +357,8 @@ const MOD: Card = Card {
 const AND: Card = Card { name: "And", eval: |_, x| compare(x, |a, b| a != 0.0 && b != 0.0), ..COMPARISON };
 const XOR: Card = Card { name: "Xor", eval: |_, x| compare(x, |a, b| (a != 0.0) != (b != 0.0)), ..COMPARISON };
 const OR: Card = Card { name: "Or", eval: |_, x| compare(x, |a, b| a != 0.0 || b != 0.0), ..COMPARISON };
-const EQUAL: Card = Card { name: "Equal", eval: |_, x| compare(x, |a, b| a == b), ..COMPARISON };
+const EQUAL: Card =
+    Card { name: "Equal", eval: |_, x| compare(x, |a, b| a == b), differs_for_one: |_| true, ..COMPARISON };
 const GREATER: Card = Card { name: "Greater", eval: |_, x| compare(x, |a, b| a > b), ..COMPARISON };
 const GREATER_OR_EQUAL: Card = Card { name: "GreaterOrEqual", eval: |_, x| compare(x, |a, b| a >= b), ..COMPARISON };
 const LESS: Card = Card { name: "Less", eval: |_, x| compare(x, |a, b| a < b), ..COMPARISON };

@@ -68,9 +68,14 @@ fn constant_value(a: &Attributes) -> Result<Tensor, Fault> {
     }
 }
 
+/// Whether a node is a Constant: what it gives stands in the file.
+pub(crate) fn is_constant(node: &NodeProto) -> bool {
+    standard(node) == CONSTANT.name
+}
+
 /// The tensor that a Constant holds.
 pub(crate) fn stored(node: &NodeProto) -> Option<&TensorProto> {
-    node.attribute.first().filter(|_| standard(node) == CONSTANT.name)?.t.as_ref()
+    node.attribute.first().filter(|_| is_constant(node))?.t.as_ref()
 }
 
 const CONSTANT: Card = Card {

@@ -1,7 +1,7 @@
 //! Convolutions over any number of spatial axes: 1-D, 2-D, 3-D.
 
 use super::window::Window;
-use super::{Along, Card, Layout, Weights, case, channels_first, fact, product, products, size, tensor};
+use super::{Along, Card, Entries, Layout, Weights, case, channels_first, fact, product, products, size, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
@@ -55,6 +55,7 @@ fn along(a: &Attributes, x: &[Option<&Fact>], input: usize, axis: usize) -> Alon
 /// those, several times where channels are apart.
 const CONV: Card = Card {
     name: "Conv",
+    entries: Entries::Convolved,
     weights: Weights::Finite,
     covers: Window::covers,
     shape: |a, x| {
@@ -179,6 +180,7 @@ fn turned_round<'g>(dy: Value<'g>, w: Value<'g>, e: &Extents, window: &Window, o
 /// y[n,m,p·stride + k·dilation − pad] += w[c,m,k] · x[n,c,p]: the transpose of [`CONV`].
 const CONV_TRANSPOSE: Card = Card {
     name: "ConvTranspose",
+    entries: Entries::Convolved,
     weights: Weights::Finite,
     covers: Window::covers,
     shape: |a, x| {

@@ -113,6 +113,8 @@ pub enum Entries {
     GeneralProduct,
     /// Products and sums by an equation of letters.
     Equation,
+    /// From windows of the first input, weighted by the second.
+    Convolved,
     /// Ranges of the first input.
     Sliced,
     /// Parts of the first input along the attribute `axis`, one an output.

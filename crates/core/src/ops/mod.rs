@@ -6,7 +6,7 @@
 
 use crate::build::Value;
 use crate::error::{Fault, short};
-use crate::graph::{Attributes, standard};
+use crate::graph::Attributes;
 use crate::onnx::messages::NodeProto;
 use crate::shape::Fact;
 use crate::tensor::Tensor;
@@ -21,6 +21,7 @@ pub use facts::{
     Along, Dependence, Entries, FinalActivation, Kind, Layout, Linearity, SignRule, Weights, affine, affine_in_first,
     never, piecewise, product, smooth, where_all, where_first,
 };
+pub(crate) use no_card::{chooses_by, draws, extents_by_attribute, rounds};
 pub use vjp::Site;
 
 pub mod activation;
@@ -40,6 +41,7 @@ mod grids;
 pub mod linear;
 pub mod list;
 pub mod movement;
+mod no_card;
 pub mod normalization;
 pub mod padding;
 pub mod pooling;
@@ -96,6 +98,9 @@ pub struct Card {
     pub quantises: bool,
     /// Whether it reads only the shape of its input, never its values.
     pub reads_shape: bool,
+    /// Whether its outputs may have other axes, or say something else, where there is one image than where there are several:
+    /// it drops all axes of 1, or compares extents.
+    pub differs_for_one: fn(&Attributes) -> bool,
     /// Its last input, where that switches something on: stored as false, it is as if it were left out.
     pub switch: Option<usize>,
     /// What a person would call the operator when choosing a layer.
@@ -141,6 +146,7 @@ impl Card {
         takes_largest: false,
         quantises: false,
         reads_shape: false,
+        differs_for_one: |_| false,
         switch: None,
         kind: Kind::Compute,
         limits: "",
@@ -206,24 +212,6 @@ pub fn named(node: &NodeProto) -> Option<&'static Card> {
         LazyLock::new(|| all().map(|c| ((c.domain, c.name), c)).collect());
     let domain = if node.domain() == "ai.onnx" { "" } else { node.domain() };
     INDEX.get(&(domain, node.op_type())).copied()
-}
-
-/// Operators without a card that draw numbers: what they give differs from run to run as an input does.
-const DRAWING: &[&str] =
-    &["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
-
-/// Operators without a card that choose among their inputs, or bundle them, and the inputs that they choose by.
-const CHOOSING: &[(&str, std::ops::Range<usize>)] =
-    &[("NonMaxSuppression", 1..2), ("SequenceConstruct", 0..usize::MAX), ("ZipMap", 0..usize::MAX)];
-
-/// Whether a node draws numbers.
-pub(crate) fn draws(node: &NodeProto) -> bool {
-    DRAWING.contains(&standard(node))
-}
-
-/// The inputs by which a node without a card chooses; none of one of which nothing is known.
-pub(crate) fn chooses_by(node: &NodeProto) -> Option<std::ops::Range<usize>> {
-    CHOOSING.iter().find(|(op, _)| *op == node.op_type()).map(|(_, inputs)| inputs.clone())
 }
 
 /// Whether a node reads only the shape of its input, never its values.

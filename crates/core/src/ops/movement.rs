@@ -6,8 +6,9 @@ use super::{
 };
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
-use crate::graph::{Attributes, axis};
+use crate::graph::{Attributes, axis, standard};
 use crate::onnx::elements;
+use crate::onnx::messages::NodeProto;
 use crate::shape::{Dim, Fact};
 use crate::tensor::Tensor;
 use ndarray::{Axis, IxDyn, Slice as Cut};
@@ -79,6 +80,14 @@ fn target(a: &Attributes, x: &[usize], shape: &[i64]) -> Result<Vec<usize>, Faul
     }
 }
 
+/// What a Reshape takes: a value, and the extents that it gives to it.
+pub(crate) fn reshape_inputs(node: &NodeProto) -> Option<[&str; 2]> {
+    match node.input.as_slice() {
+        [data, extents] if standard(node) == RESHAPE.name => Some([data, extents]),
+        _ => None,
+    }
+}
+
 const RESHAPE: Card = Card {
     name: "Reshape",
     shape: |a, x| {
@@ -136,6 +145,7 @@ fn squeezed(x: &[usize], axes: Option<Vec<i64>>) -> Result<Vec<usize>, Fault> {
 
 const SQUEEZE: Card = Card {
     name: "Squeeze",
+    differs_for_one: |a| a.get("axes").is_none() && a.node.input.get(1).is_none_or(String::is_empty),
     shape: |a, x| {
         let input = fact(x, 0)?;
         Ok(vec![Fact::new(input.dtype, squeezed(&input.shape, ints_of(a, "axes", x, 1)?)?)])

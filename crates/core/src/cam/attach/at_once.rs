@@ -3,8 +3,8 @@
 use super::constant::MOST_NUMBERS;
 use crate::analysis::Analysis;
 use crate::build::Value;
-use crate::graph::standard;
 use crate::head::Head;
+use crate::ops::{self, Entries};
 use crate::shape::Dim;
 use crate::target::{Logits, Picked};
 use crate::tensor::is_float;
@@ -24,9 +24,9 @@ pub(super) fn gradients<'g>(
 ) -> Option<Value<'g>> {
     let (model, shapes) = (analysis.model(), &analysis.shapes);
     let graph = logits.raw.graph();
-    let nodes = head.path.iter().filter_map(|&i| model.graph().node.get(i));
+    let mut cards = head.path.iter().filter_map(|&i| ops::named(model.graph().node.get(i)?));
     let first = head.score.batch == Some(0);
-    if !first || head.score.is_dense() || nodes.into_iter().any(|n| matches!(standard(n), "Conv" | "ConvTranspose")) {
+    if !first || head.score.is_dense() || cards.any(|card| card.entries == Entries::Convolved) {
         return None;
     }
     let m = picked.scores.sizes().get(1).copied()?;

@@ -3,9 +3,10 @@
 
 use crate::analysis::Analysis;
 use crate::build::Graph;
-use crate::graph::{reads, standard};
+use crate::graph::reads;
 use crate::head::Head;
 use crate::onnx::messages::{GraphProto, ModelProto};
+use crate::ops::movement::reshape_inputs;
 use crate::shape::value_info;
 use crate::shape::{Dim, Shapes};
 use crate::{Model, Tensor, flow, grad, probe, reference};
@@ -79,11 +80,9 @@ fn head_model(analysis: &Analysis, head: &Head, m: usize) -> Option<Model> {
     let stored = model.graph().initializer.iter().filter(|t| needed.contains(t.name()));
     let mut initializer: Vec<_> = stored.cloned().collect();
     for (i, node) in nodes.iter_mut().enumerate() {
-        let [data, shape] = node.input.as_slice() else { continue };
-        if standard(node) != "Reshape" || !head.dependence.contains_key(data) {
-            continue;
-        }
-        let Some(mut to) = shapes.constant(shape).map(Tensor::to_ints) else { continue };
+        let Some([data, shape]) = reshape_inputs(node) else { continue };
+        let stored = shapes.constant(shape).filter(|_| head.dependence.contains_key(data));
+        let Some(mut to) = stored.map(Tensor::to_ints) else { continue };
         if let (Dim::Fixed(batch), Some(first)) = (batch, to.first_mut())
             && *first == batch as i64
         {
