@@ -1,8 +1,9 @@
 //! The pages of `docs/` that list what the code has.
 
+use hirescam::methods::several_runs;
 use hirescam::preprocess::{self, KEYS};
 use hirescam_core::build::OLDEST_OPSET;
-use hirescam_core::cam;
+use hirescam_core::cam::list::{one_run, table};
 use hirescam_core::ops::list::{self, NEWEST_OPSET, Row};
 
 /// Each page: its path in the repository, and its text.
@@ -64,9 +65,7 @@ fn operator(r: &Row) -> String {
 
 /// What there is to say of methods, around their table.
 fn methods() -> String {
-    include_str!("methods.md")
-        .replace("{table}", &cam::table())
-        .replace("{several}", &cam::list::table(cam::list::SEVERAL_RUNS))
+    include_str!("methods.md").replace("{table}", &table(&one_run())).replace("{several}", &table(&several_runs()))
 }
 
 /// What there is to say of preprocessing, around its keys and presets.

@@ -111,7 +111,8 @@ fn bytes(facts: &Facts, value: &str) -> u64 {
 
 /// The bytes of what a node makes by an attribute alone, as random numbers.
 fn declared(node: &NodeProto) -> u64 {
-    extents_by_attribute(node).map_or(0, |s| s.iter().fold(4, |n: u64, &d| n.saturating_mul(u64::try_from(d).unwrap_or(1))))
+    extents_by_attribute(node)
+        .map_or(0, |s| s.iter().fold(4, |n: u64, &d| n.saturating_mul(u64::try_from(d).unwrap_or(1))))
 }
 
 /// `8.6 GB`.

@@ -226,12 +226,3 @@ fn picks_are_what_the_graph_picks() {
     }
     assert!(Target::Seed.picks(score, &[]).is_err());
 }
-
-#[test]
-fn methods_of_one_run_and_of_several_have_names_of_their_own() {
-    let mut names: Vec<&str> = cam::list::one_run().iter().chain(cam::list::SEVERAL_RUNS).map(|r| r.name).collect();
-    names.sort_unstable();
-    let count = names.len();
-    names.dedup();
-    assert_eq!(names.len(), count, "two methods have one name");
-}

@@ -11,7 +11,7 @@ use crate::overlay::{Style, bare, overlay};
 use crate::photo::Photo;
 use crate::preprocess::Rect;
 use hirescam_core::cam::Target;
-use hirescam_core::cam::list::Row;
+use hirescam_core::cam::list::MethodRow;
 use hirescam_core::certify::{Certificate, Verdict};
 use hirescam_core::score::{Activation, Score};
 use image::RgbImage;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Shared {
     /// The method.
-    pub method: Row,
+    pub method: MethodRow,
     /// What is explained.
     pub target: Target,
     /// The target layer.

@@ -6,7 +6,7 @@ mod spec;
 
 use hirescam::Network;
 use hirescam::core::Tensor;
-use hirescam::core::cam::{METHODS as ONE_RUN, list};
+use hirescam::core::cam::METHODS as ONE_RUN;
 use hirescam::core::certify::Verdict;
 use hirescam::core::onnx::messages::NodeProto;
 use hirescam::engine::Array;
@@ -386,9 +386,12 @@ fn a_batch_is_explained_as_its_images_are_on_any_number_of_threads() {
 }
 
 #[test]
-fn the_table_is_that_of_the_list() {
-    let rows: Vec<&str> = list::SEVERAL_RUNS.iter().map(|r| r.name).collect();
-    assert_eq!(METHODS.iter().map(|m| m.row.name).collect::<Vec<_>>(), rows);
+fn every_method_has_a_name_of_its_own_and_says_what_it_loses() {
+    let mut names: Vec<&str> = methods::rows().iter().map(|r| r.name).collect();
+    assert_eq!(names.len(), ONE_RUN.len() + METHODS.len());
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), methods::rows().len(), "two methods have one name");
     assert!(METHODS.iter().all(|m| !m.but.is_empty()));
 }
 

@@ -12,8 +12,3 @@ pub use attach::explaining::{Explaining, Outputs};
 pub use attach::heatmap::Size;
 pub use attach::{Request, attach, attach_all, attach_to};
 pub use methods::{Guarantee, METHODS, Method, Site, method};
-
-/// The methods as the table of `docs/methods.md`.
-pub fn table() -> String {
-    list::table(&list::one_run())
-}

@@ -1,8 +1,8 @@
 //! Which axis of the scores counts classes: from a final softmax, from the operators that made the scores, from the number
 //! of labels.
 
-use crate::axes::reshape::{carried, split};
 use crate::Model;
+use crate::axes::reshape::{carried, split};
 use crate::graph;
 use crate::onnx::messages::NodeProto;
 use crate::ops::{self, Entries, FinalActivation, Layout};

@@ -11,7 +11,7 @@ use crate::preprocess::{ImageInput, Layout, Resize};
 use crate::spec::{Resolved, ScoreFrom};
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::Runs;
-use hirescam_core::cam::list::Row;
+use hirescam_core::cam::list::MethodRow;
 use hirescam_core::cam::{self, Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
 use hirescam_core::score::Score;
@@ -24,7 +24,7 @@ pub(super) struct Parts {
     pub(super) score: Score,
     /// What is explained, in the output's own entries.
     pub(super) target: Target,
-    pub(super) row: Row,
+    pub(super) row: MethodRow,
     pub(super) layers: Vec<(String, Certificate)>,
     pub(super) image_dims: Vec<Dim>,
     pub(super) image_kind: Kind,

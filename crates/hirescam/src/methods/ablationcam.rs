@@ -1,9 +1,9 @@
 //! Ablation-CAM.
 
 use super::cut::{Setup, Wanted};
-use super::{Made, Method, Prepared, Site, weigh};
+use super::{Made, Method, NOTHING, Prepared, Site, weigh};
 use crate::Error;
-use hirescam_core::cam::list;
+use hirescam_core::cam::list::MethodRow;
 use ndarray::{Axis, Zip};
 
 /// Σ_c w_c · A_c with w_c = (s − s_c) / s, s_c the score with channel c of A set to 0. Desai & Ramaswamy 2020, WACV,
@@ -18,7 +18,16 @@ use ndarray::{Axis, Zip};
 /// # Differs from the paper
 /// The paper rectifies the map. Here that is a step of its own, on request.
 pub(super) const METHOD: Method = Method {
-    row: &list::ABLATION_CAM,
+    row: MethodRow {
+        name: "ablationcam",
+        title: "Ablation-CAM",
+        formula: "Σ_c w_c · A_c, w_c = (s − s_c) / s, s_c the score with channel c of A set to 0",
+        cost: "1, then the head once a channel; once in all where the head is affine",
+        proven: NOTHING,
+        source: "Desai & Ramaswamy 2020, WACV, 10.1109/WACV45572.2020.9093360",
+        scored: false,
+        additive: false,
+    },
     but: "weighs whole channels by what the score loses without them, and lights up places where such a channel is active, used or not",
     at_image: false,
     sums: false,

@@ -4,8 +4,9 @@ use super::cut::Wanted;
 use super::{Made, Method, Prepared, Site};
 use crate::Error;
 use crate::explanation::{Integral, percent};
-use hirescam_core::cam::list;
+use hirescam_core::cam::list::MethodRow;
 use ndarray::{ArrayD, Axis, Zip};
+use std::borrow::Cow;
 
 /// Σ_c (x − x₀)_c ⊙ ∫₀¹ ∂s/∂x_c at x₀ + α (x − x₀) dα, at the image, or at a layer with its activation for x.
 /// Sundararajan et al. 2017, arXiv:1703.01365, eq. 1.
@@ -19,7 +20,16 @@ use ndarray::{ArrayD, Axis, Zip};
 /// The integral is summed by the midpoint rule, at α = (k − ½) / steps. The paper's rule (eq. 3) takes the right ends,
 /// α = k / steps, whose error goes with 1 / steps and not with 1 / steps². Channels are summed.
 pub(super) const METHOD: Method = Method {
-    row: &list::INTEGRATED_GRADIENTS,
+    row: MethodRow {
+        name: "integrated-gradients",
+        title: "Integrated Gradients",
+        formula: "Σ_c (x − x₀)_c ⊙ mean_k ∂s/∂x_c at x₀ + (k − ½)/steps · (x − x₀), at the image or at a layer",
+        cost: "2 + steps, with a backward pass each (50, doubled until the sum is right, 1550 in all at most)",
+        proven: Cow::Borrowed("the sum: s(x) − s(x₀), up to a delta that is reported"),
+        source: "Sundararajan et al. 2017, arXiv:1703.01365, eq. 1 and 3",
+        scored: true,
+        additive: true,
+    },
     but: "keeps the sum only up to the error of its steps, and follows inputs on the way from the baseline that are not this image",
     at_image: true,
     sums: true,

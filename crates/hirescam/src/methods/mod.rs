@@ -1,8 +1,7 @@
 //! Methods that take several runs of the network, or of its head.
 //!
 //! Those of one run are in [`hirescam_core::cam`], inside the explaining model; these here change images or activations
-//! and look at what becomes of the scores. Each is a file with its formula and source, a row in
-//! [`list`] and a row in [`METHODS`]. An [`Explainer`](crate::Explainer) takes the names of
+//! and look at what becomes of the scores. Each is a file with its formula and source, and a row in [`METHODS`]. An [`Explainer`](crate::Explainer) takes the names of
 //! both kinds.
 
 mod ablationcam;
@@ -21,11 +20,13 @@ pub(crate) use several::Several;
 use crate::Error;
 use crate::explanation::Integral;
 use cut::{Changed, Cut, Setup, State};
-use hirescam_core::cam::{self, Pick, list};
+use hirescam_core::cam::list::{self, MethodRow};
+use hirescam_core::cam::{self, Pick};
 use hirescam_core::near;
 use hirescam_engine::Array;
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// How methods of several runs work; each reads what concerns it.
 ///
@@ -134,7 +135,7 @@ impl Settings {
 /// A method that takes several runs.
 pub struct Method {
     /// What there is to say of it.
-    pub row: &'static list::Row,
+    pub row: MethodRow,
     /// What it does that costs it the head's certificate: the rest of a sentence that begins with its title.
     pub but: &'static str,
     /// Whether it works at the image itself when no layer is named.
@@ -223,6 +224,9 @@ impl Made {
     }
 }
 
+/// What is proven of most of them.
+const NOTHING: Cow<'static, str> = Cow::Borrowed("nothing");
+
 /// All methods that take several runs.
 pub const METHODS: &[Method] = &[
     ablationcam::METHOD,
@@ -243,9 +247,13 @@ pub enum Any {
 }
 
 /// What there is to say of all methods, those of one run first.
-pub fn rows() -> Vec<list::Row> {
-    let several = METHODS.iter().map(|m| m.row.clone());
-    list::one_run().into_iter().chain(several).collect()
+pub fn rows() -> Vec<MethodRow> {
+    list::one_run().into_iter().chain(several_runs()).collect()
+}
+
+/// What there is to say of the methods that take several runs.
+pub fn several_runs() -> Vec<MethodRow> {
+    METHODS.iter().map(|m| m.row.clone()).collect()
 }
 
 /// The method called `name`.

@@ -1,9 +1,9 @@
 //! Occlusion.
 
 use super::cut::Wanted;
-use super::{Made, Method, Prepared, Site};
+use super::{Made, Method, NOTHING, Prepared, Site};
 use crate::Error;
-use hirescam_core::cam::list;
+use hirescam_core::cam::list::MethodRow;
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
 
 /// What the score loses when a window about each cell of a grid is set to a constant: s(x) − s(x occluded), in units of
@@ -19,7 +19,16 @@ use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
 /// bright. The grey of the occluder is a number in the network's own input
 /// ([`Settings::baseline`](super::Settings::baseline)).
 pub(super) const METHOD: Method = Method {
-    row: &list::OCCLUSION,
+    row: MethodRow {
+        name: "occlusion",
+        title: "Occlusion",
+        formula: "at cell p: s(x) − s(x with a window about p set to a constant)",
+        cost: "1 + 1 a cell (196)",
+        proven: NOTHING,
+        source: "Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2",
+        scored: true,
+        additive: false,
+    },
     but: "shows what the score loses when a window is covered, alone; the covered image is none that the network was trained for",
     at_image: true,
     sums: false,

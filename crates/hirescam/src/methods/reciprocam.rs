@@ -1,9 +1,9 @@
 //! ReciproCAM.
 
 use super::cut::{Setup, Wanted, at_mut};
-use super::{Made, Method, Prepared, Site};
+use super::{Made, Method, NOTHING, Prepared, Site};
 use crate::Error;
-use hirescam_core::cam::list;
+use hirescam_core::cam::list::MethodRow;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 
 /// At each place the score of an activation that is 0 everywhere else. Byun & Lee 2022, arXiv:2209.14074 (with masks of
@@ -16,7 +16,16 @@ use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 /// The score is the logit, not the class's probability, unless the output itself is explained. The map is not brought to
 /// 0…1. The paper's other masks, Gaussian ones of 3×3, are left out.
 pub(super) const METHOD: Method = Method {
-    row: &list::RECIPRO_CAM,
+    row: MethodRow {
+        name: "reciprocam",
+        title: "ReciproCAM",
+        formula: "at place p: the score of A with all other places set to 0",
+        cost: "1, then the head once a place",
+        proven: NOTHING,
+        source: "Byun & Lee 2022, arXiv:2209.14074",
+        scored: true,
+        additive: false,
+    },
     but: "asks what the head would say to an activation that is 0 everywhere but at one place, which is none that it was trained for",
     at_image: false,
     sums: false,

@@ -2,10 +2,10 @@
 
 use super::cut::Wanted;
 use super::random::Random;
-use super::{Made, Method, Prepared, Site};
+use super::{Made, Method, NOTHING, Prepared, Site};
 use crate::Error;
 use crate::heatmap::resize_linear;
-use hirescam_core::cam::list;
+use hirescam_core::cam::list::MethodRow;
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice, Zip};
 
 /// Σ_i s(x ⊙ M_i) · M_i / (samples · p) with random masks M_i. Petsiuk et al. 2018, arXiv:1806.07421, eq. 6.
@@ -19,7 +19,16 @@ use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice, Zip};
 /// The score is the logit, not the class's probability, unless the output itself is explained. A cell's width is
 /// ⌈extent / h⌉ and not ⌊extent / h⌋, as in the authors' code, so that the masks are never too small.
 pub(super) const METHOD: Method = Method {
-    row: &list::RISE,
+    row: MethodRow {
+        name: "rise",
+        title: "RISE",
+        formula: "Σ_i s(x ⊙ M_i) · M_i / (samples · p), M_i random masks that keep a share p",
+        cost: "1 + samples (4000)",
+        proven: NOTHING,
+        source: "Petsiuk et al. 2018, arXiv:1806.07421, eq. 6",
+        scored: true,
+        additive: false,
+    },
     but: "is a mean over random masks: it differs from seed to seed, and masked images are none that the network was trained for",
     at_image: true,
     sums: false,

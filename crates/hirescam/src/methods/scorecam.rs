@@ -1,10 +1,10 @@
 //! Score-CAM.
 
 use super::cut::{Cut, Wanted};
-use super::{Made, Method, Prepared, Site, weigh};
+use super::{Made, Method, NOTHING, Prepared, Site, weigh};
 use crate::Error;
 use crate::heatmap::resize_linear;
-use hirescam_core::cam::list;
+use hirescam_core::cam::list::MethodRow;
 use ndarray::{ArrayD, Axis};
 
 /// Σ_c w_c · A_c with w = softmax over channels of the scores of x ⊙ M_c, where M_c is A_c resized linearly to the image
@@ -17,7 +17,16 @@ use ndarray::{ArrayD, Axis};
 /// The score of a baseline image, which the paper takes off every score, is left out: the softmax takes it off again.
 /// The paper rectifies the map; here that is a step of its own, on request.
 pub(super) const METHOD: Method = Method {
-    row: &list::SCORE_CAM,
+    row: MethodRow {
+        name: "scorecam",
+        title: "Score-CAM",
+        formula: "Σ_c w_c · A_c, w = softmax_c s(x ⊙ M_c), M_c = A_c resized to the image and brought to 0…1",
+        cost: "1, then 1 a channel",
+        proven: NOTHING,
+        source: "Wang et al. 2020, arXiv:1910.01279",
+        scored: false,
+        additive: false,
+    },
     but: "weighs whole channels by scores of images that were multiplied with them, and lights up places where such a channel is active, used or not",
     at_image: false,
     sums: false,

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::explanation::{Found, Logits};
 use crate::further_inputs::Beside;
 use crate::watch::Stop;
-use hirescam_core::cam::list::Row;
+use hirescam_core::cam::list::MethodRow;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::{Certificate, Verdict};
 use hirescam_core::{layers, score::Score};
@@ -51,10 +51,10 @@ impl Several {
     }
 
     /// What there is to say of the method.
-    pub(crate) fn row(&self) -> Row {
+    pub(crate) fn row(&self) -> MethodRow {
         let row = self.method.row.clone();
         match self.prepared.base().map(cam::Method::row) {
-            Some(base) => Row { scored: base.scored, additive: base.additive, ..row },
+            Some(base) => MethodRow { scored: base.scored, additive: base.additive, ..row },
             None => row,
         }
     }

@@ -2,10 +2,11 @@
 
 use super::cut::{Setup, Wanted, missing, output, rows_of, seed};
 use super::random::Random;
-use super::{Made, Method, Prepared, Site, one_run};
+use super::{Made, Method, NOTHING, Prepared, Site, one_run};
 use crate::Error;
 use crate::further_inputs::kind;
-use hirescam_core::cam::{self, Explaining, Request, Target, list};
+use hirescam_core::cam::list::MethodRow;
+use hirescam_core::cam::{self, Explaining, Request, Target};
 use hirescam_core::onnx;
 use hirescam_engine::{Array, Kind, Session};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -19,7 +20,16 @@ use ndarray::{ArrayD, Axis, IxDyn};
 /// The paper averages the gradients of all colours and makes a picture of the mean. Here whole maps are averaged: for
 /// saliency, of which the largest |gradient| of a place is taken, that comes before the mean.
 pub(super) const METHOD: Method = Method {
-    row: &list::SMOOTH_GRAD,
+    row: MethodRow {
+        name: "smoothgrad",
+        title: "SmoothGrad",
+        formula: "the mean of another method's maps of x + noise, noise ~ N(0, (σ · (max x − min x))²)",
+        cost: "1 + samples (50)",
+        proven: NOTHING,
+        source: "Smilkov et al. 2017, arXiv:1706.03825",
+        scored: true,
+        additive: true,
+    },
     but: "shows the mean of maps of other, noisy images",
     at_image: true,
     sums: false,
