@@ -1,5 +1,6 @@
 //! A model with a map, and its bytes.
 
+use super::outputs::Outputs;
 use crate::axes::Runs;
 use crate::certify::Certificate;
 use crate::graph::reads;
@@ -16,26 +17,6 @@ use crate::{Error, Model, strip};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::sync::Arc;
-
-/// The names of the outputs that were added.
-#[derive(Clone, Debug)]
-pub struct Outputs {
-    /// The map, `[N, …]`, or `[N, M, …]` for M maps; tokens lie in it as they lie in the image.
-    pub map: String,
-    /// The class, int64 `[N]` or `[N, M]`: of a weighted sum that of the largest weight, of a part of a dense output the
-    /// first. −1 for what is no class, or is not above the threshold.
-    pub class: String,
-    /// The score, `[N]` or `[N, M]`.
-    pub score: String,
-    /// What has to be added to Σ map to give the score, `[N]` or `[N, M]`.
-    pub b: String,
-    /// What the cells of those tokens add up to that are no places of the image, `[N]` or `[N, M]`; where there are such.
-    pub other_tokens: Option<String>,
-    /// The logits `[N, K]`, where they were asked for and are one a class.
-    pub logits: Option<String>,
-    /// The heatmap, 0…1, where it was asked for: `[N, …]` or `[N, M, …]`, with its own number of cells.
-    pub heatmap: Option<String>,
-}
 
 /// A model with the map as one more output. Where it has the maps of several layers, [`attach_all`](super::super::attach_all) gives one of these
 /// for each layer, all of the same model.

@@ -5,110 +5,27 @@ mod constant;
 mod emit;
 pub(super) mod explaining;
 pub(super) mod heatmap;
+mod metadata;
+pub(super) mod outputs;
+mod request;
 
-use super::methods::{Method, hirescam};
-use crate::analysis::{Analysis, Hints, image_input};
+pub use request::Request;
+
+use crate::analysis::{Analysis, image_input};
 use crate::build::{Graph, OLDEST_OPSET, Value};
-use crate::certify::Certificate;
 use crate::grid::Grid;
 use crate::head::{self, Head};
 use crate::layers::recommended;
-use crate::onnx::messages::{GraphProto, ModelProto, StringStringEntryProto, ValueInfoProto};
-use crate::onnx::wire;
-use crate::score::{Activation, Reading, Score};
+use crate::onnx::messages::{GraphProto, ModelProto, ValueInfoProto};
+use crate::score::Score;
 use crate::shape::{self, Dim, Shapes, batch_name, value_info};
-use crate::target::Logits;
-use crate::target::Target;
+use crate::target::{Logits, Target};
 use crate::tensor::DataType;
-use crate::{Error, Model, memory, strip};
+use crate::{Error, Model, strip};
 use emit::{Emitted, emit};
-use explaining::{Explaining, Outputs};
-use heatmap::Size;
-use std::collections::HashSet;
+use explaining::Explaining;
+use outputs::{Names, Outputs};
 use std::sync::Arc;
-
-/// What to attach.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The target layer; the recommended one when none is named.
-    pub layer: Option<String>,
-    /// What is explained.
-    pub target: Target,
-    /// The method.
-    pub method: &'static Method,
-    /// The tensor to explain, an output of the model or one inside; the output that looks like class scores when none is named.
-    pub output: Option<String>,
-    /// Whether to explain the output itself and not the logits before its final activation.
-    pub keep_activation: bool,
-    /// The axis of the explained output that counts classes, where neither the graph nor the labels tell it.
-    pub class_axis: Option<i64>,
-    /// What makes a probability of a score; what the graph ends in when nothing is said.
-    pub activation: Option<Activation>,
-    /// How many labels there are.
-    pub labels: Option<usize>,
-    /// The layer's channel axis, where the graph does not tell it.
-    pub channels: Option<i64>,
-    /// The input that carries the image; the one that looks like one when none is named.
-    pub image: Option<String>,
-    /// The image's channel axis, where the graph does not tell it.
-    pub image_channels: Option<i64>,
-    /// How the layer's tokens lie in the image, rows and columns, where the graph does not tell it.
-    pub grid: Option<Vec<usize>>,
-    /// The image's whole shape, where the file leaves extents open.
-    pub image_shape: Option<Vec<usize>>,
-    /// The shapes of inputs beside the image, where the file leaves extents open.
-    pub other_shapes: Vec<(String, Vec<usize>)>,
-    /// How many bytes the network's values may take beside what goes with its image and its weights; see [`memory`].
-    pub memory: u64,
-    /// Whether the logits become an output too, where they are one a class.
-    pub logits: bool,
-    /// Whether the map made for display becomes an output too, and of what size.
-    pub heatmap: Option<Size>,
-}
-
-impl Default for Request {
-    fn default() -> Self {
-        Request {
-            layer: None,
-            target: Target::Top(1),
-            method: &hirescam::METHOD,
-            output: None,
-            keep_activation: false,
-            class_axis: None,
-            activation: None,
-            labels: None,
-            channels: None,
-            image: None,
-            image_channels: None,
-            grid: None,
-            image_shape: None,
-            other_shapes: Vec::new(),
-            memory: memory::SPARE,
-            logits: false,
-            heatmap: None,
-        }
-    }
-}
-
-impl Request {
-    /// What is said of the network.
-    pub fn hints(&self) -> Hints<'_> {
-        Hints {
-            image: self.image.as_deref(),
-            image_shape: self.image_shape.as_deref(),
-            image_channels: self.image_channels,
-            other_shapes: &self.other_shapes,
-            memory: self.memory,
-            scores: Reading {
-                output: self.output.as_deref(),
-                keep_activation: self.keep_activation,
-                class_axis: self.class_axis,
-                activation: self.activation,
-                labels: self.labels,
-            },
-        }
-    }
-}
 
 /// Attaches the map that `request` asks for to `model`, in place of one that may be attached already.
 ///
@@ -139,105 +56,56 @@ pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Resul
 /// # Errors
 /// As [`attach_all`].
 pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> Result<Vec<Explaining>, Error> {
-    let Analysis { image, shapes, score, .. } = analysis;
+    let Analysis { shapes, score, .. } = analysis;
     let model = analysis.model();
     attachable(model)?;
-    let image = image_input(model, Some(image))?;
     let request = &Request { target: request.target.on(score)?, ..request.clone() };
     let heads = heads(analysis, request, further)?;
     let graph = Graph::new(model, shapes);
     let raw = graph.value(&score.logits)?.wide();
     let raw = if shapes.alone.is_some() { raw.as_found() } else { raw };
-    let batch = shapes.count();
-    // Names that neither the model nor what is added to it uses yet.
-    let (taken, mut added) = (model.names(), HashSet::new());
-    let mut free = |name: &str| {
-        let mut name = name.to_owned();
-        while taken.contains(name.as_str()) || !added.insert(name.clone()) {
-            name = format!("hirescam_{name}");
-        }
-        name
-    };
-    let after_batch =
-        |extents: &[usize]| -> Vec<Dim> { [batch].into_iter().chain(extents.iter().map(|&n| Dim::Fixed(n))).collect() };
-    let input = match &request.target {
-        Target::Given(1) => Some((free("class"), DataType::Int64, vec![batch])),
-        Target::Given(m) => Some((free("class"), DataType::Int64, after_batch(&[*m]))),
-        Target::Seed => Some((free("seed"), raw.dtype(), after_batch(&score.dims))),
-        _ => None,
-    };
-    let shared = Outputs {
-        map: free("map"),
-        class: free("class"),
-        score: free("score"),
-        b: free("b"),
-        other_tokens: None,
-        logits: (request.logits && !score.is_dense()).then(|| free("hirescam_logits")),
-        heatmap: request.heatmap.as_ref().map(|_| free("heatmap")),
-    };
+    let mut names = Names::new(model);
+    let input = target_input(request, score, (raw.dtype(), shapes.count()), &mut names);
     let given = input.as_ref().map(|(name, dtype, dims)| graph.input(name, *dtype, dims));
-    let logits = Logits::new(raw, batch, score, given);
-    let mut made: Vec<(Emitted, Outputs)> = Vec::new();
-    let mut wanted: Vec<(Value, String)> = Vec::new();
-    let image_dims = shapes.dims(image.name()).unwrap_or_default();
+    let logits = Logits::new(raw, shapes.count(), score, given);
+    let shared = Outputs::new(request, score, &mut names);
+    let image_dims = shapes.dims(&analysis.image).unwrap_or_default();
     let pixels = shapes.image_places().into_iter().filter_map(|axis| image_dims.get(axis)).map(|d| d.per_image());
     let pixels: Vec<usize> = pixels.collect();
-    let mut cells = Vec::new();
-    for (i, (head, grid)) in heads.iter().enumerate() {
-        let emitted = emit(analysis, head, grid.as_ref(), request, &logits)?;
-        let mut own = |name: &str| if i == 0 { free(name) } else { free(&format!("{name}_{}", i + 1)) };
-        let mut outputs = shared.clone();
-        if i > 0 {
-            (outputs.map, outputs.b) = (own("map"), own("b"));
-            outputs.heatmap = outputs.heatmap.map(|_| own("heatmap"));
-        }
-        outputs.other_tokens = emitted.other_tokens.map(|_| own("other_tokens"));
-        wanted.push((emitted.map, outputs.map.clone()));
-        if i == 0 {
-            wanted.push((emitted.class, outputs.class.clone()));
-            wanted.push((emitted.score, outputs.score.clone()));
-        }
-        wanted.push((emitted.b, outputs.b.clone()));
-        wanted.extend(emitted.other_tokens.zip(outputs.other_tokens.clone()));
-        if i == 0 {
-            wanted.extend(outputs.logits.iter().map(|name| (logits.flat, name.clone())));
-        }
-        if let (Some(size), Some(name)) = (&request.heatmap, &outputs.heatmap) {
+    let (mut layers, mut wanted, mut cells) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, (head, grid)) in heads.into_iter().enumerate() {
+        let emitted = emit(analysis, &head, grid.as_ref(), request, &logits)?;
+        let outputs = shared.of_layer(i, &emitted, &mut names);
+        let mut heat = None;
+        if let Some(size) = &request.heatmap {
             cells = size.cells(grid.as_ref().map_or(head.space.len(), |g| g.sides.len()), &pixels)?;
             let lead = if request.target.maps(score) == 1 { 1 } else { 2 };
-            wanted.push((heatmap::heatmap(emitted.map, lead, &cells), name.clone()));
+            heat = Some(heatmap::heatmap(emitted.map, lead, &cells));
         }
-        made.push((emitted, outputs));
+        wanted.extend(outputs.values(i, &emitted, (logits.flat, heat)));
+        layers.push((head, grid, emitted, outputs));
     }
     let wanted: Vec<(Value, &str)> = wanted.iter().map(|(v, name)| (*v, name.as_str())).collect();
-    let batch = batch_name(image);
-    let infos: Vec<ValueInfoProto> =
-        wanted.iter().map(|(v, name)| value_info(name, v.dtype(), &v.dims(), batch.as_deref())).collect();
-    let given = input.as_ref().map(|(name, dtype, dims)| value_info(name, *dtype, dims, batch.as_deref()));
-    let nodes = graph.finish(&wanted, &taken)?;
-    let [counts, calls] = strip::added([nodes.len(), usize::from(given.is_some()), infos.len()], model.inlined());
-    let layers = made.iter().zip(&heads).map(|((emitted, _), (head, _))| (head, &emitted.certificate));
-    let mut metadata = metadata(request, score, layers);
-    metadata.push(("hirescam.heatmap".to_owned(), heatmap::shown(&cells)));
-    metadata.push(("hirescam.image_shape".to_owned(), shape::show(&image_dims)));
-    let closed = strip::closed(model, shapes);
-    let as_written = strip::as_written(model, closed.iter().map(|(i, _)| *i));
-    if !closed.is_empty() {
-        metadata.push((wire::CLOSED.to_owned(), wire::written(&as_written)));
-    }
-    metadata.push(counts);
-    metadata.extend(Some(calls).filter(|(_, calls)| !calls.is_empty()));
-    let entry = |(key, value): (String, String)| StringStringEntryProto { key: Some(key), value: Some(value) };
-    let input_infos = given.into_iter().collect();
-    let added = ModelProto {
-        graph: Some(GraphProto { node: nodes, input: input_infos, output: infos, ..Default::default() }),
-        metadata_props: metadata.into_iter().map(entry).collect(),
+    let batch = batch_name(image_input(model, Some(&analysis.image))?);
+    let info = |name: &str, dtype, dims: &[Dim]| value_info(name, dtype, dims, batch.as_deref());
+    let added = GraphProto {
+        node: graph.finish(&wanted, &names.taken)?,
+        input: input.iter().map(|(name, dtype, dims)| info(name, *dtype, dims)).collect(),
+        output: wanted.iter().map(|(v, name)| info(name, v.dtype(), &v.dims())).collect(),
         ..Default::default()
     };
+    let closed = strip::closed(model, shapes);
+    let as_written = strip::as_written(model, closed.iter().map(|(i, _)| *i));
+    let of_layers = layers.iter().map(|(head, _, emitted, _)| (head, &emitted.certificate));
+    let mut metadata = metadata::of_maps(request, score, of_layers);
+    metadata.push(("hirescam.heatmap".to_owned(), heatmap::shown(&cells)));
+    metadata.push(("hirescam.image_shape".to_owned(), shape::show(&image_dims)));
+    metadata.extend(metadata::of_addition(model, &added, &as_written));
+    let added = ModelProto { graph: Some(added), metadata_props: metadata::entries(metadata), ..Default::default() };
     let proto = with_added(model, &added, closed);
-    let alone = shapes.alone.clone().filter(|_| !fits_one(&proto, image.name(), request, &wanted));
+    let alone = shapes.alone.clone().filter(|_| !fits_one(&proto, &analysis.image, request, &wanted));
     let (proto, added) = (Arc::new(proto), Arc::new(added));
-    let of_layer = |((emitted, outputs), (head, grid)): ((Emitted, Outputs), (Head, Option<Grid>))| Explaining {
+    let of_layer = |(head, grid, emitted, outputs): (Head, Option<Grid>, Emitted, Outputs)| Explaining {
         model: proto.clone(),
         added: added.clone(),
         inlined: model.inlined().clone(),
@@ -245,10 +113,10 @@ pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> 
         file: model.file().cloned(),
         outputs,
         certificate: emitted.certificate,
-        image: image.name().to_owned(),
+        image: analysis.image.clone(),
         image_dims: image_dims.clone(),
-        image_channels: shapes.image_channels(image.name()),
-        tells_channels: shapes.tells_channels(image.name()),
+        image_channels: shapes.image_channels(&analysis.image),
+        tells_channels: shapes.tells_channels(&analysis.image),
         free_batch: shapes.free_batch(),
         runs: shapes.runs(&score.logits),
         alone: alone.clone(),
@@ -259,7 +127,24 @@ pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> 
         grid,
         head,
     };
-    Ok(made.into_iter().zip(heads).map(of_layer).collect())
+    Ok(layers.into_iter().map(of_layer).collect())
+}
+
+/// The input that a target needs which comes with each image: its name, element type and extents.
+fn target_input(
+    request: &Request,
+    score: &Score,
+    (dtype, batch): (DataType, Dim),
+    names: &mut Names,
+) -> Option<(String, DataType, Vec<Dim>)> {
+    let after_batch =
+        |extents: &[usize]| -> Vec<Dim> { [batch].into_iter().chain(extents.iter().map(|&n| Dim::Fixed(n))).collect() };
+    match &request.target {
+        Target::Given(1) => Some((names.free("class"), DataType::Int64, vec![batch])),
+        Target::Given(m) => Some((names.free("class"), DataType::Int64, after_batch(&[*m]))),
+        Target::Seed => Some((names.free("seed"), dtype, after_batch(&score.dims))),
+        _ => None,
+    }
 }
 
 /// The heads of the request's layer and of `further` ones, and how their places lie in the image.
@@ -317,35 +202,4 @@ fn fits_one(proto: &ModelProto, image: &str, request: &Request, wanted: &[(Value
     let alone = |d: &Dim| Dim::Fixed(d.per_image());
     let fits = |(v, name): &(Value, &str)| one.dims(name) == Some(v.dims().iter().map(alone).collect::<Vec<_>>());
     wanted.iter().all(fits)
-}
-
-/// What the model says of its maps; the keys of further layers end in `_2`, `_3` ….
-fn metadata<'a>(
-    request: &Request,
-    score: &Score,
-    layers: impl Iterator<Item = (&'a Head, &'a Certificate)>,
-) -> Vec<(String, String)> {
-    let mut metadata = vec![
-        ("hirescam.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("hirescam.method".to_owned(), request.method.name.to_owned()),
-        ("hirescam.target".to_owned(), request.target.to_string()),
-        ("hirescam.score".to_owned(), score.logits.clone()),
-    ];
-    for (i, (head, c)) in layers.enumerate() {
-        let key = |what: &str| match i {
-            0 => format!("hirescam.{what}"),
-            _ => format!("hirescam.{what}_{}", i + 1),
-        };
-        metadata.extend([
-            (key("layer"), head.layer.clone()),
-            (key("verdict"), c.verdict.to_string()),
-            (key("reason"), c.reason.clone().unwrap_or_default()),
-            (key("bypass"), c.bypass.clone().unwrap_or_default()),
-            (key("uniform"), c.uniform.to_string()),
-            (key("scale"), c.scale.to_string()),
-            (key("but"), c.but.clone().unwrap_or_default()),
-            (key("caution"), c.caution.clone().unwrap_or_default()),
-        ]);
-    }
-    metadata
 }

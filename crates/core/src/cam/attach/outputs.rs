@@ -1,0 +1,98 @@
+//! The outputs that are added: their names, and the values behind them.
+
+use super::Request;
+use super::emit::Emitted;
+use crate::Model;
+use crate::build::Value;
+use crate::score::Score;
+use std::collections::HashSet;
+
+/// The names of the outputs that were added.
+#[derive(Clone, Debug)]
+pub struct Outputs {
+    /// The map, `[N, …]`, or `[N, M, …]` for M maps; tokens lie in it as they lie in the image.
+    pub map: String,
+    /// The class, int64 `[N]` or `[N, M]`: of a weighted sum that of the largest weight, of a part of a dense output the
+    /// first. −1 for what is no class, or is not above the threshold.
+    pub class: String,
+    /// The score, `[N]` or `[N, M]`.
+    pub score: String,
+    /// What has to be added to Σ map to give the score, `[N]` or `[N, M]`.
+    pub b: String,
+    /// What the cells of those tokens add up to that are no places of the image, `[N]` or `[N, M]`; where there are such.
+    pub other_tokens: Option<String>,
+    /// The logits `[N, K]`, where they were asked for and are one a class.
+    pub logits: Option<String>,
+    /// The heatmap, 0…1, where it was asked for: `[N, …]` or `[N, M, …]`, with its own number of cells.
+    pub heatmap: Option<String>,
+}
+
+impl Outputs {
+    /// Those of the first layer.
+    pub(super) fn new(request: &Request, score: &Score, names: &mut Names) -> Self {
+        Outputs {
+            map: names.free("map"),
+            class: names.free("class"),
+            score: names.free("score"),
+            b: names.free("b"),
+            other_tokens: None,
+            logits: (request.logits && !score.is_dense()).then(|| names.free("hirescam_logits")),
+            heatmap: request.heatmap.as_ref().map(|_| names.free("heatmap")),
+        }
+    }
+
+    /// Those of the layer number `i`: class, score and logits are the same for all.
+    pub(super) fn of_layer(&self, i: usize, emitted: &Emitted, names: &mut Names) -> Self {
+        let mut own = |name: &str| if i == 0 { names.free(name) } else { names.free(&format!("{name}_{}", i + 1)) };
+        let mut outputs = self.clone();
+        if i > 0 {
+            (outputs.map, outputs.b) = (own("map"), own("b"));
+            outputs.heatmap = outputs.heatmap.map(|_| own("heatmap"));
+        }
+        outputs.other_tokens = emitted.other_tokens.map(|_| own("other_tokens"));
+        outputs
+    }
+
+    /// The values behind those of the layer number `i`, in the order of the outputs; the first layer has what all share.
+    pub(super) fn values<'g>(
+        &self,
+        i: usize,
+        emitted: &Emitted<'g>,
+        (logits, heatmap): (Value<'g>, Option<Value<'g>>),
+    ) -> Vec<(Value<'g>, String)> {
+        let shared = |value: Value<'g>, name: Option<&String>| Some((value, name.filter(|_| i == 0)?.clone()));
+        let own = |value: Option<Value<'g>>, name: Option<&String>| value.zip(name.cloned());
+        let all = [
+            own(Some(emitted.map), Some(&self.map)),
+            shared(emitted.class, Some(&self.class)),
+            shared(emitted.score, Some(&self.score)),
+            own(Some(emitted.b), Some(&self.b)),
+            own(emitted.other_tokens, self.other_tokens.as_ref()),
+            shared(logits, self.logits.as_ref()),
+            own(heatmap, self.heatmap.as_ref()),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
+/// Names that neither the model nor what is added to it uses yet.
+pub(super) struct Names<'m> {
+    /// Those of the model.
+    pub(super) taken: HashSet<&'m str>,
+    added: HashSet<String>,
+}
+
+impl<'m> Names<'m> {
+    pub(super) fn new(model: &'m Model) -> Self {
+        Names { taken: model.names(), added: HashSet::new() }
+    }
+
+    /// `name`, or the next like it that is free.
+    pub(super) fn free(&mut self, name: &str) -> String {
+        let mut name = name.to_owned();
+        while self.taken.contains(name.as_str()) || !self.added.insert(name.clone()) {
+            name = format!("hirescam_{name}");
+        }
+        name
+    }
+}
