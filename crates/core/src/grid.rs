@@ -15,6 +15,7 @@ use ndarray::{ArrayD, IxDyn};
 mod channels;
 mod places;
 mod steps;
+mod through;
 
 pub(crate) use channels::channel_axes;
 pub(crate) use places::{Lies, Places};
