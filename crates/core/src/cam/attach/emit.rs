@@ -35,90 +35,14 @@ pub(super) fn emit<'g>(
     request: &Request,
     logits: &Logits<'g, '_>,
 ) -> Result<Emitted<'g>, Error> {
-    let (model, shapes) = (analysis.model(), &analysis.shapes);
-    let graph = logits.raw.graph();
-    let own = graph.value(&head.layer)?.wide();
-    let (samples, n) = (head.samples, shapes.count());
-    // An image without channels gets an axis of one.
-    let (channels, more) = head.channels.map_or((samples.lead(), 1), |axis| (samples.moved(axis), 0));
-    let laid = |v: Value<'g>| {
-        let first = samples.first(v, n);
-        let mut dims = first.dims();
-        (0..more).for_each(|_| dims.insert(channels.min(dims.len()), Dim::Fixed(1)));
-        first.reshape(&dims)
-    };
-    let activation = laid(own);
-    let space: Vec<usize> = head.space.iter().map(|&axis| samples.moved(axis) + more).collect();
-    // Several classes at once are laid along the batch, where that is the first axis.
-    let batched = samples == Samples::FIRST && more == 0;
-    let (target, method) = (&request.target, request.method);
+    let (target, n) = (&request.target, analysis.shapes.count());
     let m = target.maps(&head.score);
+    let activation = Activation::new(logits.raw.graph().value(&head.layer)?.wide(), head, n);
     let picked = logits.pick(target);
-    let mut proven = Certificate { elsewhere: head.elsewhere(analysis), ..certify(analysis, head, false) };
-    if matches!(target, Target::Cosine(_)) {
-        proven.verdict = Verdict::GradientOnly;
-        proven.reason = Some("cosine, which is not linear in the output".into());
-    }
-    if matches!(target, Target::Predicted(_)) && proven.verdict == Verdict::Exact {
-        // The sum is linear in the scores as long as the places are the same.
-        proven.verdict = Verdict::LocallyLinear;
-        proven.reason = Some("choice of the places where the class is predicted".into());
-    }
+    let proven = proven(analysis, head, target);
     let affine = proven.verdict == Verdict::Exact;
-    let classes: Option<Vec<usize>> = match target {
-        Target::Classes(list) => Some(list.clone()),
-        Target::All => Some((0..m).collect()),
-        _ => None,
-    };
-    let constant = classes
-        .filter(|_| affine && m > 1 && batched)
-        .and_then(|classes| constant::gradients(analysis, head, &classes));
-    let together = match constant {
-        Some(gradients) => {
-            let gradients = graph.constant(gradients);
-            Some(gradients.with_rank(activation.rank() + 1))
-        }
-        None if m > 1 && batched => {
-            // What went wrong in vain there is forgotten, but not what went wrong before.
-            graph.take_fault().map_or(Ok(()), Err)?;
-            at_once::gradients(analysis, head, logits, &picked)
-        }
-        _ => None,
-    };
-    let mut maps = Vec::new();
-    let (mut uniform, mut places) = (false, 1);
-    let mut make = |activation: Value<'g>, gradient: Value<'g>, channels: usize, space: &[usize]| {
-        let site = Site { activation, gradient, channels, space };
-        uniform = site.is_uniform(gradient);
-        places = site.places();
-        Ok::<_, Error>(site.finish((method.map)(&site)?))
-    };
-    let dims = activation.dims();
-    let after_batch = |dims: &[Dim]| dims.get(1..).unwrap_or(&[]).to_vec();
-    if let Some(gradient) = together {
-        // Images along the first axis, classes along the second.
-        let images = activation.reshape(&[&[n, Dim::Fixed(1)], after_batch(&dims).as_slice()].concat());
-        let space: Vec<usize> = space.iter().map(|a| a + 1).collect();
-        let map = make(images, gradient, channels + 1, &space)?;
-        let every: Vec<i64> = (0..map.rank()).map(|a| if a == 1 { m as i64 } else { 1 }).collect();
-        // A map that does not depend on the class is the same for all.
-        maps.push(if map.dims().get(1) == Some(&Dim::Fixed(m)) { map } else { map.expand(&every) });
-    } else if m > MOST_SWEEPS {
-        return Err(Error::Argument(format!(
-            "{m} maps for each image are asked for, but at {:?} each takes a derivative of its own, and more than {MOST_SWEEPS} are not made at once: ask for the best classes (top:5) or for some (class:3,5){}",
-            head.layer,
-            if affine { "" } else { ", or explain a layer behind the last convolution, where all classes take one" }
-        )));
-    } else {
-        for i in 0..m {
-            let seed = (head.score.logits.as_str(), logits.seed(target, &picked, i));
-            let gradient = grad::vjp(model, graph, &head.path, &head.dependence, seed, &head.layer)?;
-            let map = make(activation, laid(gradient.with_rank(own.rank())), channels, &space)?;
-            // [N, 1, …]: the axis of classes.
-            maps.push(map.reshape(&[&[n, Dim::Fixed(1)], after_batch(&map.dims()).as_slice()].concat()));
-        }
-    }
-    let map = Value::concat(&maps, 1).unwrap_or(activation);
+    let Maps { maps, uniform, places } = maps(analysis, head, request, logits, &picked, (&activation, affine))?;
+    let map = Value::concat(&maps, 1).unwrap_or(activation.value);
     // One map of each image is without the axis of maps.
     let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&[n]) } else { v };
     let (map, lead) = match m {
@@ -130,7 +54,7 @@ pub(super) fn emit<'g>(
     let class = squeeze(shown);
     let picked = Picked { scores: squeeze(picked.scores), classes: squeeze(classes), wanted: None };
     let signed = can_be_negative(analysis, &head.layer);
-    let certificate = judge(method, Certificate { uniform, ..proven }, signed, places)?;
+    let certificate = judge(request.method, Certificate { uniform, ..proven }, signed, places)?;
     let bias = match certificate.verdict {
         // Where h(0) cannot be evaluated here, b is computed with each map: it comes to the same.
         Verdict::Exact | Verdict::SumOnly if affine => probe::bias(analysis, head).ok(),
@@ -138,15 +62,155 @@ pub(super) fn emit<'g>(
     };
     let b = match &bias {
         Some(bias) => logits.bias(target, &picked, bias)?,
-        None => {
-            let space: Vec<usize> = (lead..map.rank()).collect();
-            let total = map.reduce_sum(&space, false);
-            let total = if certificate.scale == 1 { total } else { total / certificate.scale as f64 };
-            // Score and map can be of two types: the result has the wider.
-            let dtype = if picked.scores.dtype() == DataType::Double { DataType::Double } else { total.dtype() };
-            picked.scores.cast(dtype) - total.cast(dtype)
-        }
+        None => rest_of_score(picked.scores, (map, lead), certificate.scale),
     };
-    let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, lead + samples.lead() - 1));
+    let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, lead + head.samples.lead() - 1));
     Ok(Emitted { map, class, score: picked.scores, b: squeeze(b), other_tokens, bias, certificate })
+}
+
+/// What is proven of the head and the target, uniformity aside.
+fn proven(analysis: &Analysis, head: &Head, target: &Target) -> Certificate {
+    let mut proven = Certificate { elsewhere: head.elsewhere(analysis), ..certify(analysis, head, false) };
+    if matches!(target, Target::Cosine(_)) {
+        proven.verdict = Verdict::GradientOnly;
+        proven.reason = Some("cosine, which is not linear in the output".into());
+    }
+    if matches!(target, Target::Predicted(_)) && proven.verdict == Verdict::Exact {
+        // The sum is linear in the scores as long as the places are the same.
+        proven.verdict = Verdict::LocallyLinear;
+        proven.reason = Some("choice of the places where the class is predicted".into());
+    }
+    proven
+}
+
+/// The activation of a head with the samples along the first axis, and its channels along an axis of their own.
+struct Activation<'g> {
+    value: Value<'g>,
+    /// How many axes the network's own value has.
+    rank: usize,
+    samples: Samples,
+    n: Dim,
+    channels: usize,
+    space: Vec<usize>,
+    /// Whether the axis of channels is one of 1 that the network's own value lacks, as an image without channels.
+    added: bool,
+}
+
+impl<'g> Activation<'g> {
+    fn new(own: Value<'g>, head: &Head, n: Dim) -> Self {
+        let samples = head.samples;
+        let (channels, added) = head.channels.map_or((samples.lead(), true), |axis| (samples.moved(axis), false));
+        let space = head.space.iter().map(|&axis| samples.moved(axis) + usize::from(added)).collect();
+        let laid = Activation { value: own, rank: own.rank(), samples, n, channels, space, added };
+        Activation { value: laid.lay(own), ..laid }
+    }
+
+    /// A value with the network's own axes, or a gradient by it, with those of the activation.
+    fn lay(&self, v: Value<'g>) -> Value<'g> {
+        let first = self.samples.first(v, self.n);
+        let mut dims = first.dims();
+        if self.added {
+            dims.insert(self.channels.min(dims.len()), Dim::Fixed(1));
+        }
+        first.reshape(&dims)
+    }
+
+    /// Whether several classes at once can be laid along the batch: where that is the first axis.
+    fn is_batched(&self) -> bool {
+        self.samples == Samples::FIRST && !self.added
+    }
+
+    /// `v` with an axis of 1 for the classes behind that of the images.
+    fn with_classes(&self, v: Value<'g>) -> Value<'g> {
+        v.reshape(&[&[self.n, Dim::Fixed(1)], v.dims().get(1..).unwrap_or(&[])].concat())
+    }
+}
+
+/// The maps of all classes, each `[N, M, …]`, and what is known of their gradients.
+struct Maps<'g> {
+    maps: Vec<Value<'g>>,
+    /// Whether the gradient is the same at all places.
+    uniform: bool,
+    /// How many places there are.
+    places: usize,
+}
+
+/// Emits the maps: of all classes together where that can be, else of one after the other.
+fn maps<'g>(
+    analysis: &Analysis,
+    head: &Head,
+    request: &Request,
+    logits: &Logits<'g, '_>,
+    picked: &Picked<'g>,
+    (own, affine): (&Activation<'g>, bool),
+) -> Result<Maps<'g>, Error> {
+    let m = request.target.maps(&head.score);
+    let mut made = Maps { maps: Vec::new(), uniform: false, places: 1 };
+    let mut make = |activation: Value<'g>, gradient: Value<'g>, channels: usize, space: &[usize]| {
+        let site = Site { activation, gradient, channels, space };
+        (made.uniform, made.places) = (site.is_uniform(gradient), site.places());
+        Ok::<_, Error>(site.finish((request.method.map)(&site)?))
+    };
+    if let Some(gradient) = together(analysis, head, &request.target, logits, picked, (own, affine))? {
+        let space: Vec<usize> = own.space.iter().map(|a| a + 1).collect();
+        let map = make(own.with_classes(own.value), gradient, own.channels + 1, &space)?;
+        let every: Vec<i64> = (0..map.rank()).map(|a| if a == 1 { m as i64 } else { 1 }).collect();
+        // A map that does not depend on the class is the same for all.
+        made.maps.push(if map.dims().get(1) == Some(&Dim::Fixed(m)) { map } else { map.expand(&every) });
+        return Ok(made);
+    }
+    if m > MOST_SWEEPS {
+        return Err(Error::Argument(format!(
+            "{m} maps for each image are asked for, but at {:?} each takes a derivative of its own, and more than {MOST_SWEEPS} are not made at once: ask for the best classes (top:5) or for some (class:3,5){}",
+            head.layer,
+            if affine { "" } else { ", or explain a layer behind the last convolution, where all classes take one" }
+        )));
+    }
+    let mut maps = Vec::new();
+    for i in 0..m {
+        let seed = (head.score.logits.as_str(), logits.seed(&request.target, picked, i));
+        let graph = logits.raw.graph();
+        let gradient = grad::vjp(analysis.model(), graph, &head.path, &head.dependence, seed, &head.layer)?;
+        let map = make(own.value, own.lay(gradient.with_rank(own.rank)), own.channels, &own.space)?;
+        maps.push(own.with_classes(map));
+    }
+    Ok(Maps { maps, ..made })
+}
+
+/// The gradients of several classes at once, `[N, M, …]` or `[1, M, …]`, where they can be found together.
+fn together<'g>(
+    analysis: &Analysis,
+    head: &Head,
+    target: &Target,
+    logits: &Logits<'g, '_>,
+    picked: &Picked<'g>,
+    (own, affine): (&Activation<'g>, bool),
+) -> Result<Option<Value<'g>>, Error> {
+    let m = target.maps(&head.score);
+    if m < 2 || !own.is_batched() {
+        return Ok(None);
+    }
+    let graph = logits.raw.graph();
+    let classes: Option<Vec<usize>> = match target {
+        Target::Classes(list) => Some(list.clone()),
+        Target::All => Some((0..m).collect()),
+        _ => None,
+    };
+    let classes = classes.filter(|_| affine);
+    if let Some(gradients) = classes.and_then(|classes| constant::gradients(analysis, head, &classes)) {
+        return Ok(Some(graph.constant(gradients).with_rank(own.value.rank() + 1)));
+    }
+    // What went wrong in vain there is forgotten, but not what went wrong before.
+    graph.take_fault().map_or(Ok(()), Err)?;
+    Ok(at_once::gradients(analysis, head, logits, picked))
+}
+
+/// score − Σ map of maps behind `lead` axes, whose cells add up to `scale` times the score.
+fn rest_of_score<'g>(score: Value<'g>, (map, lead): (Value<'g>, usize), scale: usize) -> Value<'g> {
+    let space: Vec<usize> = (lead..map.rank()).collect();
+    let total = map.reduce_sum(&space, false);
+    let total = if scale == 1 { total } else { total / scale as f64 };
+    // Score and map can be of two types: the result has the wider.
+    let dtype = if score.dtype() == DataType::Double { DataType::Double } else { total.dtype() };
+    score.cast(dtype) - total.cast(dtype)
 }
