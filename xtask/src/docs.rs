@@ -4,7 +4,7 @@ use hirescam::methods::several_runs;
 use hirescam::preprocess::{self, KEYS};
 use hirescam_core::build::OLDEST_OPSET;
 use hirescam_core::cam::list::{one_run, table};
-use hirescam_core::ops::list::{self, NEWEST_OPSET, Row};
+use hirescam_core::ops::list::{self, NEWEST_OPSET, OperatorRow};
 
 /// Each page: its path in the repository, and its text.
 pub fn pages() -> [(&'static str, String); 4] {
@@ -54,7 +54,7 @@ Nothing is known of these, so they can stand before the layer only, and the shap
     )
 }
 
-fn operator(r: &Row) -> String {
+fn operator(r: &OperatorRow) -> String {
     let since = match (r.since, r.until) {
         (Some(since), Some(until)) => format!("{since}–{until}"),
         (Some(since), None) => since.to_string(),

@@ -4,7 +4,7 @@ use crate::build::{Graph, Value};
 use crate::graph::reads;
 use crate::onnx::describe;
 use crate::onnx::messages::NodeProto;
-use crate::ops::{self, Dependence, Entries, Site};
+use crate::ops::{self, Dependence, Entries, Vjp};
 use crate::shape::{Dim, show};
 use crate::{Error, Model};
 use ndarray::ArrayD;
@@ -157,17 +157,17 @@ fn through<'g>(
         (name, Some(_)) => values(name)?.shaped(),
         (name, None) => values(name),
     };
-    let site = Site {
+    let vjp = Vjp {
         attributes: model.attributes(node),
         x: node.input.iter().map(value).collect::<Result<_, _>>()?,
         smooth: node.input.iter().map(|x| smooth(x)).collect(),
         y: node.output.iter().zip(&dy).map(made).collect::<Result<_, _>>()?,
         dy,
     };
-    if site.dy.iter().flatten().all(|d| d.is_zero()) {
-        return Ok(site.x.iter().map(|x| x.map(|x| x.tensor(ArrayD::zeros(vec![1; x.rank()])))).collect());
+    if vjp.dy.iter().flatten().all(|d| d.is_zero()) {
+        return Ok(vjp.x.iter().map(|x| x.map(|x| x.tensor(ArrayD::zeros(vec![1; x.rank()])))).collect());
     }
-    let rule = match ops::find(&site.attributes) {
+    let rule = match ops::find(&vjp.attributes) {
         Ok(card) => card.vjp.ok_or_else(|| no_rule(node, None))?,
         Err(fault) if ops::named(node).is_some() => return Err(fault.at(node)),
         Err(_) => return Err(no_rule(node, None)),
@@ -175,12 +175,10 @@ fn through<'g>(
     let own = |name: &String| if name.is_empty() { Ok(None) } else { graph.value(name).map(Some) };
     graph.check(node, &node.input.iter().map(own).collect::<Result<Vec<_>, _>>()?)?;
     let empty = |(y, dy): (&Value, &Option<Value>)| dy.is_none() || y.sizes().contains(&0);
-    match site.dy.iter().flatten().next() {
+    match vjp.dy.iter().flatten().next() {
         // Nothing comes back from outputs without elements; rules need not think of them.
-        Some(d) if site.y.iter().zip(&site.dy).all(empty) => {
-            Ok(site.x.iter().map(|x| x.map(|x| d.zeros_as(x))).collect())
-        }
-        _ => rule(&site).map_err(|fault| fault.at(node)),
+        Some(d) if vjp.y.iter().zip(&vjp.dy).all(empty) => Ok(vjp.x.iter().map(|x| x.map(|x| d.zeros_as(x))).collect()),
+        _ => rule(&vjp).map_err(|fault| fault.at(node)),
     }
 }
 

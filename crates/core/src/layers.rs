@@ -7,7 +7,7 @@ use crate::certify::{Certificate, Judgement, certify};
 use crate::error::short;
 use crate::graph::reads;
 use crate::grid::{Grid, Lies};
-use crate::ops::{Dependence, Kind, Layout, shape_only};
+use crate::ops::{Dependence, Layout, Role, shape_only};
 use crate::score::Score;
 use crate::shape::{Dim, Shapes};
 use crate::tensor::is_float;
@@ -60,7 +60,7 @@ pub fn layers(analysis: &Analysis, all: bool) -> Result<Vec<Layer>, Error> {
     let gates: HashSet<&str> = gates.iter().map(String::as_str).collect();
     let search = Search::new(analysis);
     let candidates = search.candidates(&gates);
-    let listed = |c: &&Candidate| all || (c.gate && search.kind(c.value) != Kind::Movement);
+    let listed = |c: &&Candidate| all || (c.gate && search.role(c.value) != Role::Movement);
     let mut found = search.judged(candidates.iter().filter(listed), &gates)?;
     search.recommend(&mut found, &candidates, &gates);
     match found.is_empty() {
@@ -110,8 +110,8 @@ impl<'a> Search<'a> {
         Search { analysis, model, shapes, score, from_image: flow::dependence(model, shapes, image) }
     }
 
-    fn kind(&self, value: &str) -> Kind {
-        self.model.maker(value).and_then(|n| self.model.card(n)).map_or(Kind::Compute, |c| c.kind)
+    fn role(&self, value: &str) -> Role {
+        self.model.maker(value).and_then(|n| self.model.card(n)).map_or(Role::Compute, |c| c.role)
     }
 
     /// The values between image and score that may lie in the image.

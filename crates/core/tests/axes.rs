@@ -8,7 +8,7 @@ use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::graph::Attributes;
 use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::messages::{AttributeProto, ModelProto, NodeProto, ValueInfoProto};
-use hirescam_core::ops::{self, Along, Given};
+use hirescam_core::ops::{self, Along, CaseInput};
 use hirescam_core::shape::{Dim, Fact, Shapes};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
@@ -31,11 +31,11 @@ fn an_entry_of_an_axis_goes_where_its_card_says_and_nowhere_else() {
             let (model, values) = single_node(card, &case, &mut Random::new(11));
             let facts: Vec<Option<Fact>> = (case.inputs.iter())
                 .map(|given| match given {
-                    Given::Varied(shape, ..) | Given::Weight(shape, ..) => {
+                    CaseInput::Varied(shape, ..) | CaseInput::Weight(shape, ..) => {
                         Some(Fact::new(DataType::Float, shape.as_slice()))
                     }
-                    Given::Fixed(tensor) => Some(Fact::constant(tensor.clone())),
-                    Given::Absent => None,
+                    CaseInput::Fixed(tensor) => Some(Fact::constant(tensor.clone())),
+                    CaseInput::Absent => None,
                 })
                 .collect();
             let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
@@ -45,7 +45,7 @@ fn an_entry_of_an_axis_goes_where_its_card_says_and_nowhere_else() {
             let run = |values: &HashMap<String, Tensor>| reference::evaluate(&model, values.clone(), &outputs).unwrap();
             let before = run(&values);
             for (i, given) in case.inputs.iter().enumerate() {
-                let Given::Varied(shape, low, high) = given else { continue };
+                let CaseInput::Varied(shape, low, high) = given else { continue };
                 for (axis, &extent) in shape.iter().enumerate() {
                     let Along::To(to) = (card.along)(&a, &facts, i, axis) else { continue };
                     for entry in 0..extent {

@@ -4,7 +4,7 @@
 use hirescam_core::build::Graph;
 use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::messages::{AttributeProto, NodeProto, tensor_shape_proto::dimension, type_proto};
-use hirescam_core::ops::{self, Card, Case, Given};
+use hirescam_core::ops::{self, Card, Case, CaseInput};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Model, Tensor, analysis, flow, grad, reference};
@@ -18,17 +18,17 @@ const IMAGES: usize = 5;
 /// The case with so many images along the first axis of `x0` and of what goes with it: varied inputs, and weights if
 /// `weights`. None where no input is a batch.
 fn batched(case: &Case, weights: bool) -> Option<(Case, Vec<usize>)> {
-    let Some(Given::Varied(first, ..)) = case.inputs.first() else { return None };
+    let Some(CaseInput::Varied(first, ..)) = case.inputs.first() else { return None };
     let (n, rank) = (*first.first()?, first.len());
     let mut case = case.clone();
     let mut follow = Vec::new();
     for (i, input) in case.inputs.iter_mut().enumerate() {
         match input {
-            Given::Varied(shape, ..) if shape.len() == rank && shape[0] == n => {
+            CaseInput::Varied(shape, ..) if shape.len() == rank && shape[0] == n => {
                 shape[0] = IMAGES;
                 follow.push(i);
             }
-            Given::Weight(shape, ..) if weights && shape.first() == Some(&n) => {
+            CaseInput::Weight(shape, ..) if weights && shape.first() == Some(&n) => {
                 shape[0] = IMAGES;
                 follow.push(i);
             }
@@ -81,7 +81,7 @@ fn check(card: &Card, case: &Case, weights: bool) -> usize {
         };
         // The same for all images, so that it fits any number of them.
         let dy = random.tensor(&[&[1], &out.shape()[1..]].concat(), -1.0, 1.0);
-        for i in follow.iter().filter(|&&i| matches!(case.inputs[i], Given::Varied(..))) {
+        for i in follow.iter().filter(|&&i| matches!(case.inputs[i], CaseInput::Varied(..))) {
             let x = format!("x{i}");
             let [expected, made] = [&fixed, &free].map(|m| derivative(m, &values, &x, &y, &dy));
             let (Some(expected), Some(made)) = (expected, made) else { continue };

@@ -6,7 +6,7 @@ use hirescam_core::build::Graph;
 use hirescam_core::cam::{self, Request};
 use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::messages::{ModelProto, NodeProto};
-use hirescam_core::ops::{self, Given};
+use hirescam_core::ops::{self, CaseInput};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Error, Model, Tensor, analysis, flow, grad, memory};
@@ -92,7 +92,7 @@ fn no_rule_takes_more_nodes_than_a_constant() {
             for y in model.graph().node[0].output.iter().filter(|y| shapes.dtype(y).is_some_and(is_float)) {
                 let sizes: Vec<usize> = shapes.dims(y).unwrap().iter().map(|d| d.per_image()).collect();
                 let seed = graph.constant(Random::new(11).tensor(&sizes, -1.0, 1.0));
-                for i in (0..case.inputs.len()).filter(|&i| matches!(case.inputs[i], Given::Varied(..))) {
+                for i in (0..case.inputs.len()).filter(|&i| matches!(case.inputs[i], CaseInput::Varied(..))) {
                     let x = format!("x{i}");
                     let dependence = flow::dependence(&model, &shapes, &x);
                     made.extend(

@@ -4,7 +4,7 @@
 use hirescam_core::build::Graph;
 use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::messages::NodeProto;
-use hirescam_core::ops::{self, Given};
+use hirescam_core::ops::{self, CaseInput};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, flow, grad, reference};
@@ -33,7 +33,7 @@ fn indices_known_at_run_time_give_the_same_as_stored_ones() {
         for case in (card.cases)() {
             let mut random = Random::new(3);
             let (stored, values) = single_node(card, &case, &mut random);
-            let Given::Fixed(indices) = &case.inputs[1] else { panic!("{} has no indices", card.name) };
+            let CaseInput::Fixed(indices) = &case.inputs[1] else { panic!("{} has no indices", card.name) };
 
             // The indices as an input of floats, which a Cast turns into integers.
             let mut proto = stored.proto().clone();
@@ -54,7 +54,7 @@ fn indices_known_at_run_time_give_the_same_as_stored_ones() {
 
             let out = reference::evaluate(&stored, values.clone(), &["y0"]).unwrap().remove(0);
             let dy = random.tensor(out.shape(), -1.0, 1.0);
-            for i in (0..case.inputs.len()).filter(|&i| matches!(case.inputs[i], Given::Varied(..))) {
+            for i in (0..case.inputs.len()).filter(|&i| matches!(case.inputs[i], CaseInput::Varied(..))) {
                 let x = format!("x{i}");
                 let [a, b] = [derivative(&stored, &values, &x, &dy), derivative(&fed, &more, &x, &dy)];
                 let apart = (&a.data - &b.data).iter().fold(0.0f64, |m, v| m.max(v.abs()));

@@ -4,7 +4,7 @@
 
 use hirescam_core::build::Graph;
 use hirescam_core::onnx::messages::{ModelProto, NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
-use hirescam_core::ops::{self, Card, Case, Given};
+use hirescam_core::ops::{self, Card, Case, CaseInput};
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Error, Model, Tensor, analysis, flow, grad, reference};
@@ -55,7 +55,7 @@ fn check(card: &Card, case: &Case, seed: u64) {
         }
         let bar = random.tensor(out.shape(), -1.0, 1.0);
         for (i, given) in case.inputs.iter().enumerate() {
-            let Given::Varied(shape, ..) = given else { continue };
+            let CaseInput::Varied(shape, ..) = given else { continue };
             let x = format!("x{i}");
             let v = random.tensor(shape, -1.0, 1.0);
             let h = 1e-6;
@@ -168,7 +168,7 @@ fn rule_gives_the_same_whatever_is_known_of_the_batch(card: &Card) -> Result<Com
         for one in [shape.clone()].into_iter().chain(rows) {
             let dy = random.tensor(&one, -1.0, 1.0);
             values.insert("dy".into(), dy.clone());
-            let varied = case.inputs.iter().enumerate().filter(|(_, g)| matches!(g, Given::Varied(..)));
+            let varied = case.inputs.iter().enumerate().filter(|(_, g)| matches!(g, CaseInput::Varied(..)));
             for x in varied.map(|(i, _)| format!("x{i}")) {
                 let graph = Graph::new(&free, &shapes);
                 let seed = if one == shape { graph.value("dy").unwrap() } else { graph.constant(dy.clone()) };
@@ -207,7 +207,7 @@ fn rule_gives_the_same_whatever_is_known_of_the_batch(card: &Card) -> Result<Com
 }
 
 fn rule_has_a_case_that_differentiates(card: &Card) -> Result<(), String> {
-    let varied = |c: &Case| c.inputs.iter().any(|g| matches!(g, Given::Varied(..)));
+    let varied = |c: &Case| c.inputs.iter().any(|g| matches!(g, CaseInput::Varied(..)));
     if (card.cases)().iter().any(varied) { Ok(()) } else { Err("no case differentiates it".into()) }
 }
 

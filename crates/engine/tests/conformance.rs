@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::build::{Graph, Value};
-use hirescam_core::ops::{Card, Case, Given};
+use hirescam_core::ops::{Card, Case, CaseInput};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::is_float;
 use hirescam_core::{Model, Tensor, analysis, flow, grad, reference};
@@ -37,7 +37,7 @@ fn backward(card: &Card, case: &Case) -> (Model, Values) {
     for y in model.graph().output.iter().map(|o| o.name()).filter(|y| shapes.dtype(y).is_some_and(is_float)) {
         let sizes: Vec<usize> = shapes.dims(y).unwrap().iter().map(|d| d.per_image()).collect();
         let seed = graph.constant(random.tensor(&sizes, -1.0, 1.0));
-        for (i, _) in case.inputs.iter().enumerate().filter(|(_, g)| matches!(g, Given::Varied(..))) {
+        for (i, _) in case.inputs.iter().enumerate().filter(|(_, g)| matches!(g, CaseInput::Varied(..))) {
             let x = format!("x{i}");
             let dependence = flow::dependence(&model, &shapes, &x);
             let dx = grad::vjp(&model, &graph, &[0], &dependence, (y, seed), &x).unwrap();
@@ -114,7 +114,7 @@ fn operator_gives_the_same((name, card): OnEngine) -> Result<(), String> {
 fn rule_gives_the_same((name, card): OnEngine) -> Result<(), String> {
     let engine = named(name);
     let mut wrong = Vec::new();
-    for case in (card.cases)().iter().filter(|c| c.inputs.iter().any(|g| matches!(g, Given::Varied(..)))) {
+    for case in (card.cases)().iter().filter(|c| c.inputs.iter().any(|g| matches!(g, CaseInput::Varied(..)))) {
         let (model, values) = backward(card, case);
         // A cotangent of integers is no output of a model.
         if model.graph().output.is_empty() {

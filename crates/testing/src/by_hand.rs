@@ -7,7 +7,7 @@ use hirescam_core::onnx::messages::{
     type_proto,
 };
 use hirescam_core::onnx::{AttributeValue, attribute};
-use hirescam_core::ops::{Card, Case, Given};
+use hirescam_core::ops::{Card, Case, CaseInput};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor};
 use std::collections::HashMap;
@@ -54,13 +54,13 @@ pub fn single_node(card: &Card, case: &Case, random: &mut Random) -> (Model, Has
     for (i, given) in case.inputs.iter().enumerate() {
         let name = format!("x{i}");
         match given {
-            Given::Varied(shape, low, high) => {
+            CaseInput::Varied(shape, low, high) => {
                 inputs.push(info(&name, DataType::Float, shape));
                 values.insert(name.clone(), random.tensor(shape, *low, *high));
             }
-            Given::Weight(shape, low, high) => stored.push((name.clone(), random.tensor(shape, *low, *high))),
-            Given::Fixed(t) => stored.push((name.clone(), t.clone())),
-            Given::Absent => {
+            CaseInput::Weight(shape, low, high) => stored.push((name.clone(), random.tensor(shape, *low, *high))),
+            CaseInput::Fixed(t) => stored.push((name.clone(), t.clone())),
+            CaseInput::Absent => {
                 names.push(String::new());
                 continue;
             }

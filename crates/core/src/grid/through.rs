@@ -6,7 +6,7 @@ use super::steps::{Counts, Laid, MOST_AXES, MOST_ENTRIES, in_common_units, regro
 use crate::error::unsupported;
 use crate::graph::{Attributes, axis};
 use crate::onnx::messages::NodeProto;
-use crate::ops::{Card, Entries, Kind, Layout, einsum, padding, reduction, slicing};
+use crate::ops::{Card, Entries, Layout, Role, einsum, padding, reduction, slicing};
 use crate::shape::Shapes;
 use crate::{Model, Tensor};
 
@@ -172,7 +172,7 @@ impl Move<'_> {
             (Entries::Sampled, _) => return None,
             (Entries::Resized, _) | (_, Layout::ChannelsFirst) if self.from.len() == self.to.len() => {
                 let first = card.layout == Layout::ChannelsFirst;
-                if first && card.kind != Kind::Pooling && card.entries != Entries::Normalised {
+                if first && card.role != Role::Pooling && card.entries != Entries::Normalised {
                     *axes.get_mut(1)? = Counts::Nothing;
                 }
                 self.resized(&mut axes, &mut whole);

@@ -3,7 +3,7 @@
 use super::{Candidate, Layer, Search};
 use crate::certify::{Certificate, Verdict};
 use crate::graph::reads;
-use crate::ops::{self, Entries, Kind, Layout};
+use crate::ops::{self, Entries, Layout, Role};
 use crate::probe::{ignores_scale, reads_one_place};
 use crate::shape::Shapes;
 use crate::{Model, flow, head, score};
@@ -28,7 +28,7 @@ impl<'a> Search<'a> {
             }
         }
         let in_branches =
-            |c: &&Candidate| !c.gate && !themselves.contains(c.value) && self.kind(c.value) != Kind::Movement;
+            |c: &&Candidate| !c.gate && !themselves.contains(c.value) && self.role(c.value) != Role::Movement;
         let mut last: Vec<&Candidate> = candidates.iter().filter(in_branches).rev().take(MOST_BRANCHES).collect();
         last.reverse();
         let Ok(mut branches) = self.judged(last.into_iter(), gates) else { return };
@@ -44,7 +44,7 @@ impl<'a> Search<'a> {
     /// Marks the best of the layers that are `usable`, if one is. `tries` is how many may still be tried.
     fn take_best(&self, layers: &mut Vec<Layer>, usable: impl Fn(&Layer) -> bool, tries: &mut usize) -> bool {
         let comes_into_question =
-            |l: &Layer| l.certificate.is_ok() && self.kind(&l.name) != Kind::Movement && usable(l);
+            |l: &Layer| l.certificate.is_ok() && self.role(&l.name) != Role::Movement && usable(l);
         let usable: Vec<usize> =
             (0..layers.len()).filter(|&i| layers.get(i).is_some_and(comes_into_question)).collect();
         // In a branch, what comes by the others is all that keeps the map of an affine head from being exact.
@@ -54,7 +54,7 @@ impl<'a> Search<'a> {
         };
         let exact = usable.iter().copied().filter(|&i| layers.get(i).is_some_and(affine));
         let finest = exact.max_by_key(|&i| (layers.get(i).map_or(0, |l| self.count(&l.name, &l.dims)), i));
-        let pooled = |&i: &usize| layers.get(i).is_none_or(|l| self.kind(&l.name) == Kind::Pooling);
+        let pooled = |&i: &usize| layers.get(i).is_none_or(|l| self.role(&l.name) == Role::Pooling);
         let mut fallback: Vec<usize> = usable.iter().copied().filter(|i| !pooled(i)).collect();
         if fallback.is_empty() {
             fallback = usable;
@@ -130,7 +130,7 @@ fn normalised<'m>(model: &'m Model, shapes: &Shapes, layer: &str) -> Option<&'m 
         let alone =
             inputs.iter().all(|i| own.contains(i) || shapes.constant(i).is_some() || model.initializer(i).is_some());
         let card = model.card(node);
-        let same = |c: &ops::Card| c.layout == ops::Layout::Same && c.kind != Kind::Movement;
+        let same = |c: &ops::Card| c.layout == ops::Layout::Same && c.role != Role::Movement;
         let of_entries = card.is_some_and(|c| same(c) || c.entries == Entries::Reduced);
         if alone && of_entries {
             own.extend(node.output.iter().map(String::as_str));
@@ -150,7 +150,7 @@ fn scores_themselves<'m>(model: &'m Model, shapes: &Shapes, path: &[usize], logi
     let choice = score::chosen_from(model, shapes, logits);
     for node in path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
         let changes_entries =
-            |c: &ops::Card| c.kind == Kind::Movement || c.layout == Layout::Same || c.entries == Entries::Normalised;
+            |c: &ops::Card| c.role == Role::Movement || c.layout == Layout::Same || c.entries == Entries::Normalised;
         let leads = node.output.iter().all(|o| !more.contains(o.as_str()));
         let chooses = choice.is_some() && node.input.first().map(String::as_str) == choice;
         let same = chooses || model.card(node).is_some_and(changes_entries);

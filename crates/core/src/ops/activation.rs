@@ -5,7 +5,7 @@
 
 use super::form::Form;
 use super::{
-    Card, FinalActivation, Kind, Linearity, affine, aligned, case, fact, like_first, map, never, piecewise, tensor,
+    Card, FinalActivation, Linearity, Role, affine, aligned, case, fact, like_first, map, never, piecewise, tensor,
     where_first,
 };
 use crate::build::Value;
@@ -95,7 +95,7 @@ const CAST: Card = Card {
         Ok(vec![Some(if is_float(from) { dy.cast(from) } else { dy })])
     }),
     linearity: affine,
-    kind: Kind::Movement,
+    role: Role::Movement,
     cases: || vec![case().x(&[2, 3]).set("to", DataType::Float as i64)],
     ..ELEMENTWISE
 };
@@ -211,7 +211,7 @@ const DROPOUT: Card = Card {
     switch: Some(2),
     // With a third input it may drop, and what it drops differs from run to run.
     linearity: |a, _| if a.node.input.len() > 2 { Linearity::Smooth } else { Linearity::Affine },
-    kind: Kind::Movement,
+    role: Role::Movement,
     limits: "inference only",
     ..ELEMENTWISE
 };
@@ -343,7 +343,7 @@ const IDENTITY: Card = Card {
     eval: |_, x| map(x, |v| v),
     vjp: Some(|s| Ok(vec![Some(s.dy()?)])),
     linearity: affine,
-    kind: Kind::Movement,
+    role: Role::Movement,
     ..ELEMENTWISE
 };
 

@@ -1,7 +1,7 @@
 //! Arithmetic on two or more values, with broadcasting.
 
 use super::{
-    Card, Dependence, Kind, Linearity, Site, Weights, affine, aligned, case, fact, piecewise, product, tensor,
+    Card, Dependence, Linearity, Role, Vjp, Weights, affine, aligned, case, fact, piecewise, product, tensor,
     where_all, where_first,
 };
 use crate::build::Value;
@@ -124,7 +124,7 @@ const ADD: Card = Card {
         Ok(vec![Some(s.unbroadcast(dy, 0)?), Some(s.unbroadcast(dy, 1)?)])
     }),
     linearity: affine,
-    kind: Kind::Join,
+    role: Role::Join,
     ..PAIR
 };
 
@@ -137,7 +137,7 @@ const SUB: Card = Card {
         Ok(vec![Some(s.unbroadcast(dy, 0)?), Some(s.unbroadcast(-dy, 1)?)])
     }),
     linearity: affine,
-    kind: Kind::Join,
+    role: Role::Join,
     ..PAIR
 };
 
@@ -163,7 +163,7 @@ const MUL: Card = Card {
 
 /// Where the product is the SiLU y = x·σ(x), the cotangent of x by both ways: dy·(σ + y(1 − σ)), in fewer operators than
 /// one way after the other.
-fn silu<'g>(s: &Site<'g, '_>, x: usize, sigma: usize) -> Result<Option<Value<'g>>, Fault> {
+fn silu<'g>(s: &Vjp<'g, '_>, x: usize, sigma: usize) -> Result<Option<Value<'g>>, Fault> {
     let wanted = s.smooth.get(x) == Some(&true);
     let (x, sigma, y) = (s.x(x)?, s.x(sigma)?, s.y()?);
     if !wanted || !sigma.is_of("Sigmoid", x) {
@@ -265,7 +265,7 @@ const SUM: Card = Card {
     eval: |_, x| Ok(vec![nary(x, |a, b| a + b)?]),
     vjp: Some(|s| (0..s.x.len()).map(|i| Ok(Some(s.unbroadcast(s.dy()?, i)?))).collect()),
     linearity: affine,
-    kind: Kind::Join,
+    role: Role::Join,
     cases: several,
     ..PAIR
 };
@@ -311,7 +311,7 @@ const MIN: Card = Card {
 
 /// The rule of Max and Min: `beats` says where its first argument is the one taken.
 fn outermost<'g>(
-    s: &Site<'g, '_>,
+    s: &Vjp<'g, '_>,
     beats: fn(Value<'g>, Value<'g>) -> Value<'g>,
 ) -> Result<Vec<Option<Value<'g>>>, Fault> {
     let x = (0..s.x.len()).map(|i| s.x(i)).collect::<Result<Vec<_>, _>>()?;

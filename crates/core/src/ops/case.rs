@@ -10,7 +10,7 @@ pub struct Case {
     /// The attributes.
     pub attributes: Vec<AttributeProto>,
     /// The inputs.
-    pub inputs: Vec<Given>,
+    pub inputs: Vec<CaseInput>,
     /// The operator set's version.
     pub opset: i64,
     /// How many outputs the node has.
@@ -19,7 +19,7 @@ pub struct Case {
 
 /// An input of a [`Case`].
 #[derive(Clone, Debug)]
-pub enum Given {
+pub enum CaseInput {
     /// Random floats of a shape within a range; the derivative by it is checked.
     Varied(Vec<usize>, f64, f64),
     /// Random floats of a shape within a range; nothing is differentiated by it.
@@ -42,7 +42,7 @@ impl Case {
     }
     /// Adds an input to differentiate by, within a range.
     pub fn x_in(mut self, shape: &[usize], low: f64, high: f64) -> Self {
-        self.inputs.push(Given::Varied(shape.to_vec(), low, high));
+        self.inputs.push(CaseInput::Varied(shape.to_vec(), low, high));
         self
     }
     /// Adds random weights.
@@ -51,12 +51,12 @@ impl Case {
     }
     /// Adds random weights within a range.
     pub fn w_in(mut self, shape: &[usize], low: f64, high: f64) -> Self {
-        self.inputs.push(Given::Weight(shape.to_vec(), low, high));
+        self.inputs.push(CaseInput::Weight(shape.to_vec(), low, high));
         self
     }
     /// Adds a constant.
     pub fn fixed(mut self, tensor: Tensor) -> Self {
-        self.inputs.push(Given::Fixed(tensor));
+        self.inputs.push(CaseInput::Fixed(tensor));
         self
     }
     /// Adds a float scalar.
@@ -74,7 +74,7 @@ impl Case {
     }
     /// Leaves an input out.
     pub fn absent(mut self) -> Self {
-        self.inputs.push(Given::Absent);
+        self.inputs.push(CaseInput::Absent);
         self
     }
     /// Sets an attribute.

@@ -1,7 +1,7 @@
 //! Constants, and the integer chains that exporters write around a Reshape.
 
 use super::movement::checked;
-use super::{Card, Kind, Layout, affine, case, fact, tensor};
+use super::{Card, Layout, Role, affine, case, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, standard};
 use crate::onnx::messages::{AttributeProto, NodeProto, TensorProto};
@@ -13,7 +13,7 @@ use ndarray::{ArrayD, IxDyn};
 pub const CARDS: &[Card] = &[CONSTANT, CONSTANT_OF_SHAPE, EYE_LIKE, RANGE, SHAPE, SIZE];
 
 /// The cards that make integers: evaluated while shapes are inferred, never differentiated.
-const INTEGERS: Card = Card { linearity: affine, layout: Layout::Other, kind: Kind::Movement, ..Card::BASE };
+const INTEGERS: Card = Card { linearity: affine, layout: Layout::Other, role: Role::Movement, ..Card::BASE };
 
 /// The shape of a value, as far as `start` and `end` ask for it.
 fn shape_of(a: &Attributes, shape: &[usize]) -> Tensor {

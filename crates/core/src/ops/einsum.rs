@@ -1,6 +1,6 @@
 //! Einstein sums.
 
-use super::{Along, Card, Entries, Layout, Site, case, product, tensor};
+use super::{Along, Card, Entries, Layout, Vjp, case, product, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
@@ -169,7 +169,7 @@ fn multiplied<'g>(a: Factor<'g>, b: Factor<'g>, needed: &str) -> Factor<'g> {
 
 /// The cotangent of input `i`: the Einstein sum of the output's cotangent and the other inputs, onto its letters. A
 /// letter that none of these has stands for an axis along which the cotangent is the same.
-fn cotangent<'g>(s: &Site<'g, '_>, equation: &Equation, i: usize) -> Result<Value<'g>, Fault> {
+fn cotangent<'g>(s: &Vjp<'g, '_>, equation: &Equation, i: usize) -> Result<Value<'g>, Fault> {
     let x = s.x(i)?.dims();
     let own = &equation.terms[i];
     let wanted: String = own.chars().zip(&x).filter(|(_, d)| **d != Dim::Fixed(1)).map(|(c, _)| c).collect();

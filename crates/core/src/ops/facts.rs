@@ -89,7 +89,7 @@ pub enum Along {
 
 /// What a person would call an operator when choosing a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Role {
     /// It computes.
     Compute,
     /// It only moves, renames, repeats, takes out or interpolates values.

@@ -1,7 +1,7 @@
 //! Gathering values by indices and scattering them; each is the other's transpose.
 
-use super::along::{LARGEST, ungather};
-use super::{Along, Card, Entries, Kind, Layout, Linearity, affine, case, fact, tensor, where_first};
+use super::transposed::{LARGEST, ungather};
+use super::{Along, Card, Entries, Layout, Linearity, Role, affine, case, fact, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
@@ -131,7 +131,7 @@ const GATHER: Card = Card {
         }
     },
     linearity: affine,
-    kind: Kind::Movement,
+    role: Role::Movement,
     cases: || {
         vec![
             case().x(&[4, 3]).list(&[2, 0]),
@@ -183,7 +183,7 @@ const GATHER_ELEMENTS: Card = Card {
         Ok(vec![Some(scatter_add(s.full_dy()?, places, at, x, s.attributes.opset)?), None])
     }),
     linearity: affine,
-    kind: Kind::Movement,
+    role: Role::Movement,
     layout: Layout::Other,
     along: |a, x, input, own| match fact(x, 0).and_then(|x| axis(a.int("axis", 0), x.shape.len())) {
         Ok(at) if input == 0 && own == at => Along::Across,
@@ -301,7 +301,7 @@ const GATHER_ND: Card = Card {
         Ok(vec![Some(sum.reshape(&x.dims())), None])
     }),
     linearity: affine,
-    kind: Kind::Movement,
+    role: Role::Movement,
     layout: Layout::Other,
     cases: || {
         vec![

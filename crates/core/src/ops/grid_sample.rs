@@ -1,6 +1,6 @@
 //! Sampling an image at places that another value names.
 
-use super::along::LARGEST;
+use super::transposed::LARGEST;
 use super::{Along, Card, Entries, Layout, affine_in_first, case, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
@@ -20,16 +20,16 @@ enum Padding {
 }
 
 /// One axis of the image: its extent, and where the coordinates −1 and 1 lie on it.
-struct Span {
+struct SampledAxis {
     extent: usize,
     low: f64,
     high: f64,
 }
 
-impl Span {
+impl SampledAxis {
     fn of(a: &Attributes, extent: usize) -> Self {
         let edge = if a.int("align_corners", 0) != 0 { 0.0 } else { 0.5 };
-        Span { extent, low: -edge, high: extent as f64 - 1.0 + edge }
+        SampledAxis { extent, low: -edge, high: extent as f64 - 1.0 + edge }
     }
 
     fn length(&self) -> f64 {
@@ -128,7 +128,7 @@ const GRID_SAMPLE: Card = Card {
         let (image, grid) = (tensor(x, 0)?, tensor(x, 1)?);
         let nearest = a.string("mode", "linear") == "nearest";
         let (padding, space) = (padding(a)?, &image.shape()[2..]);
-        let spans: Vec<Span> = space.iter().map(|&n| Span::of(a, n)).collect();
+        let spans: Vec<SampledAxis> = space.iter().map(|&n| SampledAxis::of(a, n)).collect();
         let (n, c, size) = (image.shape()[0], image.shape()[1], space.iter().product::<usize>());
         let shape = [&image.shape()[..2], &grid.shape()[1..=space.len()]].concat();
         let count: usize = shape[2..].iter().product();
@@ -166,7 +166,7 @@ const GRID_SAMPLE: Card = Card {
         let mut matrix = None;
         for (axis, &extent) in sizes.iter().skip(2).enumerate() {
             let last = (axes - 1 - axis) as i64;
-            let weights = Span::of(a, extent).weights(at.slice(2, last, last + 1, 1), padding(a)?);
+            let weights = SampledAxis::of(a, extent).weights(at.slice(2, last, last + 1, 1), padding(a)?);
             matrix = Some(match matrix {
                 None => weights,
                 Some(all) => {

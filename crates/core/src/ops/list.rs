@@ -52,7 +52,7 @@ impl fmt::Display for Derivative {
 
 /// A line of the list.
 #[derive(Debug)]
-pub struct Row {
+pub struct OperatorRow {
     /// ONNX's name.
     pub operator: &'static str,
     /// The operator set's domain; empty for ONNX's own.
@@ -69,7 +69,7 @@ pub struct Row {
     pub limits: &'static str,
 }
 
-impl Row {
+impl OperatorRow {
     /// The operator with its domain before it, where it is not ONNX's own.
     pub fn full_name(&self) -> String {
         match self.domain {
@@ -80,8 +80,8 @@ impl Row {
 }
 
 /// All operators that have a card, by name.
-pub fn rows() -> Vec<Row> {
-    let mut rows: Vec<Row> = all().map(row).collect();
+pub fn rows() -> Vec<OperatorRow> {
+    let mut rows: Vec<OperatorRow> = all().map(row).collect();
     rows.sort_by_key(|r| (r.operator, r.domain));
     rows
 }
@@ -91,10 +91,10 @@ pub fn without_card() -> impl Iterator<Item = &'static str> {
     OPERATORS.iter().map(|o| o.name).filter(|name| !all().any(|card| card.domain.is_empty() && card.name == *name))
 }
 
-fn row(card: &'static Card) -> Row {
+fn row(card: &'static Card) -> OperatorRow {
     let operator = OPERATORS.iter().find(|o| card.domain.is_empty() && o.name == card.name);
     let floats = operator.is_none_or(|o| o.floats);
-    Row {
+    OperatorRow {
         operator: card.name,
         domain: card.domain,
         since: operator.and_then(|o| o.versions.first().copied()),

@@ -12,20 +12,19 @@ use crate::shape::Fact;
 use crate::tensor::Tensor;
 use form::Form;
 
-pub use case::{Case, Given, case};
+pub use case::{Case, CaseInput, case};
 pub(crate) use common::{
     aligned, apart, channels_first, fact, ints_in, ints_of, known_ints, like_first, map, products, size, tensor,
 };
 
 pub use facts::{
-    Along, Dependence, Entries, FinalActivation, Kind, Layout, Linearity, SignRule, Weights, affine, affine_in_first,
+    Along, Dependence, Entries, FinalActivation, Layout, Linearity, Role, SignRule, Weights, affine, affine_in_first,
     never, piecewise, product, smooth, where_all, where_first,
 };
 pub(crate) use no_card::{chooses_by, draws, extents_by_attribute, rounds};
-pub use vjp::Site;
+pub use vjp::Vjp;
 
 pub mod activation;
-mod along;
 pub mod arithmetic;
 mod case;
 mod common;
@@ -51,6 +50,7 @@ pub mod resize;
 pub mod selection;
 pub mod slicing;
 pub mod softmax;
+mod transposed;
 mod versions;
 mod vjp;
 pub mod window;
@@ -104,7 +104,7 @@ pub struct Card {
     /// Its last input, where that switches something on: stored as false, it is as if it were left out.
     pub switch: Option<usize>,
     /// What a person would call the operator when choosing a layer.
-    pub kind: Kind,
+    pub role: Role,
     /// What the card does not cover, for the list of operators.
     pub limits: &'static str,
     /// Settings under which the tests try the card.
@@ -122,7 +122,7 @@ pub type AxisRule = fn(&Attributes, &[Option<&Fact>], usize, usize) -> Along;
 
 /// A derivative rule: emits, for each input, its cotangent (to be broadcast to the input's shape), `None` where the
 /// operator cannot be differentiated by that input.
-pub type Rule = for<'g> fn(&Site<'g, '_>) -> Result<Vec<Option<Value<'g>>>, Fault>;
+pub type Rule = for<'g> fn(&Vjp<'g, '_>) -> Result<Vec<Option<Value<'g>>>, Fault>;
 
 impl Card {
     /// A card without derivative that keeps axes and computes: the base that cards are written from.
@@ -148,7 +148,7 @@ impl Card {
         reads_shape: false,
         differs_for_one: |_| false,
         switch: None,
-        kind: Kind::Compute,
+        role: Role::Compute,
         limits: "",
         cases: Vec::new,
     };

@@ -1,7 +1,7 @@
 //! Renaming, rearranging, repeating and joining values.
 
 use super::{
-    Along, Card, Entries, Kind, Layout, affine, apart, case, channels_first, fact, ints_in, ints_of, tensor, where_all,
+    Along, Card, Entries, Layout, Role, affine, apart, case, channels_first, fact, ints_in, ints_of, tensor, where_all,
     where_first,
 };
 use crate::build::Value;
@@ -45,7 +45,7 @@ const RENAMING: Card = Card {
     }),
     linearity: affine,
     layout: Layout::Reshaped,
-    kind: Kind::Movement,
+    role: Role::Movement,
     renames: true,
     never_negative: where_first,
     ..Card::BASE
@@ -227,7 +227,7 @@ const TRANSPOSE: Card = Card {
         };
         to.filter(|_| input == 0).map_or(Along::Unknown, Along::To)
     },
-    kind: Kind::Movement,
+    role: Role::Movement,
     cases: || vec![case().x(&[2, 3, 4]).set("perm", [2, 0, 1]), case().x(&[2, 3, 4])],
     ..Card::BASE
 };
@@ -288,7 +288,7 @@ const CONCAT: Card = Card {
             Err(_) => Along::Unknown,
         }
     },
-    kind: Kind::Join,
+    role: Role::Join,
     cases: || {
         vec![case().x(&[2, 3, 4]).x(&[2, 2, 4]).set("axis", 1), case().x(&[2, 3]).w(&[2, 1]).x(&[2, 2]).set("axis", -1)]
     },
@@ -350,7 +350,7 @@ const SPLIT: Card = Card {
     along: |a, x, input, own| {
         apart(fact(x, 0).and_then(|x| Ok(vec![axis(a.int("axis", 0), x.shape.len())?])), input, own)
     },
-    kind: Kind::Movement,
+    role: Role::Movement,
     cases: || {
         vec![
             case().x(&[2, 6]).set("axis", 1).outputs(2),
@@ -383,7 +383,7 @@ const EXPAND: Card = Card {
         (Ok(x), Ok(Some(shape))) if input == 0 => Along::To(axis + shape.len().saturating_sub(x.shape.len())),
         _ => Along::Unknown,
     },
-    kind: Kind::Movement,
+    role: Role::Movement,
     cases: || vec![case().x(&[2, 1, 4]).list(&[2, 3, 1]), case().x(&[3]).list(&[2, 3])],
     ..Card::BASE
 };
@@ -437,7 +437,7 @@ const TILE: Card = Card {
         _ if input == 0 => Along::Moved(axis),
         _ => Along::Unknown,
     },
-    kind: Kind::Movement,
+    role: Role::Movement,
     cases: || {
         vec![
             case().x(&[2, 3]).list(&[1, 2]),
@@ -510,7 +510,7 @@ const REARRANGING: Card = Card {
     linearity: affine,
     layout: Layout::ChannelsFirst,
     along: channels_first,
-    kind: Kind::Movement,
+    role: Role::Movement,
     ..Card::BASE
 };
 

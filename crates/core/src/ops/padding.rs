@@ -1,8 +1,8 @@
 //! Padding.
 
-use super::along::{LARGEST, ungather};
 use super::movement::checked;
-use super::{Card, Entries, Kind, affine, apart, case, fact, ints_in, ints_of, tensor};
+use super::transposed::{LARGEST, ungather};
+use super::{Card, Entries, Role, affine, apart, case, fact, ints_in, ints_of, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::axis;
 use crate::shape::{Dim, Fact};
@@ -135,7 +135,7 @@ const PAD: Card = Card {
         apart(moved(), input, axis)
     },
     linearity: affine,
-    kind: Kind::Movement,
+    role: Role::Movement,
     cases: || {
         let moded = |mode: &str| case().x(&[2, 3, 4]).set("mode", mode);
         vec![

@@ -1,9 +1,9 @@
 //! Pooling over windows and over all of space, for any number of spatial axes.
 
-use super::along::{Row, unmultiply};
 use super::grids::Grids;
+use super::transposed::{MatrixRow, unmultiply};
 use super::window::{Tap, Window};
-use super::{Card, Kind, Layout, affine, case, fact, piecewise, size, tensor, where_first};
+use super::{Card, Layout, Role, affine, case, fact, piecewise, size, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
@@ -24,7 +24,7 @@ const POOL: Card = Card {
     },
     layout: Layout::ChannelsFirst,
     along: |_, x, input, axis| super::apart(fact(x, 0).map(|x| (2..x.shape.len()).collect()), input, axis),
-    kind: Kind::Pooling,
+    role: Role::Pooling,
     ..Card::BASE
 };
 
@@ -255,7 +255,7 @@ const AVERAGE_POOL: Card = Card {
 
 /// Along one axis, what each place of the input is worth in each output's mean: 1 / the window's places there. The mean
 /// over a window is the mean along one axis after the other.
-fn shares(window: &Window, axis: usize, inputs: usize, outputs: usize, include_pads: bool) -> Vec<Row> {
+fn shares(window: &Window, axis: usize, inputs: usize, outputs: usize, include_pads: bool) -> Vec<MatrixRow> {
     let (begin, limit) = (window.begin[axis], window.begin[axis] + inputs + window.end[axis]);
     let row = |output: usize| {
         // Places that `ceil_mode` adds beyond the pads never count.

@@ -1,7 +1,7 @@
 //! Reductions over axes, and running sums.
 
 use super::{
-    Along, Card, Case, Entries, Kind, Layout, Site, affine, apart, case, fact, ints_in, ints_of, piecewise, tensor,
+    Along, Card, Case, Entries, Layout, Role, Vjp, affine, apart, case, fact, ints_in, ints_of, piecewise, tensor,
     where_first,
 };
 use crate::build::Value;
@@ -89,7 +89,7 @@ fn sum(
 }
 
 /// The reduced axes of the input.
-fn axes_of(s: &Site) -> Result<Vec<usize>, Fault> {
+fn axes_of(s: &Vjp) -> Result<Vec<usize>, Fault> {
     let from_input = s.x.get(1).copied().flatten();
     let axes = match (s.attributes.ints("axes"), from_input) {
         (Some(axes), _) => Some(axes.to_vec()),
@@ -102,7 +102,7 @@ fn axes_of(s: &Site) -> Result<Vec<usize>, Fault> {
 }
 
 /// `v`, which broadcasts to the output, with the reduced axes put back as axes of 1.
-fn put_back<'g>(s: &Site<'g, '_>, axes: &[usize], v: Value<'g>) -> Result<Value<'g>, Fault> {
+fn put_back<'g>(s: &Vjp<'g, '_>, axes: &[usize], v: Value<'g>) -> Result<Value<'g>, Fault> {
     let (rank, y) = (s.x(0)?.rank(), s.y()?);
     if y.rank() == rank {
         return Ok(v);
@@ -116,7 +116,7 @@ fn put_back<'g>(s: &Site<'g, '_>, axes: &[usize], v: Value<'g>) -> Result<Value<
 }
 
 /// The reduced axes, and output and cotangent with these put back as axes of 1.
-fn kept<'g>(s: &Site<'g, '_>) -> Result<(Vec<usize>, Value<'g>, Value<'g>), Fault> {
+fn kept<'g>(s: &Vjp<'g, '_>) -> Result<(Vec<usize>, Value<'g>, Value<'g>), Fault> {
     let axes = axes_of(s)?;
     let (y, dy) = (put_back(s, &axes, s.y()?)?, put_back(s, &axes, s.dy()?)?);
     Ok((axes, y, dy))
@@ -129,7 +129,7 @@ const REDUCTION: Card = Card {
         let axes = fact(x, 0).and_then(|f| chosen(a, ints_of(a, "axes", x, 1)?, f.shape.len()));
         dropped(a, axes, input, axis)
     },
-    kind: Kind::Pooling,
+    role: Role::Pooling,
     cases: reductions,
     entries: Entries::Reduced,
     ..Card::BASE
@@ -223,7 +223,7 @@ const REDUCE_MIN: Card = Card {
 };
 
 /// The cotangent in even shares to all that are not `beaten` by the output.
-fn share<'g>(s: &Site<'g, '_>, beaten: fn(Value<'g>, Value<'g>) -> Value<'g>) -> Result<Vec<Option<Value<'g>>>, Fault> {
+fn share<'g>(s: &Vjp<'g, '_>, beaten: fn(Value<'g>, Value<'g>) -> Value<'g>) -> Result<Vec<Option<Value<'g>>>, Fault> {
     let (x, (axes, y, dy)) = (s.x(0)?, kept(s)?);
     let beaten = beaten(x, y);
     let sharers = beaten.select(x.scalar(0.0), x.scalar(1.0)).reduce_sum(&axes, true);

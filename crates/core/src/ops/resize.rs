@@ -1,7 +1,7 @@
 //! Resizing: along each axis a matrix R, y = (R₁ ⊗ R₂ ⊗ …)·x, and its transpose back.
 
-use super::along::{self, LARGEST, Row};
-use super::{Card, Dependence, Entries, Kind, Linearity, apart, case, fact, tensor};
+use super::transposed::{self, LARGEST, MatrixRow};
+use super::{Card, Dependence, Entries, Linearity, Role, apart, case, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};
 use crate::shape::{Dim, Fact};
@@ -26,24 +26,24 @@ struct Sampling {
 }
 
 /// The tensors that say how much is resized: region, scales, sizes; empty where there are none.
-struct Wanted {
+struct ResizeInputs {
     roi: Vec<f64>,
     scales: Vec<f64>,
     sizes: Vec<f64>,
 }
 
-impl Wanted {
+impl ResizeInputs {
     /// From the inputs, which `list` reads, and from the attribute that operator sets before 9 had.
     fn of(a: &Attributes, list: impl Fn(usize) -> Result<Vec<f64>, Fault>) -> Result<Self, Fault> {
         if let Some(scales) = a.get("scales") {
             let scales = scales.floats.iter().map(|&v| v.into()).collect();
-            return Ok(Wanted { roi: Vec::new(), scales, sizes: Vec::new() });
+            return Ok(ResizeInputs { roi: Vec::new(), scales, sizes: Vec::new() });
         }
         if a.node.op_type() == "Upsample" || a.opset < 11 {
-            return Ok(Wanted { roi: Vec::new(), scales: list(1)?, sizes: Vec::new() });
+            return Ok(ResizeInputs { roi: Vec::new(), scales: list(1)?, sizes: Vec::new() });
         }
         let roi = if is_crop(a) { list(1)? } else { Vec::new() };
-        Ok(Wanted { roi, scales: list(2)?, sizes: list(3)? })
+        Ok(ResizeInputs { roi, scales: list(2)?, sizes: list(3)? })
     }
 }
 
@@ -52,12 +52,12 @@ fn is_crop(a: &Attributes) -> bool {
 }
 
 /// The axes that change, for an input of the shape `x`.
-fn samplings(a: &Attributes, x: &[usize], wanted: &Wanted) -> Result<Vec<Sampling>, Fault> {
+fn samplings(a: &Attributes, x: &[usize], wanted: &ResizeInputs) -> Result<Vec<Sampling>, Fault> {
     let axes: Vec<usize> = match a.ints("axes").filter(|axes| !axes.is_empty()) {
         Some(axes) => axes.iter().map(|&at| axis(at, x.len())).collect::<Result<_, _>>()?,
         None => (0..x.len()).collect(),
     };
-    let Wanted { roi, scales, sizes } = wanted;
+    let ResizeInputs { roi, scales, sizes } = wanted;
     let by_size = scales.is_empty();
     if (if by_size { sizes.len() } else { scales.len() }) != axes.len() || (is_crop(a) && roi.len() != 2 * axes.len()) {
         return invalid(format!(
@@ -149,14 +149,14 @@ impl Sampling {
     }
 
     /// The rows of R; none where the output is the extrapolation value.
-    fn rows(&self, a: &Attributes) -> Result<Vec<Option<Row>>, Fault> {
+    fn rows(&self, a: &Attributes) -> Result<Vec<Option<MatrixRow>>, Fault> {
         if self.input.max(self.output) > LONGEST {
             return unsupported(format!("{} places resized to {}", self.input, self.output));
         }
         // Before operator set 11 there was one way.
         let old = a.node.op_type() == "Upsample" || a.opset < 11;
         let coordinates = if old { "asymmetric" } else { a.string("coordinate_transformation_mode", "half_pixel") };
-        let row: &dyn Fn(f32) -> Result<Row, Fault> = match a.string("mode", "nearest") {
+        let row: &dyn Fn(f32) -> Result<MatrixRow, Fault> = match a.string("mode", "nearest") {
             "nearest" => &|at| {
                 let mode = match old {
                     true if self.scale < 1.0 => "ceil",
@@ -174,7 +174,7 @@ impl Sampling {
 
     /// The places within `reach` of `at`, weighted by their distance. Beyond the ends the axis goes on as at its ends,
     /// or with `exclude_outside` there is nothing.
-    fn taps(&self, a: &Attributes, at: f32, reach: f64, weight: impl Fn(f64) -> f64) -> Result<Row, Fault> {
+    fn taps(&self, a: &Attributes, at: f32, reach: f64, weight: impl Fn(f64) -> f64) -> Result<MatrixRow, Fault> {
         let (exclude, antialias) = (a.int("exclude_outside", 0) != 0, a.int("antialias", 0) != 0);
         // Antialiasing widens the kernel over what one output place stands for.
         let shrink = if antialias { f64::from(self.scale.min(1.0)) } else { 1.0 };
@@ -182,7 +182,7 @@ impl Sampling {
         if self.output as f64 * (2.0 * reach + 1.0) > LARGEST as f64 {
             return unsupported(format!("{} places resized to {}", self.input, self.output));
         }
-        let mut row = Row::new();
+        let mut row = MatrixRow::new();
         for i in (at - reach).ceil() as i64..=(at + reach).floor() as i64 {
             let (place, weight) = (i.clamp(0, last), weight((i as f64 - at).abs() * shrink));
             if weight == 0.0 || (exclude && place != i) {
@@ -229,7 +229,7 @@ const RESIZE: Card = Card {
     },
     shape: |a, x| {
         let input = fact(x, 0)?;
-        let wanted = Wanted::of(a, |i| match x.get(i).copied().flatten() {
+        let wanted = ResizeInputs::of(a, |i| match x.get(i).copied().flatten() {
             None => Ok(Vec::new()),
             Some(Fact { value: Some(value), .. }) => Ok(value.data.iter().copied().collect()),
             Some(_) => unsupported(format!("its input {i} is only known at run time")),
@@ -245,10 +245,14 @@ const RESIZE: Card = Card {
         let mut data = input.data.clone();
         let mut outside = Vec::new();
         let list = |i: usize| Ok(x.get(i).copied().flatten().map_or(Vec::new(), |t| t.data.iter().copied().collect()));
-        for s in samplings(a, input.shape(), &Wanted::of(a, list)?)? {
+        for s in samplings(a, input.shape(), &ResizeInputs::of(a, list)?)? {
             let rows = s.rows(a)?;
             outside.extend((0..rows.len()).filter(|&to| rows[to].is_none()).map(|to| (s.axis, to)));
-            data = along::multiply(&data, s.axis, &rows.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>());
+            data = transposed::multiply(
+                &data,
+                s.axis,
+                &rows.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>(),
+            );
         }
         for (axis, to) in outside {
             data.index_axis_mut(Axis(axis), to).fill(a.float("extrapolation_value", 0.0));
@@ -258,10 +262,10 @@ const RESIZE: Card = Card {
     vjp: Some(|s| {
         let (a, x, y) = (&s.attributes, s.x(0)?, s.y()?);
         let stretched = a.string("keep_aspect_ratio_policy", "stretch") == "stretch";
-        let wanted = Wanted::of(a, |i| match s.x.get(i).copied().flatten().map(|v| v.known()) {
+        let wanted = ResizeInputs::of(a, |i| match s.x.get(i).copied().flatten().map(|v| v.known()) {
             None => Ok(Vec::new()),
             Some(Some(value)) => Ok(value.data.iter().copied().collect()),
-            // Sizes that are made from the batch's are those of the output.
+            // ResizeInputs that are made from the batch's are those of the output.
             Some(None) if i == 3 && stretched => {
                 let axes = a.ints("axes").map_or((0..y.rank() as i64).collect(), <[i64]>::to_vec);
                 axes.into_iter().map(|at| Ok(y.sizes()[y.axis(at)?] as f64)).collect()
@@ -277,8 +281,8 @@ const RESIZE: Card = Card {
         }
         let mut d = s.dy()?.with_rank(y.rank());
         for sampling in samplings.iter().rev() {
-            let rows: Vec<Row> = sampling.rows(a)?.into_iter().map(Option::unwrap_or_default).collect();
-            d = along::unmultiply(d, sampling.axis, &rows, sampling.input)?;
+            let rows: Vec<MatrixRow> = sampling.rows(a)?.into_iter().map(Option::unwrap_or_default).collect();
+            d = transposed::unmultiply(d, sampling.axis, &rows, sampling.input)?;
         }
         Ok(vec![Some(d), None, None, None])
     }),
@@ -289,7 +293,7 @@ const RESIZE: Card = Card {
     },
     along: |a, x, input, axis| {
         let moved = || {
-            let wanted = Wanted::of(a, |i| match x.get(i).copied().flatten() {
+            let wanted = ResizeInputs::of(a, |i| match x.get(i).copied().flatten() {
                 None => Ok(Vec::new()),
                 Some(Fact { value: Some(value), .. }) => Ok(value.data.iter().copied().collect()),
                 Some(_) => unsupported(format!("its input {i} is only known at run time")),
@@ -298,7 +302,7 @@ const RESIZE: Card = Card {
         };
         apart(moved(), input, axis)
     },
-    kind: Kind::Movement,
+    role: Role::Movement,
     cases,
     ..Card::BASE
 };

@@ -1,7 +1,7 @@
 //! Choosing values by condition, rank or place.
 
-use super::along::LARGEST;
 use super::gather::scatter_add;
+use super::transposed::LARGEST;
 use super::{Along, Card, Entries, Layout, affine, aligned, apart, case, fact, piecewise, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis};

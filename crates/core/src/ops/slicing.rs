@@ -1,6 +1,6 @@
 //! Cutting values out.
 
-use super::{Card, Entries, Kind, affine, apart, case, fact, ints_in, ints_of, tensor, where_first};
+use super::{Card, Entries, Role, affine, apart, case, fact, ints_in, ints_of, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::axis;
@@ -120,7 +120,7 @@ const SLICE: Card = Card {
         apart(fact(x, 0).and_then(cut), input, axis)
     },
     linearity: affine,
-    kind: Kind::Movement,
+    role: Role::Movement,
     cases: || {
         vec![
             case().x(&[2, 6, 5]).list(&[1]).list(&[4]).list(&[1]),

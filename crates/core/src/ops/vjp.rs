@@ -1,12 +1,12 @@
-//! What a derivative rule sees of a node, and what rules do with it.
+//! A node whose vjp is asked for, and what rules have in common.
 
 use crate::build::Value;
 use crate::error::Fault;
 use crate::graph::Attributes;
 use crate::shape::Dim;
 
-/// The place where a rule is applied.
-pub struct Site<'g, 'a> {
+/// A node whose vjp is asked for, as its rule sees it.
+pub struct Vjp<'g, 'a> {
     /// The node's attributes.
     pub attributes: Attributes<'a>,
     /// The inputs.
@@ -20,7 +20,7 @@ pub struct Site<'g, 'a> {
     pub dy: Vec<Option<Value<'g>>>,
 }
 
-impl<'g> Site<'g, '_> {
+impl<'g> Vjp<'g, '_> {
     /// Input `i`.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl<'g> Site<'g, '_> {
     /// The cotangent of the first output in that output's whole shape.
     ///
     /// # Errors
-    /// As [`Site::dy`].
+    /// As [`Vjp::dy`].
     pub fn full_dy(&self) -> Result<Value<'g>, Fault> {
         Ok(self.dy()?.expand_as(self.y()?))
     }
@@ -61,7 +61,7 @@ impl<'g> Site<'g, '_> {
     /// may stand for the whole axis.
     ///
     /// # Errors
-    /// As [`Site::dy`].
+    /// As [`Vjp::dy`].
     pub fn dy_along(&self, axes: &[usize]) -> Result<Value<'g>, Fault> {
         let (y, dims) = (self.y()?, self.y()?.dims());
         let dy = self.dy()?.with_rank(dims.len());

@@ -1,4 +1,4 @@
-//! Linear maps along one axis, transposed, as derivative rules emit them.
+//! Linear maps along one axis, and their transposes, as derivative rules emit them.
 
 use super::slicing::{Range, unsliced};
 use crate::build::Value;
@@ -61,10 +61,10 @@ fn progression(axis: usize, places: &[usize]) -> Option<Range> {
 }
 
 /// A row of a matrix: its entries that are not 0, by column.
-pub type Row = Vec<(usize, f64)>;
+pub type MatrixRow = Vec<(usize, f64)>;
 
 /// R·x along `axis`.
-pub fn multiply(x: &ArrayD<f64>, axis: usize, rows: &[Row]) -> ArrayD<f64> {
+pub fn multiply(x: &ArrayD<f64>, axis: usize, rows: &[MatrixRow]) -> ArrayD<f64> {
     let mut shape = x.shape().to_vec();
     shape[axis] = rows.len();
     let mut y = ArrayD::zeros(shape);
@@ -79,7 +79,7 @@ pub fn multiply(x: &ArrayD<f64>, axis: usize, rows: &[Row]) -> ArrayD<f64> {
 ///
 /// # Errors
 /// [`Fault::Unsupported`] when R would have more than [`LARGEST`] entries.
-pub fn unmultiply<'g>(d: Value<'g>, axis: usize, rows: &[Row], extent: usize) -> Result<Value<'g>, Fault> {
+pub fn unmultiply<'g>(d: Value<'g>, axis: usize, rows: &[MatrixRow], extent: usize) -> Result<Value<'g>, Fault> {
     let rank = d.rank();
     if d.dims().get(axis) == Some(&Dim::Fixed(1)) {
         let mut sums = vec![0.0; extent];
@@ -88,7 +88,7 @@ pub fn unmultiply<'g>(d: Value<'g>, axis: usize, rows: &[Row], extent: usize) ->
         shape[axis] = extent;
         return Ok(d * d.tensor(ArrayD::from_shape_vec(shape, sums).unwrap_or_default()));
     }
-    let single = |row: &Row| if let &[(place, 1.0)] = row.as_slice() { Some(place) } else { None };
+    let single = |row: &MatrixRow| if let &[(place, 1.0)] = row.as_slice() { Some(place) } else { None };
     if let Some(places) = rows.iter().map(single).collect::<Option<Vec<usize>>>() {
         return ungather(d, axis, &places, extent);
     }
