@@ -12,7 +12,7 @@ use crate::onnx::messages::ValueInfoProto;
 use crate::shape::{Dim, Shapes};
 use crate::{Error, Model};
 use follow::{Known, samples};
-use inputs::{Read, read};
+use inputs::{InputAxes, input_axes};
 use std::collections::HashMap;
 
 mod follow;
@@ -53,7 +53,7 @@ const MOST_INPUTS: usize = 8;
 pub struct Axes {
     samples: HashMap<String, Known>,
     /// What the axes of the inputs are, where the operators that read them tell.
-    inputs: HashMap<String, Read>,
+    inputs: HashMap<String, InputAxes>,
 }
 
 impl Axes {
@@ -63,7 +63,7 @@ impl Axes {
         let is_image = |input: &&ValueInfoProto| input.name() == shapes.image;
         let others = model.inputs().filter(|i| !is_image(i)).take(MOST_INPUTS);
         for input in model.inputs().filter(is_image).chain(others) {
-            if let Some(found) = read(model, shapes, input.name()) {
+            if let Some(found) = input_axes(model, shapes, input.name()) {
                 axes.inputs.insert(input.name().to_owned(), found);
             }
         }
@@ -168,7 +168,7 @@ impl Shapes {
             Some(None) => return refuse("the network reads all of its axes as places".into()),
             Some(_) => {}
             None => {
-                let read = Read { channels: Some(axis), frames: Vec::new() };
+                let read = InputAxes { channels: Some(axis), frames: Vec::new() };
                 self.axes.inputs.insert(self.image.clone(), read);
             }
         }

@@ -45,13 +45,13 @@ pub(crate) fn vjp_of<'m, 'g>(
 }
 
 /// A cotangent, or the place among the faults of what keeps it from being known.
-pub type Bar<'g> = Result<Value<'g>, usize>;
+pub type Cotangent<'g> = Result<Value<'g>, usize>;
 
 /// What one reverse sweep finds.
 #[derive(Debug)]
 pub struct Sweep<'m, 'g> {
     /// The cotangents by value, or the place in `faults` of what keeps one from being known.
-    pub bar: HashMap<&'m str, Bar<'g>>,
+    pub cotangents: HashMap<&'m str, Cotangent<'g>>,
     /// What went wrong, at the nodes nearest to the score first.
     pub faults: Vec<Error>,
 }
@@ -78,18 +78,18 @@ fn sweep_of<'m, 'g>(
 ) -> Sweep<'m, 'g> {
     let smooth = |name: &str| dependence.get(name) == Some(&Dependence::Smooth);
     let values = &|name: &str| values(name).map(Value::wide);
-    let mut sweep = Sweep { bar: HashMap::from([(y, Ok(dy.wide()))]), faults: Vec::new() };
+    let mut sweep = Sweep { cotangents: HashMap::from([(y, Ok(dy.wide()))]), faults: Vec::new() };
     let chained = chained(model, path);
     // What comes back to a join through later joins that start or end with all that it joins.
-    let mut through_joins: HashMap<&str, Bar<'g>> = HashMap::new();
+    let mut through_joins: HashMap<&str, Cotangent<'g>> = HashMap::new();
     // What went wrong before spoils all.
     if let Some(fault) = graph.take_fault() {
         let fault = sweep.fail(fault);
-        sweep.bar.insert(y, Err(fault));
+        sweep.cotangents.insert(y, Err(fault));
     }
     for (at, node) in path.iter().rev().filter_map(|&i| Some((i, model.graph().node.get(i)?))) {
         let reads: Vec<&str> = reads(node).into_iter().filter(|r| smooth(r)).collect();
-        let mut dy: Vec<_> = node.output.iter().map(|o| sweep.bar.get(o.as_str()).copied()).collect();
+        let mut dy: Vec<_> = node.output.iter().map(|o| sweep.cotangents.get(o.as_str()).copied()).collect();
         if let (Some(later), [own]) = (node.output.first().and_then(|o| through_joins.remove(o.as_str())), &mut *dy) {
             *own = Some(sweep.sum(*own, later));
         }
@@ -132,7 +132,7 @@ fn sweep_of<'m, 'g>(
     }
     if let Some(fault) = graph.take_fault() {
         let fault = sweep.fail(fault);
-        sweep.bar.values_mut().for_each(|bar| *bar = Err(fault));
+        sweep.cotangents.values_mut().for_each(|d| *d = Err(fault));
     }
     sweep
 }
@@ -203,7 +203,7 @@ impl<'m, 'g> Sweep<'m, 'g> {
     /// What keeps it from being known; [`Error::Argument`] where it is zero everywhere.
     pub fn gradient(&self, x: &str) -> Result<Value<'g>, Error> {
         let zero = || format!("the score does not depend smoothly on {x:?}: its gradient is zero everywhere");
-        match self.bar.get(x) {
+        match self.cotangents.get(x) {
             Some(Ok(gradient)) => Ok(*gradient),
             Some(Err(fault)) => Err(self.faults.get(*fault).cloned().unwrap_or_else(|| Error::Argument(zero()))),
             None => Err(Error::Argument(zero())),
@@ -215,13 +215,13 @@ impl<'m, 'g> Sweep<'m, 'g> {
         self.faults.len() - 1
     }
 
-    fn add(&mut self, name: &'m str, d: Bar<'g>) {
-        let sum = self.sum(self.bar.get(name).copied(), d);
-        self.bar.insert(name, sum);
+    fn add(&mut self, name: &'m str, d: Cotangent<'g>) {
+        let sum = self.sum(self.cotangents.get(name).copied(), d);
+        self.cotangents.insert(name, sum);
     }
 
     /// The sum of what came back before and `d`.
-    fn sum(&mut self, before: Option<Bar<'g>>, d: Bar<'g>) -> Bar<'g> {
+    fn sum(&mut self, before: Option<Cotangent<'g>>, d: Cotangent<'g>) -> Cotangent<'g> {
         match (before, d) {
             (Some(Ok(sum)), Ok(d)) if d.is_zero() => Ok(sum),
             (Some(Ok(sum)), Ok(d)) if !sum.is_zero() => {

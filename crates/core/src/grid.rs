@@ -18,7 +18,7 @@ mod steps;
 mod through;
 
 pub(crate) use channels::channel_axes;
-pub(crate) use places::{Lies, Places};
+pub(crate) use places::{Placement, Places};
 
 /// How the places of a layer lie in the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +90,8 @@ pub(crate) fn grid(
     (layer, space): (&str, &[usize]),
     given: Option<&[usize]>,
 ) -> Result<Option<Grid>, Error> {
-    let known = match places.map(|places| places.lie(shapes, layer, space)) {
-        Some(Lies::As(grid)) => Some(grid),
+    let known = match places.map(|places| places.placement(shapes, layer, space)) {
+        Some(Placement::As(grid)) => Some(grid),
         _ => None,
     };
     let Some(given) = given else { return Ok(known) };
@@ -124,10 +124,10 @@ pub(crate) fn elsewhere(shapes: &Shapes, places: Option<&Places>, layer: &str, s
     if layer == shapes.image {
         return None;
     }
-    match places?.lie(shapes, layer, space) {
-        Lies::AsIs | Lies::As(_) => None,
-        Lies::Unknown => Some("the graph does not tell where in the image the layer's places lie".into()),
-        Lies::Elsewhere => Some(
+    match places?.placement(shapes, layer, space) {
+        Placement::AsIs | Placement::As(_) => None,
+        Placement::Unknown => Some("the graph does not tell where in the image the layer's places lie".into()),
+        Placement::Elsewhere => Some(
             "the layer does not lie in the image: its axes count something else, or several places at once, so the map does not show where".into(),
         ),
     }

@@ -6,7 +6,7 @@ use crate::build::{Graph, Value};
 use crate::certify::{Certificate, Judgement, certify};
 use crate::error::short;
 use crate::graph::reads;
-use crate::grid::{Grid, Lies};
+use crate::grid::{Grid, Placement};
 use crate::ops::{Dependence, Layout, Role, shape_only};
 use crate::score::Score;
 use crate::shape::{Dim, Shapes};
@@ -96,7 +96,7 @@ struct Search<'a> {
 /// A value that has places, as far as the graph tells.
 struct Candidate<'a> {
     value: &'a str,
-    lies: Lies,
+    placement: Placement,
     /// Whether every path from the image to the score passes through it.
     gate: bool,
 }
@@ -127,8 +127,11 @@ impl<'a> Search<'a> {
                 return None;
             }
             let space = self.space(value, dims.len());
-            let lies = self.analysis.places().map_or(Lies::Unknown, |places| places.lie(self.shapes, value, &space));
-            (lies != Lies::Elsewhere).then(|| Candidate { value, lies, gate: gates.contains(value) })
+            let placement = self
+                .analysis
+                .places()
+                .map_or(Placement::Unknown, |places| places.placement(self.shapes, value, &space));
+            (placement != Placement::Elsewhere).then(|| Candidate { value, placement, gate: gates.contains(value) })
         };
         self.model.values().filter(between).filter_map(candidate).collect()
     }
@@ -158,8 +161,8 @@ impl<'a> Search<'a> {
         let layer = |c: &Candidate| {
             Some(Layer {
                 name: c.value.to_owned(),
-                grid: if let Lies::As(grid) = &c.lies { Some(grid.clone()) } else { None },
-                followed: c.lies != Lies::Unknown,
+                grid: if let Placement::As(grid) = &c.placement { Some(grid.clone()) } else { None },
+                followed: c.placement != Placement::Unknown,
                 dims: self.shapes.dims(c.value)?,
                 place: place(self.model, gates, c.value),
                 certificate: judged.remove(c.value)?,

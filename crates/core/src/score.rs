@@ -9,7 +9,7 @@ use crate::ops::{self, Card, Entries, FinalActivation, Layout};
 use crate::shape::{Dim, Shapes, show};
 use crate::tensor::is_float;
 use crate::{Error, Model};
-use classes::{Told, non_one};
+use classes::{Trace, non_one};
 use ndarray::{ArrayD, Axis};
 use std::collections::HashSet;
 use std::fmt;
@@ -263,7 +263,7 @@ fn sources<'m>(model: &'m Model, shapes: &Shapes, outputs: &[&'m str]) -> Vec<&'
 
 /// Whether a value holds numbers of which one can be explained.
 fn is_score(shapes: &Shapes, value: &str) -> bool {
-    shapes.dtype(value).is_some_and(is_float) && Laid::of(shapes, value).is_some()
+    shapes.dtype(value).is_some_and(is_float) && ScoreAxes::of(shapes, value).is_some()
 }
 
 /// Whether a value is a choice among scores.
@@ -280,7 +280,7 @@ pub(crate) fn chosen_from<'m>(model: &'m Model, shapes: &Shapes, value: &'m str)
         match card.entries {
             Entries::Sorted => return Some(input),
             Entries::Reduced if card.takes_largest => {
-                let Told::Axis { axis, .. } = classes::told(model, shapes, input) else { return None };
+                let Trace::Axis { axis, .. } = classes::trace(model, shapes, input) else { return None };
                 let axes = classes::reduced(model, shapes, node, shapes.dims(input)?.len())?;
                 return axes.contains(&axis).then_some(input);
             }
@@ -310,7 +310,7 @@ fn kind_of(model: &Model, shapes: &Shapes, value: &str) -> String {
 }
 
 /// The axes of a value that holds scores.
-struct Laid {
+struct ScoreAxes {
     batch: Option<usize>,
     /// The other axes.
     axes: Vec<usize>,
@@ -318,7 +318,7 @@ struct Laid {
     sizes: Vec<usize>,
 }
 
-impl Laid {
+impl ScoreAxes {
     /// None where an image has several rows of the batch, or too many numbers.
     fn of(shapes: &Shapes, value: &str) -> Option<Self> {
         let dims = shapes.dims(value)?;
@@ -326,7 +326,7 @@ impl Laid {
         let axes: Vec<usize> = (0..dims.len()).filter(|&a| Some(a) != batch).collect();
         let sizes: Vec<usize> = axes.iter().filter_map(|&a| dims.get(a)).map(|d| d.per_image()).collect();
         let count = sizes.iter().try_fold(1usize, |p, &n| p.checked_mul(n))?;
-        (1..=MOST_SCORES).contains(&count).then_some(Laid { batch, axes, sizes })
+        (1..=MOST_SCORES).contains(&count).then_some(ScoreAxes { batch, axes, sizes })
     }
 
     /// The place of an axis of the value among the extents of one image.
@@ -354,17 +354,17 @@ fn of_value(model: &Model, shapes: &Shapes, output: &str, reading: &Reading) -> 
     if !is_score(shapes, output) {
         return Ok(None);
     }
-    let Some(own) = Laid::of(shapes, output) else { return Ok(None) };
+    let Some(own) = ScoreAxes::of(shapes, output) else { return Ok(None) };
     let found = if reading.keep_activation { None } else { before_activation(model, shapes, output, &own) };
     let (logits, activation, normalised) = found.unwrap_or((output, None, None));
-    let Some(laid) = Laid::of(shapes, logits) else { return Ok(None) };
+    let Some(score_axes) = ScoreAxes::of(shapes, logits) else { return Ok(None) };
     // An axis of the logits as one of the output: renaming nodes leave the extents above 1 in order.
     let at_output = |axis: usize| -> Option<usize> {
-        let place = laid.place(axis)?;
-        if laid.sizes == own.sizes {
+        let place = score_axes.place(axis)?;
+        if score_axes.sizes == own.sizes {
             return Some(place);
         }
-        let nth = non_one(&laid.sizes).position(|p| p == place)?;
+        let nth = non_one(&score_axes.sizes).position(|p| p == place)?;
         non_one(&own.sizes).nth(nth)
     };
     let given = match reading.class_axis {
@@ -382,8 +382,8 @@ fn of_value(model: &Model, shapes: &Shapes, output: &str, reading: &Reading) -> 
             Some(own.place(axis).ok_or_else(|| wrong("counts images and no classes"))?)
         }
     };
-    let told = classes::told(model, shapes, logits);
-    let found = classes::find(&own.sizes, given, normalised.and_then(at_output), &told.map(at_output), reading.labels);
+    let trace = classes::trace(model, shapes, logits);
+    let found = classes::find(&own.sizes, given, normalised.and_then(at_output), &trace.map(at_output), reading.labels);
     let list = non_one(&own.sizes).count() <= 1;
     let of_one = given.is_some_and(|axis| own.sizes.get(axis) == Some(&1)) && !own.sizes.iter().all(|&n| n == 1);
     let (dims, class_axis) = match found.axis {
@@ -411,7 +411,7 @@ fn of_value(model: &Model, shapes: &Shapes, output: &str, reading: &Reading) -> 
     Ok(Some(Score {
         output: output.to_owned(),
         logits: logits.to_owned(),
-        batch: laid.batch,
+        batch: score_axes.batch,
         first_class: if dense { found.first } else { 0 },
         classes: if dense { found.count.unwrap_or(whole) } else { whole },
         dims,
@@ -428,10 +428,11 @@ fn before_activation<'m>(
     model: &'m Model,
     shapes: &Shapes,
     output: &'m str,
-    own: &Laid,
+    own: &ScoreAxes,
 ) -> Option<(&'m str, Option<&'static Card>, Option<usize>)> {
-    let same =
-        |value: &str| Laid::of(shapes, value).is_some_and(|l| non_one_sizes(&l.sizes).eq(non_one_sizes(&own.sizes)));
+    let same = |value: &str| {
+        ScoreAxes::of(shapes, value).is_some_and(|l| non_one_sizes(&l.sizes).eq(non_one_sizes(&own.sizes)))
+    };
     let mut at = output;
     for _ in 0..MOST_RENAMINGS {
         let (node, input) = model.maker(at).and_then(|n| Some((n, n.input.first()?)))?;
@@ -457,11 +458,11 @@ fn non_one_sizes(sizes: &[usize]) -> impl Iterator<Item = usize> + '_ {
 
 /// Whether a Transpose leaves the axes of one image in order and moves only the one that counts images.
 fn moves_images(model: &Model, shapes: &Shapes, node: &NodeProto, input: &str) -> bool {
-    let Some(laid) = Laid::of(shapes, input) else { return false };
+    let Some(score_axes) = ScoreAxes::of(shapes, input) else { return false };
     let a = model.attributes(node);
-    let rank = laid.axes.len() + usize::from(laid.batch.is_some());
+    let rank = score_axes.axes.len() + usize::from(score_axes.batch.is_some());
     let perm: Vec<i64> = a.ints("perm").map_or_else(|| (0..rank as i64).rev().collect(), |p| p.to_vec());
-    let of_image = perm.iter().filter(|&&p| laid.batch.map(|b| b as i64) != Some(p));
+    let of_image = perm.iter().filter(|&&p| score_axes.batch.map(|b| b as i64) != Some(p));
     of_image.is_sorted()
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// What the axes of an input are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Read {
+pub(super) struct InputAxes {
     /// The axis that counts channels; none where there is no such axis.
     pub(super) channels: Option<usize>,
     /// The axes of frames: they are read like the samples, one frame apart from the others.
@@ -21,7 +21,7 @@ type Origins = Vec<Vec<(usize, bool)>>;
 
 /// What the axes of the input `image` are, as the first operator reads it that tells channels from places. None where no
 /// operator tells.
-pub(super) fn read(model: &Model, shapes: &Shapes, image: &str) -> Option<Read> {
+pub(super) fn input_axes(model: &Model, shapes: &Shapes, image: &str) -> Option<InputAxes> {
     let rank = shapes.dims(image)?.len();
     let facts = &shapes.probes.first()?.1;
     let mut origins: HashMap<&str, Origins> = HashMap::from([(image, (0..rank).map(|a| vec![(a, true)]).collect())]);
@@ -56,23 +56,23 @@ pub(super) fn read(model: &Model, shapes: &Shapes, image: &str) -> Option<Read> 
             }
         }
     }
-    product.or(hint.map(|axis| Read { channels: Some(axis), frames: Vec::new() }))
+    product.or(hint.map(|axis| InputAxes { channels: Some(axis), frames: Vec::new() }))
 }
 
 /// What the axes of an image of `rank` axes are, where an operator reads the axis `read` of a value with these origins as
 /// channels, those behind the first as places and the first as samples.
-fn told(rank: usize, origins: &Origins, read: usize) -> Option<Read> {
+fn told(rank: usize, origins: &Origins, read: usize) -> Option<InputAxes> {
     let of = |axis: usize| origins.get(axis).into_iter().flatten().map(|(axis, _)| *axis).filter(|&axis| axis > 0);
     let places: Vec<usize> = (1..origins.len()).filter(|&a| a != read).flat_map(of).collect();
     let frames: Vec<usize> = of(0).filter(|a| !places.contains(a) && of(read).all(|own| own != *a)).collect();
     // Of several that are read as one, frames come before the channels of each.
     if let Some(last) = of(read).rfind(|a| !places.contains(a)) {
-        return Some(Read { channels: Some(last), frames });
+        return Some(InputAxes { channels: Some(last), frames });
     }
     // What is read as channels was made on the way: those of the image are the axis that is left.
     let mut left = (1..rank).filter(|a| !places.contains(a) && !frames.contains(a));
     match (left.next(), left.next()) {
-        (channels, None) if !places.is_empty() => Some(Read { channels, frames }),
+        (channels, None) if !places.is_empty() => Some(InputAxes { channels, frames }),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Methods as plain functions of arrays.
 
-use super::methods::{Method, Site};
+use super::methods::{Method, MethodInput};
 use crate::build::Graph;
 use crate::onnx::messages::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use crate::shape::{Dim, Shapes, value_info};
@@ -57,9 +57,13 @@ pub fn on_arrays(
     let model = Model::new(model(&inputs, Vec::new()))?;
     let shapes = Shapes::infer(&model, "activation", None)?;
     let graph = Graph::new(&model, &shapes);
-    let site =
-        Site { activation: graph.value("activation")?, gradient: graph.value("gradient")?, channels, space: &space };
-    let map = site.finish((method.map)(&site)?);
+    let input = MethodInput {
+        activation: graph.value("activation")?,
+        gradient: graph.value("gradient")?,
+        channels,
+        space: &space,
+    };
+    let map = input.finish((method.map)(&input)?);
     let nodes = graph.finish(&[(map, "map")], &HashSet::new())?;
     let model = Model::new(self::model(&inputs, nodes))?;
     let known = inputs.map(|(name, data)| (name.to_owned(), Tensor { dtype: DataType::Double, data: data.clone() }));

@@ -12,4 +12,4 @@ pub use attach::explaining::Explaining;
 pub use attach::heatmap::Size;
 pub use attach::outputs::Outputs;
 pub use attach::{Request, attach, attach_all, attach_to};
-pub use methods::{Guarantee, METHODS, Method, Site, method};
+pub use methods::{Guarantee, METHODS, Method, MethodInput, method};

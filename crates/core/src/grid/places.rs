@@ -1,7 +1,7 @@
 //! The places of the image, followed through the graph from value to value.
 
 use super::Grid;
-use super::steps::{Counts, Laid, MOST_AXES, covers, line, merged};
+use super::steps::{Counts, MOST_AXES, Positions, covers, line, merged};
 use crate::Model;
 use crate::graph::reads;
 use crate::ops::shape_only;
@@ -13,7 +13,7 @@ const MOST_STEPS: usize = 1 << 26;
 
 /// Whether a value lies in the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Lies {
+pub(crate) enum Placement {
     /// Its axes of space are those of the image, in their order.
     AsIs,
     /// Each of its places is one of the image, as the grid says, or none at all.
@@ -28,7 +28,7 @@ pub(crate) enum Lies {
 #[derive(Debug)]
 pub(crate) struct Places {
     /// All values that are made of the image and have a known shape.
-    pub(super) of: HashMap<String, Laid>,
+    pub(super) of: HashMap<String, Positions>,
     /// How many axes of space the image has.
     rank: usize,
 }
@@ -46,23 +46,25 @@ impl Places {
             *whole.get_mut(along)? = n;
             *axes.get_mut(axis)? = Counts::fresh(along, n);
         }
-        let mut places = Places { of: HashMap::from([(image.to_owned(), Laid { axes, whole })]), rank: space.len() };
+        let mut places =
+            Places { of: HashMap::from([(image.to_owned(), Positions { axes, whole })]), rank: space.len() };
         let mut work = 0usize;
         for (_, node) in model.order().filter(|(_, node)| !shape_only(node)) {
-            let sources: Vec<&Laid> = reads(node).iter().filter_map(|value| places.of.get(*value)).collect();
+            let sources: Vec<&Positions> = reads(node).iter().filter_map(|value| places.of.get(*value)).collect();
             let Some(first) = sources.first() else { continue };
             // What is made of values without places has none, whatever makes it.
-            let nowhere = sources.iter().all(|laid| laid.axes.iter().all(|a| *a == Counts::Nothing));
-            let unknown = Laid { axes: Vec::new(), whole: first.whole };
+            let nowhere = sources.iter().all(|positions| positions.axes.iter().all(|a| *a == Counts::Nothing));
+            let unknown = Positions { axes: Vec::new(), whole: first.whole };
             for (i, output) in node.output.iter().enumerate() {
                 let Some(to) = sizes(shapes, output) else { continue };
                 let followed = if nowhere { None } else { places.through(model, shapes, node, (i, &to), &mut work) };
-                let mut laid = followed.filter(|laid| laid.axes.len() == to.len()).unwrap_or_else(|| Laid {
-                    axes: vec![if nowhere { Counts::Nothing } else { Counts::Lost }; to.len()],
-                    ..unknown.clone()
-                });
+                let mut positions =
+                    followed.filter(|positions| positions.axes.len() == to.len()).unwrap_or_else(|| Positions {
+                        axes: vec![if nowhere { Counts::Nothing } else { Counts::Lost }; to.len()],
+                        ..unknown.clone()
+                    });
                 // What does not have an entry for each index was not understood.
-                for (slot, &n) in laid.axes.iter_mut().zip(&to) {
+                for (slot, &n) in positions.axes.iter_mut().zip(&to) {
                     match slot {
                         Counts::Places(steps) if steps.len() != n => *slot = Counts::Lost,
                         _ => {}
@@ -71,7 +73,7 @@ impl Places {
                         *slot = Counts::Nothing;
                     }
                 }
-                places.of.insert(output.clone(), laid);
+                places.of.insert(output.clone(), positions);
                 if work > MOST_STEPS {
                     return None;
                 }
@@ -84,33 +86,35 @@ impl Places {
     pub(crate) fn channels(&self, shapes: &Shapes, value: &str) -> Option<usize> {
         let rank = self.of.get(value)?.axes.len();
         let others = |channels: usize| (1..rank).filter(|&a| a != channels).collect::<Vec<_>>();
-        let lies = |a: usize| matches!(self.lie(shapes, value, &others(a)), Lies::AsIs | Lies::As(_));
+        let lies = |a: usize| matches!(self.placement(shapes, value, &others(a)), Placement::AsIs | Placement::As(_));
         let mut found = (1..rank).filter(|&a| lies(a));
         found.next().filter(|_| found.next().is_none())
     }
 
     /// Whether the axis `axis` of `value` counts places of the image, as windows that are folded into the batch.
     pub(crate) fn counts_places(&self, value: &str, axis: usize) -> bool {
-        self.of.get(value).and_then(|laid| laid.axes.get(axis)).is_some_and(places_of)
+        self.of.get(value).and_then(|positions| positions.axes.get(axis)).is_some_and(places_of)
     }
 
     /// How a value lies in the image whose axes of space are `space`.
-    pub(crate) fn lie(&self, shapes: &Shapes, value: &str, space: &[usize]) -> Lies {
-        let (Some(laid), Some(extents)) = (self.of.get(value), sizes(shapes, value)) else { return Lies::Unknown };
-        let axes: Option<Vec<&Counts>> = space.iter().map(|&a| laid.axes.get(a)).collect();
+    pub(crate) fn placement(&self, shapes: &Shapes, value: &str, space: &[usize]) -> Placement {
+        let (Some(positions), Some(extents)) = (self.of.get(value), sizes(shapes, value)) else {
+            return Placement::Unknown;
+        };
+        let axes: Option<Vec<&Counts>> = space.iter().map(|&a| positions.axes.get(a)).collect();
         let extents: Option<Vec<usize>> = space.iter().map(|&a| extents.get(a).copied()).collect();
-        let (Some(axes), Some(extents)) = (axes, extents) else { return Lies::Unknown };
+        let (Some(axes), Some(extents)) = (axes, extents) else { return Placement::Unknown };
         if extents.iter().all(|&n| n == 1) || axes.iter().zip(&extents).any(|(a, &n)| **a == Counts::Nothing && n > 1) {
-            return Lies::Elsewhere;
+            return Placement::Elsewhere;
         }
         if axes.contains(&&Counts::Lost) {
-            return Lies::Unknown;
+            return Placement::Unknown;
         }
         if self.as_is(&axes) {
-            return Lies::AsIs;
+            return Placement::AsIs;
         }
-        let Some(steps) = merged(&axes, &extents) else { return Lies::Unknown };
-        self.grid_of(&steps, &extents, &laid.whole)
+        let Some(steps) = merged(&axes, &extents) else { return Placement::Unknown };
+        self.grid_of(&steps, &extents, &positions.whole)
     }
 
     /// Whether axes follow those of the image, each its own, in their order. They need not do so from end to end.
@@ -128,14 +132,14 @@ impl Places {
     }
 
     /// How places of these steps lie.
-    fn grid_of(&self, steps: &[Option<[i64; MOST_AXES]>], extents: &[usize], whole: &[usize; MOST_AXES]) -> Lies {
+    fn grid_of(&self, steps: &[Option<[i64; MOST_AXES]>], extents: &[usize], whole: &[usize; MOST_AXES]) -> Placement {
         let mut own: Vec<&[i64; MOST_AXES]> = steps.iter().flatten().collect();
         let count = own.len();
         own.sort_unstable();
         own.dedup();
         // A place that there are two of is no cell; and a single one is no map.
         if own.len() < count || count < 2 {
-            return Lies::Elsewhere;
+            return Placement::Elsewhere;
         }
         // The places along each axis of the image.
         let mut along: Vec<Vec<i64>> = Vec::new();
@@ -144,13 +148,13 @@ impl Places {
             values.sort_unstable();
             values.dedup();
             if !covers(&values, whole) {
-                return Lies::Unknown;
+                return Placement::Unknown;
             }
             along.push(values);
         }
         let sides: Vec<usize> = along.iter().take(self.rank).map(Vec::len).collect();
         if sides.iter().try_fold(1usize, |p, &n| p.checked_mul(n)) != Some(count) {
-            return Lies::Unknown;
+            return Placement::Unknown;
         }
         let mut cells = vec![0; count];
         let mut others = Vec::new();
@@ -166,7 +170,7 @@ impl Places {
             cells.iter_mut().skip(cell).take(1).for_each(|slot| *slot = place);
         }
         let as_is = sides == extents && cells.iter().copied().eq(0..steps.len());
-        if as_is { Lies::AsIs } else { Lies::As(Grid { sides, cells, others }) }
+        if as_is { Placement::AsIs } else { Placement::As(Grid { sides, cells, others }) }
     }
 }
 

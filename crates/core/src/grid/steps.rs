@@ -24,7 +24,7 @@ pub(super) enum Counts {
 
 /// Where the elements of a value lie. An element lies where the steps of its indices add up to.
 #[derive(Clone, Debug)]
-pub(super) struct Laid {
+pub(super) struct Positions {
     pub(super) axes: Vec<Counts>,
     /// The extents of the image in units of the steps.
     pub(super) whole: [usize; MOST_AXES],
@@ -91,22 +91,22 @@ fn at(along: usize, k: i64) -> Step {
 }
 
 /// The values in units that all share; none where these would be too fine. Values without places have any units.
-pub(super) fn in_common_units(values: &mut [Laid]) -> Option<[usize; MOST_AXES]> {
-    let has_places = |laid: &&Laid| laid.axes.iter().any(|a| matches!(a, Counts::Places(_)));
-    let mut wholes = values.iter().filter(has_places).map(|laid| laid.whole);
-    let first = wholes.next().or(values.first().map(|laid| laid.whole))?;
+pub(super) fn in_common_units(values: &mut [Positions]) -> Option<[usize; MOST_AXES]> {
+    let has_places = |positions: &&Positions| positions.axes.iter().any(|a| matches!(a, Counts::Places(_)));
+    let mut wholes = values.iter().filter(has_places).map(|positions| positions.whole);
+    let first = wholes.next().or(values.first().map(|positions| positions.whole))?;
     let common = wholes.try_fold(first, |mut common, whole| {
         for (a, b) in common.iter_mut().zip(whole) {
             *a = (*a / gcd(*a, b)).checked_mul(b).filter(|&n| n <= MOST_ENTRIES)?;
         }
         Some(common)
     })?;
-    for laid in values.iter_mut().filter(|laid| laid.whole != common) {
-        if laid.axes.iter().any(|a| matches!(a, Counts::Places(_))) {
-            let times = std::array::from_fn(|d| (common[d] / laid.whole[d].max(1)) as i64);
-            laid.axes.iter_mut().for_each(|axis| *axis = axis.finer(times));
+    for positions in values.iter_mut().filter(|positions| positions.whole != common) {
+        if positions.axes.iter().any(|a| matches!(a, Counts::Places(_))) {
+            let times = std::array::from_fn(|d| (common[d] / positions.whole[d].max(1)) as i64);
+            positions.axes.iter_mut().for_each(|axis| *axis = axis.finer(times));
         }
-        laid.whole = common;
+        positions.whole = common;
     }
     Some(common)
 }

@@ -2,7 +2,7 @@
 
 use super::Places;
 use super::places::{places_of, sizes};
-use super::steps::{Counts, Laid, MOST_AXES, MOST_ENTRIES, in_common_units, regrouped, split, whole_axis};
+use super::steps::{Counts, MOST_AXES, MOST_ENTRIES, Positions, in_common_units, regrouped, split, whole_axis};
 use crate::error::unsupported;
 use crate::graph::{Attributes, axis};
 use crate::onnx::messages::NodeProto;
@@ -20,13 +20,14 @@ impl Places {
         node: &NodeProto,
         (output, to): (usize, &[usize]),
         work: &mut usize,
-    ) -> Option<Laid> {
+    ) -> Option<Positions> {
         let a = model.attributes(node);
         let card = model.card(node)?;
         let mut inputs = self.inputs(shapes, node)?;
         let whole = in_common_units(&mut inputs)?;
-        let steps =
-            |laid: &Laid| laid.axes.iter().map(|a| if let Counts::Places(s) = a { s.len() } else { 0 }).sum::<usize>();
+        let steps = |positions: &Positions| {
+            positions.axes.iter().map(|a| if let Counts::Places(s) = a { s.len() } else { 0 }).sum::<usize>()
+        };
         *work += inputs.iter().map(steps).sum::<usize>();
         let axes = match card.entries {
             Entries::Joined => joined(shapes, &a, &inputs, to)?,
@@ -40,14 +41,14 @@ impl Places {
                 return Move { shapes, a, from, to, output }.through(card, inputs.into_iter().next()?, work);
             }
         };
-        Some(Laid { axes, whole })
+        Some(Positions { axes, whole })
     }
 
     /// Where the inputs of a node lie: nowhere, where they are not made of the image. None where one has no known shape.
-    fn inputs(&self, shapes: &Shapes, node: &NodeProto) -> Option<Vec<Laid>> {
+    fn inputs(&self, shapes: &Shapes, node: &NodeProto) -> Option<Vec<Positions>> {
         let input = |name: &String| match self.of.get(name.as_str()) {
-            Some(laid) => Some(laid.clone()),
-            None => Some(Laid {
+            Some(positions) => Some(positions.clone()),
+            None => Some(Positions {
                 axes: vec![Counts::Nothing; if name.is_empty() { 0 } else { shapes.dims(name)?.len() }],
                 whole: [1; MOST_AXES],
             }),
@@ -68,18 +69,22 @@ const MOVING: &[Entries] = &[
 ];
 
 /// The axes of what is computed entry by entry of values that broadcast: shorter shapes are aligned at their end.
-fn entry_by_entry(inputs: &[Laid], to: &[usize]) -> Vec<Counts> {
+fn entry_by_entry(inputs: &[Positions], to: &[usize]) -> Vec<Counts> {
     let of_axis = |(i, &n): (usize, &usize)| {
-        let own = inputs.iter().filter_map(|laid| laid.axes.get((i + laid.axes.len()).checked_sub(to.len())?));
+        let own =
+            inputs.iter().filter_map(|positions| positions.axes.get((i + positions.axes.len()).checked_sub(to.len())?));
         own.fold(Counts::Nothing, |known, axis| known.with(axis, n))
     };
     to.iter().enumerate().map(of_axis).collect()
 }
 
 /// The axes of a matrix product: rows of the first factor, columns of the second, and stacks of both.
-fn product(inputs: &[Laid], to: &[usize]) -> Option<Vec<Counts>> {
+fn product(inputs: &[Positions], to: &[usize]) -> Option<Vec<Counts>> {
     let [left, right] = inputs.first_chunk()?;
-    let stacks = |laid: &Laid| Laid { axes: laid.axes.iter().rev().skip(2).rev().cloned().collect(), ..*laid };
+    let stacks = |positions: &Positions| Positions {
+        axes: positions.axes.iter().rev().skip(2).rev().cloned().collect(),
+        ..*positions
+    };
     let row = left.axes.iter().rev().nth(1).cloned();
     let column = right.axes.last().filter(|_| right.axes.len() > 1).cloned();
     let lead = to.len().checked_sub(usize::from(row.is_some()) + usize::from(column.is_some()))?;
@@ -88,7 +93,7 @@ fn product(inputs: &[Laid], to: &[usize]) -> Option<Vec<Counts>> {
 }
 
 /// The axes of a product of two matrices that may be transposed.
-fn general_product(a: &Attributes, inputs: &[Laid]) -> Option<Vec<Counts>> {
+fn general_product(a: &Attributes, inputs: &[Positions]) -> Option<Vec<Counts>> {
     let [left, right] = inputs.first_chunk()?;
     let rows = left.axes.get(usize::from(a.int("transA", 0) != 0))?;
     let columns = right.axes.get(usize::from(a.int("transB", 0) == 0))?;
@@ -96,18 +101,18 @@ fn general_product(a: &Attributes, inputs: &[Laid]) -> Option<Vec<Counts>> {
 }
 
 /// The axes of what an equation of letters makes.
-fn by_equation(a: &Attributes, inputs: &[Laid], to: &[usize]) -> Option<Vec<Counts>> {
-    let ranks: Vec<usize> = inputs.iter().map(|laid| laid.axes.len()).collect();
+fn by_equation(a: &Attributes, inputs: &[Positions], to: &[usize]) -> Option<Vec<Counts>> {
+    let ranks: Vec<usize> = inputs.iter().map(|positions| positions.axes.len()).collect();
     let (terms, output) = einsum::letters(a, &ranks)?;
     let of_letter = |(letter, &n): (char, &usize)| {
-        let own = terms.iter().zip(inputs).filter_map(|(t, laid)| laid.axes.get(t.find(letter)?));
+        let own = terms.iter().zip(inputs).filter_map(|(t, positions)| positions.axes.get(t.find(letter)?));
         own.fold(Counts::Nothing, |known, axis| known.with(axis, n))
     };
     Some(output.chars().zip(to).map(of_letter).collect())
 }
 
 /// The axes of values one behind the other.
-fn joined(shapes: &Shapes, a: &Attributes, inputs: &[Laid], to: &[usize]) -> Option<Vec<Counts>> {
+fn joined(shapes: &Shapes, a: &Attributes, inputs: &[Positions], to: &[usize]) -> Option<Vec<Counts>> {
     let at = axis(a.int("axis", 1), to.len()).ok()?;
     let mut axes = entry_by_entry(inputs, to);
     *axes.get_mut(at)? = joined_axis(shapes, a.node, inputs, at)?;
@@ -115,8 +120,8 @@ fn joined(shapes: &Shapes, a: &Attributes, inputs: &[Laid], to: &[usize]) -> Opt
 }
 
 /// The axis along which values lie one behind the other. What is no place of the image has none there.
-fn joined_axis(shapes: &Shapes, node: &NodeProto, inputs: &[Laid], at: usize) -> Option<Counts> {
-    let own: Vec<&Counts> = inputs.iter().map(|laid| laid.axes.get(at)).collect::<Option<_>>()?;
+fn joined_axis(shapes: &Shapes, node: &NodeProto, inputs: &[Positions], at: usize) -> Option<Counts> {
+    let own: Vec<&Counts> = inputs.iter().map(|positions| positions.axes.get(at)).collect::<Option<_>>()?;
     if own.iter().all(|axis| **axis == Counts::Nothing) {
         return Some(Counts::Nothing);
     }
@@ -147,8 +152,8 @@ struct Move<'a> {
 
 impl Move<'_> {
     /// Where the output lies, from where the first input does.
-    fn through(&self, card: &Card, first: Laid, work: &mut usize) -> Option<Laid> {
-        let Laid { mut axes, mut whole } = first;
+    fn through(&self, card: &Card, first: Positions, work: &mut usize) -> Option<Positions> {
+        let Positions { mut axes, mut whole } = first;
         match (card.entries, card.layout) {
             (Entries::Sliced, _) => self.sliced(&mut axes)?,
             (Entries::Parted, _) => self.parted(&mut axes)?,
@@ -177,11 +182,11 @@ impl Move<'_> {
                 }
                 self.resized(&mut axes, &mut whole);
             }
-            (Entries::Broadcast, _) => axes = entry_by_entry(&[Laid { axes, whole }], self.to),
+            (Entries::Broadcast, _) => axes = entry_by_entry(&[Positions { axes, whole }], self.to),
             (Entries::Scattered, _) if axes.iter().any(places_of) => {}
             _ => return None,
         }
-        Some(Laid { axes, whole })
+        Some(Positions { axes, whole })
     }
 
     /// Whether the node has the input `i`.

@@ -7,7 +7,7 @@ use crate::{Error, Model, flow, grad};
 
 /// A model with the gradient of a weighted sum of its scores as one more output.
 #[derive(Debug)]
-pub struct Gradient {
+pub struct GradientModel {
     /// The model: one more input, one more output.
     pub model: ModelProto,
     /// The added input: what each score counts for, in the shape of the scores and of
@@ -22,7 +22,7 @@ pub struct Gradient {
 ///
 /// # Errors
 /// Those of [`Shapes::infer`] and [`grad::vjp`].
-pub fn gradient(model: &Model, activation: &str, scores: &str) -> Result<Gradient, Error> {
+pub fn gradient(model: &Model, activation: &str, scores: &str) -> Result<GradientModel, Error> {
     let shapes = Shapes::infer(model, activation, None)?;
     let graph = Graph::new(model, &shapes);
     let (taken, mut names) = (model.names(), ["seed", "gradient"].map(str::to_owned));
@@ -48,5 +48,5 @@ pub fn gradient(model: &Model, activation: &str, scores: &str) -> Result<Gradien
         graph.input.push(input);
         graph.output.push(output);
     }
-    Ok(Gradient { model: proto, seed, gradient })
+    Ok(GradientModel { model: proto, seed, gradient })
 }

@@ -23,7 +23,7 @@ use std::collections::HashSet;
 pub fn model(analysis: &Analysis, head: &Head) -> Result<ModelProto, Error> {
     let (model, shapes) = (analysis.model(), &analysis.shapes);
     let around = around(model, |name| name == head.layer);
-    let (mut part, mut batches) = (Part::default(), Batches::new(model, shapes, &head.layer));
+    let (mut part, mut batches) = (Submodel::default(), Batches::new(model, shapes, &head.layer));
     let (mut open, mut seen) = (vec![head.score.logits.as_str()], HashSet::from([head.layer.as_str()]));
     let mut carried = Vec::new();
     // What has its images along another axis is made again of what has not.
@@ -56,7 +56,7 @@ pub fn model(analysis: &Analysis, head: &Head) -> Result<ModelProto, Error> {
 /// [`Error::Unsupported`] for a value of unknown shape.
 pub fn body(analysis: &Analysis, values: &[&str]) -> Result<ModelProto, Error> {
     let model = analysis.model();
-    let (mut part, mut open, mut seen) = (Part::default(), values.to_vec(), HashSet::new());
+    let (mut part, mut open, mut seen) = (Submodel::default(), values.to_vec(), HashSet::new());
     let mut inputs: Vec<ValueInfoProto> = Vec::new();
     while let Some(value) = open.pop() {
         if !seen.insert(value) {
@@ -76,12 +76,12 @@ pub fn body(analysis: &Analysis, values: &[&str]) -> Result<ModelProto, Error> {
 
 /// A part of a model: which of its nodes and stored tensors.
 #[derive(Default)]
-struct Part<'m> {
+struct Submodel<'m> {
     nodes: HashSet<usize>,
     stored: HashSet<&'m str>,
 }
 
-impl<'m> Part<'m> {
+impl<'m> Submodel<'m> {
     /// Takes the node that makes `value`; gives what it reads.
     fn make(&mut self, model: &'m Model, value: &'m str) -> Vec<&'m str> {
         let Some((i, node)) = model.maker_index(value).zip(model.maker(value)) else {

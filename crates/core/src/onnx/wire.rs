@@ -20,7 +20,7 @@ const DEEPEST: usize = 100;
 
 /// A kind of message, as far as messages inside of it have to be found.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum MessageKind {
     Model,
     Training,
     Function,
@@ -41,10 +41,10 @@ enum Kind {
     Entry,
 }
 
-use Kind::*;
+use MessageKind::*;
 
 /// Which fields of which message hold messages, of which kind.
-const FIELDS: &[(Kind, &[u32], Kind)] = &[
+const FIELDS: &[(MessageKind, &[u32], MessageKind)] = &[
     (Model, &[7], Graph),
     (Model, &[8, 14, 26], Entry),
     (Model, &[20], Training),
@@ -84,7 +84,7 @@ const FIELDS: &[(Kind, &[u32], Kind)] = &[
     (Shape, &[1], Entry),
 ];
 
-impl Kind {
+impl MessageKind {
     /// About the bytes that one message of the kind takes, without what it points to.
     fn memory(self) -> usize {
         match self {
@@ -116,7 +116,7 @@ pub(super) fn check_memory(file: &[u8]) -> Result<(), Error> {
     }
 }
 
-fn spend(message: &[u8], kind: Kind, left: &mut usize, depth: usize) -> Option<()> {
+fn spend(message: &[u8], kind: MessageKind, left: &mut usize, depth: usize) -> Option<()> {
     // What cannot be walked through is left to the decoder, which says what is wrong.
     for field in fields(message) {
         let inner = FIELDS.iter().find(|(parent, tags, _)| *parent == kind && tags.contains(&field.tag));

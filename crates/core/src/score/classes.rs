@@ -10,7 +10,7 @@ use crate::shape::{Dim, Shapes};
 
 /// What the graph tells of the axis that counts classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Trace {
     /// Nothing.
     Nothing,
     /// There is no such axis any more: it was reduced, left out, or laid together with others.
@@ -22,47 +22,49 @@ pub(super) enum Told {
         /// The axis.
         axis: usize,
         /// What lies along it one after the other, where that is not all of one kind.
-        parts: Vec<Part>,
+        pieces: Vec<Piece>,
     },
 }
 
-/// A part of the axis of classes.
+/// A piece of the axis of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct Piece {
     /// How many entries it has.
     width: usize,
     /// Whether a Sigmoid or Softmax made it.
     activated: bool,
 }
 
-impl Told {
+impl Trace {
     /// The same with another number for the axis; gone where there is none.
-    pub(super) fn map(self, axis_of: impl Fn(usize) -> Option<usize>) -> Told {
+    pub(super) fn map(self, axis_of: impl Fn(usize) -> Option<usize>) -> Trace {
         match self {
-            Told::Axis { axis, parts } => axis_of(axis).map_or(Told::Gone, |axis| Told::Axis { axis, parts }),
-            Told::Split(axes) => axes.into_iter().map(axis_of).collect::<Option<_>>().map_or(Told::Gone, Told::Split),
+            Trace::Axis { axis, pieces } => axis_of(axis).map_or(Trace::Gone, |axis| Trace::Axis { axis, pieces }),
+            Trace::Split(axes) => {
+                axes.into_iter().map(axis_of).collect::<Option<_>>().map_or(Trace::Gone, Trace::Split)
+            }
             other => other,
         }
     }
 
     /// The same behind a Reshape. Where one of the axes that it was split into is laid together with places, it counted
     /// anchors, and the classes are left alone.
-    fn reshaped(self, from: &[Dim], to: &[Dim]) -> Told {
+    fn reshaped(self, from: &[Dim], to: &[Dim]) -> Trace {
         match self {
-            Told::Axis { axis, .. } if split(from, axis, to).len() > 1 => Told::Split(split(from, axis, to)),
-            Told::Split(axes) => match *axes.iter().filter_map(|&axis| carried(from, axis, to)).collect::<Vec<_>>() {
-                [] => Told::Gone,
-                [axis] => Told::Axis { axis, parts: Vec::new() },
-                ref axes => Told::Split(axes.to_vec()),
+            Trace::Axis { axis, .. } if split(from, axis, to).len() > 1 => Trace::Split(split(from, axis, to)),
+            Trace::Split(axes) => match *axes.iter().filter_map(|&axis| carried(from, axis, to)).collect::<Vec<_>>() {
+                [] => Trace::Gone,
+                [axis] => Trace::Axis { axis, pieces: Vec::new() },
+                ref axes => Trace::Split(axes.to_vec()),
             },
-            told => told.map(|axis| carried(from, axis, to)),
+            trace => trace.map(|axis| carried(from, axis, to)),
         }
     }
 }
 
 /// The axis of classes of one image's scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct ClassAxis {
     /// Which of the extents counts classes.
     pub(super) axis: Option<usize>,
     /// Where along it the classes begin.
@@ -88,19 +90,20 @@ pub(super) fn find(
     sizes: &[usize],
     given: Option<usize>,
     softmax: Option<usize>,
-    told: &Told,
+    trace: &Trace,
     labels: Option<usize>,
-) -> Found {
-    let parts = |axis: usize| match told {
-        Told::Axis { axis: own, parts } if *own == axis => parts.as_slice(),
+) -> ClassAxis {
+    let pieces = |axis: usize| match trace {
+        Trace::Axis { axis: own, pieces } if *own == axis => pieces.as_slice(),
         _ => &[],
     };
     let at = |axis: usize| {
-        let (first, count) = sizes.get(axis).and_then(|&n| aligned(n, parts(axis), labels)).unwrap_or((0, None));
-        Found { axis: Some(axis), first, count }
+        let (first, count) = sizes.get(axis).and_then(|&n| aligned(n, pieces(axis), labels)).unwrap_or((0, None));
+        ClassAxis { axis: Some(axis), first, count }
     };
-    let fits =
-        |axis: &usize| sizes.get(*axis).is_some_and(|&n| labels.is_none_or(|l| labelled(n, parts(*axis), l).is_some()));
+    let fits = |axis: &usize| {
+        sizes.get(*axis).is_some_and(|&n| labels.is_none_or(|l| labelled(n, pieces(*axis), l).is_some()))
+    };
     let only = |fit: &dyn Fn(usize, usize) -> bool| {
         let mut all = labels
             .into_iter()
@@ -111,55 +114,56 @@ pub(super) fn find(
     if let Some(axis) = given.or(softmax) {
         return at(axis);
     }
-    match told {
-        Told::Axis { axis, parts } if !parts.is_empty() || fits(axis) => at(*axis),
-        Told::Axis { axis, .. } => exactly().map_or_else(|| at(*axis), at),
-        Told::Gone | Told::Split(_) => exactly().map_or_else(Found::default, at),
-        Told::Nothing => {
+    match trace {
+        Trace::Axis { axis, pieces } if !pieces.is_empty() || fits(axis) => at(*axis),
+        Trace::Axis { axis, .. } => exactly().map_or_else(|| at(*axis), at),
+        Trace::Gone | Trace::Split(_) => exactly().map_or_else(ClassAxis::default, at),
+        Trace::Nothing => {
             let beside = || only(&|n, l| BESIDE_CLASSES.iter().any(|more| n == l + more));
             // A list whose making nothing is known of is one of classes.
             let list = || non_one(sizes).next().filter(|_| sizes.len() == 1).or((sizes.len() == 1).then_some(0));
-            exactly().or_else(beside).or_else(list).map_or_else(Found::default, at)
+            exactly().or_else(beside).or_else(list).map_or_else(ClassAxis::default, at)
         }
     }
 }
 
-/// Where the classes lie along an axis of `n` entries that is made of `parts`: the first, and how many.
-fn aligned(n: usize, parts: &[Part], labels: Option<usize>) -> Option<(usize, Option<usize>)> {
-    if let Some(first) = labels.and_then(|labels| labelled(n, parts, labels)) {
+/// Where the classes lie along an axis of `n` entries that is made of `pieces`: the first, and how many.
+fn aligned(n: usize, pieces: &[Piece], labels: Option<usize>) -> Option<(usize, Option<usize>)> {
+    if let Some(first) = labels.and_then(|labels| labelled(n, pieces, labels)) {
         return Some((first, labels));
     }
     // Probabilities beside other numbers are those of the classes; a single one beside them is that of an object.
-    let (at, part) = only_part(parts, |p| p.activated && p.width > 1).or_else(|| only_part(parts, |p| p.activated))?;
-    Some((before(parts, at), Some(part.width)))
+    let (at, piece) =
+        only_piece(pieces, |p| p.activated && p.width > 1).or_else(|| only_piece(pieces, |p| p.activated))?;
+    Some((before(pieces, at), Some(piece.width)))
 }
 
 /// The entry of the first of so many labelled classes.
-fn labelled(n: usize, parts: &[Part], labels: usize) -> Option<usize> {
+fn labelled(n: usize, pieces: &[Piece], labels: usize) -> Option<usize> {
     if n == labels {
         return Some(0);
     }
-    if let Some((at, _)) = only_part(parts, |p| p.width == labels) {
-        return Some(before(parts, at));
+    if let Some((at, _)) = only_piece(pieces, |p| p.width == labels) {
+        return Some(before(pieces, at));
     }
     let beside = n.checked_sub(labels).filter(|more| BESIDE_CLASSES.contains(more))?;
     // Where the parts are known, the classes are the end of the last.
-    let last = parts.last().is_none_or(|p| p.width > labels);
+    let last = pieces.last().is_none_or(|p| p.width > labels);
     last.then_some(beside)
 }
 
-fn only_part(parts: &[Part], which: impl Fn(&Part) -> bool) -> Option<(usize, &Part)> {
-    let mut found = parts.iter().enumerate().filter(|(_, p)| which(p));
+fn only_piece(pieces: &[Piece], which: impl Fn(&Piece) -> bool) -> Option<(usize, &Piece)> {
+    let mut found = pieces.iter().enumerate().filter(|(_, p)| which(p));
     found.next().filter(|_| found.next().is_none())
 }
 
-fn before(parts: &[Part], at: usize) -> usize {
-    parts.iter().take(at).map(|p| p.width).sum()
+fn before(pieces: &[Piece], at: usize) -> usize {
+    pieces.iter().take(at).map(|p| p.width).sum()
 }
 
 /// What the operators that made `value` tell of its axis of classes.
-pub(super) fn told(model: &Model, shapes: &Shapes, value: &str) -> Told {
-    Walk { model, shapes, left: MOST_STEPS }.told(value)
+pub(super) fn trace(model: &Model, shapes: &Shapes, value: &str) -> Trace {
+    Walk { model, shapes, left: MOST_STEPS }.trace(value)
 }
 
 /// The axes that a reduction of a value with `rank` axes reduces, where that is known.
@@ -187,15 +191,15 @@ impl Walk<'_> {
         self.shapes.dims(value)
     }
 
-    fn told(&mut self, value: &str) -> Told {
-        let Some(left) = self.left.checked_sub(1) else { return Told::Nothing };
+    fn trace(&mut self, value: &str) -> Trace {
+        let Some(left) = self.left.checked_sub(1) else { return Trace::Nothing };
         self.left = left;
         let model = self.model;
-        let (Some(node), Some(to)) = (model.maker(value), self.dims(value)) else { return Told::Nothing };
+        let (Some(node), Some(to)) = (model.maker(value), self.dims(value)) else { return Trace::Nothing };
         let a = model.attributes(node);
-        let plain = |axis: Option<usize>| axis.map_or(Told::Nothing, |axis| Told::Axis { axis, parts: Vec::new() });
-        let Some(input) = node.input.first() else { return Told::Nothing };
-        let Some(from) = self.dims(input) else { return Told::Nothing };
+        let plain = |axis: Option<usize>| axis.map_or(Trace::Nothing, |axis| Trace::Axis { axis, pieces: Vec::new() });
+        let Some(input) = node.input.first() else { return Trace::Nothing };
+        let Some(from) = self.dims(input) else { return Trace::Nothing };
         let entries = ops::named(node).map_or(Entries::AsLaidOut, |c| c.entries);
         match (entries, model.card(node).map_or(Layout::Other, |c| c.layout)) {
             (Entries::Joined, _) => self.concat(node, &to),
@@ -203,20 +207,20 @@ impl Walk<'_> {
             (Entries::MatrixProduct, _) if model.initializer(input).is_some() => plain(to.len().checked_sub(2)),
             (_, Layout::ChannelsFirst) => plain((to.len() > 1).then_some(1)),
             (_, Layout::ChannelsLast) => plain(to.len().checked_sub(1)),
-            (_, Layout::Permuted) => self.told(input).map(|axis| match a.ints("perm") {
+            (_, Layout::Permuted) => self.trace(input).map(|axis| match a.ints("perm") {
                 Some(perm) => perm.iter().position(|&p| usize::try_from(p) == Ok(axis)),
                 None => (to.len() - 1).checked_sub(axis),
             }),
-            (_, Layout::Reshaped) => self.told(input).reshaped(&from, &to),
+            (_, Layout::Reshaped) => self.trace(input).reshaped(&from, &to),
             (Entries::Reduced | Entries::PlaceOfBest, _) => {
                 let one = || Some(vec![graph::axis(a.int("axis", 0), from.len()).ok()?]);
                 let axes = match entries {
                     Entries::PlaceOfBest => one(),
                     _ => reduced(model, self.shapes, node, from.len()),
                 };
-                let Some(axes) = axes else { return Told::Nothing };
+                let Some(axes) = axes else { return Trace::Nothing };
                 let kept = to.len() == from.len();
-                self.told(input).map(|axis| match axes.contains(&axis) {
+                self.trace(input).map(|axis| match axes.contains(&axis) {
                     true => None,
                     false if kept => Some(axis),
                     false => Some(axis - axes.iter().filter(|&&a| a < axis).count()),
@@ -224,27 +228,27 @@ impl Walk<'_> {
             }
             // One entry is taken along an axis, which is gone.
             (Entries::Indexed, _) if to.len() + 1 == from.len() => {
-                let Ok(taken) = graph::axis(a.int("axis", 0), from.len()) else { return Told::Nothing };
-                self.told(input).map(|axis| match axis.cmp(&taken) {
+                let Ok(taken) = graph::axis(a.int("axis", 0), from.len()) else { return Trace::Nothing };
+                self.trace(input).map(|axis| match axis.cmp(&taken) {
                     std::cmp::Ordering::Less => Some(axis),
                     std::cmp::Ordering::Equal => None,
                     std::cmp::Ordering::Greater => Some(axis - 1),
                 })
             }
             (_, Layout::Same) => {
-                let mut told = Told::Nothing;
+                let mut trace = Trace::Nothing;
                 for input in node.input.iter().filter(|i| model.maker(i).is_some()) {
                     let Some(from) = self.dims(input) else { continue };
                     // Fewer axes are aligned at the end.
                     let lead = to.len().saturating_sub(from.len());
-                    let here = self.told(input).map(|axis| Some(axis + lead).filter(|&a| to.get(a) == from.get(axis)));
+                    let here = self.trace(input).map(|axis| Some(axis + lead).filter(|&a| to.get(a) == from.get(axis)));
                     match here {
-                        Told::Axis { .. } => return here,
-                        Told::Gone | Told::Split(_) => told = here,
-                        Told::Nothing => {}
+                        Trace::Axis { .. } => return here,
+                        Trace::Gone | Trace::Split(_) => trace = here,
+                        Trace::Nothing => {}
                     }
                 }
-                told
+                trace
             }
             (
                 Entries::Parted
@@ -256,33 +260,35 @@ impl Walk<'_> {
                 | Entries::IndexedEach
                 | Entries::Sorted,
                 _,
-            ) if to.len() == from.len() => self.told(input).map(Some).without_parts(),
-            _ => Told::Nothing,
+            ) if to.len() == from.len() => self.trace(input).map(Some).without_pieces(),
+            _ => Trace::Nothing,
         }
     }
 
     /// Values one after the other: along the axis of classes, where some are probabilities and others are not.
-    fn concat(&mut self, node: &NodeProto, to: &[Dim]) -> Told {
+    fn concat(&mut self, node: &NodeProto, to: &[Dim]) -> Trace {
         let a = self.model.attributes(node);
-        let Ok(axis) = graph::axis(a.int("axis", 1), to.len()) else { return Told::Nothing };
+        let Ok(axis) = graph::axis(a.int("axis", 1), to.len()) else { return Trace::Nothing };
         let width = |input: &String| self.dims(input)?.get(axis).map(|d| d.per_image());
-        let part = |input: &String| Some(Part { width: width(input)?, activated: self.is_activated(input) });
-        let parts: Option<Vec<Part>> = node.input.iter().map(part).collect();
-        let mixed = |parts: &Vec<Part>| parts.iter().any(|p| p.activated) && parts.iter().any(|p| !p.activated);
-        if let Some(parts) = parts.filter(mixed) {
-            return Told::Axis { axis, parts };
+        let piece = |input: &String| Some(Piece { width: width(input)?, activated: self.is_activated(input) });
+        let pieces: Option<Vec<Piece>> = node.input.iter().map(piece).collect();
+        let mixed = |pieces: &Vec<Piece>| pieces.iter().any(|p| p.activated) && pieces.iter().any(|p| !p.activated);
+        if let Some(pieces) = pieces.filter(mixed) {
+            return Trace::Axis { axis, pieces };
         }
-        let mut told = Told::Nothing;
+        let mut trace = Trace::Nothing;
         for input in &node.input {
-            match self.told(input) {
+            match self.trace(input) {
                 // Along its own axis the parts are no longer the whole.
-                Told::Axis { axis: own, .. } if own == axis => return Told::Axis { axis, parts: Vec::new() },
-                found @ Told::Axis { .. } => return found,
-                found @ (Told::Gone | Told::Split(_)) => told = found,
-                Told::Nothing => {}
+                Trace::Axis { axis: own, .. } if own == axis => {
+                    return Trace::Axis { axis, pieces: Vec::new() };
+                }
+                found @ Trace::Axis { .. } => return found,
+                found @ (Trace::Gone | Trace::Split(_)) => trace = found,
+                Trace::Nothing => {}
             }
         }
-        told
+        trace
     }
 
     /// Whether a value is a probability: made by a Sigmoid or Softmax, and then only moved.
@@ -303,10 +309,10 @@ impl Walk<'_> {
     }
 }
 
-impl Told {
-    fn without_parts(self) -> Told {
+impl Trace {
+    fn without_pieces(self) -> Trace {
         match self {
-            Told::Axis { axis, .. } => Told::Axis { axis, parts: Vec::new() },
+            Trace::Axis { axis, .. } => Trace::Axis { axis, pieces: Vec::new() },
             other => other,
         }
     }
@@ -316,15 +322,15 @@ impl Told {
 mod tests {
     use super::*;
 
-    fn part(width: usize, activated: bool) -> Part {
-        Part { width, activated }
+    fn piece(width: usize, activated: bool) -> Piece {
+        Piece { width, activated }
     }
 
     #[test]
     fn classes_are_found_beside_the_numbers_of_a_box() {
         // Boxes and classes; and an angle behind them; a box, an object and classes.
-        let (plain, turned) = ([part(4, false), part(3, true)], [part(4, false), part(3, true), part(1, true)]);
-        let object = [part(4, false), part(1, true), part(3, true)];
+        let (plain, turned) = ([piece(4, false), piece(3, true)], [piece(4, false), piece(3, true), piece(1, true)]);
+        let object = [piece(4, false), piece(1, true), piece(3, true)];
         assert_eq!(aligned(7, &plain, Some(3)), Some((4, Some(3))));
         assert_eq!(aligned(7, &plain, None), Some((4, Some(3))));
         assert_eq!(aligned(8, &turned, Some(3)), Some((4, Some(3))));
@@ -332,7 +338,7 @@ mod tests {
         assert_eq!(aligned(8, &object, Some(3)), Some((5, Some(3))));
         assert_eq!(aligned(8, &object, None), Some((5, Some(3))));
         // Two, two and an object with its classes: where the labels are known, they are the end.
-        let together = [part(2, false), part(2, false), part(4, true)];
+        let together = [piece(2, false), piece(2, false), piece(4, true)];
         assert_eq!(aligned(8, &together, Some(3)), Some((5, Some(3))));
         assert_eq!(aligned(8, &[], Some(3)), Some((5, Some(3))));
         assert_eq!(aligned(8, &[], Some(8)), Some((0, Some(8))));
@@ -342,21 +348,21 @@ mod tests {
 
     #[test]
     fn the_axis_is_given_or_normalised_or_told_or_labelled() {
-        let told = |axis| Told::Axis { axis, parts: Vec::new() };
+        let trace = |axis| Trace::Axis { axis, pieces: Vec::new() };
         let axis =
-            |sizes: &[usize], given, softmax, told: &Told, labels| find(sizes, given, softmax, told, labels).axis;
+            |sizes: &[usize], given, softmax, trace: &Trace, labels| find(sizes, given, softmax, trace, labels).axis;
         let sizes = [16, 11];
-        assert_eq!(axis(&sizes, None, None, &told(1), None), Some(1));
-        assert_eq!(axis(&sizes, None, Some(0), &told(1), Some(11)), Some(0));
-        assert_eq!(axis(&sizes, Some(0), Some(1), &told(1), Some(11)), Some(0));
-        assert_eq!(axis(&sizes, None, None, &told(1), Some(16)), Some(0));
-        assert_eq!(axis(&sizes, None, None, &Told::Nothing, Some(11)), Some(1));
-        assert_eq!(axis(&sizes, None, None, &Told::Nothing, Some(7)), Some(1));
-        assert_eq!(axis(&sizes, None, None, &Told::Nothing, None), None);
-        assert_eq!(axis(&[11, 11], None, None, &Told::Gone, Some(11)), None);
+        assert_eq!(axis(&sizes, None, None, &trace(1), None), Some(1));
+        assert_eq!(axis(&sizes, None, Some(0), &trace(1), Some(11)), Some(0));
+        assert_eq!(axis(&sizes, Some(0), Some(1), &trace(1), Some(11)), Some(0));
+        assert_eq!(axis(&sizes, None, None, &trace(1), Some(16)), Some(0));
+        assert_eq!(axis(&sizes, None, None, &Trace::Nothing, Some(11)), Some(1));
+        assert_eq!(axis(&sizes, None, None, &Trace::Nothing, Some(7)), Some(1));
+        assert_eq!(axis(&sizes, None, None, &Trace::Nothing, None), None);
+        assert_eq!(axis(&[11, 11], None, None, &Trace::Gone, Some(11)), None);
         // A list is one of classes, unless the graph says that its classes are gone.
-        assert_eq!(axis(&[10], None, None, &Told::Nothing, None), Some(0));
-        assert_eq!(axis(&[7500], None, None, &Told::Gone, None), None);
-        assert_eq!(axis(&[7500], None, None, &Told::Gone, Some(7500)), Some(0));
+        assert_eq!(axis(&[10], None, None, &Trace::Nothing, None), Some(0));
+        assert_eq!(axis(&[7500], None, None, &Trace::Gone, None), None);
+        assert_eq!(axis(&[7500], None, None, &Trace::Gone, Some(7500)), Some(0));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Logits<'g, 'a> {
 }
 
 /// Scores and classes, one for each map.
-pub(crate) struct Picked<'g> {
+pub(crate) struct PickedValues<'g> {
     /// `[N, M]`.
     pub scores: Value<'g>,
     /// `[N, M]`, or `[1, M]` where they are the same for every image; int64. For sums of several classes, that of the
@@ -30,9 +30,9 @@ pub(crate) struct Picked<'g> {
     pub wanted: Option<Value<'g>>,
 }
 
-impl<'g> Picked<'g> {
+impl<'g> PickedValues<'g> {
     fn new(scores: Value<'g>, classes: Value<'g>) -> Self {
-        Picked { scores, classes, wanted: None }
+        PickedValues { scores, classes, wanted: None }
     }
 }
 
@@ -124,12 +124,12 @@ impl<'g> Logits<'g, '_> {
     }
 
     /// The scores and classes that `target` picks.
-    pub fn pick(&self, target: &Target) -> Picked<'g> {
+    pub fn pick(&self, target: &Target) -> PickedValues<'g> {
         let (flat, n, k) = (self.flat, self.batch(), self.score.classes);
         match target {
             Target::Top(count) => {
                 let (scores, classes) = flat.top_k(*count);
-                Picked::new(scores, classes)
+                PickedValues::new(scores, classes)
             }
             Target::Above(threshold) => {
                 let (scores, classes) = flat.top_k(k);
@@ -142,15 +142,15 @@ impl<'g> Logits<'g, '_> {
                     }
                 };
                 let wanted = Some(measure.gt(measure.scalar(threshold)));
-                Picked { wanted, ..Picked::new(scores, classes) }
+                PickedValues { wanted, ..PickedValues::new(scores, classes) }
             }
-            Target::Classes(list) => Picked::new(self.scores_of(list), self.row(list)),
-            Target::All => Picked::new(flat, self.row(&(0..k).collect::<Vec<_>>())),
+            Target::Classes(list) => PickedValues::new(self.scores_of(list), self.row(list)),
+            Target::All => PickedValues::new(flat, self.row(&(0..k).collect::<Vec<_>>())),
             Target::Weighted(list) => {
                 let (classes, weights): (Vec<usize>, Vec<f64>) = list.iter().copied().unzip();
                 let weights = flat.tensor(ndarray::Array1::from(weights).into_dyn());
                 let scores = (self.scores_of(&classes) * weights).reduce_sum(&[1], true);
-                Picked::new(scores, self.row(&[heaviest(list)]))
+                PickedValues::new(scores, self.row(&[heaviest(list)]))
             }
             Target::Part(spans) => {
                 let dims = &self.score.dims;
@@ -161,43 +161,43 @@ impl<'g> Logits<'g, '_> {
                 let part = self.whole().slices(&axes, &starts, &ends, &vec![1; axes.len()]);
                 let scores = part.reduce_sum(&axes, false).reshape(&[n, Dim::Fixed(1)]);
                 let class = class_of(spans, self.score).map_or(-1, |class| class as i64);
-                Picked::new(scores, flat.graph().ints(&[class]).with_rank(2))
+                PickedValues::new(scores, flat.graph().ints(&[class]).with_rank(2))
             }
             Target::Predicted(class) => {
                 let (mask, own) = self.predicted(*class);
                 let axes: Vec<usize> = (1..mask.rank()).collect();
                 let scores = (mask * own).reduce_sum(&axes, false).reshape(&[n, Dim::Fixed(1)]);
-                Picked::new(scores, self.row(&[*class]))
+                PickedValues::new(scores, self.row(&[*class]))
             }
-            Target::Dot(r) => Picked::new(self.along(r, 1.0), self.row(&[0])),
-            Target::Cosine(r) => Picked::new(self.along(r, r.length()) / self.length(), self.row(&[0])),
+            Target::Dot(r) => PickedValues::new(self.along(r, 1.0), self.row(&[0])),
+            Target::Cosine(r) => PickedValues::new(self.along(r, r.length()) / self.length(), self.row(&[0])),
             Target::Given(count) => {
                 let input = self.input.unwrap_or(flat);
                 // Looking the class up in a list of all makes engines refuse one that does not exist.
                 let classes = flat.iota(k).gather(input, 0).reshape(&[n, Dim::Fixed(*count)]);
                 let hot = classes.reshape(&[n, Dim::Fixed(*count), Dim::Fixed(1)]).equal(flat.iota(k));
                 let scores = hot.select(flat.reshape(&[n, Dim::Fixed(1), Dim::Fixed(k)]), flat.scalar(0.0));
-                Picked::new(scores.reduce_sum(&[2], false), classes)
+                PickedValues::new(scores.reduce_sum(&[2], false), classes)
             }
             Target::Seed => {
                 let weights = self.input.unwrap_or(flat);
                 let scores = (weights.reshape(&flat.dims()) * flat).reduce_sum(&[1], true);
                 if !self.score.is_dense() {
-                    return Picked::new(scores, weights.reshape(&flat.dims()).arg_max(1));
+                    return PickedValues::new(scores, weights.reshape(&flat.dims()).arg_max(1));
                 }
                 let Some(axis) = self.score.class_axis else {
-                    return Picked::new(scores, flat.graph().ints(&[-1]).with_rank(2));
+                    return PickedValues::new(scores, flat.graph().ints(&[-1]).with_rank(2));
                 };
                 let first = self.score.first_class as i64;
                 let weights = weights.slice(axis + 1, first, first + k as i64, 1);
                 let others: Vec<usize> = (1..weights.rank()).filter(|&a| a != axis + 1).collect();
-                Picked::new(scores, weights.reduce_sum(&others, false).arg_max(1))
+                PickedValues::new(scores, weights.reduce_sum(&others, false).arg_max(1))
             }
         }
     }
 
     /// The seed of map `i`: what each logit counts for, to be broadcast to the logits' shape.
-    pub fn seed(&self, target: &Target, picked: &Picked<'g>, i: usize) -> Value<'g> {
+    pub fn seed(&self, target: &Target, picked: &PickedValues<'g>, i: usize) -> Value<'g> {
         let k = self.score.classes;
         let seed = match target {
             Target::Weighted(list) => {
@@ -251,7 +251,7 @@ impl<'g> Logits<'g, '_> {
     }
 
     /// The seeds of several classes' maps, one after the other along the batch, those of an image together: `[N·M, …]`.
-    pub fn seeds(&self, picked: &Picked<'g>) -> Value<'g> {
+    pub fn seeds(&self, picked: &PickedValues<'g>) -> Value<'g> {
         let classes = picked.classes.expand_as(picked.scores);
         let all = self.batch().times(classes.sizes().get(1).copied().unwrap_or(1));
         let classes = classes.reshape(&[all, Dim::Fixed(1)]);
@@ -260,7 +260,7 @@ impl<'g> Logits<'g, '_> {
     }
 
     /// b of each map, in the shape of the scores or with axes of 1 behind, from b of each logit in row-major order.
-    pub fn bias(&self, target: &Target, picked: &Picked<'g>, bias: &[f64]) -> Result<Value<'g>, crate::Error> {
+    pub fn bias(&self, target: &Target, picked: &PickedValues<'g>, bias: &[f64]) -> Result<Value<'g>, crate::Error> {
         let constant = |shape: &[usize], values: Vec<f64>| {
             Ok::<_, crate::Error>(self.flat.graph().constant(Tensor::new(self.flat.dtype(), shape, values)?))
         };

@@ -4,7 +4,7 @@ mod graph;
 mod parse;
 mod weights;
 
-pub(crate) use graph::{Logits, Picked};
+pub(crate) use graph::{Logits, PickedValues};
 pub use weights::Pick;
 
 use crate::Error;

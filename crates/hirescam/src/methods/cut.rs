@@ -11,7 +11,7 @@ use hirescam_core::axes::{Runs, Samples};
 use hirescam_core::cam::Request;
 use hirescam_core::certify::{Certificate, Verdict, certify};
 use hirescam_core::grid::Grid;
-use hirescam_core::head::Gradient;
+use hirescam_core::head::GradientModel;
 use hirescam_core::shape::Dim;
 use hirescam_core::{Model, onnx};
 use hirescam_core::{head, score::Score};
@@ -57,7 +57,7 @@ pub(crate) struct Cut {
     /// What makes the activation of an image, with the inputs that it takes; none at the image itself.
     body: Option<(Box<dyn Session>, Vec<String>)>,
     head: Box<dyn Session>,
-    gradient: Option<(Box<dyn Session>, Gradient)>,
+    gradient: Option<(Box<dyn Session>, GradientModel)>,
     /// What the body hands to the head.
     values: Vec<Port>,
     /// The scores, and the extents of one image's.

@@ -6,7 +6,7 @@ use crate::build::Value;
 use crate::head::Head;
 use crate::ops::{self, Entries};
 use crate::shape::Dim;
-use crate::target::{Logits, Picked};
+use crate::target::{Logits, PickedValues};
 use crate::tensor::is_float;
 use crate::{Error, flow, grad};
 
@@ -20,7 +20,7 @@ pub(super) fn gradients<'g>(
     analysis: &Analysis,
     head: &Head,
     logits: &Logits<'g, '_>,
-    picked: &Picked<'g>,
+    picked: &PickedValues<'g>,
 ) -> Option<Value<'g>> {
     let (model, shapes) = (analysis.model(), &analysis.shapes);
     let graph = logits.raw.graph();

@@ -4,12 +4,12 @@ use super::{Request, at_once, constant};
 use crate::analysis::Analysis;
 use crate::axes::Samples;
 use crate::build::Value;
-use crate::cam::methods::{Site, judge};
+use crate::cam::methods::{MethodInput, judge};
 use crate::certify::{Certificate, Verdict, can_be_negative, certify};
 use crate::grid::Grid;
 use crate::head::Head;
 use crate::shape::Dim;
-use crate::target::{Logits, Picked, Target};
+use crate::target::{Logits, PickedValues, Target};
 use crate::tensor::DataType;
 use crate::{Error, grad, probe};
 
@@ -17,7 +17,7 @@ use crate::{Error, grad, probe};
 const MOST_SWEEPS: usize = 64;
 
 /// The values behind the added outputs, and what is known of them.
-pub(super) struct Emitted<'g> {
+pub(super) struct LayerValues<'g> {
     pub(super) map: Value<'g>,
     pub(super) class: Value<'g>,
     pub(super) score: Value<'g>,
@@ -34,10 +34,10 @@ pub(super) fn emit<'g>(
     grid: Option<&Grid>,
     request: &Request,
     logits: &Logits<'g, '_>,
-) -> Result<Emitted<'g>, Error> {
+) -> Result<LayerValues<'g>, Error> {
     let (target, n) = (&request.target, analysis.shapes.count());
     let m = target.maps(&head.score);
-    let activation = Activation::new(logits.raw.graph().value(&head.layer)?.wide(), head, n);
+    let activation = SamplesFirst::new(logits.raw.graph().value(&head.layer)?.wide(), head, n);
     let picked = logits.pick(target);
     let proven = proven(analysis, head, target);
     let affine = proven.verdict == Verdict::Exact;
@@ -52,7 +52,7 @@ pub(super) fn emit<'g>(
     let classes = picked.classes.expand_as(picked.scores);
     let shown = picked.wanted.map_or(classes, |wanted| wanted.select(classes, classes.scalar(-1.0)));
     let class = squeeze(shown);
-    let picked = Picked { scores: squeeze(picked.scores), classes: squeeze(classes), wanted: None };
+    let picked = PickedValues { scores: squeeze(picked.scores), classes: squeeze(classes), wanted: None };
     let signed = can_be_negative(analysis, &head.layer);
     let certificate = judge(request.method, Certificate { uniform, ..proven }, signed, places)?;
     let bias = match certificate.verdict {
@@ -65,7 +65,7 @@ pub(super) fn emit<'g>(
         None => rest_of_score(picked.scores, (map, lead), certificate.scale),
     };
     let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, lead + head.samples.lead() - 1));
-    Ok(Emitted { map, class, score: picked.scores, b: squeeze(b), other_tokens, bias, certificate })
+    Ok(LayerValues { map, class, score: picked.scores, b: squeeze(b), other_tokens, bias, certificate })
 }
 
 /// What is proven of the head and the target, uniformity aside.
@@ -84,7 +84,7 @@ fn proven(analysis: &Analysis, head: &Head, target: &Target) -> Certificate {
 }
 
 /// The activation of a head with the samples along the first axis, and its channels along an axis of their own.
-struct Activation<'g> {
+struct SamplesFirst<'g> {
     value: Value<'g>,
     /// How many axes the network's own value has.
     rank: usize,
@@ -96,13 +96,13 @@ struct Activation<'g> {
     added: bool,
 }
 
-impl<'g> Activation<'g> {
+impl<'g> SamplesFirst<'g> {
     fn new(own: Value<'g>, head: &Head, n: Dim) -> Self {
         let samples = head.samples;
         let (channels, added) = head.channels.map_or((samples.lead(), true), |axis| (samples.moved(axis), false));
         let space = head.space.iter().map(|&axis| samples.moved(axis) + usize::from(added)).collect();
-        let laid = Activation { value: own, rank: own.rank(), samples, n, channels, space, added };
-        Activation { value: laid.lay(own), ..laid }
+        let laid = SamplesFirst { value: own, rank: own.rank(), samples, n, channels, space, added };
+        SamplesFirst { value: laid.lay(own), ..laid }
     }
 
     /// A value with the network's own axes, or a gradient by it, with those of the activation.
@@ -141,15 +141,15 @@ fn maps<'g>(
     head: &Head,
     request: &Request,
     logits: &Logits<'g, '_>,
-    picked: &Picked<'g>,
-    (own, affine): (&Activation<'g>, bool),
+    picked: &PickedValues<'g>,
+    (own, affine): (&SamplesFirst<'g>, bool),
 ) -> Result<Maps<'g>, Error> {
     let m = request.target.maps(&head.score);
     let mut made = Maps { maps: Vec::new(), uniform: false, places: 1 };
     let mut make = |activation: Value<'g>, gradient: Value<'g>, channels: usize, space: &[usize]| {
-        let site = Site { activation, gradient, channels, space };
-        (made.uniform, made.places) = (site.is_uniform(gradient), site.places());
-        Ok::<_, Error>(site.finish((request.method.map)(&site)?))
+        let input = MethodInput { activation, gradient, channels, space };
+        (made.uniform, made.places) = (input.is_uniform(gradient), input.places());
+        Ok::<_, Error>(input.finish((request.method.map)(&input)?))
     };
     if let Some(gradient) = together(analysis, head, &request.target, logits, picked, (own, affine))? {
         let space: Vec<usize> = own.space.iter().map(|a| a + 1).collect();
@@ -183,8 +183,8 @@ fn together<'g>(
     head: &Head,
     target: &Target,
     logits: &Logits<'g, '_>,
-    picked: &Picked<'g>,
-    (own, affine): (&Activation<'g>, bool),
+    picked: &PickedValues<'g>,
+    (own, affine): (&SamplesFirst<'g>, bool),
 ) -> Result<Option<Value<'g>>, Error> {
     let m = target.maps(&head.score);
     if m < 2 || !own.is_batched() {

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::build::Value;
-use crate::cam::methods::site::rectify;
+use crate::cam::methods::input::rectify;
 use crate::error::short;
 use crate::shape::Dim;
 use ndarray::Array1;

@@ -22,7 +22,7 @@ use crate::shape::{self, Dim, Shapes, batch_name, value_info};
 use crate::target::{Logits, Target};
 use crate::tensor::DataType;
 use crate::{Error, Model, strip};
-use emit::{Emitted, emit};
+use emit::{LayerValues, emit};
 use explaining::Explaining;
 use outputs::{Names, Outputs};
 use std::sync::Arc;
@@ -105,7 +105,7 @@ pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> 
     let proto = with_added(model, &added, closed);
     let alone = shapes.alone.clone().filter(|_| !fits_one(&proto, &analysis.image, request, &wanted));
     let (proto, added) = (Arc::new(proto), Arc::new(added));
-    let of_layer = |(head, grid, emitted, outputs): (Head, Option<Grid>, Emitted, Outputs)| Explaining {
+    let of_layer = |(head, grid, emitted, outputs): (Head, Option<Grid>, LayerValues, Outputs)| Explaining {
         model: proto.clone(),
         added: added.clone(),
         inlined: model.inlined().clone(),

@@ -1,7 +1,7 @@
 //! The outputs that are added: their names, and the values behind them.
 
 use super::Request;
-use super::emit::Emitted;
+use super::emit::LayerValues;
 use crate::Model;
 use crate::build::Value;
 use crate::score::Score;
@@ -42,7 +42,7 @@ impl Outputs {
     }
 
     /// Those of the layer number `i`: class, score and logits are the same for all.
-    pub(super) fn of_layer(&self, i: usize, emitted: &Emitted, names: &mut Names) -> Self {
+    pub(super) fn of_layer(&self, i: usize, emitted: &LayerValues, names: &mut Names) -> Self {
         let mut own = |name: &str| if i == 0 { names.free(name) } else { names.free(&format!("{name}_{}", i + 1)) };
         let mut outputs = self.clone();
         if i > 0 {
@@ -57,7 +57,7 @@ impl Outputs {
     pub(super) fn values<'g>(
         &self,
         i: usize,
-        emitted: &Emitted<'g>,
+        emitted: &LayerValues<'g>,
         (logits, heatmap): (Value<'g>, Option<Value<'g>>),
     ) -> Vec<(Value<'g>, String)> {
         let shared = |value: Value<'g>, name: Option<&String>| Some((value, name.filter(|_| i == 0)?.clone()));

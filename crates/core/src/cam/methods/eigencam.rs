@@ -1,6 +1,6 @@
 //! Eigen-CAM, and the principal component that it takes.
 
-use super::{Guarantee, Method, Site};
+use super::{Guarantee, Method, MethodInput};
 use crate::build::Value;
 use crate::shape::Dim;
 
@@ -34,7 +34,7 @@ const SQUARINGS: usize = 10;
 ///
 /// The Gram matrix of the smaller side is squared again and again: after n squarings its second eigenvalue is smaller
 /// than its first by (σ₂/σ₁)^(2·2ⁿ), and any column is the first eigenvector. The longest one is taken.
-pub fn principal<'g>(s: &Site<'g, '_>, m: Value<'g>) -> Value<'g> {
+pub fn principal<'g>(s: &MethodInput<'g, '_>, m: Value<'g>) -> Value<'g> {
     // [images, channels, places]
     let turned = s.channels_first(m);
     let mut dims = turned.dims();

@@ -1,6 +1,6 @@
 //! Element-wise Grad-CAM.
 
-use super::site::rectify;
+use super::input::rectify;
 use super::{Guarantee, Method};
 
 /// Σ_c relu(A_c ⊙ g_c), in units of the score: HiResCAM rectified before the sum over channels instead of after it.

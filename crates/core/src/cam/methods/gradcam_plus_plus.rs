@@ -1,6 +1,6 @@
 //! Grad-CAM++.
 
-use super::site::ratio;
+use super::input::ratio;
 use super::{Guarantee, Method};
 
 /// Σ_c w_c · A_c with w_c = Σ_places α_c ⊙ relu(g_c) and α_c = g_c² / (2 g_c² + g_c³ · Σ_places A_c). Chattopadhyay et

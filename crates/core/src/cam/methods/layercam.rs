@@ -1,6 +1,6 @@
 //! LayerCAM.
 
-use super::site::rectify;
+use super::input::rectify;
 use super::{Guarantee, Method};
 
 /// Σ_c relu(g_c) ⊙ A_c, in units of the score. Jiang et al. 2021, IEEE Transactions on Image Processing 30:5875–5888.

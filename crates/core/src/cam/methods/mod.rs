@@ -10,12 +10,12 @@ mod gradcam;
 mod gradcam_plus_plus;
 mod gradient_x_input;
 pub(super) mod hirescam;
+pub(super) mod input;
 mod layercam;
 mod saliency;
-pub(super) mod site;
 mod xgradcam;
 
-pub use site::Site;
+pub use input::MethodInput;
 
 use crate::Error;
 use crate::build::Value;
@@ -35,7 +35,7 @@ pub struct Method {
     pub source: &'static str,
     /// Emits the map in the activation's shape, the channel axis as an axis of 1. Other axes may have an extent of 1
     /// for a map that is the same all along them.
-    pub map: for<'g> fn(&Site<'g, '_>) -> Result<Value<'g>, Fault>,
+    pub map: for<'g> fn(&MethodInput<'g, '_>) -> Result<Value<'g>, Fault>,
     /// What is proven of the map, where the gradient is the same at all places (`true`) and where it is not.
     pub guarantee: fn(bool) -> Guarantee,
     /// What the method does that costs it the head's certificate: the rest of a sentence that begins with its title.

@@ -1,6 +1,6 @@
 //! XGrad-CAM.
 
-use super::site::ratio;
+use super::input::ratio;
 use super::{Guarantee, Method};
 
 /// Σ_c w_c · A_c with w_c = Σ_places (A_c ⊙ g_c) / Σ_places A_c, raw and signed, in units of the score. Fu et al. 2020,

@@ -5,7 +5,7 @@ use crate::shape::Dim;
 
 /// What a method sees. Of the axes that count neither channels nor places, the first counts images; a second, where the
 /// activation has an extent of 1, counts classes.
-pub struct Site<'g, 'a> {
+pub struct MethodInput<'g, 'a> {
     /// A.
     pub activation: Value<'g>,
     /// g = ∂s/∂A; an extent of 1 stands for a gradient that is the same all along the axis.
@@ -16,7 +16,7 @@ pub struct Site<'g, 'a> {
     pub space: &'a [usize],
 }
 
-impl<'g> Site<'g, '_> {
+impl<'g> MethodInput<'g, '_> {
     /// How many places there are.
     pub fn places(&self) -> usize {
         let sizes = self.activation.sizes();
@@ -62,7 +62,7 @@ impl<'g> Site<'g, '_> {
         v.transpose(&self.order())
     }
 
-    /// The way back from [`Site::channels_first`].
+    /// The way back from [`MethodInput::channels_first`].
     pub fn channels_back(&self, v: Value<'g>) -> Value<'g> {
         let order = self.order();
         let back: Vec<usize> = (0..order.len()).filter_map(|a| order.iter().position(|&o| o == a)).collect();
