@@ -41,6 +41,27 @@ pub enum Kind {
     Bool,
 }
 
+impl Kind {
+    /// The kind of elements that ONNX's element type of this number has, where arrays can hold them.
+    pub fn of_onnx(element_type: i32) -> Option<Self> {
+        Some(match element_type {
+            1 => Kind::F32,
+            2 => Kind::U8,
+            3 => Kind::I8,
+            4 => Kind::U16,
+            5 => Kind::I16,
+            6 => Kind::I32,
+            7 => Kind::I64,
+            9 => Kind::Bool,
+            10 => Kind::F16,
+            11 => Kind::F64,
+            12 => Kind::U32,
+            13 => Kind::U64,
+            _ => return None,
+        })
+    }
+}
+
 /// `$body` with `$array` bound to the typed array inside `$value`, whichever kind it is of.
 macro_rules! with_array {
     ($value:expr, $array:ident => $body:expr) => {

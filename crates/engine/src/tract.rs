@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto, tensor_proto::DataType};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use tract_onnx::pb::{tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Type};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::konst::Const;
@@ -397,7 +397,7 @@ fn port(input: &ValueInfoProto, optional: bool) -> Result<Port, Error> {
         let what = format!("input `{name}`, which is no tensor");
         return Err(Error::Unsupported { engine: NAME, what });
     };
-    let Some(kind) = kind(declared.elem_type) else {
+    let Some(kind) = Kind::of_onnx(declared.elem_type) else {
         let what = format!("the element kind of input `{name}`");
         return Err(Error::Unsupported { engine: NAME, what });
     };
@@ -420,24 +420,6 @@ fn made(graph: &GraphProto, output: &str) -> Result<String, Error> {
         return Ok(output.to_owned());
     }
     Err(refused(&format!("nothing makes the output `{output}`")))
-}
-
-fn kind(element: i32) -> Option<Kind> {
-    Some(match DataType::try_from(element).ok()? {
-        DataType::Float16 => Kind::F16,
-        DataType::Float => Kind::F32,
-        DataType::Double => Kind::F64,
-        DataType::Int8 => Kind::I8,
-        DataType::Int16 => Kind::I16,
-        DataType::Int32 => Kind::I32,
-        DataType::Int64 => Kind::I64,
-        DataType::Uint8 => Kind::U8,
-        DataType::Uint16 => Kind::U16,
-        DataType::Uint32 => Kind::U32,
-        DataType::Uint64 => Kind::U64,
-        DataType::Bool => Kind::Bool,
-        _ => return None,
-    })
 }
 
 fn datum_type(kind: Kind) -> DatumType {
@@ -493,6 +475,7 @@ fn words(error: &TractError) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use tract_onnx::pb::tensor_proto::DataType;
 
     #[test]
     fn version_is_that_of_the_lock_file() {

@@ -174,19 +174,5 @@ fn rows(array: &Array) -> usize {
 
 /// The engines' kind of elements for ONNX's element type.
 pub(crate) fn kind(dtype: DataType) -> Option<Kind> {
-    Some(match dtype {
-        DataType::Float16 => Kind::F16,
-        DataType::Float => Kind::F32,
-        DataType::Double => Kind::F64,
-        DataType::Int8 => Kind::I8,
-        DataType::Int16 => Kind::I16,
-        DataType::Int32 => Kind::I32,
-        DataType::Int64 => Kind::I64,
-        DataType::Uint8 => Kind::U8,
-        DataType::Uint16 => Kind::U16,
-        DataType::Uint32 => Kind::U32,
-        DataType::Uint64 => Kind::U64,
-        DataType::Bool => Kind::Bool,
-        _ => return None,
-    })
+    Kind::of_onnx(dtype as i32)
 }
