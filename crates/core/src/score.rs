@@ -126,7 +126,7 @@ impl Score {
 
     /// Whether each class is predicted for itself, where its score is above 0: where a Sigmoid makes the probabilities, and
     /// where there is one class. Else the class of the largest score is.
-    pub fn apart(&self) -> bool {
+    pub fn is_multi_label(&self) -> bool {
         self.probability == Activation::Sigmoid || self.classes == 1
     }
 

@@ -185,7 +185,7 @@ const STEPS: &[(&str, Step)] = &[
         let Dim::Fixed(c) = v.dims()[1] else { return None };
         (n > 0).then(|| v.conv_transpose(constant(v, &[c, 1, 3]), c as i64, vec![attribute("pads", [1, 1])]))
     }),
-    ("Resize", |v| (image(v) && v.graph().opset() >= 13).then(|| v.apart(&[2, 3]))),
+    ("Resize", |v| (image(v) && v.graph().opset() >= 13).then(|| v.dilate(&[2, 3]))),
     ("Where", |v| Some(v.where_gt(0.1, v * 2.0))),
     ("Where", |v| {
         last(v)

@@ -241,7 +241,7 @@ impl<'g> Value<'g> {
     }
 
     /// `self [N,C,height,width]` with zeros between its places, so that they are `strides` apart; since operator set 13.
-    pub fn apart(self, strides: &[usize]) -> Value<'g> {
+    pub fn dilate(self, strides: &[usize]) -> Value<'g> {
         let sizes: Vec<usize> = self.sizes().into_iter().skip(2).zip(strides).map(|(n, s)| n * s).collect();
         let scales = [&[1, 1], strides].concat().into_iter().map(|s| s as f64).collect();
         let Ok(scales) = Tensor::new(DataType::Float, &[strides.len() + 2], scales) else { return self };

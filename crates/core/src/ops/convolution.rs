@@ -159,7 +159,7 @@ fn turned_round<'g>(dy: Value<'g>, w: Value<'g>, e: &Extents, window: &Window, o
         begin.push((window.reach(a) - 1).checked_sub(window.begin[a])? as i64);
         end.push((e.spatial[a] + window.begin[a]).checked_sub(n * window.strides[a])? as i64);
     }
-    let dy = if strided { dy.apart(&window.strides) } else { dy };
+    let dy = if strided { dy.dilate(&window.strides) } else { dy };
     let axes: Vec<usize> = (0..rank).filter(|&a| e.kernel[a] > 1).collect();
     let last: Vec<i64> = axes.iter().map(|&a| e.kernel[a] as i64).collect();
     let starts: Vec<i64> = last.iter().map(|n| n - 1).collect();

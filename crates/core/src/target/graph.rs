@@ -85,7 +85,7 @@ impl<'g> Logits<'g, '_> {
         let (axis, first) = (self.score.class_axis.map_or(1, |a| a + 1), self.score.first_class as i64);
         let all = self.whole().slice(axis, first, first + self.score.classes as i64, 1);
         let own = all.slice(axis, class as i64, class as i64 + 1, 1);
-        let there = match self.score.apart() {
+        let there = match self.score.is_multi_label() {
             true => own.gt(own.scalar(0.0)),
             false => all.arg_max(axis).equal(all.graph().ints(&[class as i64])),
         };

@@ -34,91 +34,35 @@ impl Target {
         file: impl Fn(&str) -> Result<Vec<f64>, String>,
     ) -> Result<Target, Error> {
         let (kind, rest) = text.split_once(':').map_or((text, ""), |(kind, rest)| (kind, rest.trim()));
-        let kind = kind.trim();
-        let wrong = |what: String| Error::Argument(format!("the target {text:?}: {what}"));
-        let number = |text: &str, least: usize| match text.parse() {
-            Ok(n) if n >= least => Ok(n),
-            _ => Err(wrong(format!("{text:?} is no number of at least {least}"))),
-        };
-        let find = |item: &Item| match item.text.parse() {
-            Ok(n) if !item.quoted => Ok(n),
-            _ => class(&item.text).map_err(&wrong),
-        };
-        let items = || match items(rest) {
-            Some(items) if !items.is_empty() => Ok(items),
-            Some(_) => Err(wrong(format!("{kind}: takes something after the colon"))),
-            None => Err(wrong("a quotation mark is not closed".into())),
-        };
-        // A label names a class, a number an entry.
-        let single = |item: &Item| match item.text.parse() {
-            Ok(n) if !item.quoted => Ok(Span::at(n)),
-            _ => Ok(Span::class(find(item)?)),
-        };
-        let span = |item: &Item| -> Result<Span, Error> {
-            let Some((start, end)) = item.text.split_once(':').filter(|_| !item.quoted) else {
-                return single(item);
-            };
-            let bound = |text: &str| if text.is_empty() { Ok(None) } else { number(text, 0).map(Some) };
-            let (start, end) = (bound(start.trim())?.unwrap_or(0), bound(end.trim())?);
-            match end.is_some_and(|end| end <= start) {
-                true => Err(wrong(format!("{:?} is empty; 10:20 is the entries 10 to 19", item.text))),
-                false => Ok(Span { start, end, class: false }),
+        let written = Written { text, kind: kind.trim(), rest, class: &class, file: &file };
+        match written.kind {
+            "dot" => Ok(Target::Dot(written.vector()?)),
+            "cosine" => Ok(Target::Cosine(written.vector()?)),
+            kind @ ("all" | "seed-input") if !rest.is_empty() => {
+                Err(written.wrong(format!("{kind} takes nothing more")))
             }
-        };
-        let vector = || -> Result<Vector, Error> {
-            let numbers: Result<Vec<f64>, _> = rest.split(',').map(|n| n.trim().parse()).collect();
-            let values = match numbers {
-                Ok(numbers) => numbers,
-                Err(_) if rest.is_empty() => return Err(wrong(format!("{kind}: takes numbers or a file"))),
-                Err(_) => file(rest).map_err(&wrong)?,
-            };
-            Ok(Vector { name: rest.to_owned(), values })
-        };
-        match kind {
-            "dot" => Ok(Target::Dot(vector()?)),
-            "cosine" => Ok(Target::Cosine(vector()?)),
-            "all" | "seed-input" if !rest.is_empty() => Err(wrong(format!("{kind} takes nothing more"))),
             "all" => Ok(Target::All),
             "seed-input" => Ok(Target::Seed),
-            "top" => Ok(Target::Top(if rest.is_empty() { 1 } else { number(rest, 1)? })),
-            "class-input" => Ok(Target::Given(if rest.is_empty() { 1 } else { number(rest, 1)? })),
-            "class" => {
-                let items = items()?;
-                // A label may have commas of its own.
-                let whole = if items.len() > 1 { class(rest).ok() } else { None };
-                Ok(Target::Classes(match whole {
-                    Some(one) => vec![one],
-                    None => items.iter().map(find).collect::<Result<_, _>>()?,
-                }))
-            }
-            "contrast" => match items()?.as_slice() {
-                [a, b] => Ok(Target::Weighted(vec![(find(a)?, 1.0), (find(b)?, -1.0)])),
-                _ => Err(wrong("a contrast is of two classes, as contrast:3,5".into())),
+            "top" => Ok(Target::Top(written.count()?)),
+            "class-input" => Ok(Target::Given(written.count()?)),
+            "class" => Ok(Target::Classes(written.classes()?)),
+            "contrast" => match written.items()?.as_slice() {
+                [a, b] => Ok(Target::Weighted(vec![(written.class(a)?, 1.0), (written.class(b)?, -1.0)])),
+                _ => Err(written.wrong("a contrast is of two classes, as contrast:3,5".into())),
             },
-            "weights" => {
-                let term = |item: &Item| {
-                    let (name, weight) = item.text.rsplit_once('=').unwrap_or((&item.text, ""));
-                    match weight.trim().parse::<f64>() {
-                        Ok(weight) if weight.is_finite() => {
-                            Ok((find(&Item { text: name.trim().into(), quoted: item.quoted })?, weight))
-                        }
-                        _ => Err(wrong(format!("{:?} is no class and weight, as 3=0.5", item.text))),
-                    }
-                };
-                Ok(Target::Weighted(items()?.iter().map(term).collect::<Result<_, _>>()?))
-            }
-            "element" => Ok(Target::Part(items()?.iter().map(single).collect::<Result<_, Error>>()?)),
+            "weights" => Ok(Target::Weighted(written.all(|item| written.weighted(item))?)),
+            "element" => Ok(Target::Part(written.all(|item| written.entry(item))?)),
             "above" => match rest.parse::<f64>() {
                 Ok(threshold) if threshold.is_finite() => Ok(Target::Above(threshold)),
-                _ => Err(wrong("above: takes a number, as above:0.5".into())),
+                _ => Err(written.wrong("above: takes a number, as above:0.5".into())),
             },
-            "predicted" => match items()?.as_slice() {
-                [one] => Ok(Target::Predicted(find(one)?)),
-                _ => Err(wrong("the places of one class are asked for, as predicted:3".into())),
+            "predicted" => match written.items()?.as_slice() {
+                [one] => Ok(Target::Predicted(written.class(one)?)),
+                _ => Err(written.wrong("the places of one class are asked for, as predicted:3".into())),
             },
-            "sum" => Ok(Target::Part(items()?.iter().map(span).collect::<Result<_, _>>()?)),
-            number if number.parse::<usize>().is_ok() => Err(wrong(format!("did you mean class:{text}?"))),
-            _ => Err(Error::NotFound {
+            "sum" => Ok(Target::Part(written.all(|item| written.span(item))?)),
+            number if number.parse::<usize>().is_ok() => Err(written.wrong(format!("did you mean class:{text}?"))),
+            kind => Err(Error::NotFound {
                 kind: "kind of target",
                 name: kind.to_owned(),
                 near: near(kind, KINDS.iter().copied()),
@@ -127,6 +71,106 @@ impl Target {
     }
 }
 
+/// A target in writing.
+struct Written<'a> {
+    text: &'a str,
+    /// What stands before the first colon, and behind it.
+    kind: &'a str,
+    rest: &'a str,
+    class: &'a dyn Fn(&str) -> Result<usize, String>,
+    file: &'a dyn Fn(&str) -> Result<Vec<f64>, String>,
+}
+
+impl Written<'_> {
+    fn wrong(&self, what: String) -> Error {
+        Error::Argument(format!("the target {:?}: {what}", self.text))
+    }
+
+    fn number(&self, text: &str, least: usize) -> Result<usize, Error> {
+        match text.parse() {
+            Ok(n) if n >= least => Ok(n),
+            _ => Err(self.wrong(format!("{text:?} is no number of at least {least}"))),
+        }
+    }
+
+    /// How many: one where nothing is said.
+    fn count(&self) -> Result<usize, Error> {
+        if self.rest.is_empty() { Ok(1) } else { self.number(self.rest, 1) }
+    }
+
+    fn items(&self) -> Result<Vec<Item>, Error> {
+        match items(self.rest) {
+            Some(items) if !items.is_empty() => Ok(items),
+            Some(_) => Err(self.wrong(format!("{}: takes something after the colon", self.kind))),
+            None => Err(self.wrong("a quotation mark is not closed".into())),
+        }
+    }
+
+    fn all<T>(&self, of: impl Fn(&Item) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        self.items()?.iter().map(of).collect()
+    }
+
+    fn class(&self, item: &Item) -> Result<usize, Error> {
+        match item.text.parse() {
+            Ok(n) if !item.quoted => Ok(n),
+            _ => (self.class)(&item.text).map_err(|what| self.wrong(what)),
+        }
+    }
+
+    fn classes(&self) -> Result<Vec<usize>, Error> {
+        let items = self.items()?;
+        // A label may have commas of its own.
+        let whole = if items.len() > 1 { (self.class)(self.rest).ok() } else { None };
+        match whole {
+            Some(one) => Ok(vec![one]),
+            None => items.iter().map(|item| self.class(item)).collect(),
+        }
+    }
+
+    fn weighted(&self, item: &Item) -> Result<(usize, f64), Error> {
+        let (name, weight) = item.text.rsplit_once('=').unwrap_or((&item.text, ""));
+        match weight.trim().parse::<f64>() {
+            Ok(weight) if weight.is_finite() => {
+                Ok((self.class(&Item { text: name.trim().into(), quoted: item.quoted })?, weight))
+            }
+            _ => Err(self.wrong(format!("{:?} is no class and weight, as 3=0.5", item.text))),
+        }
+    }
+
+    /// A label names a class, a number an entry.
+    fn entry(&self, item: &Item) -> Result<Span, Error> {
+        match item.text.parse() {
+            Ok(n) if !item.quoted => Ok(Span::at(n)),
+            _ => Ok(Span::class(self.class(item)?)),
+        }
+    }
+
+    fn span(&self, item: &Item) -> Result<Span, Error> {
+        let Some((start, end)) = item.text.split_once(':').filter(|_| !item.quoted) else {
+            return self.entry(item);
+        };
+        let bound = |text: &str| if text.is_empty() { Ok(None) } else { self.number(text, 0).map(Some) };
+        let (start, end) = (bound(start.trim())?.unwrap_or(0), bound(end.trim())?);
+        match end.is_some_and(|end| end <= start) {
+            true => Err(self.wrong(format!("{:?} is empty; 10:20 is the entries 10 to 19", item.text))),
+            false => Ok(Span { start, end, class: false }),
+        }
+    }
+
+    fn vector(&self) -> Result<Vector, Error> {
+        let numbers: Result<Vec<f64>, _> = self.rest.split(',').map(|n| n.trim().parse()).collect();
+        let values = match numbers {
+            Ok(numbers) => numbers,
+            Err(_) if self.rest.is_empty() => {
+                return Err(self.wrong(format!("{}: takes numbers or a file", self.kind)));
+            }
+            Err(_) => (self.file)(self.rest).map_err(|what| self.wrong(what))?,
+        };
+        Ok(Vector { name: self.rest.to_owned(), values })
+    }
+}
+
+/// What stands between two commas.
 struct Item {
     text: String,
     quoted: bool,

@@ -59,7 +59,7 @@ impl Target {
                 let along = score.class_axis.and_then(|a| score.dims.get(a)).copied().unwrap_or(1);
                 let own = |i: &usize| (i / step.max(1)) % along.max(1) == score.first_class + class;
                 let is_best = |i: &usize| {
-                    if score.apart() {
+                    if score.is_multi_label() {
                         return at(*i) > 0.0;
                     }
                     let first = i - class * step;
