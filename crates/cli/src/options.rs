@@ -6,7 +6,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use hirescam::Spec;
 use hirescam::methods::Settings;
-use hirescam::overlay::{Layout, Style};
+use hirescam::overlay::{Arrangement, Style};
 use hirescam::spec::{EngineChoice, Picture};
 use std::path::PathBuf;
 use std::sync::Once;
@@ -98,7 +98,7 @@ impl<const PARTS: u8> Args for Given<PARTS> {
 /// Says once what a picture's words hold that no font can write.
 pub fn note_missing(style: &Style, words: &str) -> Result<(), Error> {
     static SAID: Once = Once::new();
-    let missing = if style.layout == Layout::Plain {
+    let missing = if style.layout == Arrangement::Plain {
         String::new()
     } else {
         style.missing(words).map_err(hirescam::Error::from)?

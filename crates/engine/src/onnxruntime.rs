@@ -147,7 +147,7 @@ impl Engine for OnnxRuntime {
                 .chain(optional.iter().map(|input| port(input.name(), input.dtype(), true)))
                 .collect::<Result<_, _>>()?;
             let outputs = session.outputs().iter().map(|output| output.name().to_owned()).collect();
-            Ok(Box::new(Prepared { ports, outputs, session: Mutex::new(session) }) as Box<dyn Session>)
+            Ok(Box::new(OnnxRuntimeSession { ports, outputs, session: Mutex::new(session) }) as Box<dyn Session>)
         })
     }
 }
@@ -162,7 +162,7 @@ fn version(path: &Path, build: &str) -> String {
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-struct Prepared {
+struct OnnxRuntimeSession {
     ports: Vec<Port>,
     outputs: Vec<String>,
     /// Runs of one session come one after the other: the library's own `Run` is not safe to call
@@ -170,7 +170,7 @@ struct Prepared {
     session: Mutex<ort::session::Session>,
 }
 
-impl Session for Prepared {
+impl Session for OnnxRuntimeSession {
     fn run(&self, inputs: &[(&str, &Array)]) -> Result<Vec<(String, Array)>, Error> {
         let given = assign(&self.ports, inputs)?;
         guard(NAME, || {

@@ -78,7 +78,7 @@ impl Engine for Tract {
 
     fn prepare(&self, model: &[u8]) -> Result<Box<dyn Session>, Error> {
         let executor = &self.executor;
-        let prepared = scoped(executor, || Prepared::new(model, executor.clone()))?;
+        let prepared = scoped(executor, || TractSession::new(model, executor.clone()))?;
         Ok(Box::new(prepared))
     }
 }
@@ -101,7 +101,7 @@ type Plan = Arc<TypedRunnableModel>;
 /// The shape given for each port, `None` for ports left to the model's own value.
 type Shapes = Vec<Option<Vec<usize>>>;
 
-struct Prepared {
+struct TractSession {
     executor: Executor,
     ports: Vec<Port>,
     outputs: Vec<String>,
@@ -122,7 +122,7 @@ struct Template {
     proto: Option<ModelProto>,
 }
 
-impl Prepared {
+impl TractSession {
     fn new(model: &[u8], executor: Executor) -> Result<Self, Error> {
         let mut proto = tract_onnx::onnx().proto_model_for_read(&mut &*model).map_err(|e| invalid(&e))?;
         let opset = operator_set(&proto);
@@ -198,7 +198,7 @@ impl Prepared {
 /// Every output of a run, by name.
 type Outcome = Result<Vec<(String, Array)>, Error>;
 
-impl Prepared {
+impl TractSession {
     fn run_on(&self, executor: &Executor, inputs: &[(&str, &Array)]) -> Outcome {
         let given = assign(&self.ports, inputs)?;
         scoped(executor, || {
@@ -215,7 +215,7 @@ impl Prepared {
     }
 }
 
-impl Session for Prepared {
+impl Session for TractSession {
     fn run(&self, inputs: &[(&str, &Array)]) -> Outcome {
         self.run_on(&self.executor, inputs)
     }
@@ -487,8 +487,8 @@ mod tests {
     #[test]
     fn the_plans_for_the_last_shapes_are_kept() {
         let model = include_bytes!("../tests/data/several.onnx");
-        let session = Prepared::new(model, Executor::SingleThread).unwrap();
-        let batches = |session: &Prepared| match &session.plans {
+        let session = TractSession::new(model, Executor::SingleThread).unwrap();
+        let batches = |session: &TractSession| match &session.plans {
             Plans::One(_) => Vec::new(),
             Plans::PerShape { recent, .. } => {
                 let recent = recent.lock().unwrap();

@@ -4,7 +4,7 @@ mod tables;
 
 /// What a colour map is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColormapKind {
     /// From little to much: for rectified maps.
     Sequential,
     /// Two hues that meet in a neutral middle, which is the zero: for signed maps.
@@ -17,7 +17,7 @@ pub struct Colormap {
     /// matplotlib's name, or `glow`.
     pub name: &'static str,
     /// What it is made for.
-    pub kind: Kind,
+    pub kind: ColormapKind,
     table: &'static [u32; 256],
 }
 
@@ -34,19 +34,19 @@ pub struct UnknownColormap {
 /// All colour maps. `glow` is no map of matplotlib: its ends are bright, so that they stand out from dark photos as well as
 /// from light ones. `jet` (and, less so, `turbo`) draws the middle brighter than the top: kept for comparison with others.
 pub const COLORMAPS: &[Colormap] = &[
-    Colormap { name: "viridis", kind: Kind::Sequential, table: &tables::VIRIDIS },
-    Colormap { name: "inferno", kind: Kind::Sequential, table: &tables::INFERNO },
-    Colormap { name: "magma", kind: Kind::Sequential, table: &tables::MAGMA },
-    Colormap { name: "plasma", kind: Kind::Sequential, table: &tables::PLASMA },
-    Colormap { name: "cividis", kind: Kind::Sequential, table: &tables::CIVIDIS },
-    Colormap { name: "turbo", kind: Kind::Sequential, table: &tables::TURBO },
-    Colormap { name: "gray", kind: Kind::Sequential, table: &tables::GRAY },
-    Colormap { name: "jet", kind: Kind::Sequential, table: &tables::JET },
-    Colormap { name: "glow", kind: Kind::Diverging, table: &GLOW },
-    Colormap { name: "coolwarm", kind: Kind::Diverging, table: &tables::COOLWARM },
-    Colormap { name: "RdBu_r", kind: Kind::Diverging, table: &tables::RDBU_R },
-    Colormap { name: "seismic", kind: Kind::Diverging, table: &tables::SEISMIC },
-    Colormap { name: "bwr", kind: Kind::Diverging, table: &tables::BWR },
+    Colormap { name: "viridis", kind: ColormapKind::Sequential, table: &tables::VIRIDIS },
+    Colormap { name: "inferno", kind: ColormapKind::Sequential, table: &tables::INFERNO },
+    Colormap { name: "magma", kind: ColormapKind::Sequential, table: &tables::MAGMA },
+    Colormap { name: "plasma", kind: ColormapKind::Sequential, table: &tables::PLASMA },
+    Colormap { name: "cividis", kind: ColormapKind::Sequential, table: &tables::CIVIDIS },
+    Colormap { name: "turbo", kind: ColormapKind::Sequential, table: &tables::TURBO },
+    Colormap { name: "gray", kind: ColormapKind::Sequential, table: &tables::GRAY },
+    Colormap { name: "jet", kind: ColormapKind::Sequential, table: &tables::JET },
+    Colormap { name: "glow", kind: ColormapKind::Diverging, table: &GLOW },
+    Colormap { name: "coolwarm", kind: ColormapKind::Diverging, table: &tables::COOLWARM },
+    Colormap { name: "RdBu_r", kind: ColormapKind::Diverging, table: &tables::RDBU_R },
+    Colormap { name: "seismic", kind: ColormapKind::Diverging, table: &tables::SEISMIC },
+    Colormap { name: "bwr", kind: ColormapKind::Diverging, table: &tables::BWR },
 ];
 
 /// From bright blue over grey to bright red; the hue is there soon, for overlays fade towards the middle by themselves.
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn diverging_maps_are_neutral_in_the_middle() {
-        for map in COLORMAPS.iter().filter(|map| map.kind == Kind::Diverging) {
+        for map in COLORMAPS.iter().filter(|map| map.kind == ColormapKind::Diverging) {
             let [r, g, b] = map.color(0.5);
             assert!(r.max(g).max(b) - r.min(g).min(b) <= 6, "{}", map.name);
         }

@@ -15,7 +15,7 @@ use crate::labels::Labels;
 use crate::methods::{self, Any};
 use crate::network::Network;
 use crate::photo::Photo;
-use crate::preprocess::{ImageInput, Prepared, Preprocess};
+use crate::preprocess::{ImageInput, PreparedPhoto, Preprocess};
 use crate::sample::{Input, Sample};
 use crate::spec::{Resolved, Spec};
 use crate::watch::Watch;
@@ -280,7 +280,7 @@ impl Explainer {
         failed.into_iter().map(one).collect()
     }
 
-    fn prepare(&self, photo: &Photo) -> Result<Prepared, Error> {
+    fn prepare(&self, photo: &Photo) -> Result<PreparedPhoto, Error> {
         match (&self.preprocess, self.image) {
             (Some(preprocess), Some(image)) => Ok(preprocess.apply(photo, image)?),
             _ => Err(self.no_preprocess()),
@@ -307,7 +307,7 @@ impl Explainer {
     fn shown(&self, image: &Input) -> Result<Shown, Error> {
         match image {
             Input::Photo(photo) => {
-                let Prepared { tensor, view } = self.prepare(photo)?;
+                let PreparedPhoto { tensor, view } = self.prepare(photo)?;
                 // What is drawn is what the network saw.
                 let seen = self.preprocess.as_ref().map_or_else(|| photo.clone(), |p| p.seen(photo));
                 Ok(Shown { array: tensor.into(), photo: Some((seen, view)) })

@@ -11,7 +11,7 @@ pub use text::Font;
 use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
 
-use crate::colormap::{Colormap, Kind, colormap};
+use crate::colormap::{Colormap, ColormapKind, colormap};
 use crate::heatmap::Heatmap;
 use crate::photo::Photo;
 use crate::preprocess::{Filter, Rect, resample};
@@ -21,7 +21,7 @@ use text::Pen;
 /// What a picture consists of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Layout {
+pub enum Arrangement {
     /// The overlay with colour bar and caption, of a size to look at.
     #[default]
     Figure,
@@ -52,7 +52,7 @@ pub struct Style {
     /// Text below the picture; broken into at most three lines.
     pub caption: String,
     /// What the picture consists of.
-    pub layout: Layout,
+    pub layout: Arrangement,
     /// What words are written with, where the bundled fonts do not have it all.
     pub font: Option<Font>,
     /// The longer side of each photo in pixels, up to 4096; without it, one that suits the layout.
@@ -69,7 +69,7 @@ impl Default for Style {
             fade: true,
             title: String::new(),
             caption: String::new(),
-            layout: Layout::default(),
+            layout: Arrangement::default(),
             font: None,
             side: None,
         }
@@ -140,7 +140,7 @@ const PAPER: [u8; 3] = [255; 3];
 /// Draws a heatmap where it belongs on the upright photo: stretched bilinearly over `view`, the part the network saw
 /// (see [`Prepared`](crate::preprocess::Prepared)); the rest is paled.
 ///
-/// What else the picture holds is the style's [`Layout`]. Under the colours the photo is grey, so that every hue in the picture is a value of the map. The map is taken as it is: rectify it
+/// What else the picture holds is the style's [`Arrangement`]. Under the colours the photo is grey, so that every hue in the picture is a value of the map. The map is taken as it is: rectify it
 /// before if only evidence for the class is to be seen, but do not normalise it, for the bar's numbers are its values.
 ///
 /// # Errors
@@ -152,11 +152,11 @@ pub fn overlay(photo: &Photo, view: Rect, heatmap: &Heatmap, style: &Style) -> R
         return Err(OverlayError::Invalid { field: "view", reason: format!("{view:?} is no rectangle") });
     }
     let sides = style.sides((LEAST_SIDE, MOST_SIDE))?;
-    if style.layout == Layout::Plain {
+    if style.layout == Arrangement::Plain {
         let ground = if style.side.is_some() { scaled(photo, sides) } else { photo.rgb().clone() };
         return Ok(painted(ground, photo, view, heatmap, &scale));
     }
-    let beside = (style.layout == Layout::Beside).then(|| scaled(photo, sides));
+    let beside = (style.layout == Arrangement::Beside).then(|| scaled(photo, sides));
     let panels: Vec<RgbImage> = beside.into_iter().chain([panel(photo, view, heatmap, &scale, sides)]).collect();
     figure(&panels, heatmap, &scale, style)
 }
@@ -202,7 +202,7 @@ impl Scale {
                 });
             }
             None if heatmap.is_rectified() => (0.0, strongest),
-            None if colors.kind == Kind::Diverging => (-strongest, strongest),
+            None if colors.kind == ColormapKind::Diverging => (-strongest, strongest),
             None => (heatmap.min().max(-strongest), heatmap.max().min(strongest)),
         };
         if !(0.0..=1.0).contains(&style.opacity) {
@@ -217,8 +217,8 @@ impl Scale {
         match self.colors.kind {
             // A map of zeros: no evidence.
             _ if high > low => ((value - low) / (high - low)).clamp(0.0, 1.0) as f32,
-            Kind::Sequential => 0.0,
-            Kind::Diverging => 0.5,
+            ColormapKind::Sequential => 0.0,
+            ColormapKind::Diverging => 0.5,
         }
     }
 
@@ -227,9 +227,9 @@ impl Scale {
         let cover = match self.colors.kind {
             _ if !self.fade => 1.0,
             // Rises fast and levels off: colours can be told apart from a third of the range on.
-            Kind::Sequential => 1.0 - (1.0 - place).powi(3),
+            ColormapKind::Sequential => 1.0 - (1.0 - place).powi(3),
             // Rises slowly from the zero, whose pale colour would lie on a dark photo like fog.
-            Kind::Diverging => {
+            ColormapKind::Diverging => {
                 let strength = (2.0 * place - 1.0).abs().powf(0.75);
                 strength * strength * (3.0 - 2.0 * strength)
             }
@@ -388,7 +388,7 @@ mod tests {
                 let style = Style { layout, side: Some(side), ..Style::default() };
                 overlay(&photo, whole(&photo), &map, &style).unwrap().dimensions()
             };
-            let [figure, beside, plain] = [Layout::Figure, Layout::Beside, Layout::Plain].map(of);
+            let [figure, beside, plain] = [Arrangement::Figure, Arrangement::Beside, Arrangement::Plain].map(of);
             let longer = plain.0.max(plain.1);
             // Small ones are enlarged by whole numbers.
             assert!(if w > PIXEL_ART { longer == side } else { longer >= side && longer % w == 0 }, "{plain:?}");
@@ -408,7 +408,7 @@ mod tests {
             let of = |layout| {
                 overlay(&photo, whole(&photo), &map, &Style { layout, ..Style::default() }).unwrap().dimensions()
             };
-            let [figure, beside, plain] = [Layout::Figure, Layout::Beside, Layout::Plain].map(of);
+            let [figure, beside, plain] = [Arrangement::Figure, Arrangement::Beside, Arrangement::Plain].map(of);
             assert_eq!(plain, (w, h));
             assert!(beside.0 > figure.0 && beside.1 == figure.1, "{beside:?} {figure:?}");
         }

@@ -58,14 +58,14 @@ pub enum PhotoError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Photo {
     rgb: Arc<RgbImage>,
-    deep: Option<Arc<Deep>>,
+    deep: Option<Arc<Levels16>>,
     /// How many pages or frames the file holds, and what they are called.
     pages: Option<(usize, &'static str)>,
 }
 
 /// Levels of 16 bits.
 #[derive(Debug, PartialEq, Eq)]
-struct Deep {
+struct Levels16 {
     /// 1 or 3.
     channels: usize,
     /// By row, column and channel.
@@ -73,7 +73,7 @@ struct Deep {
     largest: u16,
 }
 
-impl Deep {
+impl Levels16 {
     fn of(image: &DynamicImage) -> Option<Self> {
         let (channels, levels) = match image {
             DynamicImage::ImageLuma16(levels) => (1, levels.as_raw().clone()),
@@ -83,7 +83,7 @@ impl Deep {
             _ => return None,
         };
         let largest = levels.iter().copied().max().unwrap_or(0);
-        Some(Deep { channels, levels, largest })
+        Some(Levels16 { channels, levels, largest })
     }
 }
 
@@ -154,7 +154,7 @@ impl Photo {
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut image = DynamicImage::from_decoder(decoder).map_err(error)?;
         image.apply_orientation(orientation);
-        let deep = Deep::of(&image).map(Arc::new);
+        let deep = Levels16::of(&image).map(Arc::new);
         let pages = format.and_then(|format| pages::pages(bytes, format));
         Ok(Photo { deep, pages, ..Self::from_rgb(image.into_rgb8())? })
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use hirescam::Network;
 use hirescam::fusion::Fuse;
 use hirescam::methods::{self, Any};
-use hirescam::overlay::Layout;
+use hirescam::overlay::Arrangement;
 use hirescam::pipeline::{Outcome, Pipeline};
 use hirescam::sink::{self, Folder, Gallery, Protected, Table};
 use hirescam::summary::Summary;
@@ -62,7 +62,7 @@ impl Explain {
         let mut spec = self.spec.spec()?;
         spec.picture.fuse = self.fuse.or(spec.picture.fuse);
         if self.plain || self.beside {
-            spec.picture.layout = if self.plain { Layout::Plain } else { Layout::Beside };
+            spec.picture.layout = if self.plain { Arrangement::Plain } else { Arrangement::Beside };
         }
         Ok(spec)
     }

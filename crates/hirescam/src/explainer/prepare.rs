@@ -7,7 +7,7 @@ use crate::labels::Labels;
 use crate::methods::cut::Setup;
 use crate::methods::{self, Several};
 use crate::network::Network;
-use crate::preprocess::{ImageInput, Layout, Resize};
+use crate::preprocess::{AxisOrder, ImageInput, Resize};
 use crate::spec::{Resolved, ScoreFrom};
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::Runs;
@@ -202,8 +202,8 @@ pub(crate) fn image_shape(file: &Network, options: &Resolved) -> Result<Option<V
     let height = image.height.unwrap_or(height as usize);
     let (width, channels) = (image.width.unwrap_or(width as usize), image.channels.unwrap_or(3));
     Ok(Some(match image.layout {
-        Layout::ChannelsFirst => vec![1, channels, height, width],
-        Layout::ChannelsLast => vec![1, height, width, channels],
+        AxisOrder::ChannelsFirst => vec![1, channels, height, width],
+        AxisOrder::ChannelsLast => vec![1, height, width, channels],
     }))
 }
 
@@ -255,8 +255,8 @@ fn photos(file: &Network, options: &Resolved) -> Result<Option<ImageInput>, Erro
     let info = analysis::image_input(&file.model, options.spec.image_input.as_deref())?;
     let Ok([_, a, b, c]) = <[Option<usize>; 4]>::try_from(declared(info)) else { return Ok(None) };
     let colours = || Some(options.preprocess.as_ref().map_or(3, |p| p.channels.count()));
-    let first = ImageInput { layout: Layout::ChannelsFirst, channels: a.or_else(colours), height: b, width: c };
-    let last = ImageInput { layout: Layout::ChannelsLast, channels: c.or_else(colours), height: a, width: b };
+    let first = ImageInput { layout: AxisOrder::ChannelsFirst, channels: a.or_else(colours), height: b, width: c };
+    let last = ImageInput { layout: AxisOrder::ChannelsLast, channels: c.or_else(colours), height: a, width: b };
     let read = |image: &ImageInput, axis: usize| {
         let [channels, height, width] = [image.channels, image.height, image.width].map(|n| n.unwrap_or(MADE_UP));
         let shape = if axis == 1 { [1, channels, height, width] } else { [1, height, width, channels] };

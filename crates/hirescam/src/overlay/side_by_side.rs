@@ -3,7 +3,7 @@
 use super::figure::{Bar, INK, number, ticks};
 use super::text::Pen;
 use super::{OverlayError, PAPER, Scale, Style, panel, scaled};
-use crate::colormap::Kind;
+use crate::colormap::ColormapKind;
 use crate::heatmap::Heatmap;
 use crate::photo::Photo;
 use crate::preprocess::Rect;
@@ -67,7 +67,7 @@ const TILE_LINES: usize = 5;
 const CAPTION_LINES: usize = 8;
 
 /// One row of the page: the photo or nothing in front, and maps with one kind of scale.
-struct Row<'a> {
+struct TileRow<'a> {
     own: bool,
     tiles: &'a [Tile],
     /// Whether the photo stands in front.
@@ -114,7 +114,7 @@ pub fn side_by_side(
     let bars_width = bars.iter().map(Bar::width).max().unwrap_or(0);
     let page = 2 * margin + columns as u32 * (column + gap) + bars_width;
     let caption = pen.wrap(&style.caption, (page - 2 * margin) as f32, CAPTION_LINES);
-    let row_height = |row: &Row, lines: &[Vec<String>]| {
+    let row_height = |row: &TileRow, lines: &[Vec<String>]| {
         let most = lines.iter().map(Vec::len).max().unwrap_or(0);
         (if row.titles { px(1.5) } else { 0 }) + tall + px(0.4 + 1.25 * most as f32) + gap
     };
@@ -149,7 +149,7 @@ pub fn side_by_side(
 }
 
 /// The rows, from above: the photo stands before the first maps.
-fn rows(tiles: &[Tile], columns: usize, scales: Scales, shared: bool) -> Vec<Row<'_>> {
+fn rows(tiles: &[Tile], columns: usize, scales: Scales, shared: bool) -> Vec<TileRow<'_>> {
     let kinds = match scales {
         _ if !shared => &[true][..],
         Scales::Shared => &[false],
@@ -159,7 +159,7 @@ fn rows(tiles: &[Tile], columns: usize, scales: Scales, shared: bool) -> Vec<Row
     let (first, rest) = tiles.split_at(columns.saturating_sub(1).min(tiles.len()));
     let bands = std::iter::once((first, true)).chain(rest.chunks(columns.max(1)).map(|tiles| (tiles, false)));
     let of_band =
-        |(tiles, photo)| kinds.iter().enumerate().map(move |(i, &own)| Row { own, tiles, photo, titles: i == 0 });
+        |(tiles, photo)| kinds.iter().enumerate().map(move |(i, &own)| TileRow { own, tiles, photo, titles: i == 0 });
     bands.flat_map(of_band).collect()
 }
 
@@ -173,7 +173,7 @@ fn scale(tile: &Tile, own: bool, shared: Option<&(Heatmap, Scale)>, style: &Styl
 
 /// The colour bar of a row: with the numbers that maps share, or with shares of each map's own.
 fn bar<'a>(
-    row: &Row,
+    row: &TileRow,
     tiles: &[Tile],
     shared: Option<&'a (Heatmap, Scale)>,
     style: &'a Style,
@@ -189,8 +189,8 @@ fn bar<'a>(
     let scale = Scale::new(&map, &Style { range: None, clip: None, ..style.clone() })?;
     let ticks = match (rectified, scale.colors.kind) {
         (true, _) => vec![(0.0, "0".into()), (1.0, "max".into())],
-        (false, Kind::Diverging) => vec![(0.0, "−max".into()), (0.5, "0".into()), (1.0, "max".into())],
-        (false, Kind::Sequential) => vec![(0.0, "min".into()), (1.0, "max".into())],
+        (false, ColormapKind::Diverging) => vec![(0.0, "−max".into()), (0.5, "0".into()), (1.0, "max".into())],
+        (false, ColormapKind::Sequential) => vec![(0.0, "min".into()), (1.0, "max".into())],
     };
     Ok(Bar { scale, ticks, title: "each its own scale", pen })
 }
@@ -211,7 +211,7 @@ fn shared(tiles: &[Tile], style: &Style) -> Result<Option<(Heatmap, Scale)>, Ove
 fn below(
     pen: &Pen,
     tile: &Tile,
-    (row, scales): (&Row, Scales),
+    (row, scales): (&TileRow, Scales),
     style: &Style,
     width: u32,
 ) -> Result<Vec<String>, OverlayError> {

@@ -9,7 +9,7 @@ use hirescam_core::shape::Dim;
 
 /// Order of the network's axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum AxisOrder {
     /// `[N,C,H,W]`.
     ChannelsFirst,
     /// `[N,H,W,C]`.
@@ -20,7 +20,7 @@ pub enum Layout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageInput {
     /// Order of the axes.
-    pub layout: Layout,
+    pub layout: AxisOrder,
     /// Number of channels.
     pub channels: Option<usize>,
     /// Height in pixels.
@@ -47,10 +47,10 @@ impl ImageInput {
         let few = |n: &Option<usize>| matches!(n, Some(1 | 3));
         match (shape, channels) {
             (&[_, channels, height, width], Some(1)) if few(&channels) => {
-                Ok(Self { layout: Layout::ChannelsFirst, channels, height, width })
+                Ok(Self { layout: AxisOrder::ChannelsFirst, channels, height, width })
             }
             (&[_, height, width, channels], Some(3)) if few(&channels) => {
-                Ok(Self { layout: Layout::ChannelsLast, channels, height, width })
+                Ok(Self { layout: AxisOrder::ChannelsLast, channels, height, width })
             }
             _ => {
                 let axes: Vec<_> = shape.iter().map(|n| n.map_or("?".into(), |n| n.to_string())).collect();
@@ -78,7 +78,7 @@ pub struct Rect {
 
 /// The network's input, and which part of the photo it shows.
 #[derive(Debug, Clone)]
-pub struct Prepared {
+pub struct PreparedPhoto {
     /// f32, `[1,C,H,W]` or `[1,H,W,C]`.
     pub tensor: ArrayD<f32>,
     /// The part of the upright photo that the network sees, in the photo's pixels.
@@ -91,7 +91,7 @@ impl Preprocess {
     /// # Errors
     /// As [`Preprocess::validate`]; [`PreprocessError::Mismatch`] if the crop is larger than the photo, or the result
     /// does not fit the network's channels or size: the message says what to set.
-    pub fn apply(&self, photo: &Photo, input: ImageInput) -> Result<Prepared, PreprocessError> {
+    pub fn apply(&self, photo: &Photo, input: ImageInput) -> Result<PreparedPhoto, PreprocessError> {
         self.validate()?;
         if let Some(channels) = input.channels
             && channels != self.channels.count()
@@ -148,7 +148,7 @@ impl Preprocess {
                 self.tensor(level, size, input.layout)
             }
         };
-        Ok(Prepared { tensor, view })
+        Ok(PreparedPhoto { tensor, view })
     }
 
     /// `[height, width]` after the resize; the longer side is rounded down as torchvision does.
@@ -217,7 +217,7 @@ impl Preprocess {
     }
 
     /// (x · scale − mean) / std of each channel, computed in f64; `level` gives x by row, column and channel of RGB.
-    fn tensor(&self, level: impl Fn(usize, usize, usize) -> f32, [h, w]: [usize; 2], layout: Layout) -> ArrayD<f32> {
+    fn tensor(&self, level: impl Fn(usize, usize, usize) -> f32, [h, w]: [usize; 2], layout: AxisOrder) -> ArrayD<f32> {
         let c = self.channels.count();
         // One number stands for all channels.
         let each =
@@ -227,8 +227,8 @@ impl Preprocess {
             ((f64::from(level(y, x, from)) * self.scale - each(&self.mean, channel)) / each(&self.std, channel)) as f32
         };
         match layout {
-            Layout::ChannelsFirst => Array4::from_shape_fn((1, c, h, w), |(_, k, y, x)| value(y, x, k)).into_dyn(),
-            Layout::ChannelsLast => Array4::from_shape_fn((1, h, w, c), |(_, y, x, k)| value(y, x, k)).into_dyn(),
+            AxisOrder::ChannelsFirst => Array4::from_shape_fn((1, c, h, w), |(_, k, y, x)| value(y, x, k)).into_dyn(),
+            AxisOrder::ChannelsLast => Array4::from_shape_fn((1, h, w, c), |(_, y, x, k)| value(y, x, k)).into_dyn(),
         }
     }
 }
@@ -247,7 +247,7 @@ mod tests {
     use ndarray::{Array2, s};
 
     const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/preprocess");
-    const ANY: ImageInput = ImageInput { layout: Layout::ChannelsFirst, channels: None, height: None, width: None };
+    const ANY: ImageInput = ImageInput { layout: AxisOrder::ChannelsFirst, channels: None, height: None, width: None };
 
     fn photo() -> Photo {
         Photo::open(format!("{GOLDENS}/photo.png")).unwrap()
@@ -276,7 +276,8 @@ mod tests {
             // torchvision normalises in f32: a few roundings at values up to 3.
             let worst = (&first - &torchvision).mapv(f32::abs).fold(0.0, |a: f32, b| a.max(*b));
             assert!(worst < 1e-6, "{name}: {worst}");
-            let last = preprocess.apply(&photo(), ImageInput { layout: Layout::ChannelsLast, ..ANY }).unwrap().tensor;
+            let last =
+                preprocess.apply(&photo(), ImageInput { layout: AxisOrder::ChannelsLast, ..ANY }).unwrap().tensor;
             assert_eq!(last.permuted_axes(ndarray::IxDyn(&[0, 3, 1, 2])), first);
         }
     }
@@ -378,12 +379,12 @@ mod tests {
         let layout = |shape: &[usize], channels: usize| {
             ImageInput::from_shape(&shape.iter().map(|n| (*n > 0).then_some(*n)).collect::<Vec<_>>(), Some(channels))
         };
-        assert_eq!(layout(&[1, 3, 224, 224], 1).unwrap().layout, Layout::ChannelsFirst);
-        assert_eq!(layout(&[1, 3, 32, 3], 3).unwrap().layout, Layout::ChannelsLast);
+        assert_eq!(layout(&[1, 3, 224, 224], 1).unwrap().layout, AxisOrder::ChannelsFirst);
+        assert_eq!(layout(&[1, 3, 32, 3], 3).unwrap().layout, AxisOrder::ChannelsLast);
         let last = layout(&[0, 240, 0, 3], 3).unwrap();
         assert_eq!(
             last,
-            ImageInput { layout: Layout::ChannelsLast, channels: Some(3), height: Some(240), width: None }
+            ImageInput { layout: AxisOrder::ChannelsLast, channels: Some(3), height: Some(240), width: None }
         );
         assert!(layout(&[1, 1, 64, 64, 64], 1).is_err());
         assert!(layout(&[1, 13, 32, 32], 1).is_err());

@@ -28,7 +28,7 @@ fn fail(path: &Path, kind: ErrorKind, what: impl Into<Box<dyn std::error::Error 
 
 /// Images that were found, and what was passed over on the way.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct FoundFiles {
     /// The files, in the order of the arguments, those of a folder or a pattern sorted.
     pub files: Vec<PathBuf>,
     /// What else was in the folders, and how often: other kinds of files by their ending, results of earlier runs, folders.
@@ -44,8 +44,8 @@ pub const FOLDERS: &str = "folders";
 ///
 /// # Errors
 /// [`Error::File`] for what is not there and folders without images.
-pub fn files(arguments: &[PathBuf], recursive: bool) -> Result<Found, Error> {
-    let mut found = Found::default();
+pub fn files(arguments: &[PathBuf], recursive: bool) -> Result<FoundFiles, Error> {
+    let mut found = FoundFiles::default();
     for argument in arguments {
         if argument.is_dir() {
             let before = found.files.len();
@@ -70,7 +70,7 @@ pub fn files(arguments: &[PathBuf], recursive: bool) -> Result<Found, Error> {
     Ok(found)
 }
 
-impl Found {
+impl FoundFiles {
     fn folder(&mut self, path: &Path, recursive: bool, entered: &mut HashSet<Identity>) -> Result<(), Error> {
         if !identity(path).is_none_or(|folder| entered.insert(folder)) {
             return Ok(());

@@ -4,7 +4,7 @@ use super::read;
 use crate::Error;
 use crate::colormap::colormap;
 use crate::fusion::Fuse;
-use crate::overlay::{Font, Layout, OverlayError, Scales, Style};
+use crate::overlay::{Arrangement, Font, OverlayError, Scales, Style};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub struct Picture {
     pub side: Option<u32>,
     /// What the picture of one map consists of.
     #[cfg_attr(feature = "clap", arg(skip))]
-    pub layout: Layout,
+    pub layout: Arrangement,
     /// Which scales the colours of maps side by side have.
     #[cfg_attr(feature = "clap", arg(skip))]
     pub scale: Scales,

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::fusion::Fuse;
     use crate::methods::Settings;
-    use crate::overlay::Layout;
+    use crate::overlay::Arrangement;
     use crate::preprocess::Preprocess;
     use crate::spec::{EngineChoice, FurtherInput, Grid, LabelsFrom, Picture, PreprocessFrom, ScoreFrom};
     use hirescam_core::score::Activation;
@@ -177,7 +177,7 @@ mod tests {
             picture: Picture {
                 signed: true,
                 clip: Some(99.0),
-                layout: Layout::Plain,
+                layout: Arrangement::Plain,
                 fuse: Some(Fuse::Max),
                 ..Picture::default()
             },
