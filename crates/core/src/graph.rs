@@ -140,8 +140,8 @@ impl Model {
     }
 
     /// The nodes so that each comes after those it depends on.
-    pub fn order(&self) -> impl DoubleEndedIterator<Item = (usize, &NodeProto)> + ExactSizeIterator {
-        self.order.iter().map(|&i| (i, &self.graph().node[i]))
+    pub fn order(&self) -> impl DoubleEndedIterator<Item = (usize, &NodeProto)> {
+        self.order.iter().filter_map(|&i| Some((i, self.graph().node.get(i)?)))
     }
 
     /// The node that makes `value`; none for inputs and initialisers.
@@ -233,14 +233,15 @@ fn captured<'a>(graph: &'a GraphProto, names: &mut Vec<&'a str>) {
 }
 
 fn topological(graph: &GraphProto, maker: &HashMap<String, usize>, given: &HashSet<&str>) -> Result<Vec<usize>, Error> {
-    let mut waits = vec![0usize; graph.node.len()];
-    let mut users: Vec<Vec<usize>> = vec![Vec::new(); graph.node.len()];
+    let mut waits = Vec::with_capacity(graph.node.len());
+    let mut users: HashMap<usize, Vec<usize>> = HashMap::new();
     for (i, node) in graph.node.iter().enumerate() {
+        let mut wait = 0usize;
         for name in reads(node) {
             match maker.get(name) {
                 Some(&m) => {
-                    users[m].push(i);
-                    waits[i] += 1;
+                    users.entry(m).or_default().push(i);
+                    wait += 1;
                 }
                 None if given.contains(name) => {}
                 None => {
@@ -249,21 +250,25 @@ fn topological(graph: &GraphProto, maker: &HashMap<String, usize>, given: &HashS
                 }
             }
         }
+        waits.push(wait);
     }
     // Among nodes that are ready, the earliest in the file goes first: a sorted file keeps its order.
-    let mut ready: std::collections::BTreeSet<usize> = (0..waits.len()).filter(|&i| waits[i] == 0).collect();
+    let mut ready: std::collections::BTreeSet<usize> =
+        waits.iter().enumerate().filter(|(_, w)| **w == 0).map(|(i, _)| i).collect();
     let mut order = Vec::with_capacity(waits.len());
     while let Some(i) = ready.pop_first() {
         order.push(i);
-        for &user in &users[i] {
-            waits[user] -= 1;
-            if waits[user] == 0 {
-                ready.insert(user);
+        for user in users.remove(&i).unwrap_or_default() {
+            if let Some(wait) = waits.get_mut(user) {
+                *wait -= 1;
+                if *wait == 0 {
+                    ready.insert(user);
+                }
             }
         }
     }
-    match waits.iter().position(|&w| w > 0) {
-        Some(i) => Err(Error::Invalid { at: describe(&graph.node[i]), what: "it depends on its own output".into() }),
+    match graph.node.iter().zip(&waits).find(|(_, wait)| **wait > 0) {
+        Some((node, _)) => Err(Error::Invalid { at: describe(node), what: "it depends on its own output".into() }),
         None => Ok(order),
     }
 }
@@ -333,4 +338,40 @@ pub fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
         Ok(a) if a < rank => Ok(a),
         _ => invalid(format!("axis {axis} of a value with {rank} axes")),
     }
+}
+
+/// The extents before the axis `at` of a shape, its own, and those after it.
+///
+/// # Errors
+/// [`Fault::Invalid`] when there is no such axis.
+pub fn around<T: Copy>(shape: &[T], at: usize) -> Result<(&[T], T, &[T]), Fault> {
+    match shape.split_at_checked(at) {
+        Some((before, [own, after @ ..])) => Ok((before, *own, after)),
+        _ => invalid(format!("axis {at} of a value with {} axes", shape.len())),
+    }
+}
+
+/// The extent of the axis `at` of a shape.
+///
+/// # Errors
+/// As [`around`].
+pub fn extent<T: Copy>(shape: &[T], at: usize) -> Result<T, Fault> {
+    around(shape, at).map(|(_, own, _)| own)
+}
+
+/// The shape with the extent `n` along the axis `at`.
+///
+/// # Errors
+/// As [`around`].
+pub fn with_extent<T: Copy>(shape: &[T], at: usize, n: T) -> Result<Vec<T>, Fault> {
+    let (before, _, after) = around(shape, at)?;
+    Ok([before, &[n], after].concat())
+}
+
+/// The extents along `axes`, in that order.
+///
+/// # Errors
+/// As [`around`].
+pub fn extents<T: Copy>(shape: &[T], axes: &[usize]) -> Result<Vec<T>, Fault> {
+    axes.iter().map(|&at| extent(shape, at)).collect()
 }

@@ -219,7 +219,7 @@ impl<'a> Search<'a> {
         let leading: HashSet<&str> = read.collect();
         for (seen, value) in branches.iter().filter(|v| leading.contains(*v)).enumerate() {
             let certificate = match uniform.get(*value) {
-                _ if seen.saturating_mul(model.order().len()) > MOST_VISITS => {
+                _ if seen.saturating_mul(model.graph().node.len()) > MOST_VISITS => {
                     Err(Error::Argument("it was not judged: the network has too many layers in branches".into()))
                 }
                 Some(Ok(uniform)) => {

@@ -8,7 +8,7 @@ use crate::onnx::attribute;
 use crate::onnx::messages::{AttributeProto, NodeProto};
 use crate::shape::{self, Dim, Fact, show};
 use crate::tensor::{DataType, Tensor, wide};
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Dimension, IxDyn};
 
 impl<'g> Value<'g> {
     fn with_facts<T>(self, read: impl FnOnce(&[Fact]) -> T) -> Option<T> {
@@ -252,8 +252,8 @@ impl<'g> Value<'g> {
         ];
         let inputs = [Some(self), None, Some(self.graph.constant(scales))];
         let Some(&repeated) = self.graph.emit("Resize", &inputs, setting.to_vec(), 1).first() else { return self };
-        let first =
-            ArrayD::from_shape_fn(sizes, |at| f64::from(u8::from((0..strides.len()).all(|a| at[a] % strides[a] == 0))));
+        let is_first = |at: IxDyn| at.slice().iter().zip(strides).all(|(at, s)| at % s == 0);
+        let first = ArrayD::from_shape_fn(sizes, |at| f64::from(u8::from(is_first(at))));
         repeated * self.tensor(first)
     }
 
@@ -444,10 +444,11 @@ impl<'g> Value<'g> {
     /// The same along several axes at once.
     pub fn slices(self, axes: &[usize], starts: &[i64], ends: &[i64], steps: &[i64]) -> Value<'g> {
         let sizes = self.dims();
-        let whole = |i: usize| {
-            sizes.get(axes[i]) == Some(&Dim::Fixed(ends[i].max(0) as usize)) && starts[i] == 0 && steps[i] == 1
+        let mut cuts = axes.iter().zip(starts).zip(ends).zip(steps);
+        let whole = |(((&axis, &start), &end), &step): (((&usize, &i64), &i64), &i64)| {
+            sizes.get(axis) == Some(&Dim::Fixed(end.max(0) as usize)) && start == 0 && step == 1
         };
-        if (0..axes.len()).all(whole) {
+        if cuts.all(whole) {
             return self;
         }
         let g = self.graph;
@@ -464,22 +465,30 @@ impl<'g> Value<'g> {
 
     /// Before operator set 10 Slice has no steps: the places along a stepped axis are gathered.
     fn slices_without_steps(self, axes: &[usize], starts: &[i64], ends: &[i64], steps: &[i64]) -> Value<'g> {
-        let (plain, stepped): (Vec<usize>, Vec<usize>) = (0..axes.len()).partition(|&i| steps[i] == 1);
-        let of = |list: &[i64]| -> Vec<i64> { plain.iter().map(|&i| list[i]).collect() };
-        let along: Vec<i64> = plain.iter().map(|&i| axes[i] as i64).collect();
-        let bounds = vec![attribute("starts", of(starts)), attribute("ends", of(ends)), attribute("axes", along)];
+        let cuts = axes
+            .iter()
+            .zip(starts)
+            .zip(ends)
+            .zip(steps)
+            .map(|(((&axis, &start), &end), &step)| (axis, start, end, step));
+        let (plain, stepped): (Vec<_>, Vec<_>) = cuts.partition(|&(.., step)| step == 1);
+        let bounds = vec![
+            attribute("starts", plain.iter().map(|&(_, start, ..)| start).collect::<Vec<_>>()),
+            attribute("ends", plain.iter().map(|&(_, _, end, _)| end).collect::<Vec<_>>()),
+            attribute("axes", plain.iter().map(|&(axis, ..)| axis as i64).collect::<Vec<_>>()),
+        ];
         let sliced = if plain.is_empty() { self } else { self.graph.one("Slice", &[self], bounds) };
-        stepped.into_iter().fold(sliced, |v, i| {
-            let Some(Dim::Fixed(n)) = v.dims().get(axes[i]).copied().filter(|d| d.per_image() <= LONGEST_LIST) else {
+        stepped.into_iter().fold(sliced, |v, (axis, start, end, step)| {
+            let Some(Dim::Fixed(n)) = v.dims().get(axis).copied().filter(|d| d.per_image() <= LONGEST_LIST) else {
                 self.graph.inner.borrow_mut().fault.get_or_insert_with(too_large);
                 return v;
             };
-            let (n, step) = (n as i64, steps[i]);
+            let n = n as i64;
             let bound = |at: i64| if at < 0 { at.saturating_add(n).max(-1) } else { at.min(n) };
-            let (start, end) = (bound(starts[i]).min(if step < 0 { n - 1 } else { n }), bound(ends[i]));
+            let (start, end) = (bound(start).min(if step < 0 { n - 1 } else { n }), bound(end));
             let places = std::iter::successors(Some(start), |p| p.checked_add(step));
             let places: Vec<i64> = places.take_while(|&p| if step < 0 { p > end } else { p < end }).collect();
-            v.gather(self.graph.ints(&places), axes[i])
+            v.gather(self.graph.ints(&places), axis)
         })
     }
 
@@ -494,6 +503,12 @@ impl<'g> Value<'g> {
             return self.graph.one("Pad", &[self], vec![attribute("pads", pads), attribute("value", narrow)]);
         }
         self.graph.one("Pad", &[self, self.graph.ints(&pads), self.scalar(value)], vec![])
+    }
+
+    /// Padded with zeros by `begin` and `end` (each ≥ 0) along `axis`.
+    pub fn pad_along(self, axis: usize, begin: i64, end: i64) -> Value<'g> {
+        let only = |n: i64| (0..self.rank()).map(|i| if i == axis { n } else { 0 }).collect::<Vec<_>>();
+        self.pad(&only(begin), &only(end), 0.0)
     }
 
     /// Values one after the other along `axis`.

@@ -1,13 +1,14 @@
 //! Convolutions over any number of spatial axes: 1-D, 2-D, 3-D.
 
-use super::window::Window;
+use super::window::{Side, Tap, Window, add_windows};
 use super::{Along, Card, Entries, Layout, Weights, case, channels_first, fact, product, products, size, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid};
-use crate::graph::Attributes;
+use crate::graph::{Attributes, with_extent};
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
 use ndarray::{ArrayD, IxDyn};
+use std::slice::ChunksExact;
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[CONV, CONV_TRANSPOSE];
@@ -18,7 +19,7 @@ struct Extents<'a> {
     c: usize,
     spatial: &'a [usize],
     /// First and second extent of the weights.
-    weight: [usize; 2],
+    weight: (usize, usize),
     kernel: &'a [usize],
     group: usize,
 }
@@ -34,7 +35,12 @@ fn extents<'a>(a: &Attributes, x: &'a [usize], w: &'a [usize]) -> Result<Extents
     if a.ints("kernel_shape").is_some_and(|k| !k.iter().map(|&k| k as usize).eq(kernel.iter().copied())) {
         return invalid(format!("kernel_shape {:?} with weights {w:?}", a.ints("kernel_shape").unwrap_or(&[])));
     }
-    Ok(Extents { n: *n, c: *c, spatial, weight: [*first, *second], kernel, group })
+    Ok(Extents { n: *n, c: *c, spatial, weight: (*first, *second), kernel, group })
+}
+
+/// A list in parts of `n` numbers.
+fn parts(list: &[f64], n: usize) -> ChunksExact<'_, f64> {
+    list.chunks_exact(n.max(1))
 }
 
 fn bias_fits(inputs: &[Option<&Fact>], filters: usize) -> Result<(), Fault> {
@@ -61,12 +67,12 @@ const CONV: Card = Card {
     shape: |a, x| {
         let (input, w) = (fact(x, 0)?, fact(x, 1)?);
         let e = extents(a, &input.shape, &w.shape)?;
-        if e.weight[1] != e.c / e.group {
+        if e.weight.1 != e.c / e.group {
             return invalid(format!("{} channels in {} groups with weights {:?}", e.c, e.group, w.shape));
         }
-        bias_fits(x, e.weight[0])?;
+        bias_fits(x, e.weight.0)?;
         let out = Window::of(a, e.kernel, e.spatial)?.outputs(e.spatial)?;
-        Ok(vec![Fact::new(input.dtype, [vec![e.n, e.weight[0]], out].concat())])
+        Ok(vec![Fact::new(input.dtype, [vec![e.n, e.weight.0], out].concat())])
     },
     eval: |a, x| {
         let (input, w) = (tensor(x, 0)?, tensor(x, 1)?);
@@ -74,22 +80,21 @@ const CONV: Card = Card {
         let window = Window::of(a, e.kernel, e.spatial)?;
         let out = window.outputs(e.spatial)?;
         let taps = window.taps(e.spatial, &out)?;
-        let (per_group, filters) = (e.c / e.group, e.weight[0]);
+        let (per_group, filters) = (e.c / e.group, e.weight.0);
         let (from, to, k): (usize, usize, usize) =
             (e.spatial.iter().product(), out.iter().product(), e.kernel.iter().product());
         let (xs, ws): (Vec<f64>, Vec<f64>) = (input.data.iter().copied().collect(), w.data.iter().copied().collect());
-        let bias: Option<Vec<f64>> = x.get(2).copied().flatten().map(|b| b.data.iter().copied().collect());
+        let bias = x.get(2).copied().flatten().map(|b| b.data.iter().copied().collect());
+        let bias: Vec<f64> = bias.unwrap_or_else(|| vec![0.0; filters]);
         let mut y = vec![0.0; e.n * filters * to];
-        for n in 0..e.n {
-            for m in 0..filters {
-                let row = &mut y[(n * filters + m) * to..][..to];
-                row.fill(bias.as_ref().map_or(0.0, |b| b[m]));
-                for i in 0..per_group {
-                    let c = m / (filters / e.group) * per_group + i;
-                    let (plane, weights) = (&xs[(n * e.c + c) * from..][..from], &ws[(m * per_group + i) * k..][..k]);
-                    for t in &taps {
-                        row[t.output] += weights[t.kernel] * plane[t.input];
-                    }
+        for (image, y) in parts(&xs, e.c * from).zip(y.chunks_exact_mut((filters * to).max(1))) {
+            for (m, ((row, weights), &bias)) in
+                y.chunks_exact_mut(to).zip(parts(&ws, per_group * k)).zip(&bias).enumerate()
+            {
+                row.fill(bias);
+                let group = m / (filters / e.group);
+                for (plane, weights) in parts(image, from).skip(group * per_group).zip(parts(weights, k)) {
+                    add_windows(&taps, weights, plane, row)?;
                 }
             }
         }
@@ -147,33 +152,33 @@ const CONV: Card = Card {
 /// pads that engines do not have.
 fn turned_round<'g>(dy: Value<'g>, w: Value<'g>, e: &Extents, window: &Window, out: &[usize]) -> Option<Value<'g>> {
     let rank = out.len();
-    let apart = e.group == e.c && e.weight[0] == e.c;
-    let strided = window.strides.iter().any(|&s| s > 1);
+    let apart = e.group == e.c && e.weight.0 == e.c;
+    let strided = window.sides.iter().any(|s| s.stride > 1);
     // Slices go backwards since operator set 10, and engines put zeros between places in two axes of float32.
     let spaced = apart && rank == 2 && dy.dtype() == DataType::Float && dy.graph().opset() >= 13;
     if dy.graph().opset() < 10 || (strided && !spaced) {
         return None;
     }
-    let (mut begin, mut end) = (Vec::new(), Vec::new());
-    for (a, n) in out.iter().enumerate() {
-        begin.push((window.reach(a) - 1).checked_sub(window.begin[a])? as i64);
-        end.push((e.spatial[a] + window.begin[a]).checked_sub(n * window.strides[a])? as i64);
-    }
-    let dy = if strided { dy.dilate(&window.strides) } else { dy };
-    let axes: Vec<usize> = (0..rank).filter(|&a| e.kernel[a] > 1).collect();
-    let last: Vec<i64> = axes.iter().map(|&a| e.kernel[a] as i64).collect();
+    let pads = |((side, &extent), n): ((&Side, &usize), &usize)| {
+        let begin = (side.reach() - 1).checked_sub(side.begin)?;
+        Some((begin as i64, (extent + side.begin).checked_sub(n * side.stride)? as i64))
+    };
+    let (begin, end): (Vec<i64>, Vec<i64>) =
+        window.sides.iter().zip(e.spatial).zip(out).map(pads).collect::<Option<_>>()?;
+    let dy = if strided { dy.dilate(&window.strides()) } else { dy };
+    let wide = (2..).zip(e.kernel).filter(|(_, n)| **n > 1).map(|(axis, &n)| (axis, n as i64));
+    let (axes, last): (Vec<usize>, Vec<i64>) = wide.unzip();
     let starts: Vec<i64> = last.iter().map(|n| n - 1).collect();
     let ends: Vec<i64> = last.iter().map(|n| -n - 1).collect();
-    let places: Vec<usize> = axes.iter().map(|a| a + 2).collect();
-    let mut w = if axes.is_empty() { w } else { w.slices(&places, &starts, &ends, &vec![-1; axes.len()]) };
+    let mut w = if axes.is_empty() { w } else { w.slices(&axes, &starts, &ends, &vec![-1; axes.len()]) };
     if !apart {
-        let [g, m, c] = [e.group, e.weight[0] / e.group, e.weight[1]];
+        let [g, m, c] = [e.group, e.weight.0 / e.group, e.weight.1];
         let fixed = |lead: &[usize]| lead.iter().chain(e.kernel).map(|&n| Dim::Fixed(n)).collect::<Vec<_>>();
         let perm: Vec<usize> = [0, 2, 1].into_iter().chain(3..rank + 3).collect();
         w = w.reshape(&fixed(&[g, m, c])).transpose(&perm).reshape(&fixed(&[g * c, m]));
     }
     let mut plain = window.clone();
-    plain.strides = vec![1; rank];
+    plain.sides.iter_mut().for_each(|side| side.stride = 1);
     Some(dy.conv(w, e.group as i64, plain.geometry([begin, end].concat())))
 }
 
@@ -186,41 +191,36 @@ const CONV_TRANSPOSE: Card = Card {
     shape: |a, x| {
         let (input, w) = (fact(x, 0)?, fact(x, 1)?);
         let e = extents(a, &input.shape, &w.shape)?;
-        if e.weight[0] != e.c {
+        if e.weight.0 != e.c {
             return invalid(format!("{} channels with weights {:?}", e.c, w.shape));
         }
-        bias_fits(x, e.weight[1] * e.group)?;
+        bias_fits(x, e.weight.1 * e.group)?;
         let (_, out) = transposed_window(a, &e)?;
-        Ok(vec![Fact::new(input.dtype, [vec![e.n, e.weight[1] * e.group], out].concat())])
+        Ok(vec![Fact::new(input.dtype, [vec![e.n, e.weight.1 * e.group], out].concat())])
     },
     eval: |a, x| {
         let (input, w) = (tensor(x, 0)?, tensor(x, 1)?);
         let e = extents(a, input.shape(), w.shape())?;
         let (window, out) = transposed_window(a, &e)?;
-        let (per_group, filters) = (e.weight[1], e.weight[1] * e.group);
+        let (per_group, filters) = (e.weight.1, e.weight.1 * e.group);
         let (from, to, k): (usize, usize, usize) =
             (e.spatial.iter().product(), out.iter().product(), e.kernel.iter().product());
         // The forward window leads from the larger side (here the output) to the smaller (here the input).
-        let taps = window.taps(&out, e.spatial)?;
+        let taps = window.taps(&out, e.spatial)?.into_iter();
+        let taps: Vec<Tap> = taps.map(|t| Tap { output: t.input, input: t.output, ..t }).collect();
         let (xs, ws): (Vec<f64>, Vec<f64>) = (input.data.iter().copied().collect(), w.data.iter().copied().collect());
         let mut y = vec![0.0; e.n * filters * to];
-        for n in 0..e.n {
-            for c in 0..e.c {
-                let group = c / (e.c / e.group);
-                for i in 0..per_group {
-                    let m = group * per_group + i;
-                    let (plane, weights) = (&xs[(n * e.c + c) * from..][..from], &ws[(c * per_group + i) * k..][..k]);
-                    let row = &mut y[(n * filters + m) * to..][..to];
-                    for t in &taps {
-                        row[t.input] += weights[t.kernel] * plane[t.output];
-                    }
+        for (image, y) in parts(&xs, e.c * from).zip(y.chunks_exact_mut((filters * to).max(1))) {
+            for (c, (plane, weights)) in parts(image, from).zip(parts(&ws, per_group * k)).enumerate() {
+                let rows = y.chunks_exact_mut(to).skip(c / (e.c / e.group) * per_group);
+                for (row, weights) in rows.zip(parts(weights, k)) {
+                    add_windows(&taps, weights, plane, row)?;
                 }
             }
         }
         let mut data = Tensor::new(input.dtype, &[vec![e.n, filters], out].concat(), y)?;
         if let Some(bias) = x.get(2).copied().flatten() {
-            let mut shape = vec![1; data.data.ndim()];
-            shape[1] = filters;
+            let shape = with_extent(&vec![1; data.data.ndim()], 1, filters)?;
             let bias: ArrayD<f64> =
                 bias.data.to_shape(IxDyn(&shape)).map_err(|e| Fault::Invalid(e.to_string()))?.to_owned();
             data.data += &bias;
@@ -236,23 +236,23 @@ const CONV_TRANSPOSE: Card = Card {
         let (xs, ws) = (x.sizes(), w.sizes());
         let e = extents(&s.attributes, &xs, &ws)?;
         let (window, out) = transposed_window(&s.attributes, &e)?;
-        let rank = e.spatial.len();
-        let (mut dy, mut end) = (s.dy()?, vec![0; rank]);
+        let (mut dy, mut end) = (s.dy()?, vec![0; e.spatial.len()]);
         // As for a convolution, mixing channels only keeps a cotangent the same at all places.
         let uniform = window.is_pointwise()
             && dy.dims().iter().skip(2).all(|d| *d == Dim::Fixed(1))
             && dy.dims().get(1) == y.dims().get(1);
         if !uniform {
             dy = s.full_dy()?;
-            for axis in 0..rank {
-                let reached = window.strides[axis] * e.spatial[axis].saturating_sub(1) + window.reach(axis);
-                end[axis] = reached as i64 - (out[axis] + window.begin[axis]) as i64;
+            let sides = window.sides.iter().zip(e.spatial).zip(&out).zip(&mut end);
+            for (axis, (((side, &extent), &n), end)) in (2..).zip(sides) {
+                let reached = side.stride * extent.saturating_sub(1) + side.reach();
+                let over = reached as i64 - (n + side.begin) as i64;
                 // Places that output_padding or output_shape put beyond the last window came from nowhere.
-                dy = dy.slice(axis + 2, 0, out[axis] as i64 + end[axis].min(0), 1);
+                dy = dy.slice(axis, 0, n as i64 + over.min(0), 1);
+                *end = over.max(0);
             }
         }
-        let begin: Vec<i64> = window.begin.iter().map(|&p| p as i64).collect();
-        let pads = [begin, end.iter().map(|&p| p.max(0)).collect()].concat();
+        let pads = window.sides.iter().map(|side| side.begin as i64).chain(end).collect();
         Ok(vec![Some(dy.conv(w, e.group as i64, window.geometry(pads))), None, None])
     }),
     linearity: product,
@@ -300,23 +300,19 @@ fn transposed_window(a: &Attributes, e: &Extents) -> Result<(Window, Vec<usize>)
         }
     };
     let (extra, wanted) = (list("output_padding")?.unwrap_or(vec![0; rank]), list("output_shape")?);
+    let wanted = wanted.map_or(vec![None; rank], |shape| shape.into_iter().map(Some).collect());
     let auto = a.string("auto_pad", "NOTSET");
     let mut out = Vec::with_capacity(rank);
-    for axis in 0..rank {
-        let reached = window.strides[axis].checked_mul(e.spatial[axis].saturating_sub(1));
-        let whole = reached.and_then(|n| n.checked_add(window.reach(axis))?.checked_add(extra[axis]));
+    for (((side, &extent), &more), wanted) in window.sides.iter_mut().zip(e.spatial).zip(&extra).zip(wanted) {
+        let reached = side.stride.checked_mul(extent.saturating_sub(1));
+        let whole = reached.and_then(|n| n.checked_add(side.reach())?.checked_add(more));
         let Some(whole) = whole else { return invalid(format!("output_padding {extra:?}")) };
-        let asked = match &wanted {
-            Some(shape) => Some(shape[axis]),
-            None if auto.starts_with("SAME") => Some(e.spatial[axis].saturating_mul(window.strides[axis]).min(whole)),
-            None => None,
-        };
+        let same = || auto.starts_with("SAME").then(|| extent.saturating_mul(side.stride).min(whole));
+        let asked = wanted.or_else(same);
         if let Some(asked) = asked {
-            let pads = whole.saturating_sub(asked);
-            window.begin[axis] = if auto == "SAME_UPPER" { pads / 2 } else { pads - pads / 2 };
-            window.end[axis] = pads - window.begin[axis];
+            side.pad(whole.saturating_sub(asked), auto == "SAME_UPPER");
         }
-        match asked.or(whole.checked_sub(window.begin[axis] + window.end[axis])).filter(|&n| n > 0) {
+        match asked.or(whole.checked_sub(side.begin + side.end)).filter(|&n| n > 0) {
             Some(n) => out.push(n),
             None => return invalid(format!("an extent of {whole} without pads, which leave nothing of it")),
         }

@@ -2,7 +2,7 @@
 
 use super::grids::Grids;
 use super::transposed::{MatrixRow, unmultiply};
-use super::window::{Tap, Window};
+use super::window::{Side, Window};
 use super::{Card, Layout, Role, affine, case, fact, piecewise, size, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
@@ -35,36 +35,47 @@ fn spatial(shape: &[usize]) -> Result<&[usize], Fault> {
     }
 }
 
-fn pooled(a: &Attributes, shape: &[usize]) -> Result<Vec<usize>, Fault> {
-    let s = spatial(shape)?;
-    Ok([&shape[..2], &Window::of_pool(a, s)?.outputs(s)?].concat())
+/// The shape with other extents of space.
+fn with_space(shape: &[usize], space: Vec<usize>) -> Vec<usize> {
+    shape.iter().copied().take(2).chain(space).collect()
 }
 
-/// Pools each plane of `x` with `f(number of the plane, values of the plane, taps of one window)`.
-fn each_window(a: &Attributes, x: &Tensor, f: impl Fn(usize, &[f64], &[Tap]) -> f64) -> Result<Tensor, Fault> {
+fn pooled(a: &Attributes, shape: &[usize]) -> Result<Vec<usize>, Fault> {
+    let s = spatial(shape)?;
+    Ok(with_space(shape, Window::of_pool(a, s)?.outputs(s)?))
+}
+
+/// A place of a plane that lies in a window, and its value.
+type Met = (usize, f64);
+
+/// Pools each plane of `x` with `f(number of the plane, what one window meets)`.
+fn each_window(a: &Attributes, x: &Tensor, f: impl Fn(usize, &[Met]) -> f64) -> Result<Tensor, Fault> {
     let s = spatial(x.shape())?;
     let window = Window::of_pool(a, s)?;
     let out = window.outputs(s)?;
     let taps = window.taps(s, &out)?;
     let (from, to): (usize, usize) = (s.iter().product(), out.iter().product());
-    let planes: usize = x.shape()[..2].iter().product();
     let values: Vec<f64> = x.data.iter().copied().collect();
-    let mut groups: Vec<&[Tap]> = vec![&[]; to];
-    taps.chunk_by(|a, b| a.output == b.output).for_each(|group| groups[group[0].output] = group);
-    let plane = |i: usize| (i, &values[i * from..][..from]);
-    let y = (0..planes).map(plane).flat_map(|(i, plane)| groups.iter().map(move |taps| (i, plane, *taps)));
-    Tensor::new(
-        x.dtype,
-        &[&x.shape()[..2], out.as_slice()].concat(),
-        y.map(|(i, plane, taps)| f(i, plane, taps)).collect(),
-    )
+    let (mut y, mut met) = (Vec::with_capacity(values.len() / from.max(1) * to), Vec::with_capacity(window.places()));
+    for (i, plane) in values.chunks_exact(from.max(1)).enumerate() {
+        let mut taps = taps.iter().peekable();
+        for output in 0..to {
+            met.clear();
+            while let Some(tap) = taps.next_if(|tap| tap.output == output) {
+                let value = plane.get(tap.input).ok_or_else(|| Fault::Invalid("a window beyond its input".into()))?;
+                met.push((tap.input, *value));
+            }
+            y.push(f(i, &met));
+        }
+    }
+    Tensor::new(x.dtype, &with_space(x.shape(), out), y)
 }
 
 /// The cotangent of x from the cotangent `d`, by [`planes`], of the sums over windows.
 fn spread<'g>(d: Value<'g>, x: Value<'g>, window: &Window) -> Result<Value<'g>, Fault> {
     let sizes = x.sizes();
     let space = spatial(&sizes)?;
-    let ones = d.tensor(ArrayD::ones(IxDyn(&[&[1, 1], window.kernel.as_slice()].concat())));
+    let ones = d.tensor(ArrayD::ones(IxDyn(&with_space(&[1, 1], window.kernel()))));
     Ok(d.conv_transpose(ones, 1, window.transposed(space, &window.outputs(space)?)).reshape(&x.dims()))
 }
 
@@ -101,22 +112,15 @@ const MAX_POOL: Card = Card {
     },
     eval: |a, x| {
         let input = tensor(x, 0)?;
-        let first = |plane: &[f64], taps: &[Tap]| {
-            let larger = |best: Option<usize>, t: &Tap| match best {
-                Some(best) if plane[t.input] <= plane[best] => Some(best),
-                _ => Some(t.input),
-            };
-            taps.iter().fold(None, larger)
-        };
-        let max = |_: usize, plane: &[f64], taps: &[Tap]| first(plane, taps).map_or(f64::NEG_INFINITY, |i| plane[i]);
+        let first = |met: &[Met]| met.iter().copied().reduce(|best, v| if v.1 <= best.1 { best } else { v });
+        let max = |_: usize, met: &[Met]| first(met).map_or(f64::NEG_INFINITY, |(_, value)| value);
         let mut out = vec![each_window(a, input, max)?];
         if a.node.output.len() > 1 {
             let space = spatial(input.shape())?;
             let size: usize = space.iter().product();
             let by_columns = a.int("storage_order", 0) != 0;
             let position = |at: usize| if by_columns { column_major(at, space) } else { at };
-            let index =
-                |i: usize, plane: &[f64], taps: &[Tap]| (i * size + first(plane, taps).map_or(0, position)) as f64;
+            let index = |i: usize, met: &[Met]| (i * size + first(met).map_or(0, |(at, _)| position(at))) as f64;
             out.push(Tensor { dtype: DataType::Int64, ..each_window(a, input, index)? });
         }
         Ok(out)
@@ -129,7 +133,7 @@ const MAX_POOL: Card = Card {
         let window = Window::of_pool(&s.attributes, space)?;
         let out = window.outputs(space)?;
         if window.places() > MOST_SLICES {
-            return unsupported(format!("the largest of windows {:?}: {} places", window.kernel, window.places()));
+            return unsupported(format!("the largest of windows {:?}: {} places", window.kernel(), window.places()));
         }
         let grids = Grids::of(&window, space, &out)?;
         let x = grids.split(planes(x), lowest(x.dtype()));
@@ -199,7 +203,7 @@ const AVERAGE_POOL: Card = Card {
         Ok(vec![Fact::new(input.dtype, pooled(a, &input.shape)?)])
     },
     eval: |a, x| {
-        let sum = |_: usize, plane: &[f64], taps: &[Tap]| taps.iter().map(|t| plane[t.input]).sum();
+        let sum = |_: usize, met: &[Met]| met.iter().map(|(_, value)| value).sum();
         let mut y = each_window(a, tensor(x, 0)?, sum)?;
         y.data /= &places(a, spatial(tensor(x, 0)?.shape())?)?;
         Ok(vec![y])
@@ -215,9 +219,8 @@ const AVERAGE_POOL: Card = Card {
         let out = window.outputs(space)?;
         let include = s.attributes.int("count_include_pad", 0) != 0;
         let mut back = dy.with_rank(sizes.len());
-        for axis in 0..space.len() {
-            let rows = shares(&window, axis, space[axis], out[axis], include);
-            back = unmultiply(back, axis + 2, &rows, space[axis])?;
+        for (axis, ((side, &inputs), outputs)) in (2..).zip(window.sides.iter().zip(space).zip(out)) {
+            back = unmultiply(back, axis, &shares(side, inputs, outputs, include), inputs)?;
         }
         Ok(vec![Some(back)])
     }),
@@ -255,11 +258,11 @@ const AVERAGE_POOL: Card = Card {
 
 /// Along one axis, what each place of the input is worth in each output's mean: 1 / the window's places there. The mean
 /// over a window is the mean along one axis after the other.
-fn shares(window: &Window, axis: usize, inputs: usize, outputs: usize, include_pads: bool) -> Vec<MatrixRow> {
-    let (begin, limit) = (window.begin[axis], window.begin[axis] + inputs + window.end[axis]);
+fn shares(side: &Side, inputs: usize, outputs: usize, include_pads: bool) -> Vec<MatrixRow> {
+    let (begin, limit) = (side.begin, side.begin + inputs + side.end);
     let row = |output: usize| {
         // Places that `ceil_mode` adds beyond the pads never count.
-        let places = (0..window.kernel[axis]).map(|k| output * window.strides[axis] + k * window.dilations[axis]);
+        let places = (0..side.kernel).map(|k| output * side.stride + k * side.dilation);
         let places: Vec<usize> = places.filter(|&p| p < limit).collect();
         let inside: Vec<usize> = places.iter().filter_map(|p| p.checked_sub(begin)).filter(|&p| p < inputs).collect();
         let count = if include_pads { places.len() } else { inside.len() };
@@ -272,18 +275,14 @@ fn shares(window: &Window, axis: usize, inputs: usize, outputs: usize, include_p
 /// that `ceil_mode` adds.
 fn places(a: &Attributes, space: &[usize]) -> Result<ArrayD<f64>, Fault> {
     let window = Window::of_pool(a, space)?;
-    let out = window.outputs(space)?;
     let include = a.int("count_include_pad", 0) != 0;
-    let mut counts = ArrayD::ones(IxDyn(&[&[1, 1], out.as_slice()].concat()));
-    for (axis, &extent) in space.iter().enumerate() {
-        let (begin, end) = (window.begin[axis], window.begin[axis] + extent);
-        let (first, last) = if include { (0, end + window.end[axis]) } else { (begin, end) };
-        for (at, mut windows) in counts.axis_iter_mut(Axis(axis + 2)).enumerate() {
+    let mut counts = ArrayD::ones(IxDyn(&with_space(&[1, 1], window.outputs(space)?)));
+    for (axis, (side, &extent)) in (2..).zip(window.sides.iter().zip(space)) {
+        let (begin, end) = (side.begin, side.begin + extent);
+        let (first, last) = if include { (0, end + side.end) } else { (begin, end) };
+        for (at, mut windows) in counts.axis_iter_mut(Axis(axis)).enumerate() {
             // How many places of the kernel come before `limit`.
-            let before = |limit: usize| {
-                let room = limit.saturating_sub(at * window.strides[axis]);
-                room.div_ceil(window.dilations[axis]).min(window.kernel[axis])
-            };
+            let before = |limit: usize| limit.saturating_sub(at * side.stride).div_ceil(side.dilation).min(side.kernel);
             windows *= (before(last) - before(first)) as f64;
         }
     }
@@ -293,17 +292,16 @@ fn places(a: &Attributes, space: &[usize]) -> Result<ArrayD<f64>, Fault> {
 fn to_points(_: &Attributes, x: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault> {
     let input = fact(x, 0)?;
     let space = spatial(&input.shape)?;
-    Ok(vec![Fact::new(input.dtype, [&input.shape[..2], vec![1; space.len()].as_slice()].concat())])
+    Ok(vec![Fact::new(input.dtype, with_space(&input.shape, vec![1; space.len()]))])
 }
 
 /// Folds all of space into one value a channel.
 fn fold_space(x: &Tensor, f: impl Fn(ndarray::ArrayView1<f64>) -> f64) -> Result<Vec<Tensor>, Fault> {
-    let places: usize = spatial(x.shape())?.iter().product();
-    let (n, c) = (x.shape()[0], x.shape()[1]);
-    let flat = x.data.to_shape((n * c, places)).map_err(|e| Fault::Invalid(e.to_string()))?;
-    let values: Vec<f64> = flat.axis_iter(Axis(0)).map(f).collect();
-    let shape = [&[n, c], vec![1; x.shape().len() - 2].as_slice()].concat();
-    Ok(vec![Tensor::new(x.dtype, &shape, values)?])
+    let space = spatial(x.shape())?;
+    let (planes, places): (usize, usize) = (x.shape().iter().take(2).product(), space.iter().product());
+    let flat = x.data.to_shape((planes, places)).map_err(|e| Fault::Invalid(e.to_string()))?;
+    let values: Vec<f64> = flat.outer_iter().map(f).collect();
+    Ok(vec![Tensor::new(x.dtype, &with_space(x.shape(), vec![1; space.len()]), values)?])
 }
 
 /// y = mean over all of space. Lin et al. 2013, arXiv:1312.4400.
@@ -358,9 +356,7 @@ const LP_POOL: Card = Card {
     shape: AVERAGE_POOL.shape,
     eval: |a, x| {
         let p = power(a)?;
-        let norm = |_: usize, plane: &[f64], taps: &[Tap]| {
-            taps.iter().map(|t| plane[t.input].abs().powf(p)).sum::<f64>().powf(1.0 / p)
-        };
+        let norm = |_: usize, met: &[Met]| met.iter().map(|(_, v)| v.abs().powf(p)).sum::<f64>().powf(1.0 / p);
         Ok(vec![each_window(a, tensor(x, 0)?, norm)?])
     },
     vjp: Some(|s| {

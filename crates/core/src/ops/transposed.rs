@@ -3,8 +3,9 @@
 use super::slicing::{Range, unsliced};
 use crate::build::Value;
 use crate::error::{Fault, unsupported};
+use crate::graph::with_extent;
 use crate::shape::Dim;
-use ndarray::{Array2, ArrayD, Axis};
+use ndarray::{Array1, Array2, ArrayD, ArrayViewMut1, Axis};
 
 /// Stored tables and matrices may have so many entries, and what is made of indices while a network runs, for one image.
 pub const LARGEST: usize = 1 << 24;
@@ -39,9 +40,7 @@ pub fn ungather<'g>(d: Value<'g>, axis: usize, places: &[usize], extent: usize) 
     let table = given.concat();
     let mut d = d;
     if table.contains(&zero) {
-        let (begin, mut end) = (vec![0; d.rank()], vec![0; d.rank()]);
-        end[axis] = 1;
-        d = d.pad(&begin, &end, 0.0);
+        d = d.pad_along(axis, 0, 1);
     }
     if !table.iter().copied().eq(0..zero) {
         d = d.gather(d.graph().ints(&table), axis);
@@ -64,14 +63,25 @@ fn progression(axis: usize, places: &[usize]) -> Option<Range> {
 pub type MatrixRow = Vec<(usize, f64)>;
 
 /// R·x along `axis`.
-pub fn multiply(x: &ArrayD<f64>, axis: usize, rows: &[MatrixRow]) -> ArrayD<f64> {
-    let mut shape = x.shape().to_vec();
-    shape[axis] = rows.len();
-    let mut y = ArrayD::zeros(shape);
+///
+/// # Errors
+/// [`Fault::Invalid`] when there is no such axis.
+pub fn multiply(x: &ArrayD<f64>, axis: usize, rows: &[MatrixRow]) -> Result<ArrayD<f64>, Fault> {
+    let mut y = ArrayD::zeros(with_extent(x.shape(), axis, rows.len())?);
     for (row, mut to) in rows.iter().zip(y.axis_iter_mut(Axis(axis))) {
         row.iter().for_each(|&(place, weight)| to.scaled_add(weight, &x.index_axis(Axis(axis), place)));
     }
-    y
+    Ok(y)
+}
+
+/// Adds a row's entries to all entries of it, `whole`.
+fn add(row: &MatrixRow, mut whole: ArrayViewMut1<f64>) -> Result<(), Fault> {
+    let extent = whole.len();
+    for &(place, weight) in row {
+        let sum = whole.get_mut(place).ok_or_else(|| Fault::Unsupported(format!("place {place} of {extent}")))?;
+        *sum += weight;
+    }
+    Ok(())
 }
 
 /// The transpose of y = R·x along `axis`, where x has `extent` places: Rᵀ·d. An extent of 1 of `d` may stand for all
@@ -82,11 +92,10 @@ pub fn multiply(x: &ArrayD<f64>, axis: usize, rows: &[MatrixRow]) -> ArrayD<f64>
 pub fn unmultiply<'g>(d: Value<'g>, axis: usize, rows: &[MatrixRow], extent: usize) -> Result<Value<'g>, Fault> {
     let rank = d.rank();
     if d.dims().get(axis) == Some(&Dim::Fixed(1)) {
-        let mut sums = vec![0.0; extent];
-        rows.iter().flatten().for_each(|&(place, weight)| sums[place] += weight);
-        let mut shape = vec![1; rank];
-        shape[axis] = extent;
-        return Ok(d * d.tensor(ArrayD::from_shape_vec(shape, sums).unwrap_or_default()));
+        let mut sums = Array1::zeros(extent);
+        rows.iter().try_for_each(|row| add(row, sums.view_mut()))?;
+        let shape = with_extent(&vec![1; rank], axis, extent)?;
+        return Ok(d * d.tensor(sums.into_shape_with_order(shape).unwrap_or_default()));
     }
     let single = |row: &MatrixRow| if let &[(place, 1.0)] = row.as_slice() { Some(place) } else { None };
     if let Some(places) = rows.iter().map(single).collect::<Option<Vec<usize>>>() {
@@ -96,9 +105,7 @@ pub fn unmultiply<'g>(d: Value<'g>, axis: usize, rows: &[MatrixRow], extent: usi
         return unsupported(format!("a matrix of {} by {extent}", rows.len()));
     }
     let mut r = Array2::zeros((rows.len(), extent));
-    for (i, row) in rows.iter().enumerate() {
-        row.iter().for_each(|&(place, weight)| r[[i, place]] += weight);
-    }
+    rows.iter().zip(r.outer_iter_mut()).try_for_each(|(row, whole)| add(row, whole))?;
     if axis + 2 == rank {
         return Ok(d.tensor(r.reversed_axes().into_dyn()).matmul(d));
     }

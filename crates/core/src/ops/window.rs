@@ -4,20 +4,55 @@ use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
 use crate::onnx::attribute;
 use crate::onnx::messages::AttributeProto;
+use ndarray::Dimension;
+
+/// A window along one axis.
+#[derive(Clone, Copy, Debug)]
+pub struct Side {
+    /// Extent of the kernel.
+    pub kernel: usize,
+    /// Step between windows.
+    pub stride: usize,
+    /// Step between the places of one window.
+    pub dilation: usize,
+    /// Padding before.
+    pub begin: usize,
+    /// Padding after.
+    pub end: usize,
+}
+
+impl Side {
+    /// How far one window reaches.
+    pub fn reach(&self) -> usize {
+        (self.kernel - 1) * self.dilation + 1
+    }
+
+    /// Parts the pads in two halves; of an odd number there is one more `behind`, else before.
+    pub fn pad(&mut self, pads: usize, behind: bool) {
+        self.begin = if behind { pads / 2 } else { pads - pads / 2 };
+        self.end = pads - self.begin;
+    }
+
+    /// How many windows fit into `extent` places, where a last, incomplete one counts with `ceil`.
+    fn outputs(&self, extent: usize, ceil: bool) -> Result<usize, Fault> {
+        let padded = extent + self.begin + self.end;
+        let Some(room) = padded.checked_sub(self.reach()).filter(|_| extent > 0) else {
+            return invalid(format!("a window of {} over a padded extent of {padded}", self.reach()));
+        };
+        let mut windows = if ceil { room.div_ceil(self.stride) } else { room / self.stride } + 1;
+        // A window that would start beyond the input and its leading pad is dropped.
+        if ceil && (windows - 1) * self.stride >= extent + self.begin {
+            windows -= 1;
+        }
+        if windows > 0 { Ok(windows) } else { invalid(format!("no window fits an extent of {extent}")) }
+    }
+}
 
 /// A window over the spatial axes, with explicit pads.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// Extents of the kernel.
-    pub kernel: Vec<usize>,
-    /// Step between windows.
-    pub strides: Vec<usize>,
-    /// Step between the places of one window.
-    pub dilations: Vec<usize>,
-    /// Padding before.
-    pub begin: Vec<usize>,
-    /// Padding after.
-    pub end: Vec<usize>,
+    /// What it is along each axis.
+    pub sides: Vec<Side>,
     /// Whether a last, incomplete window counts.
     ceil: bool,
 }
@@ -66,35 +101,34 @@ impl Window {
         if kernel.len() != rank || places.is_none_or(|p| p == 0) {
             return invalid(format!("a kernel {kernel:?} for {rank} spatial axes"));
         }
-        let (mut begin, mut end) = (vec![0; rank], vec![0; rank]);
+        let lists = kernel.iter().zip(strides).zip(dilations);
+        let side = |((&kernel, stride), dilation)| Side { kernel, stride, dilation, begin: 0, end: 0 };
+        let mut sides: Vec<Side> = lists.map(side).collect();
         match a.string("auto_pad", "NOTSET") {
             "NOTSET" | "" => {
                 if let Some(pads) = a.ints("pads").filter(|p| !p.is_empty()) {
                     let sizes: Option<Vec<usize>> =
                         pads.iter().map(|&p| usize::try_from(p).ok().filter(|&p| p < 1 << 24)).collect();
-                    match sizes {
-                        Some(sizes) if sizes.len() == 2 * rank => {
-                            begin = sizes[..rank].to_vec();
-                            end = sizes[rank..].to_vec();
-                        }
-                        Some(_) => return invalid(format!("pads {pads:?} for {rank} spatial axes")),
-                        None => return unsupported(format!("negative pads {pads:?}")),
+                    let Some(sizes) = sizes else { return unsupported(format!("negative pads {pads:?}")) };
+                    let Some((begin, end)) = sizes.split_at_checked(rank).filter(|(_, end)| end.len() == rank) else {
+                        return invalid(format!("pads {pads:?} for {rank} spatial axes"));
+                    };
+                    for (side, (&begin, &end)) in sides.iter_mut().zip(begin.iter().zip(end)) {
+                        (side.begin, side.end) = (begin, end);
                     }
                 }
             }
             "VALID" => {}
             same @ ("SAME_UPPER" | "SAME_LOWER") => {
-                for axis in 0..rank {
-                    let windows = spatial[axis].div_ceil(strides[axis]);
-                    let reach = windows.saturating_sub(1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1;
-                    let total = reach.saturating_sub(spatial[axis]);
-                    begin[axis] = if same == "SAME_UPPER" { total / 2 } else { total - total / 2 };
-                    end[axis] = total - begin[axis];
+                for (side, &extent) in sides.iter_mut().zip(spatial) {
+                    let windows = extent.div_ceil(side.stride);
+                    let reach = windows.saturating_sub(1) * side.stride + side.reach();
+                    side.pad(reach.saturating_sub(extent), same == "SAME_UPPER");
                 }
             }
             other => return invalid(format!("auto_pad {other:?}")),
         }
-        Ok(Window { kernel: kernel.to_vec(), strides, dilations, begin, end, ceil: a.int("ceil_mode", 0) != 0 })
+        Ok(Window { sides, ceil: a.int("ceil_mode", 0) != 0 })
     }
 
     /// The window of a pooling node, whose kernel is an attribute.
@@ -110,9 +144,14 @@ impl Window {
         }
     }
 
-    /// How far one window reaches along `axis`.
-    pub fn reach(&self, axis: usize) -> usize {
-        (self.kernel[axis] - 1) * self.dilations[axis] + 1
+    /// Extents of the kernel.
+    pub fn kernel(&self) -> Vec<usize> {
+        self.sides.iter().map(|s| s.kernel).collect()
+    }
+
+    /// Steps between windows.
+    pub fn strides(&self) -> Vec<usize> {
+        self.sides.iter().map(|s| s.stride).collect()
     }
 
     /// How many windows fit along each axis.
@@ -120,51 +159,35 @@ impl Window {
     /// # Errors
     /// [`Fault::Invalid`] when the padded input is smaller than one window.
     pub fn outputs(&self, spatial: &[usize]) -> Result<Vec<usize>, Fault> {
-        let along = |axis: usize| {
-            let padded = spatial[axis] + self.begin[axis] + self.end[axis];
-            let Some(room) = padded.checked_sub(self.reach(axis)).filter(|_| spatial[axis] > 0) else {
-                return invalid(format!("a window of {} over a padded extent of {padded}", self.reach(axis)));
-            };
-            let step = self.strides[axis];
-            let mut windows = if self.ceil { room.div_ceil(step) } else { room / step } + 1;
-            // A window that would start beyond the input and its leading pad is dropped.
-            if self.ceil && (windows - 1) * step >= spatial[axis] + self.begin[axis] {
-                windows -= 1;
-            }
-            if windows > 0 { Ok(windows) } else { invalid(format!("no window fits an extent of {}", spatial[axis])) }
-        };
-        (0..spatial.len()).map(along).collect()
+        self.sides.iter().zip(spatial).map(|(side, &extent)| side.outputs(extent, self.ceil)).collect()
     }
 
     /// The window of the input extents, as a transposed convolution from `outputs` back to `inputs` needs it.
     pub fn transposed(&self, inputs: &[usize], outputs: &[usize]) -> Vec<AttributeProto> {
-        let rank = inputs.len();
-        let (mut end, mut extra) = (vec![0i64; rank], vec![0i64; rank]);
-        for axis in 0..rank {
-            let reached = self.strides[axis] * outputs[axis].saturating_sub(1) + self.reach(axis);
-            let over = reached as i64 - self.begin[axis] as i64 - inputs[axis] as i64;
-            end[axis] = over.max(0);
-            extra[axis] = (-over).max(0);
-        }
-        let begin: Vec<i64> = self.begin.iter().map(|&v| v as i64).collect();
-        let mut attributes = self.geometry([begin, end].concat());
-        if extra.iter().any(|&e| e > 0) {
-            attributes.push(attribute("output_padding", extra));
+        let over = |((side, &input), &output): ((&Side, &usize), &usize)| {
+            let reached = side.stride * output.saturating_sub(1) + side.reach();
+            reached as i64 - side.begin as i64 - input as i64
+        };
+        let over: Vec<i64> = self.sides.iter().zip(inputs).zip(outputs).map(over).collect();
+        let begin = self.sides.iter().map(|s| s.begin as i64);
+        let mut attributes = self.geometry(begin.chain(over.iter().map(|&n| n.max(0))).collect());
+        if over.iter().any(|&n| n < 0) {
+            attributes.push(attribute("output_padding", over.iter().map(|&n| (-n).max(0)).collect::<Vec<_>>()));
         }
         attributes
     }
 
     /// How many places a window has.
     pub fn places(&self) -> usize {
-        self.kernel.iter().product()
+        self.sides.iter().map(|s| s.kernel).product()
     }
 
     /// The attributes of a convolution with this window and other pads.
     pub fn geometry(&self, pads: Vec<i64>) -> Vec<AttributeProto> {
-        let ints = |list: &[usize]| list.iter().map(|&v| v as i64).collect::<Vec<_>>();
+        let ints = |of: fn(&Side) -> usize| self.sides.iter().map(|s| of(s) as i64).collect::<Vec<_>>();
         vec![
-            attribute("strides", ints(&self.strides)),
-            attribute("dilations", ints(&self.dilations)),
+            attribute("strides", ints(|s| s.stride)),
+            attribute("dilations", ints(|s| s.dilation)),
             attribute("pads", pads),
         ]
     }
@@ -175,17 +198,16 @@ impl Window {
     /// [`Fault::Unsupported`] when there are too many to list.
     pub fn taps(&self, inputs: &[usize], outputs: &[usize]) -> Result<Vec<Tap>, Fault> {
         if outputs.iter().fold(self.places(), |p, &n| p.saturating_mul(n)) > MOST_TAPS {
-            return unsupported(format!("windows {:?} at {outputs:?} places, too many to list", self.kernel));
+            return unsupported(format!("windows {:?} at {outputs:?} places, too many to list", self.kernel()));
         }
         let mut taps = Vec::new();
         for (output, at) in ndarray::indices(outputs.to_vec()).into_iter().enumerate() {
-            for (kernel, offset) in ndarray::indices(self.kernel.clone()).into_iter().enumerate() {
-                let mut input = Some(0usize);
-                for axis in 0..inputs.len() {
-                    let place = at[axis] * self.strides[axis] + offset[axis] * self.dilations[axis];
-                    let inside = place.checked_sub(self.begin[axis]).filter(|&p| p < inputs[axis]);
-                    input = input.zip(inside).map(|(flat, p)| flat * inputs[axis] + p);
-                }
+            for (kernel, offset) in ndarray::indices(self.kernel()).into_iter().enumerate() {
+                let mut along = self.sides.iter().zip(inputs).zip(at.slice().iter().zip(offset.slice()));
+                let input = along.try_fold(0, |flat, ((side, &extent), (&at, &offset))| {
+                    let place = (at * side.stride + offset * side.dilation).checked_sub(side.begin)?;
+                    (place < extent).then_some(flat * extent + place)
+                });
                 if let Some(input) = input {
                     taps.push(Tap { output, input, kernel });
                 }
@@ -196,13 +218,27 @@ impl Window {
 
     /// Whether a single window covers the input, without pads: global pooling spelled as a pool.
     pub fn is_global(&self, spatial: &[usize]) -> bool {
-        self.kernel == spatial
-            && self.dilations.iter().all(|&d| d == 1)
-            && self.begin.iter().chain(&self.end).all(|&p| p == 0)
+        self.kernel() == spatial && self.sides.iter().all(|s| s.dilation == 1 && s.begin == 0 && s.end == 0)
     }
 
     /// Whether each window is a single place and none is skipped: a convolution that mixes channels only.
     pub fn is_pointwise(&self) -> bool {
-        self.kernel.iter().chain(&self.strides).all(|&v| v == 1) && self.begin.iter().chain(&self.end).all(|&p| p == 0)
+        self.sides.iter().all(|s| s.kernel == 1 && s.stride == 1 && s.begin == 0 && s.end == 0)
     }
+}
+
+/// Adds to each output what its window gives: Σ weight · input.
+///
+/// # Errors
+/// [`Fault::Invalid`] for taps of a window over other extents.
+pub fn add_windows(taps: &[Tap], weights: &[f64], inputs: &[f64], outputs: &mut [f64]) -> Result<(), Fault> {
+    for t in taps {
+        let (Some(sum), Some(weight), Some(value)) =
+            (outputs.get_mut(t.output), weights.get(t.kernel), inputs.get(t.input))
+        else {
+            return invalid("a window beyond its input");
+        };
+        *sum += weight * value;
+    }
+    Ok(())
 }
