@@ -323,16 +323,17 @@ fn outermost<'g>(
         best = Some(best.map_or(x, |b| beats(x, b).select(x, b)));
     }
     let mut d = s.dy()?;
-    let mut dx = vec![None; x.len()];
+    let mut dx = Vec::with_capacity(x.len());
     for (i, (&x, before)) in x.iter().zip(before).enumerate().rev() {
         let Some(before) = before else {
-            dx[i] = Some(s.unbroadcast(d, i)?);
+            dx.push(Some(s.unbroadcast(d, i)?));
             break;
         };
         let (wins, loses, zero, half) = (beats(x, before), beats(before, x), d.scalar(0.0), d * 0.5);
-        dx[i] = Some(s.unbroadcast(wins.select(d, loses.select(zero, half)), i)?);
+        dx.push(Some(s.unbroadcast(wins.select(d, loses.select(zero, half)), i)?));
         d = wins.select(zero, loses.select(d, half));
     }
+    dx.reverse();
     Ok(dx)
 }
 

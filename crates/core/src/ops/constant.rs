@@ -7,7 +7,7 @@ use crate::graph::{Attributes, standard};
 use crate::onnx::messages::{AttributeProto, NodeProto, TensorProto};
 use crate::shape::Fact;
 use crate::tensor::{DataType, Tensor};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{Array2, ArrayD, IxDyn};
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[CONSTANT, CONSTANT_OF_SHAPE, EYE_LIKE, RANGE, SHAPE, SIZE];
@@ -126,8 +126,10 @@ const EYE_LIKE: Card = Card {
     },
     eval: |a, x| {
         let (input, k) = (tensor(x, 0)?, a.int("k", 0));
-        let one = |i: ndarray::IxDyn| f64::from(u8::from((i[1] as i64).checked_sub(k) == Some(i[0] as i64)));
-        Ok(vec![Tensor { dtype: eye_type(a, input.dtype)?, data: ArrayD::from_shape_fn(input.shape(), one) }])
+        let &[rows, columns] = input.shape() else { return invalid("a diagonal of other than a matrix") };
+        let one = |(i, j): (usize, usize)| f64::from(u8::from((j as i64).checked_sub(k) == Some(i as i64)));
+        let data = Array2::from_shape_fn((rows, columns), one).into_dyn();
+        Ok(vec![Tensor { dtype: eye_type(a, input.dtype)?, data }])
     },
     cases: || vec![case().w(&[3, 4]).set("k", 1), case().w(&[3, 3]).opset(9)],
     ..INTEGERS

@@ -40,7 +40,10 @@ fn equation(a: &Attributes, ranks: &[usize]) -> Result<Equation, Fault> {
     if fresh.len() < most {
         return unsupported("more axes than there are letters");
     }
-    let spelled = |term: &str, n: usize| term.replacen("...", &fresh[most - n..], 1);
+    let spelled = |term: &str, n: usize| {
+        let last: String = fresh.chars().skip(most - n).collect();
+        term.replacen("...", &last, 1)
+    };
     let terms: Vec<String> = terms.iter().zip(&hidden).map(|(term, &n)| spelled(term, n)).collect();
     let letters = || terms.iter().flat_map(|t| t.chars());
     let output = match right {
@@ -85,7 +88,9 @@ fn plan(a: &Attributes, shapes: &[&[usize]]) -> Result<(Equation, Extents, Vec<u
             }
         }
     }
-    let shape: Vec<usize> = equation.output.chars().map(|c| extents[&c]).collect();
+    let unread = |c: char| Fault::Invalid(format!("no input has the letter {c:?}"));
+    let extent = |c: char| extents.get(&c).copied().ok_or_else(|| unread(c));
+    let shape: Vec<usize> = equation.output.chars().map(extent).collect::<Result<_, _>>()?;
     count(shape.iter().copied())?;
     Ok((equation, extents, shape))
 }
@@ -98,44 +103,61 @@ fn count(mut sizes: impl Iterator<Item = usize>) -> Result<usize, Fault> {
     count.filter(|&n| n <= LARGEST).ok_or_else(|| Fault::Unsupported("an Einstein sum of so many terms".into()))
 }
 
-/// How far apart neighbours along each of `letters` lie in a value of this `shape`: 0 where it lacks the letter or
-/// broadcasts along it.
-fn strides(term: &str, shape: &[usize], letters: &[char]) -> Vec<usize> {
-    let mut strides = vec![0; letters.len()];
+/// How far apart neighbours along `letter` lie in a value of this `shape`: 0 where it lacks the letter or broadcasts
+/// along it.
+fn stride(term: &str, shape: &[usize], letter: char) -> usize {
     let mut step = 1;
-    for (c, &n) in term.chars().rev().zip(shape.iter().rev()) {
-        if let Some(i) = letters.iter().position(|&l| l == c).filter(|_| n != 1) {
-            strides[i] += step;
-        }
+    let own = |(c, &n): (char, &usize)| {
+        let own = if c == letter && n != 1 { step } else { 0 };
         step *= n;
-    }
-    strides
+        own
+    };
+    term.chars().rev().zip(shape.iter().rev()).map(own).sum()
+}
+
+/// A letter while all its places are counted through.
+struct Counter {
+    place: usize,
+    extent: usize,
+    /// How far apart its neighbours lie in each input.
+    inputs: Vec<usize>,
+    output: usize,
 }
 
 fn einsum(a: &Attributes, x: &[&Tensor]) -> Result<Tensor, Fault> {
+    let first = x.first().ok_or_else(|| Fault::Invalid("it has no input".into()))?;
     let shapes: Vec<&[usize]> = x.iter().map(|t| t.shape()).collect();
     let (equation, extents, shape) = plan(a, &shapes)?;
-    let letters: Vec<char> = extents.keys().copied().collect();
-    let mut output = vec![0.0; shape.iter().product()];
+    let counter = |(&letter, &extent): (&char, &usize)| Counter {
+        place: 0,
+        extent,
+        inputs: equation.terms.iter().zip(&shapes).map(|(term, shape)| stride(term, shape, letter)).collect(),
+        output: stride(&equation.output, &shape, letter),
+    };
+    // Through all places of all letters, the last fastest; `at` and `to` are where the inputs and the output then stand.
+    let mut counters: Vec<Counter> = extents.iter().map(counter).collect();
     let data: Vec<Vec<f64>> = x.iter().map(|t| t.data.iter().copied().collect()).collect();
-    let terms = equation.terms.iter().map(String::as_str).zip(shapes).chain([(equation.output.as_str(), &shape[..])]);
-    let strides: Vec<Vec<usize>> = terms.map(|(term, shape)| strides(term, shape, &letters)).collect();
-    // Counts through all places of all letters, the last fastest; `at` is where each input and the output then stand.
-    let mut place = vec![0; letters.len()];
-    let mut at = vec![0; strides.len()];
+    let mut output = vec![0.0; shape.iter().product()];
+    let (mut at, mut to) = (vec![0; data.len()], 0);
     for _ in 0..count(extents.values().copied())? {
-        output[at[x.len()]] += data.iter().zip(&at).map(|(d, &i)| d[i]).product::<f64>();
-        for (i, &extent) in extents.values().enumerate().rev() {
-            place[i] += 1;
-            at.iter_mut().zip(&strides).for_each(|(at, s)| *at += s[i]);
-            if place[i] < extent {
+        let factors = data.iter().zip(&at).map(|(data, &at)| data.get(at).copied());
+        let (Some(product), Some(sum)) = (factors.product::<Option<f64>>(), output.get_mut(to)) else {
+            return invalid("its letters run beyond a value");
+        };
+        *sum += product;
+        for letter in counters.iter_mut().rev() {
+            letter.place += 1;
+            at.iter_mut().zip(&letter.inputs).for_each(|(at, step)| *at += step);
+            to += letter.output;
+            if letter.place < letter.extent {
                 break;
             }
-            place[i] = 0;
-            at.iter_mut().zip(&strides).for_each(|(at, s)| *at -= s[i] * extent);
+            letter.place = 0;
+            at.iter_mut().zip(&letter.inputs).for_each(|(at, step)| *at -= step * letter.extent);
+            to -= letter.output * letter.extent;
         }
     }
-    Tensor::new(x[0].dtype, &shape, output)
+    Tensor::new(first.dtype, &shape, output)
 }
 
 /// A factor of a product: a letter for each axis, and the value.
@@ -171,7 +193,7 @@ fn multiplied<'g>(a: Factor<'g>, b: Factor<'g>, needed: &str) -> Factor<'g> {
 /// letter that none of these has stands for an axis along which the cotangent is the same.
 fn cotangent<'g>(s: &Vjp<'g, '_>, equation: &Equation, i: usize) -> Result<Value<'g>, Fault> {
     let x = s.x(i)?.dims();
-    let own = &equation.terms[i];
+    let own = equation.terms.get(i).ok_or_else(|| Fault::Invalid(format!("input {i} has no term")))?;
     let wanted: String = own.chars().zip(&x).filter(|(_, d)| **d != Dim::Fixed(1)).map(|(c, _)| c).collect();
     let mut factors = vec![narrow(&equation.output, s.dy()?.with_rank(equation.output.len()))];
     for (j, term) in equation.terms.iter().enumerate().filter(|(j, _)| *j != i) {

@@ -4,10 +4,10 @@ use super::transposed::{LARGEST, ungather};
 use super::{Along, Card, Entries, Layout, Linearity, Role, affine, case, fact, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
-use crate::graph::{Attributes, axis};
+use crate::graph::{Attributes, around, axis, extent, with_extent};
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
-use ndarray::{Axis, IxDyn};
+use ndarray::{Axis, Dimension, IxDyn};
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[GATHER, GATHER_ELEMENTS, GATHER_ND, SCATTER_ELEMENTS, SCATTER_ND];
@@ -87,30 +87,32 @@ const GATHER: Card = Card {
         let (data, indices) = (fact(x, 0)?, fact(x, 1)?);
         let at = axis(a.int("axis", 0), data.shape.len())?;
         let known = indices.value.as_deref().map(Tensor::to_ints).unwrap_or_default();
-        if let Some(i) = known.into_iter().find(|&i| axis(i, data.shape[at]).is_err()) {
-            return invalid(format!("it reads the entry {i} of an axis of {}", data.shape[at]));
+        let (before, extent, after) = around(&data.shape, at)?;
+        if let Some(i) = known.into_iter().find(|&i| axis(i, extent).is_err()) {
+            return invalid(format!("it reads the entry {i} of an axis of {extent}"));
         }
-        Ok(vec![Fact::new(data.dtype, [&data.shape[..at], indices.shape.as_slice(), &data.shape[at + 1..]].concat())])
+        Ok(vec![Fact::new(data.dtype, [before, &indices.shape, after].concat())])
     },
     eval: |a, x| {
         let (data, indices) = (tensor(x, 0)?, tensor(x, 1)?);
         let at = axis(a.int("axis", 0), data.shape().len())?;
-        let extent = data.shape()[at];
+        let (before, extent, after) = around(data.shape(), at)?;
         let places = indices.to_ints().into_iter().map(|i| axis(i, extent)).collect::<Result<Vec<_>, _>>()?;
         let chosen = data.data.select(Axis(at), &places);
-        let shape = [&data.shape()[..at], indices.shape(), &data.shape()[at + 1..]].concat();
+        let shape = [before, indices.shape(), after].concat();
         Ok(vec![Tensor::new(data.dtype, &shape, chosen.iter().copied().collect())?])
     },
     vjp: Some(|s| {
         let (x, indices) = (s.x(0)?, s.x(1)?);
         let (dims, at) = (x.dims(), x.axis(s.attributes.int("axis", 0))?);
-        let (lead, extent, tail) = (&dims[..at], dims[at], &dims[at + 1..]);
+        let (lead, extent, tail) = around(&dims, at)?;
         if let (Some(indices), Dim::Fixed(n)) = (indices.known(), extent) {
             let rank = indices.shape().len();
             let places = indices.to_ints().into_iter().map(|i| axis(i, n)).collect::<Result<Vec<_>, _>>()?;
             let dy = s.dy_along(&(at..at + rank).collect::<Vec<_>>())?;
             let own = dy.dims();
-            let joined = [&own[..at], &[Dim::Fixed(places.len())], &own[at + rank..]].concat();
+            let (before, after) = (own.iter().take(at), own.iter().skip(at + rank));
+            let joined: Vec<Dim> = before.chain(&[Dim::Fixed(places.len())]).chain(after).copied().collect();
             return Ok(vec![Some(ungather(dy.reshape(&joined), at, &places, n)?), None]);
         }
         let n = product(&indices.dims());
@@ -146,17 +148,23 @@ const GATHER: Card = Card {
 };
 
 /// The places of `data` that GatherElements and ScatterElements name: for each index its coordinates.
-fn element_places(indices: &Tensor, at: usize, extent: usize) -> Result<Vec<IxDyn>, Fault> {
-    let place = |(mut coordinates, &index): (IxDyn, &f64)| {
-        coordinates[at] = axis(index as i64, extent)?;
-        Ok(coordinates)
+fn element_places(indices: &Tensor, at: usize, data: &[usize]) -> Result<Vec<IxDyn>, Fault> {
+    let extent = extent(data, at)?;
+    let place = |(coordinates, &index): (IxDyn, &f64)| {
+        Ok(IxDyn(&with_extent(coordinates.slice(), at, axis(index as i64, extent)?)?))
     };
     indices.data.indexed_iter().map(place).collect()
 }
 
+/// What is said of an index that names no element, where its own shape was not checked.
+fn outside() -> Fault {
+    Fault::Invalid("its indices name elements that its data does not have".into())
+}
+
 /// Whether `indices` name elements of `data` along the axis `at`: no other axis is longer.
 fn fits(data: &[usize], indices: &[usize], at: usize) -> Result<(), Fault> {
-    let within = data.len() == indices.len() && (0..data.len()).all(|i| i == at || indices[i] <= data[i]);
+    let mut extents = indices.iter().zip(data).enumerate();
+    let within = data.len() == indices.len() && extents.all(|(i, (index, n))| i == at || index <= n);
     if within { Ok(()) } else { invalid(format!("indices of the shape {indices:?} into {data:?}")) }
 }
 
@@ -172,14 +180,14 @@ const GATHER_ELEMENTS: Card = Card {
     eval: |a, x| {
         let (data, indices) = (tensor(x, 0)?, tensor(x, 1)?);
         let at = axis(a.int("axis", 0), data.shape().len())?;
-        let places = element_places(indices, at, data.shape()[at])?;
-        let values = places.into_iter().map(|p| data.data[p]).collect();
+        let values = element_places(indices, at, data.shape())?.into_iter().map(|p| data.data.get(p).copied());
+        let values = values.collect::<Option<_>>().ok_or_else(outside)?;
         Ok(vec![Tensor::new(data.dtype, indices.shape(), values)?])
     },
     vjp: Some(|s| {
         let x = s.x(0)?;
         let at = x.axis(s.attributes.int("axis", 0))?;
-        let places = from_start(s.x(1)?, x.dims()[at]);
+        let places = from_start(s.x(1)?, extent(&x.dims(), at)?);
         Ok(vec![Some(scatter_add(s.full_dy()?, places, at, x, s.attributes.opset)?), None])
     }),
     linearity: affine,
@@ -218,7 +226,7 @@ impl Tuples {
         let fits = depth > 0
             && batch < indices.len()
             && batch.checked_add(depth).is_some_and(|n| n <= data.len())
-            && data[..batch] == indices[..batch];
+            && data.get(..batch) == indices.get(..batch);
         if fits {
             Ok(Tuples { batch, depth })
         } else {
@@ -226,16 +234,23 @@ impl Tuples {
         }
     }
 
+    /// The extents of a value: those that go along, those that are chosen from, those that are moved.
+    fn split<'s, T>(&self, shape: &'s [T]) -> (&'s [T], &'s [T], &'s [T]) {
+        let (batch, rest) = shape.split_at_checked(self.batch).unwrap_or((shape, &[]));
+        let (chosen, piece) = rest.split_at_checked(self.depth).unwrap_or((rest, &[]));
+        (batch, chosen, piece)
+    }
+
     /// The shape of what the indices choose.
     fn chosen(&self, data: &[usize], indices: &[usize]) -> Vec<usize> {
-        [&indices[..indices.len() - 1], &data[self.batch + self.depth..]].concat()
+        let tuples = indices.split_last().map_or(&[][..], |(_, tuples)| tuples);
+        [tuples, self.split(data).2].concat()
     }
 
     /// Where each chosen piece starts among the data's elements, and how long it is.
     fn starts(&self, data: &[usize], indices: &Tensor) -> Result<(Vec<usize>, usize), Fault> {
-        let (extents, rest) = data[self.batch..].split_at(self.depth);
-        let piece: usize = rest.iter().product();
-        let images: usize = data[..self.batch].iter().product();
+        let (batch, extents, rest) = self.split(data);
+        let (images, piece): (usize, usize) = (batch.iter().product(), rest.iter().product());
         let tuples = indices.to_ints();
         let each = (tuples.len() / self.depth).checked_div(images).unwrap_or(0).max(1);
         let start = |(i, tuple): (usize, &[i64])| {
@@ -248,19 +263,19 @@ impl Tuples {
     /// `x` as `[images, places, piece]`.
     fn flat<'g>(&self, x: Value<'g>) -> Value<'g> {
         let dims = x.dims();
-        let (lead, rest) = dims.split_at(self.batch);
-        let (places, piece) = rest.split_at(self.depth);
+        let (lead, places, piece) = self.split(&dims);
         x.reshape(&[product(lead), product(places), product(piece)])
     }
 
     /// The place that each tuple names, as `[images, tuples, 1]`.
     fn places<'g>(&self, x: Value<'g>, indices: Value<'g>) -> Result<Value<'g>, Fault> {
         let (dims, own) = (x.dims(), indices.dims());
-        let extents = &dims[self.batch..self.batch + self.depth];
-        if extents[1..].iter().any(|d| matches!(d, Dim::Batch(_))) {
+        let (_, extents, _) = self.split(&dims);
+        if extents.iter().skip(1).any(|d| matches!(d, Dim::Batch(_))) {
             return unsupported("tuples of indices with the batch axis not in front");
         }
-        let strides: Vec<i64> = (1..=self.depth).map(|i| product(&extents[i..]).per_image() as i64).collect();
+        let inner = |i: usize| product(extents.get(i..).unwrap_or(&[])).per_image() as i64;
+        let strides: Vec<i64> = (1..=self.depth).map(inner).collect();
         // Where the foremost axis is the batch, negative indices of it stay so and count from the end of all places.
         let sizes: Vec<i64> = extents.iter().map(|d| if let Dim::Fixed(n) = d { *n as i64 } else { 0 }).collect();
         let indices = indices.cast(DataType::Int64);
@@ -269,9 +284,11 @@ impl Tuples {
         let place = if self.depth == 1 {
             positive
         } else {
-            (positive * graph.ints(&strides)).reduce_sum(&[own.len() - 1], false)
+            (positive * graph.ints(&strides)).reduce_sum(&[own.len().saturating_sub(1)], false)
         };
-        Ok(place.reshape(&[product(&own[..self.batch]), product(&own[self.batch..own.len() - 1]), Dim::Fixed(1)]))
+        let tuples = own.split_last().map_or(&[][..], |(_, tuples)| tuples);
+        let (lead, tuples) = tuples.split_at_checked(self.batch).unwrap_or((tuples, &[]));
+        Ok(place.reshape(&[product(lead), product(tuples), Dim::Fixed(1)]))
     }
 }
 
@@ -289,7 +306,8 @@ const GATHER_ND: Card = Card {
         let tuples = Tuples::of(a, data.shape(), indices.shape())?;
         let (starts, piece) = tuples.starts(data.shape(), indices)?;
         let from: Vec<f64> = data.data.iter().copied().collect();
-        let values = starts.into_iter().flat_map(|at| from[at..at + piece].iter().copied()).collect();
+        let pieces = starts.into_iter().map(|at| from.get(at..at + piece)).collect::<Option<Vec<_>>>();
+        let values = pieces.ok_or_else(outside)?.concat();
         Ok(vec![Tensor::new(data.dtype, &tuples.chosen(data.shape(), indices.shape()), values)?])
     },
     vjp: Some(|s| {
@@ -365,8 +383,8 @@ const SCATTER_ELEMENTS: Card = Card {
         let (data, indices, updates) = (tensor(x, 0)?, tensor(x, 1)?, tensor(x, 2)?);
         let (at, join) = (axis(a.int("axis", 0), data.shape().len())?, reduction(a)?);
         let mut out = data.clone();
-        for (place, &update) in element_places(indices, at, data.shape()[at])?.into_iter().zip(&updates.data) {
-            let old = &mut out.data[place];
+        for (place, &update) in element_places(indices, at, data.shape())?.into_iter().zip(&updates.data) {
+            let old = out.data.get_mut(place).ok_or_else(outside)?;
             *old = join(*old, update);
         }
         Ok(vec![out])
@@ -374,7 +392,7 @@ const SCATTER_ELEMENTS: Card = Card {
     vjp: Some(|s| {
         let (x, updates, dy) = (s.x(0)?, s.x(2)?, s.full_dy()?);
         let at = x.axis(s.attributes.int("axis", 0))?;
-        let places = from_start(s.x(1)?, x.dims()[at]);
+        let places = from_start(s.x(1)?, extent(&x.dims(), at)?);
         let dx = match adds(&s.attributes)? {
             true => dy,
             false => dy.scatter_elements(places, dy.zeros_as(updates), at, false),
@@ -408,7 +426,10 @@ const SCATTER_ND: Card = Card {
         let (starts, piece) = Tuples::of(a, data.shape(), indices.shape())?.starts(data.shape(), indices)?;
         let (join, mut out): (_, Vec<f64>) = (reduction(a)?, data.data.iter().copied().collect());
         let places = starts.into_iter().flat_map(|at| at..at + piece);
-        places.zip(&updates.data).for_each(|(at, &update)| out[at] = join(out[at], update));
+        for (at, &update) in places.zip(&updates.data) {
+            let old = out.get_mut(at).ok_or_else(outside)?;
+            *old = join(*old, update);
+        }
         Ok(vec![Tensor::new(data.dtype, data.shape(), out)?])
     },
     vjp: Some(|s| {
@@ -417,7 +438,8 @@ const SCATTER_ND: Card = Card {
         let drop = |v: Value<'_>| v.dims().get(1..).map(<[Dim]>::to_vec).unwrap_or_default();
         let (flat, places) = (tuples.flat(dy), tuples.places(x, indices)?);
         let (flat, places) = (flat.reshape(&drop(flat)), places.reshape(&drop(places)));
-        let chosen = flat.gather(places.reshape(&places.dims()[..1]), 0);
+        let list: Vec<Dim> = places.dims().into_iter().take(1).collect();
+        let chosen = flat.gather(places.reshape(&list), 0);
         let dx = match adds(&s.attributes)? {
             true => dy,
             false => flat.scatter_elements(places.expand_as(chosen), dy.zeros_as(chosen), 0, false).reshape(&x.dims()),

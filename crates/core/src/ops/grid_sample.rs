@@ -7,6 +7,7 @@ use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
+use ndarray::{Array3, Axis};
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[GRID_SAMPLE];
@@ -101,6 +102,22 @@ fn padding(a: &Attributes) -> Result<Padding, Fault> {
     })
 }
 
+/// The extents of space and of the places, for an image and coordinates of these shapes.
+fn geometry<'s>(image: &'s [usize], grid: &'s [usize]) -> Result<(&'s [usize], &'s [usize]), Fault> {
+    match (image, grid) {
+        ([n, _, space @ ..], [images, places @ .., axes])
+            if n == images
+                && *axes == space.len()
+                && places.len() == space.len()
+                && !space.is_empty()
+                && !space.contains(&0) =>
+        {
+            Ok((space, places))
+        }
+        _ => invalid(format!("an image of the shape {image:?} at places {grid:?}")),
+    }
+}
+
 /// y[n, c, p] = x[n, c] at the coordinates grid[n, p], from −1 to 1, the last axis first; between places by
 /// interpolation. Jaderberg et al. 2015, arXiv:1506.02025.
 ///
@@ -115,53 +132,52 @@ const GRID_SAMPLE: Card = Card {
     },
     shape: |_, x| {
         let (image, grid) = (fact(x, 0)?, fact(x, 1)?);
-        let ([n, c, space @ ..], [images, places @ .., axes]) = (image.shape.as_slice(), grid.shape.as_slice()) else {
-            return invalid(format!("an image of the shape {:?} at places {:?}", image.shape, grid.shape));
-        };
-        if n != images || *axes != space.len() || places.len() != space.len() || space.is_empty() || space.contains(&0)
-        {
-            return invalid(format!("an image of the shape {:?} at places {:?}", image.shape, grid.shape));
-        }
-        Ok(vec![Fact::new(image.dtype, [&[*n, *c], places].concat())])
+        let (_, places) = geometry(&image.shape, &grid.shape)?;
+        let shape: Vec<usize> = image.shape.iter().take(2).chain(places).copied().collect();
+        Ok(vec![Fact::new(image.dtype, shape)])
     },
     eval: |a, x| {
         let (image, grid) = (tensor(x, 0)?, tensor(x, 1)?);
         let nearest = a.string("mode", "linear") == "nearest";
-        let (padding, space) = (padding(a)?, &image.shape()[2..]);
+        let (padding, (space, places)) = (padding(a)?, geometry(image.shape(), grid.shape())?);
         let spans: Vec<SampledAxis> = space.iter().map(|&n| SampledAxis::of(a, n)).collect();
-        let (n, c, size) = (image.shape()[0], image.shape()[1], space.iter().product::<usize>());
-        let shape = [&image.shape()[..2], &grid.shape()[1..=space.len()]].concat();
-        let count: usize = shape[2..].iter().product();
-        let pixels: Vec<f64> = image.data.iter().copied().collect();
-        let places: Vec<f64> = grid.data.iter().copied().collect();
-        let mut y = vec![0.0; n * c * count];
-        for (i, place) in places.chunks_exact(space.len()).enumerate() {
-            let (image, at) = (i / count, i % count);
-            let taps = spans.iter().zip(place.iter().rev()).fold(vec![(0, 1.0)], |all, (span, &at)| {
-                let next = span.taps(at, padding, nearest);
-                let with = |&(flat, weight): &(usize, f64)| {
-                    next.iter().map(move |(p, w)| (flat * span.extent + p, weight * w)).collect::<Vec<_>>()
-                };
-                all.iter().flat_map(with).collect()
-            });
-            for channel in image * c..(image + 1) * c {
-                y[channel * count + at] =
-                    taps.iter().map(|(flat, weight)| pixels[channel * size + flat] * weight).sum();
+        let (n, c) = (image.data.len_of(Axis(0)), image.data.len_of(Axis(1)));
+        let (size, count) = (space.iter().product::<usize>(), places.iter().product::<usize>());
+        let shape: Vec<usize> = image.shape().iter().take(2).chain(places).copied().collect();
+        let wrong = |e: ndarray::ShapeError| Fault::Invalid(e.to_string());
+        let pixels = image.data.to_shape((n, c, size)).map_err(wrong)?;
+        let places = grid.data.to_shape((n, count, space.len())).map_err(wrong)?;
+        let mut y = Array3::zeros((n, c, count));
+        for ((pixels, places), mut y) in pixels.outer_iter().zip(places.outer_iter()).zip(y.outer_iter_mut()) {
+            for (place, y) in places.outer_iter().zip(y.axis_iter_mut(Axis(1))) {
+                let taps = spans.iter().zip(place.iter().rev()).fold(vec![(0, 1.0)], |all, (span, &at)| {
+                    let next = span.taps(at, padding, nearest);
+                    let with = |&(flat, weight): &(usize, f64)| {
+                        next.iter().map(move |(p, w)| (flat * span.extent + p, weight * w)).collect::<Vec<_>>()
+                    };
+                    all.iter().flat_map(with).collect()
+                });
+                for (y, pixels) in y.into_iter().zip(pixels.outer_iter()) {
+                    let met = taps.iter().map(|(flat, weight)| Some(pixels.get(*flat)? * weight));
+                    *y = met.sum::<Option<f64>>().ok_or_else(|| Fault::Invalid("a place beyond the image".into()))?;
+                }
             }
         }
-        Ok(vec![Tensor::new(image.dtype, &shape, y)?])
+        let data = y.into_shape_with_order(shape).map_err(wrong)?;
+        Ok(vec![Tensor { dtype: image.dtype, data }])
     },
     vjp: Some(|s| {
         let (a, x, grid) = (&s.attributes, s.x(0)?, s.x(1)?);
         if a.string("mode", "linear") == "nearest" {
             return unsupported("the derivative of sampling the nearest place");
         }
-        let (dims, sizes, axes) = (x.dims(), x.sizes(), x.rank() - 2);
+        let (dims, sizes, axes) = (x.dims(), x.sizes(), x.rank().saturating_sub(2));
         let count: usize = s.y()?.sizes().iter().skip(2).product();
         if sizes.iter().skip(2).fold(count, |p, &n| p.saturating_mul(n)) > LARGEST {
-            return unsupported(format!("sampling {:?} places at {count}: too many for a matrix", &sizes[2..]));
+            let space = sizes.get(2..).unwrap_or(&[]);
+            return unsupported(format!("sampling {space:?} places at {count}: too many for a matrix"));
         }
-        let (lead, count) = (&dims[..1], [Dim::Fixed(count)]);
+        let (lead, count) = (dims.get(..1).unwrap_or(&[]), [Dim::Fixed(count)]);
         let at = grid.cast(x.dtype()).reshape(&[lead, &count, &[Dim::Fixed(axes)]].concat());
         let mut matrix = None;
         for (axis, &extent) in sizes.iter().skip(2).enumerate() {
@@ -180,7 +196,7 @@ const GRID_SAMPLE: Card = Card {
             });
         }
         let matrix = matrix.ok_or_else(|| Fault::Invalid("an image without axes of space".into()))?;
-        let dy = s.full_dy()?.reshape(&[&dims[..2], &count].concat());
+        let dy = s.full_dy()?.reshape(&[dims.get(..2).unwrap_or(&[]), &count].concat());
         Ok(vec![Some(dy.matmul(matrix).reshape(&dims)), None])
     }),
     linearity: affine_in_first,

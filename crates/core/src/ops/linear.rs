@@ -6,7 +6,7 @@ use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
 use crate::tensor::Tensor;
-use ndarray::{ArrayD, ArrayView2, Axis, Ix2, IxDyn};
+use ndarray::{Array3, ArrayD, Axis, Ix2, IxDyn};
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[GEMM, MATMUL];
@@ -106,11 +106,11 @@ fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Fault> {
         _ => s.to_vec(),
     };
     let (l, r) = (wide(a, true), wide(b, false));
-    let ([.., m, k], [.., k2, n]) = (l.as_slice(), r.as_slice()) else { return Err(fault()) };
+    let ([lead @ .., m, k], [stack @ .., k2, n]) = (l.as_slice(), r.as_slice()) else { return Err(fault()) };
     if k != k2 {
         return Err(fault());
     }
-    let mut out = broadcast(&[&l[..l.len() - 2], &r[..r.len() - 2]])?;
+    let mut out = broadcast(&[lead, stack])?;
     if a.len() > 1 {
         out.push(*m);
     }
@@ -118,6 +118,14 @@ fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Fault> {
         out.push(*n);
     }
     Ok(out)
+}
+
+/// The axes of a stack of matrices, and the extents of one.
+fn stacked(shape: &[usize]) -> Result<(&[usize], [usize; 2]), Fault> {
+    match shape {
+        [lead @ .., rows, columns] => Ok((lead, [*rows, *columns])),
+        _ => invalid(format!("a matrix of the shape {shape:?}")),
+    }
 }
 
 /// Matrix product over the last two axes, broadcast over the others.
@@ -136,20 +144,18 @@ const MATMUL: Card = Card {
             if t.shape().len() == 1 { t.data.clone().insert_axis(Axis(usize::from(!front))) } else { t.data.clone() }
         };
         let (l, r) = (wide(a, true), wide(b, false));
-        let matrix = |d: &ArrayD<f64>, lead: &[usize]| -> Result<ArrayD<f64>, Fault> {
-            let whole = [lead, &d.shape()[d.ndim() - 2..]].concat();
-            let count: usize = lead.iter().product();
+        let matrix = |d: &ArrayD<f64>, lead: &[usize]| -> Result<Array3<f64>, Fault> {
+            let (_, last) = stacked(d.shape())?;
+            let whole = [lead, &last].concat();
             let view = d.broadcast(IxDyn(&whole)).ok_or_else(|| Fault::Invalid("factors do not broadcast".into()))?;
-            let flat = [&[count], &d.shape()[d.ndim() - 2..]].concat();
-            Ok(view.to_shape(IxDyn(&flat)).map_err(|e| Fault::Invalid(e.to_string()))?.to_owned())
+            let [rows, columns] = last;
+            let stack = view.to_shape((lead.iter().product::<usize>(), rows, columns));
+            Ok(stack.map_err(|e| Fault::Invalid(e.to_string()))?.to_owned())
         };
-        let lead = broadcast(&[&l.shape()[..l.ndim() - 2], &r.shape()[..r.ndim() - 2]])?;
+        let lead = broadcast(&[stacked(l.shape())?.0, stacked(r.shape())?.0])?;
         let (l, r) = (matrix(&l, &lead)?, matrix(&r, &lead)?);
         let mut y = Vec::with_capacity(shape.iter().product());
-        for (p, q) in l.axis_iter(Axis(0)).zip(r.axis_iter(Axis(0))) {
-            let flat = |e: ndarray::ShapeError| Fault::Invalid(e.to_string());
-            let p: ArrayView2<f64> = p.into_dimensionality().map_err(flat)?;
-            let q: ArrayView2<f64> = q.into_dimensionality().map_err(flat)?;
+        for (p, q) in l.outer_iter().zip(r.outer_iter()) {
             y.extend(p.dot(&q).iter());
         }
         Ok(vec![Tensor::new(a.dtype, &shape, y)?])

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
-use crate::graph::{Attributes, axis, standard};
+use crate::graph::{Attributes, around, axis, extent, extents, standard, with_extent};
 use crate::onnx::elements;
 use crate::onnx::messages::NodeProto;
 use crate::shape::{Dim, Fact};
@@ -115,7 +115,8 @@ fn flattened(a: &Attributes, x: &[usize]) -> Result<[usize; 2], Fault> {
         at if at == x.len() as i64 => x.len(),
         at => axis(at, x.len())?,
     };
-    Ok([x[..at].iter().product(), x[at..].iter().product()])
+    let (before, after) = x.split_at_checked(at).unwrap_or((x, &[]));
+    Ok([before.iter().product(), after.iter().product()])
 }
 
 const FLATTEN: Card = Card {
@@ -135,11 +136,12 @@ const FLATTEN: Card = Card {
 fn squeezed(x: &[usize], axes: Option<Vec<i64>>) -> Result<Vec<usize>, Fault> {
     let gone: Vec<usize> = match axes {
         Some(axes) => axes.iter().map(|&a| axis(a, x.len())).collect::<Result<_, _>>()?,
-        None => (0..x.len()).filter(|&i| x[i] == 1).collect(),
+        None => x.iter().enumerate().filter(|(_, n)| **n == 1).map(|(i, _)| i).collect(),
     };
-    match gone.iter().find(|&&i| x[i] != 1) {
-        Some(i) => invalid(format!("axis {i} of {x:?} is not 1")),
-        None => Ok((0..x.len()).filter(|i| !gone.contains(i)).map(|i| x[i]).collect()),
+    let (gone, kept): (Vec<_>, Vec<_>) = x.iter().enumerate().partition(|(i, _)| gone.contains(i));
+    match gone.iter().find(|(_, n)| **n != 1) {
+        Some((i, _)) => invalid(format!("axis {i} of {x:?} is not 1")),
+        None => Ok(kept.into_iter().map(|(_, &n)| n).collect()),
     }
 }
 
@@ -197,13 +199,18 @@ fn permutation(a: &Attributes, rank: usize) -> Result<Vec<usize>, Fault> {
     if sorted.iter().copied().eq(0..rank) { Ok(perm) } else { invalid(format!("perm {perm:?} for {rank} axes")) }
 }
 
+/// The permutation that undoes `perm`.
+fn inverse(perm: &[usize]) -> Vec<usize> {
+    (0..perm.len()).filter_map(|from| perm.iter().position(|&p| p == from)).collect()
+}
+
 const TRANSPOSE: Card = Card {
     name: "Transpose",
     never_negative: where_first,
     shape: |a, x| {
         let input = fact(x, 0)?;
-        let shape: Vec<usize> = permutation(a, input.shape.len())?.iter().map(|&p| input.shape[p]).collect();
-        Ok(vec![Fact::new(input.dtype, shape)])
+        let perm = permutation(a, input.shape.len())?;
+        Ok(vec![Fact::new(input.dtype, extents(&input.shape, &perm)?)])
     },
     eval: |a, x| {
         let input = tensor(x, 0)?;
@@ -213,9 +220,7 @@ const TRANSPOSE: Card = Card {
     },
     vjp: Some(|s| {
         let perm = permutation(&s.attributes, s.x(0)?.rank())?;
-        let mut inverse = vec![0; perm.len()];
-        perm.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
-        Ok(vec![Some(s.dy()?.with_rank(perm.len()).transpose(&inverse))])
+        Ok(vec![Some(s.dy()?.with_rank(perm.len()).transpose(&inverse(&perm)))])
     }),
     linearity: affine,
     layout: Layout::Permuted,
@@ -239,20 +244,20 @@ const CONCAT: Card = Card {
     shape: |a, x| {
         let first = fact(x, 0)?;
         let at = axis(a.int("axis", 1), first.shape.len())?;
-        let mut shape = first.shape.clone();
-        shape[at] = 0;
+        let (before, _, after) = around(&first.shape, at)?;
+        let mut sum = 0;
         for part in x.iter().flatten() {
-            let fits =
-                part.shape.len() == shape.len() && (0..shape.len()).all(|i| i == at || part.shape[i] == shape[i]);
-            if !fits {
-                return invalid(format!(
-                    "the shapes {:?} and {:?} cannot be joined along axis {at}",
-                    first.shape, part.shape
-                ));
+            match around(&part.shape, at) {
+                Ok((b, n, a)) if b == before && a == after => sum += n,
+                _ => {
+                    return invalid(format!(
+                        "the shapes {:?} and {:?} cannot be joined along axis {at}",
+                        first.shape, part.shape
+                    ));
+                }
             }
-            shape[at] += part.shape[at];
         }
-        Ok(vec![Fact::new(first.dtype, shape)])
+        Ok(vec![Fact::new(first.dtype, [before, &[sum], after].concat())])
     },
     eval: |a, x| {
         let first = tensor(x, 0)?;
@@ -320,13 +325,9 @@ const SPLIT: Card = Card {
     shape: |a, x| {
         let input = fact(x, 0)?;
         let at = axis(a.int("axis", 0), input.shape.len())?;
-        let sizes = parts(a, input.shape[at], ints_of(a, "split", x, 1)?)?;
-        let one = |n: usize| {
-            let mut shape = input.shape.clone();
-            shape[at] = n;
-            Fact::new(input.dtype, shape)
-        };
-        Ok(sizes.into_iter().map(one).collect())
+        let sizes = parts(a, extent(&input.shape, at)?, ints_of(a, "split", x, 1)?)?;
+        let one = |n: usize| Ok(Fact::new(input.dtype, with_extent(&input.shape, at, n)?));
+        sizes.into_iter().map(one).collect()
     },
     eval: |a, x| {
         let input = tensor(x, 0)?;
@@ -337,7 +338,7 @@ const SPLIT: Card = Card {
             start += n;
             Tensor { dtype: input.dtype, data }
         };
-        Ok(parts(a, input.shape()[at], ints_in(a, "split", x, 1))?.into_iter().map(one).collect())
+        Ok(parts(a, input.data.len_of(Axis(at)), ints_in(a, "split", x, 1))?.into_iter().map(one).collect())
     },
     vjp: Some(|s| {
         let at = s.x(0)?.axis(s.attributes.int("axis", 0))?;
@@ -501,11 +502,10 @@ const REARRANGING: Card = Card {
         let (x, dy) = (s.x(0)?, s.dy_along(&[1, 2, 3])?);
         let Blocks { split, perm, .. } = blocks(&s.attributes, &x.sizes())?;
         let first = dy.dims().into_iter().take(1);
-        let mut inverse = [0; 6];
-        perm.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
-        let apart: Vec<Dim> = first.clone().chain(perm.iter().skip(1).map(|&p| Dim::Fixed(split[p]))).collect();
+        let apart = extents(&split, &perm)?.into_iter().skip(1).map(Dim::Fixed);
+        let apart: Vec<Dim> = first.clone().chain(apart).collect();
         let joined: Vec<Dim> = first.chain(x.dims().into_iter().skip(1)).collect();
-        Ok(vec![Some(dy.reshape(&apart).transpose(&inverse).reshape(&joined))])
+        Ok(vec![Some(dy.reshape(&apart).transpose(&inverse(&perm)).reshape(&joined))])
     }),
     linearity: affine,
     layout: Layout::ChannelsFirst,

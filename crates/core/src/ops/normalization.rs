@@ -48,20 +48,22 @@ const BATCH_NORMALIZATION: Card = Card {
     eval: |a, x| {
         let input = tensor(x, 0)?;
         let vector = |i: usize| -> Result<Vec<f64>, Fault> { Ok(tensor(x, i)?.data.iter().copied().collect()) };
-        let (scale, bias, stored) = (vector(1)?, vector(2)?, [vector(3)?, vector(4)?]);
-        let [mean, var] = if in_training(a) { of_batch(&input.data) } else { stored.clone() };
+        let (scale, bias, stored_mean, stored_var) = (vector(1)?, vector(2)?, vector(3)?, vector(4)?);
+        let [mean, var] =
+            if in_training(a) { of_batch(&input.data) } else { [stored_mean.clone(), stored_var.clone()] };
         let epsilon = a.float("epsilon", 1e-5);
         let mut data = input.data.clone();
-        for (c, mut plane) in data.axis_iter_mut(Axis(1)).enumerate() {
-            let factor = scale[c] / (var[c] + epsilon).sqrt();
-            plane.mapv_inplace(|v| (v - mean[c]) * factor + bias[c]);
+        let channels = mean.iter().zip(&var).zip(scale.iter().zip(&bias));
+        for (mut plane, ((mean, var), (scale, bias))) in data.axis_iter_mut(Axis(1)).zip(channels) {
+            let factor = scale / (var + epsilon).sqrt();
+            plane.mapv_inplace(|v| (v - mean) * factor + bias);
         }
         // The means and variances to be stored, then before operator set 14 those of the batch.
         let momentum = a.float("momentum", 0.9);
         let kept = |old: &[f64], new: &[f64]| {
             old.iter().zip(new).map(|(old, new)| old * momentum + new * (1.0 - momentum)).collect::<Vec<f64>>()
         };
-        let further = [kept(&stored[0], &mean), kept(&stored[1], &var), mean, var];
+        let further = [kept(&stored_mean, &mean), kept(&stored_var, &var), mean, var];
         let further = further.into_iter().map(|v| ndarray::Array1::from_vec(v).into_dyn());
         let all = std::iter::once(data).chain(further).take(a.node.output.len().max(1));
         Ok(all.map(|data| Tensor { dtype: input.dtype, data }).collect())
@@ -163,8 +165,8 @@ fn scaled_shape(a: &Attributes, x: &[Option<&Fact>]) -> Result<Vec<Fact>, Fault>
             return invalid(format!("a scale or bias of the shape {:?} for {:?}", vector.shape, input.shape));
         }
     }
-    let mut point = input.shape.clone();
-    axes.iter().for_each(|&i| point[i] = 1);
+    let lead = axes.first().copied().unwrap_or(input.shape.len());
+    let point: Vec<usize> = (0..).zip(&input.shape).map(|(i, &n)| if i < lead { n } else { 1 }).collect();
     let mut out = vec![Fact::new(input.dtype, input.shape.clone())];
     out.extend((1..a.node.output.len()).map(|_| Fact::new(input.dtype, point.clone())));
     Ok(out)
@@ -252,8 +254,9 @@ fn affine_channels(data: &mut ArrayD<f64>, x: &[Option<&Tensor>]) -> Result<(), 
     let vector = |i: usize| -> Result<Vec<f64>, Fault> { Ok(tensor(x, i)?.data.iter().copied().collect()) };
     let (scale, bias) = (vector(1)?, vector(2)?);
     let group = data.len_of(Axis(1)) / scale.len().max(1);
-    for (c, mut plane) in data.axis_iter_mut(Axis(1)).enumerate() {
-        plane.mapv_inplace(|v| v * scale[c / group] + bias[c / group]);
+    let groups = scale.iter().zip(&bias).flat_map(|vectors| std::iter::repeat_n(vectors, group));
+    for (mut plane, (scale, bias)) in data.axis_iter_mut(Axis(1)).zip(groups) {
+        plane.mapv_inplace(|v| v * scale + bias);
     }
     Ok(())
 }
@@ -265,7 +268,9 @@ const INSTANCE_NORMALIZATION: Card = Card {
     entries: Entries::Normalised,
     weights: Weights::Finite,
     shape: |a, x| {
-        let [_, c, _, ..] = fact(x, 0)?.shape[..] else { return invalid("an input without channels and space") };
+        let &[_, c, _, ..] = fact(x, 0)?.shape.as_slice() else {
+            return invalid("an input without channels and space");
+        };
         check_vectors(x, c)?;
         super::like_first(a, x)
     },
@@ -310,7 +315,7 @@ const GROUP_NORMALIZATION: Card = Card {
     entries: Entries::Normalised,
     weights: Weights::Finite,
     shape: |a, x| {
-        let [_, c, ..] = fact(x, 0)?.shape[..] else { return invalid("an input without channels") };
+        let &[_, c, ..] = fact(x, 0)?.shape.as_slice() else { return invalid("an input without channels") };
         let groups = groups(a, c)?;
         check_vectors(x, if a.opset < 21 { groups } else { c })?;
         super::like_first(a, x)
@@ -454,7 +459,7 @@ const LP_NORMALIZATION: Card = Card {
 const LRN: Card = Card {
     name: "LRN",
     shape: |a, x| {
-        let [_, c, ..] = fact(x, 0)?.shape[..] else { return invalid("an input without channels") };
+        let &[_, c, ..] = fact(x, 0)?.shape.as_slice() else { return invalid("an input without channels") };
         neighbours(a, c)?;
         super::like_first(a, x)
     },
@@ -474,7 +479,7 @@ const LRN: Card = Card {
     },
     vjp: Some(|s| {
         let (x, dy) = (s.x(0)?, s.dy()?);
-        let c = s.sizes_within_image(&[1])?[0];
+        let c = s.size_within_image(1)?;
         let (before, after) = neighbours(&s.attributes, c)?;
         if before + after >= WIDEST {
             return unsupported(format!("a window over {} channels", before + after + 1));

@@ -8,6 +8,7 @@ use crate::graph::axis;
 use crate::shape::{Dim, Fact};
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, Axis, IxDyn, Slice as Cut};
+use std::collections::HashMap;
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[PAD];
@@ -18,12 +19,13 @@ pub(crate) fn pad_sizes(rank: usize, pads: &[i64], axes: Option<Vec<i64>>) -> Re
         Some(axes) => axes.iter().map(|&a| axis(a, rank)).collect::<Result<_, _>>()?,
         None => (0..rank).collect(),
     };
-    if pads.len() != 2 * axes.len() {
+    let Some((begin, end)) = pads.split_at_checked(axes.len()).filter(|(begin, end)| begin.len() == end.len()) else {
         return invalid(format!("{} pads for {} axes", pads.len(), axes.len()));
-    }
-    let mut sizes = vec![(0, 0); rank];
-    axes.iter().enumerate().for_each(|(i, &a)| sizes[a] = (pads[i], pads[axes.len() + i]));
-    Ok(sizes)
+    };
+    // Of an axis that is named twice the last counts.
+    let pads: HashMap<usize, (i64, i64)> =
+        axes.into_iter().zip(begin.iter().copied().zip(end.iter().copied())).collect();
+    Ok((0..rank).map(|at| pads.get(&at).copied().unwrap_or((0, 0))).collect())
 }
 
 fn span(start: i64, end: i64) -> Cut {
@@ -86,9 +88,9 @@ const PAD: Card = Card {
         let mut data = ArrayD::from_elem(IxDyn(&checked(&shape)?), value);
         let mut from = input.data.view();
         let mut to = data.view_mut();
-        for (i, &(b, e)) in sizes.iter().enumerate() {
-            from.slice_axis_inplace(Axis(i), span((-b).max(0), input.shape()[i] as i64 - (-e).max(0)));
-            to.slice_axis_inplace(Axis(i), span(b.max(0), shape[i] - e.max(0)));
+        for (i, ((&(b, e), &extent), &padded)) in sizes.iter().zip(input.shape()).zip(&shape).enumerate() {
+            from.slice_axis_inplace(Axis(i), span((-b).max(0), extent as i64 - (-e).max(0)));
+            to.slice_axis_inplace(Axis(i), span(b.max(0), padded - e.max(0)));
         }
         to.assign(&from);
         Ok(vec![Tensor { dtype: input.dtype, data }])
@@ -106,12 +108,11 @@ const PAD: Card = Card {
             Some(pads) => pads.to_vec(),
             None => known(1)?.unwrap_or_default(),
         };
-        let rank = x.rank();
-        let sizes = pad_sizes(rank, &pads, known(3)?)?;
-        let padded: Vec<usize> = (0..rank).filter(|&at| sizes[at] != (0, 0)).collect();
-        let mut d = s.dy_along(&padded)?;
-        for at in padded {
-            let (Some(Dim::Fixed(n)), (b, e)) = (x.dims().get(at).copied(), sizes[at]) else {
+        let sizes = pad_sizes(x.rank(), &pads, known(3)?)?;
+        let padded = || sizes.iter().copied().enumerate().filter(|(_, pads)| *pads != (0, 0));
+        let mut d = s.dy_along(&padded().map(|(at, _)| at).collect::<Vec<_>>())?;
+        for (at, (b, e)) in padded() {
+            let Some(Dim::Fixed(n)) = x.dims().get(at).copied() else {
                 return unsupported("padding of the batch axis");
             };
             if mode != "constant" {
@@ -120,9 +121,7 @@ const PAD: Card = Card {
             }
             d = d.slice(at, b.max(0), n as i64 + b - (-e).max(0), 1);
             // What a negative pad cut away gets no cotangent.
-            let (mut begin, mut end) = (vec![0; rank], vec![0; rank]);
-            (begin[at], end[at]) = ((-b).max(0), (-e).max(0));
-            d = d.pad(&begin, &end, 0.0);
+            d = d.pad_along(at, (-b).max(0), (-e).max(0));
         }
         Ok(vec![Some(d)])
     }),
@@ -130,7 +129,7 @@ const PAD: Card = Card {
         let moved = || {
             let pads = ints_of(a, "pads", x, 1)?.unwrap_or_default();
             let sizes = pad_sizes(fact(x, 0)?.shape.len(), &pads, super::known_ints(x, 3)?)?;
-            Ok((0..sizes.len()).filter(|&at| sizes.get(at) != Some(&(0, 0))).collect())
+            Ok(sizes.iter().enumerate().filter(|(_, pads)| **pads != (0, 0)).map(|(at, _)| at).collect())
         };
         apart(moved(), input, axis)
     },

@@ -8,7 +8,7 @@
 use super::{Card, apart, case, fact, product, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
-use crate::graph::{Attributes, axis};
+use crate::graph::{Attributes, axis, extent, with_extent};
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -35,8 +35,10 @@ impl Grain {
             [n] if x.get(at()?) == Some(n) => Ok(Grain::Axis(at()?)),
             _ if size > 0 && scale.len() == x.len() => {
                 let at = at()?;
-                let fits = |i: usize| scale[i] == if i == at { x[i].div_ceil(size) } else { x[i] };
-                if (0..x.len()).all(fits) { Ok(Grain::Blocks(at, size)) } else { wrong() }
+                let fits = |(i, (&n, &scales)): (usize, (&usize, &usize))| {
+                    scales == if i == at { n.div_ceil(size) } else { n }
+                };
+                if x.iter().zip(scale).enumerate().all(fits) { Ok(Grain::Blocks(at, size)) } else { wrong() }
             }
             _ => wrong(),
         }
@@ -46,9 +48,10 @@ impl Grain {
     fn laid_out(&self, t: &Tensor, x: &[usize]) -> Result<ArrayD<f64>, Fault> {
         let shape = match *self {
             Grain::All => vec![],
-            Grain::Axis(at) => (0..x.len()).map(|i| if i == at { x[i] } else { 1 }).collect(),
+            Grain::Axis(at) => with_extent(&vec![1; x.len()], at, extent(x, at)?)?,
             Grain::Blocks(at, size) => {
-                return Ok(t.data.select(Axis(at), &(0..x[at]).map(|i| i / size).collect::<Vec<_>>()));
+                let blocks: Vec<usize> = (0..extent(x, at)?).map(|i| i / size).collect();
+                return Ok(t.data.select(Axis(at), &blocks));
             }
         };
         Ok(t.data.to_shape(IxDyn(&shape)).map_err(|e| Fault::Invalid(e.to_string()))?.to_owned())
@@ -64,10 +67,10 @@ impl Grain {
             Grain::All => v.reshape(&[]),
             Grain::Axis(at) => {
                 let dims = x.dims();
-                v.reshape(&(0..dims.len()).map(|i| if i == at { dims[i] } else { Dim::Fixed(1) }).collect::<Vec<_>>())
+                v.reshape(&with_extent(&vec![Dim::Fixed(1); dims.len()], at, extent(&dims, at)?)?)
             }
             Grain::Blocks(at, size) => {
-                let places: Vec<i64> = (0..x.sizes()[at]).map(|i| (i / size) as i64).collect();
+                let places: Vec<i64> = (0..extent(&x.sizes(), at)?).map(|i| (i / size) as i64).collect();
                 v.gather(v.graph().ints(&places), at)
             }
         })

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
-use crate::graph::{Attributes, axis};
+use crate::graph::{Attributes, axis, extent};
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
 use ndarray::{ArrayD, Axis};
@@ -186,7 +186,7 @@ const REDUCE_MEAN: Card = Card {
     never_negative: where_first,
     eval: |a, x| {
         let (input, axes, keep) = operands(a, x)?;
-        let count: usize = axes.iter().map(|&i| input.shape()[i]).product();
+        let count: usize = axes.iter().map(|&at| input.data.len_of(Axis(at))).product();
         let data = fold(&input.data, &axes, keep, 0.0, |p, q| p + q) / count.max(1) as f64;
         Ok(vec![Tensor { dtype: input.dtype, data }])
     },
@@ -314,7 +314,7 @@ const ARG: Card = Card {
     shape: |a, x| {
         let input = fact(x, 0)?;
         let at = axis(a.int("axis", 0), input.shape.len())?;
-        if input.shape[at] == 0 {
+        if extent(&input.shape, at)? == 0 {
             return invalid("the best of no values");
         }
         Ok(vec![Fact::new(DataType::Int64, reduced(&input.shape, &[at], a.int("keepdims", 1) != 0))])
@@ -340,13 +340,12 @@ fn best(a: &Attributes, x: &[Option<&Tensor>], better: fn(f64, f64) -> bool) -> 
     let at = axis(a.int("axis", 0), input.shape().len())?;
     let last = a.int("select_last_index", 0) != 0;
     let mut data = input.data.map_axis(Axis(at), |lane| {
-        let mut best = 0;
-        for (i, v) in lane.iter().enumerate() {
-            if better(*v, lane[best]) || (last && *v == lane[best]) {
-                best = i;
-            }
-        }
-        best as f64
+        let mut places = lane.iter().copied().enumerate();
+        let first = places.next().unwrap_or_default();
+        let over = |best: (usize, f64), v: (usize, f64)| {
+            if better(v.1, best.1) || (last && v.1 == best.1) { v } else { best }
+        };
+        places.fold(first, over).0 as f64
     });
     if a.int("keepdims", 1) != 0 {
         data = data.insert_axis(Axis(at));
@@ -358,8 +357,8 @@ const ARG_MAX: Card = Card { name: "ArgMax", eval: |a, x| best(a, x, |v, best| v
 const ARG_MIN: Card = Card { name: "ArgMin", eval: |a, x| best(a, x, |v, best| v < best), ..ARG };
 
 fn one_axis(t: &Tensor) -> Result<i64, Fault> {
-    match t.to_ints()[..] {
-        [at] => Ok(at),
+    match t.to_ints().as_slice() {
+        &[at] => Ok(at),
         _ => invalid(format!("{} axes where one is needed", t.data.len())),
     }
 }

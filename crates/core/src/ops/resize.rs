@@ -3,10 +3,11 @@
 use super::transposed::{self, LARGEST, MatrixRow};
 use super::{Card, Dependence, Entries, Linearity, Role, apart, case, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
-use crate::graph::{Attributes, axis};
+use crate::graph::{Attributes, axis, extent, extents, with_extent};
 use crate::shape::{Dim, Fact};
 use crate::tensor::Tensor;
 use ndarray::Axis;
+use std::collections::HashSet;
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[RESIZE, UPSAMPLE];
@@ -59,7 +60,8 @@ fn samplings(a: &Attributes, x: &[usize], wanted: &ResizeInputs) -> Result<Vec<S
     };
     let ResizeInputs { roi, scales, sizes } = wanted;
     let by_size = scales.is_empty();
-    if (if by_size { sizes.len() } else { scales.len() }) != axes.len() || (is_crop(a) && roi.len() != 2 * axes.len()) {
+    let amounts = if by_size { sizes } else { scales };
+    if amounts.len() != axes.len() || (is_crop(a) && roi.len() != 2 * axes.len()) {
         return invalid(format!(
             "{} scales, {} sizes, {} axes, a roi of {}",
             scales.len(),
@@ -68,7 +70,8 @@ fn samplings(a: &Attributes, x: &[usize], wanted: &ResizeInputs) -> Result<Vec<S
             roi.len()
         ));
     }
-    let ratios = || axes.iter().zip(sizes).map(|(&at, &size)| size as f32 / x[at] as f32);
+    let inputs = extents(x, &axes)?;
+    let ratios = || inputs.iter().zip(sizes).map(|(&input, &size)| size as f32 / input as f32);
     let common = match a.string("keep_aspect_ratio_policy", "stretch") {
         _ if !by_size => None,
         "stretch" => None,
@@ -76,21 +79,22 @@ fn samplings(a: &Attributes, x: &[usize], wanted: &ResizeInputs) -> Result<Vec<S
         "not_smaller" => Some(ratios().fold(0.0, f32::max)),
         other => return invalid(format!("keep_aspect_ratio_policy {other:?}")),
     };
-    let mut all = Vec::new();
-    for (i, &axis) in axes.iter().enumerate() {
-        let input = x[axis];
-        let region = is_crop(a).then(|| (roi[i] as f32, roi[axes.len() + i] as f32));
+    let (from, until) = roi.split_at(roi.len() / 2);
+    let regions = from.iter().zip(until).map(|(&from, &until)| Some((from as f32, until as f32)));
+    let regions = regions.chain(std::iter::repeat(None));
+    let (mut all, mut seen) = (Vec::new(), HashSet::new());
+    for (((axis, input), &amount), region) in axes.into_iter().zip(inputs).zip(amounts).zip(regions) {
         let (scale, output) = match common {
             Some(scale) => (scale, (scale * input as f32 + 0.5).floor()),
-            None if by_size => (sizes[i] as f32 / input as f32, sizes[i] as f32),
-            None => (scales[i] as f32, (scales[i] as f32 * input as f32).floor()),
+            None if by_size => (amount as f32 / input as f32, amount as f32),
+            None => (amount as f32, (amount as f32 * input as f32).floor()),
         };
         let whole = scale.is_finite() && scale > 0.0 && (1.0..2e9).contains(&output);
         if !whole || input == 0 || region.is_some_and(|(from, to)| !from.is_finite() || !to.is_finite()) {
             return invalid(format!("an axis of {input} resized by {scale} to {output}"));
         }
         let output = output as usize;
-        if axes[..i].contains(&axis) {
+        if !seen.insert(axis) {
             return invalid(format!("axis {axis} is resized twice"));
         }
         if scale != 1.0 || output != input || region.is_some_and(|r| r != (0.0, 1.0)) {
@@ -236,7 +240,7 @@ const RESIZE: Card = Card {
         })?;
         let mut shape = input.shape.clone();
         for s in samplings(a, &input.shape, &wanted)? {
-            shape[s.axis] = s.output;
+            shape = with_extent(&shape, s.axis, s.output)?;
         }
         Ok(vec![Fact::new(input.dtype, shape)])
     },
@@ -247,12 +251,9 @@ const RESIZE: Card = Card {
         let list = |i: usize| Ok(x.get(i).copied().flatten().map_or(Vec::new(), |t| t.data.iter().copied().collect()));
         for s in samplings(a, input.shape(), &ResizeInputs::of(a, list)?)? {
             let rows = s.rows(a)?;
-            outside.extend((0..rows.len()).filter(|&to| rows[to].is_none()).map(|to| (s.axis, to)));
-            data = transposed::multiply(
-                &data,
-                s.axis,
-                &rows.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>(),
-            );
+            outside.extend(rows.iter().enumerate().filter(|(_, row)| row.is_none()).map(|(to, _)| (s.axis, to)));
+            let rows: Vec<MatrixRow> = rows.into_iter().map(Option::unwrap_or_default).collect();
+            data = transposed::multiply(&data, s.axis, &rows)?;
         }
         for (axis, to) in outside {
             data.index_axis_mut(Axis(axis), to).fill(a.float("extrapolation_value", 0.0));
@@ -265,18 +266,21 @@ const RESIZE: Card = Card {
         let wanted = ResizeInputs::of(a, |i| match s.x.get(i).copied().flatten().map(|v| v.known()) {
             None => Ok(Vec::new()),
             Some(Some(value)) => Ok(value.data.iter().copied().collect()),
-            // ResizeInputs that are made from the batch's are those of the output.
+            // Sizes that are made from the batch's are those of the output.
             Some(None) if i == 3 && stretched => {
                 let axes = a.ints("axes").map_or((0..y.rank() as i64).collect(), <[i64]>::to_vec);
-                axes.into_iter().map(|at| Ok(y.sizes()[y.axis(at)?] as f64)).collect()
+                axes.into_iter().map(|at| Ok(extent(&y.sizes(), y.axis(at)?)? as f64)).collect()
             }
             Some(None) => unsupported(format!("its input {i} is only known at run time")),
         })?;
         let samplings = samplings(a, &x.sizes(), &wanted)?;
         let (from, to) = (x.dims(), y.dims());
         let resized = |axis: usize| samplings.iter().any(|s| s.axis == axis);
-        let fits = |i: usize| if resized(i) { matches!(from[i], Dim::Fixed(_)) } else { from[i] == to[i] };
-        if from.len() != to.len() || !(0..from.len()).all(fits) {
+        let fits = |(i, (from, to)): (usize, (&Dim, &Dim))| match resized(i) {
+            true => matches!(from, Dim::Fixed(_)),
+            false => from == to,
+        };
+        if from.len() != to.len() || !from.iter().zip(&to).enumerate().all(fits) {
             return unsupported("resizing the batch axis");
         }
         let mut d = s.dy()?.with_rank(y.rank());

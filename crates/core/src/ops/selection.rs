@@ -4,7 +4,7 @@ use super::gather::scatter_add;
 use super::transposed::LARGEST;
 use super::{Along, Card, Entries, Layout, affine, aligned, apart, case, fact, piecewise, tensor};
 use crate::error::{Fault, invalid, unsupported};
-use crate::graph::{Attributes, axis};
+use crate::graph::{Attributes, around, axis, with_extent};
 use crate::shape::{Dim, Fact};
 use crate::tensor::{DataType, Tensor};
 use ndarray::{ArrayD, Axis, Dimension, Zip};
@@ -69,11 +69,11 @@ const TOP_K: Card = Card {
             Some(Fact { value: None, .. }) => return unsupported("a k that is only known at run time"),
             k => kept(a, k.and_then(|k| k.value.as_deref()))?,
         };
-        if k > input.shape[at] {
-            return invalid(format!("the {k} largest of {}", input.shape[at]));
+        let (before, extent, after) = around(&input.shape, at)?;
+        if k > extent {
+            return invalid(format!("the {k} largest of {extent}"));
         }
-        let mut shape = input.shape.clone();
-        shape[at] = k;
+        let shape = [before, &[k], after].concat();
         Ok(vec![Fact::new(input.dtype, shape.clone()), Fact::new(DataType::Int64, shape)])
     },
     eval: |a, x| {
@@ -81,19 +81,16 @@ const TOP_K: Card = Card {
         let at = axis(a.int("axis", -1), input.shape().len())?;
         let k = kept(a, x.get(1).copied().flatten())?;
         let sign = if a.int("largest", 1) != 0 { 1.0 } else { -1.0 };
-        let mut shape = input.shape().to_vec();
-        shape[at] = k;
-        let mut values = ndarray::ArrayD::zeros(shape);
+        let mut values = ndarray::ArrayD::zeros(with_extent(input.shape(), at, k)?);
         let mut indices = values.clone();
         let lanes =
             input.data.lanes(Axis(at)).into_iter().zip(values.lanes_mut(Axis(at))).zip(indices.lanes_mut(Axis(at)));
         for ((lane, mut value), mut index) in lanes {
-            let mut order: Vec<usize> = (0..lane.len()).collect();
+            let mut order: Vec<(usize, f64)> = lane.iter().copied().enumerate().collect();
             // Adding 0 makes −0 equal to 0.
-            order.sort_by(|&p, &q| (sign * lane[q] + 0.0).total_cmp(&(sign * lane[p] + 0.0)));
-            for (rank, &i) in order.iter().take(k).enumerate() {
-                value[rank] = lane[i];
-                index[rank] = i as f64;
+            order.sort_by(|(_, p), (_, q)| (sign * q + 0.0).total_cmp(&(sign * p + 0.0)));
+            for ((value, index), (i, v)) in value.iter_mut().zip(&mut index).zip(order) {
+                (*value, *index) = (v, i as f64);
             }
         }
         Ok(vec![Tensor { dtype: input.dtype, data: values }, Tensor { dtype: DataType::Int64, data: indices }])
@@ -211,13 +208,19 @@ const ONE_HOT: Card = Card {
         let (depth, at) = classes(a, indices.shape().len(), Some(tensor(x, 1)?))?;
         let mut shape = indices.shape().to_vec();
         shape.insert(at, depth);
-        let hot = |place: ndarray::IxDyn| {
-            let mut of = place.slice().to_vec();
-            let class = of.remove(at);
-            let index = indices.data[of.as_slice()];
-            values.data[usize::from(class as f64 == if index < 0.0 { index + depth as f64 } else { index })]
+        let mut values_of = values.data.iter().copied();
+        let (Some(off), Some(on)) = (values_of.next(), values_of.next()) else {
+            return invalid("fewer than two values");
         };
-        Ok(vec![Tensor { dtype: values.dtype, data: ArrayD::from_shape_fn(shape, hot) }])
+        let mut data = ArrayD::from_elem(shape, off);
+        for (class, mut hot) in data.axis_iter_mut(Axis(at)).enumerate() {
+            hot.zip_mut_with(&indices.data, |value, &index| {
+                if class as f64 == if index < 0.0 { index + depth as f64 } else { index } {
+                    *value = on;
+                }
+            });
+        }
+        Ok(vec![Tensor { dtype: values.dtype, data }])
     },
     layout: Layout::Other,
     along: |a, x, input, own| match fact(x, 0).and_then(|x| axis(a.int("axis", -1), x.shape.len() + 1)) {
@@ -250,7 +253,7 @@ const NON_ZERO: Card = Card {
 fn places_not_zero(x: &Tensor) -> Result<Tensor, Fault> {
     let finds: Vec<ndarray::IxDyn> =
         x.data.indexed_iter().filter(|(_, v)| **v != 0.0).map(|(place, _)| place).collect();
-    let along = |axis: usize| finds.iter().map(move |place| place[axis] as f64);
-    let rank = x.shape().len();
-    Tensor::new(DataType::Int64, &[rank, finds.len()], (0..rank).flat_map(along).collect())
+    let places = finds.iter().flat_map(|place| place.slice().iter().map(|&at| at as f64)).collect();
+    let by_find = Tensor::new(DataType::Int64, &[finds.len(), x.shape().len()], places)?;
+    Ok(Tensor { data: by_find.data.reversed_axes().as_standard_layout().into_owned(), ..by_find })
 }

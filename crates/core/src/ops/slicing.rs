@@ -3,10 +3,11 @@
 use super::{Card, Entries, Role, affine, apart, case, fact, ints_in, ints_of, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
-use crate::graph::axis;
+use crate::graph::{axis, extent, with_extent};
 use crate::shape::{Dim, Fact};
 use crate::tensor::Tensor;
 use ndarray::Axis;
+use std::collections::HashSet;
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[SLICE];
@@ -37,26 +38,23 @@ fn ranges(
             steps.len()
         ));
     }
-    let mut seen = vec![false; shape.len()];
-    let mut one = |i: usize| {
-        let at = axis(axes[i], shape.len())?;
-        if std::mem::replace(&mut seen[at], true) {
-            return invalid(format!("axis {at} is cut twice"));
-        }
-        let (extent, step) = (shape[at] as i64, steps[i]);
-        if step == 0 || axes[..i].iter().any(|&other| axis(other, shape.len()).is_ok_and(|other| other == at)) {
+    let mut seen = HashSet::new();
+    let mut one = |(((&start, &end), &at), &step): (((&i64, &i64), &i64), &i64)| {
+        let at = axis(at, shape.len())?;
+        if step == 0 || !seen.insert(at) {
             return invalid(format!("axis {at} is cut twice, or with a step of 0"));
         }
+        let extent = extent(shape, at)? as i64;
         let from_end = |v: i64| if v < 0 { v.saturating_add(extent) } else { v };
         let (low, high) = if step > 0 { (0, extent) } else { (-1, extent - 1) };
-        let start = from_end(starts[i]).clamp(low.max(0), high.max(0));
-        let end = from_end(ends[i]).clamp(low, high);
+        let start = from_end(start).clamp(low.max(0), high.max(0));
+        let end = from_end(end).clamp(low, high);
         let span = if step > 0 { end - start } else { start - end };
         let count = if extent == 0 || span <= 0 { 0 } else { (span as u64).div_ceil(step.unsigned_abs()) as usize };
         // Of one place or none the step is of no account, and may be beyond all measure.
         Ok(Range { axis: at, start, step: if count > 1 { step } else { 1 }, count })
     };
-    (0..starts.len()).map(&mut one).collect()
+    starts.iter().zip(ends).zip(&axes).zip(&steps).map(&mut one).collect()
 }
 
 pub(crate) fn slice_ranges(
@@ -75,7 +73,7 @@ const SLICE: Card = Card {
         let input = fact(x, 0)?;
         let mut shape = input.shape.clone();
         for r in slice_ranges(&input.shape, |i, name| ints_of(a, name, x, i))? {
-            shape[r.axis] = r.count;
+            shape = with_extent(&shape, r.axis, r.count)?;
         }
         Ok(vec![Fact::new(input.dtype, shape)])
     },
@@ -107,7 +105,7 @@ const SLICE: Card = Card {
             if r.count == 0 {
                 return Ok(vec![Some(x.zeros_like())]);
             }
-            d = unsliced(d, &r, sizes[r.axis]);
+            d = unsliced(d, &r, extent(&sizes, r.axis)?);
         }
         Ok(vec![Some(d)])
     }),
@@ -134,7 +132,7 @@ const SLICE: Card = Card {
 
 /// The transpose of a Slice along one axis of `extent` places: zeros between, before and after.
 pub(super) fn unsliced<'g>(d: Value<'g>, r: &Range, extent: usize) -> Value<'g> {
-    let (at, rank, step) = (r.axis, d.rank(), r.step.unsigned_abs() as usize);
+    let (at, step) = (r.axis, r.step.unsigned_abs() as usize);
     let mut d = d;
     let mut first = r.start;
     if r.step < 0 {
@@ -147,17 +145,12 @@ pub(super) fn unsliced<'g>(d: Value<'g>, r: &Range, extent: usize) -> Value<'g> 
         let dims = d.dims();
         let (lead, tail) = (dims.get(..at).unwrap_or(&[]), dims.get(at + 1..).unwrap_or(&[]));
         let spread = d.reshape(&[lead, &[Dim::Fixed(r.count), Dim::Fixed(1)], tail].concat());
-        let mut gap = vec![0; rank + 1];
-        gap[at + 1] = step as i64 - 1;
         let joined = [lead, &[Dim::Fixed(r.count * step)], tail].concat();
-        let spread = spread.pad(&vec![0; rank + 1], &gap, 0.0).reshape(&joined);
+        let spread = spread.pad_along(at + 1, 0, step as i64 - 1).reshape(&joined);
         covered = (r.count * step).min(extent - first as usize);
         d = spread.slice(at, 0, covered as i64, 1);
     }
-    let (mut begin, mut end) = (vec![0; rank], vec![0; rank]);
-    begin[at] = first;
-    end[at] = extent as i64 - first - covered as i64;
-    d.pad(&begin, &end, 0.0)
+    d.pad_along(at, first, extent as i64 - first - covered as i64)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::error::Fault;
 use crate::graph::{Attributes, axis};
 use crate::shape::Fact;
 use crate::tensor::Tensor;
-use ndarray::{ArrayD, Axis};
+use ndarray::{Array3, ArrayD, Axis};
 
 /// The cards of this family.
 pub const CARDS: &[Card] = &[HARDMAX, LOG_SOFTMAX, SOFTMAX];
@@ -95,15 +95,18 @@ const HARDMAX: Card = Card {
         let x = tensor(x, 0)?;
         let axes = softmax_axes(a, x.shape().len())?;
         // The axes lie together: `n` places, `step` apart.
-        let size = |axes: &[usize]| axes.iter().map(|&i| x.shape()[i]).product::<usize>();
-        let (n, step) = (size(&axes), size(&(axes.last().map_or(0, |a| a + 1)..x.shape().len()).collect::<Vec<_>>()));
-        let values: Vec<f64> = x.data.iter().copied().collect();
-        let mut y = vec![0.0; values.len()];
-        for start in (0..values.len()).filter(|i| i / step % n == 0) {
-            let first = (1..n).map(|k| start + k * step).fold(start, |f, i| if values[i] > values[f] { i } else { f });
-            y[first] = 1.0;
+        let n: usize = axes.iter().map(|&at| x.data.len_of(Axis(at))).product();
+        let step: usize = x.shape().iter().skip(axes.last().map_or(0, |at| at + 1)).product();
+        let wrong = |e: ndarray::ShapeError| Fault::Invalid(e.to_string());
+        let apart = x.data.to_shape((x.data.len() / (n * step).max(1), n, step)).map_err(wrong)?;
+        let mut y = Array3::zeros(apart.raw_dim());
+        for (lane, mut hot) in apart.lanes(Axis(1)).into_iter().zip(y.lanes_mut(Axis(1))) {
+            let first = lane.iter().enumerate().reduce(|best, v| if v.1 > best.1 { v } else { best });
+            if let Some(hot) = first.and_then(|(at, _)| hot.get_mut(at)) {
+                *hot = 1.0;
+            }
         }
-        Ok(vec![Tensor::new(x.dtype, x.shape(), y)?])
+        Ok(vec![Tensor { dtype: x.dtype, data: y.into_shape_with_order(x.shape()).map_err(wrong)? }])
     },
     along: normalised,
     cases: SOFTMAX.cases,

@@ -1,7 +1,7 @@
 //! A node whose vjp is asked for, and what rules have in common.
 
 use crate::build::Value;
-use crate::error::Fault;
+use crate::error::{Fault, unsupported};
 use crate::graph::Attributes;
 use crate::shape::Dim;
 
@@ -66,14 +66,13 @@ impl<'g> Vjp<'g, '_> {
         let (y, dims) = (self.y()?, self.y()?.dims());
         let dy = self.dy()?.with_rank(dims.len());
         let own = dy.dims();
-        let mut shape = vec![1; dims.len()];
-        for &axis in axes.iter().filter(|&&axis| own.get(axis) != dims.get(axis)) {
-            match dims.get(axis) {
-                Some(Dim::Fixed(n)) => shape[axis] = *n as i64,
-                _ => return Ok(dy.expand_as(y)),
-            }
-        }
-        Ok(dy.expand(&shape))
+        let wanted = |(axis, (whole, own)): (usize, (&Dim, &Dim))| match whole {
+            _ if whole == own || !axes.contains(&axis) => Some(1),
+            Dim::Fixed(n) => Some(*n as i64),
+            Dim::Batch(_) => None,
+        };
+        let shape = dims.iter().zip(&own).enumerate().map(wanted).collect::<Option<Vec<_>>>();
+        Ok(shape.map_or_else(|| dy.expand_as(y), |shape| dy.expand(&shape)))
     }
 
     /// The extents of the first input along `axes`, for a mean over them.
@@ -81,14 +80,18 @@ impl<'g> Vjp<'g, '_> {
     /// # Errors
     /// [`Fault::Unsupported`] when the images of a batch would be mixed: their maps would not be their own.
     pub fn sizes_within_image(&self, axes: &[usize]) -> Result<Vec<usize>, Fault> {
-        let dims = self.x(0)?.dims();
-        let size = |&a: &usize| match dims.get(a) {
+        axes.iter().map(|&axis| self.size_within_image(axis)).collect()
+    }
+
+    /// The same along one axis.
+    ///
+    /// # Errors
+    /// As [`Vjp::sizes_within_image`].
+    pub fn size_within_image(&self, axis: usize) -> Result<usize, Fault> {
+        match self.x(0)?.dims().get(axis) {
             Some(Dim::Fixed(n)) => Ok(*n),
-            _ => Err(Fault::Unsupported(
-                "a mean over the images of a batch; a batch fixed to 1 in the file helps".into(),
-            )),
-        };
-        axes.iter().map(size).collect()
+            _ => unsupported("a mean over the images of a batch; a batch fixed to 1 in the file helps"),
+        }
     }
 
     /// Sums `d`, which broadcasts to the output, over the axes along which input `i` was broadcast.
