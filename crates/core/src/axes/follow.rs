@@ -7,7 +7,7 @@ use crate::onnx::messages::NodeProto;
 use crate::ops::{self, Along, Card, Entries, Layout, shape_only};
 use crate::shape::{Dim, Fact, Shapes};
 use crate::tensor::{DataType, Tensor, is_float};
-use ndarray::Axis;
+use ndarray::{Axis, Dimension, IxDyn};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -247,7 +247,9 @@ fn looked_up(a: &Attributes, facts: &[Option<&Fact>], (axis, inner): (usize, usi
     let at = crate::graph::axis(a.int("axis", 0), data.shape.len()).ok()?;
     let table = table.value.as_deref().filter(|_| at == axis)?;
     let rows = |of: usize| {
-        let own = |(place, entry): (ndarray::IxDyn, &f64)| (entry / inner as f64).floor() == place[of] as f64;
+        let own = |(place, entry): (IxDyn, &f64)| {
+            place.slice().get(of).is_some_and(|&place| (entry / inner as f64).floor() == place as f64)
+        };
         table.shape().get(of) == Some(&n) && table.data.indexed_iter().all(own)
     };
     let of = (0..table.shape().len()).find(|&of| rows(of))?;

@@ -27,11 +27,11 @@ impl Samples {
     pub fn of_one(self, dims: &[Dim]) -> Vec<usize> {
         let mut sizes: Vec<usize> = dims.iter().map(|d| d.per_image()).collect();
         if let Samples::Along { axis, outer, inner } = self
-            && axis < sizes.len()
+            && let Some(extent) = sizes.get_mut(axis)
         {
             match outer * inner {
                 1 => drop(sizes.remove(axis)),
-                n => sizes[axis] = n,
+                n => *extent = n,
             }
         }
         sizes

@@ -5,7 +5,7 @@ use crate::Tensor;
 use crate::build::Value;
 use crate::score::{Activation, Score};
 use crate::shape::Dim;
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Dimension, IxDyn};
 
 /// The logits in the graph.
 pub(crate) struct Logits<'g, 'a> {
@@ -232,7 +232,8 @@ impl<'g> Logits<'g, '_> {
                 let along = self.score.dims.get(axis.saturating_sub(1)).copied().unwrap_or(1);
                 shape.iter_mut().skip(axis).take(1).for_each(|extent| *extent = along);
                 let at = self.score.first_class + class;
-                let hot = ArrayD::from_shape_fn(IxDyn(&shape), |i| f64::from(u8::from(i[axis] == at)));
+                let own = |place: IxDyn| f64::from(u8::from(place.slice().get(axis) == Some(&at)));
+                let hot = ArrayD::from_shape_fn(IxDyn(&shape), own);
                 self.predicted(*class).0 * self.raw.tensor(hot)
             }
             Target::Dot(r) => self.reference(r, 1.0),

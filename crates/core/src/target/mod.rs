@@ -194,14 +194,14 @@ impl Target {
     pub fn check(&self, score: &Score) -> Result<(), Error> {
         let refuse = |what: String| Err(Error::Argument(what));
         let k = score.classes;
-        let what = if score.class_axis.is_some() { ["class", "classes"] } else { ["score", "scores"] };
+        let (one, many) = if score.class_axis.is_some() { ("class", "classes") } else { ("score", "scores") };
         let of = match k {
-            1 => format!("the network has 1 {} ({:?})", what[0], score.output),
-            k => format!("the network has {k} {} ({:?})", what[1], score.output),
+            1 => format!("the network has 1 {one} ({:?})", score.output),
+            k => format!("the network has {k} {many} ({:?})", score.output),
         };
         let known = |c: usize| match c < k {
             true => Ok(()),
-            false => refuse(format!("there is no {} {c}: {of}, counted from 0", what[0])),
+            false => refuse(format!("there is no {one} {c}: {of}, counted from 0")),
         };
         if score.is_dense() && !matches!(self, Target::Part(_) | Target::Seed | Target::Predicted(_)) {
             let (output, dims, class) = (&score.output, &score.dims, score.first_class.to_string());
