@@ -64,7 +64,7 @@ impl Counts {
 
     /// The same in units that are so many times as fine.
     fn finer(&self, times: [i64; MOST_AXES]) -> Self {
-        let finer = |s: &Step| s.map(|s| std::array::from_fn(|d| s[d].wrapping_mul(times[d])));
+        let finer = |s: &Step| s.map(|s| each(s, times, i64::wrapping_mul));
         match self {
             Counts::Places(steps) => Counts::Places(steps.iter().map(finer).collect()),
             other => other.clone(),
@@ -76,13 +76,24 @@ impl Counts {
     pub(super) fn padded(&self, begin: i64, end: i64) -> Self {
         let Counts::Places(steps) = self else { return self.clone() };
         let line = line(steps);
-        let added = |k: i64| line.and_then(|(along, first, apart)| at(along, first + apart * k));
+        let added = |k: i64| line.and_then(|line| place(line, k));
         let n = steps.len() as i64;
         let entry = |k: i64| usize::try_from(k).ok().and_then(|k| steps.get(k)).copied().unwrap_or_else(|| added(k));
         let count = begin.saturating_add(n).saturating_add(end);
         let from = 0i64.saturating_sub(begin);
         if count > MOST_ENTRIES as i64 { Counts::Lost } else { Counts::of((0..count).map(|k| entry(from + k))) }
     }
+}
+
+/// Two lists of numbers for the axes of the image, joined entry by entry.
+fn each<A, B, C>(a: [A; MOST_AXES], b: [B; MOST_AXES], join: impl Fn(A, B) -> C) -> [C; MOST_AXES] {
+    let ([a, b, c], [p, q, r]) = (a, b);
+    [join(a, p), join(b, q), join(c, r)]
+}
+
+/// The place number `k` of those that follow an axis of the image; none beyond all measure.
+fn place((along, first, apart): (usize, i64, i64), k: i64) -> Step {
+    apart.checked_mul(k)?.checked_add(first).and_then(|k| at(along, k))
 }
 
 /// The place number `k` along an axis of the image.
@@ -103,7 +114,7 @@ pub(super) fn in_common_units(values: &mut [Positions]) -> Option<[usize; MOST_A
     })?;
     for positions in values.iter_mut().filter(|positions| positions.whole != common) {
         if positions.axes.iter().any(|a| matches!(a, Counts::Places(_))) {
-            let times = std::array::from_fn(|d| (common[d] / positions.whole[d].max(1)) as i64);
+            let times = each(common, positions.whole, |common, own| (common / own.max(1)) as i64);
             positions.axes.iter_mut().for_each(|axis| *axis = axis.finer(times));
         }
         positions.whole = common;
@@ -120,22 +131,22 @@ fn gcd(a: usize, b: usize) -> usize {
 pub(super) fn covers(places: &[i64], whole: usize) -> bool {
     let Some(&first) = places.first() else { return false };
     let whole = whole as i64;
-    let apart = places.get(1).map_or(whole, |second| second - first);
-    let regular = places.windows(2).all(|w| matches!(w, [a, b] if b - a == apart));
+    let apart = places.get(1).map_or(Some(whole), |second| second.checked_sub(first));
+    let Some(apart) = apart else { return false };
+    let regular = places.windows(2).all(|w| matches!(w, [a, b] if b.checked_sub(*a) == Some(apart)));
     let within = places.iter().filter(|p| (0..whole).contains(*p)).count();
     regular
         && (0..apart).contains(&first.max(0))
-        && whole - apart * (places.len() as i64) < apart
+        && whole.saturating_sub(apart.saturating_mul(places.len() as i64)) < apart
         && 2 * within > places.len()
 }
 
 /// Which axis of the image these steps follow one after the other: its number, the first place and how far apart they are.
 pub(super) fn line(steps: &[Step]) -> Option<(usize, i64, i64)> {
     let (first, second) = ((*steps.first()?)?, steps.get(1).copied().flatten()?);
-    let along = (0..MOST_AXES).find(|&d| first[d] != second[d])?;
-    let apart = second[along] - first[along];
-    let expected = |k: usize| at(along, first[along] + apart * k as i64);
-    steps.iter().enumerate().all(|(k, step)| *step == expected(k)).then_some((along, first[along], apart))
+    let (along, (first, second)) = first.into_iter().zip(second).enumerate().find(|(_, (a, b))| a != b)?;
+    let line = (along, first, second.checked_sub(first)?);
+    (0..).zip(steps).all(|(k, step)| step.is_some() && *step == place(line, k)).then_some(line)
 }
 
 /// The axis of the image that these steps cover from end to end.
@@ -153,10 +164,7 @@ pub(super) fn merged(axes: &[&Counts], extents: &[usize]) -> Option<Vec<Step>> {
     }
     let mut all: Vec<Step> = vec![Some([0; MOST_AXES])];
     for (&axis, &n) in axes.iter().zip(extents) {
-        let add = |a: Step, b: Step| {
-            let (a, b) = (a?, b?);
-            Some(std::array::from_fn(|d| a[d].wrapping_add(b[d])))
-        };
+        let add = |a: Step, b: Step| Some(each(a?, b?, i64::wrapping_add));
         let at = |k: usize| match axis {
             Counts::Places(steps) => steps.get(k).copied().flatten(),
             _ => Some([0; MOST_AXES]),
@@ -187,10 +195,7 @@ pub(super) fn split(steps: Vec<Step>, extents: &[usize]) -> Vec<Counts> {
     let mut axes = Vec::new();
     for (i, (&n, &stride)) in extents.iter().zip(&strides).enumerate() {
         let begin = if i == 0 { Some([0; MOST_AXES]) } else { steps.first().copied().flatten() };
-        let from_begin = |step: Step| {
-            let (step, begin) = (step?, begin?);
-            Some(std::array::from_fn(|d| step[d].wrapping_sub(begin[d])))
-        };
+        let from_begin = |step: Step| Some(each(step?, begin?, i64::wrapping_sub));
         axes.push(Counts::of((0..n).map(|k| from_begin(steps.get(k * stride).copied().flatten()))));
     }
     let whole = !steps.contains(&None) && merged(&axes.iter().collect::<Vec<_>>(), extents) == Some(steps);
