@@ -54,6 +54,8 @@
 //!
 //! [HiResCAM]: https://arxiv.org/abs/2011.08891
 #![forbid(unsafe_code)]
+// The tests of a file may index.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 pub mod analysis;
 pub mod axes;
