@@ -14,7 +14,6 @@ use hirescam::{Explanation, Sample, Spec, source};
 use indicatif::ProgressBar;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::str::FromStr;
 
 /// Compare methods.
@@ -51,8 +50,8 @@ pub struct Compare {
 const METHODS: [&str; 6] = ["hirescam", "gradcam", "gradcam++", "xgradcam", "layercam", "eigencam"];
 
 impl Compare {
-    /// Runs the command.
-    pub fn run(&self) -> Result<ExitCode, Error> {
+    /// Runs the command, and gives the exit code.
+    pub fn run(&self) -> Result<u8, Error> {
         let mut spec = self.spec.spec()?;
         let scale = if self.own_scale { Some(Scales::Own) } else { self.scale };
         spec.picture.scale = scale.unwrap_or(spec.picture.scale);
@@ -88,7 +87,7 @@ impl Compare {
             }
         }
         bar.finish_and_clear();
-        Ok(ExitCode::from(u8::from(failed > 0)))
+        Ok(u8::from(failed > 0))
     }
 
     /// Compares the methods on one image and writes what comes of it: the record, and what to say.

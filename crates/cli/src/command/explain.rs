@@ -15,7 +15,6 @@ use hirescam::summary::Summary;
 use hirescam::{Progress, Spec};
 use serde_json::json;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Explain images.
 #[derive(Args)]
@@ -67,8 +66,8 @@ impl Explain {
         Ok(spec)
     }
 
-    /// Runs the command.
-    pub fn run(&self) -> Result<ExitCode, Error> {
+    /// Runs the command, and gives the exit code.
+    pub fn run(&self) -> Result<u8, Error> {
         let file = Network::open(&self.model)?;
         let spec = self.spec()?;
         if spec.picture.fuse.is_some() && spec.layers_of(&file).len() < 2 {
@@ -119,6 +118,6 @@ impl Explain {
         pipeline.explain(&files, &mut folder, &mut watch, &mut each)?;
         bar.finish_and_clear();
         let failed = report.end(folder.path(), folder.replaced())?;
-        Ok(ExitCode::from(u8::from(failed > 0)))
+        Ok(u8::from(failed > 0))
     }
 }

@@ -6,7 +6,6 @@ use crate::output::{self, say};
 use clap::Args;
 use hirescam::Network;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// List layers.
 #[derive(Args)]
@@ -24,8 +23,8 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Runs the command.
-    pub fn run(&self) -> Result<ExitCode, Error> {
+    /// Runs the command, and gives the exit code.
+    pub fn run(&self) -> Result<u8, Error> {
         let found = Network::open(&self.model)?.layers(&self.spec.spec()?, self.all)?;
         found.note.iter().for_each(|note| output::note(note));
         let width = found.rows.iter().map(|row| row.layer.len()).max().unwrap_or(0);
@@ -35,6 +34,6 @@ impl Layers {
                 false => say!("{}", row.in_words(width))?,
             }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(0)
     }
 }

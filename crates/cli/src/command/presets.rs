@@ -5,7 +5,6 @@ use crate::output::{self, say};
 use clap::Args;
 use hirescam::preprocess::PRESETS;
 use serde_json::json;
-use std::process::ExitCode;
 
 /// List presets.
 #[derive(Args)]
@@ -16,8 +15,8 @@ pub struct Presets {
 }
 
 impl Presets {
-    /// Runs the command.
-    pub fn run(&self) -> Result<ExitCode, Error> {
+    /// Runs the command, and gives the exit code.
+    pub fn run(&self) -> Result<u8, Error> {
         for preset in PRESETS.iter() {
             if self.json {
                 let record = json!({ "preset": preset.name, "source": preset.source, "preprocess": preset.preprocess });
@@ -28,6 +27,6 @@ impl Presets {
             preset.preprocess.lines().iter().try_for_each(|line| say!("    {line}"))?;
             say!("    # {}", preset.source)?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(0)
     }
 }

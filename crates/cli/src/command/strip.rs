@@ -5,7 +5,6 @@ use clap::Args;
 use hirescam::Network;
 use hirescam::sink::{self, Protected};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Take all that was added off an explaining model again: the network's own file, byte for byte.
 #[derive(Args)]
@@ -21,8 +20,8 @@ pub struct Strip {
 }
 
 impl Strip {
-    /// Runs the command.
-    pub fn run(&self) -> Result<ExitCode, Error> {
+    /// Runs the command, and gives the exit code.
+    pub fn run(&self) -> Result<u8, Error> {
         let file = Network::open(&self.model)?;
         let Some(bare) = file.strip()? else {
             return Err(Error::Argument(format!(
@@ -33,6 +32,6 @@ impl Strip {
         let mut protected = Protected::new(file.files());
         sink::claim(&self.output_file, &mut protected, self.overwrite, |there| there == bare)?;
         file.save(&self.output_file, &bare)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(0)
     }
 }
