@@ -39,7 +39,7 @@ use std::path::PathBuf;
 
 pub use array::{Array, Kind};
 pub use error::Error;
-pub use panics::caught;
+pub use panics::{WORKERS, caught};
 
 /// Something that runs ONNX models.
 pub trait Engine: Send + Sync {

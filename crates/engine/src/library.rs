@@ -21,9 +21,18 @@ from importlib.util import find_spec
 spec = find_spec('onnxruntime')
 print((spec and spec.submodule_search_locations or [''])[0])";
 
+/// Where a program that knows its own interpreter has found the package `onnxruntime`.
+static HOME: OnceLock<Option<PathBuf>> = OnceLock::new();
+
+/// Says where the folder of the installed package `onnxruntime` is, or that there is none. Interpreters are not asked then. What
+/// is said first holds; what was looked for before stays as it was found.
+pub fn found_package(folder: Option<PathBuf>) {
+    HOME.get_or_init(|| folder);
+}
+
 /// The library file of ONNX Runtime: the one in `options`, else the one that the environment
-/// variable `ORT_DYLIB_PATH` names, else the one in the `onnxruntime` package of the active
-/// virtual environment or of the `python3` on the path.
+/// variable `ORT_DYLIB_PATH` names, else the one in the `onnxruntime` package: that of [`found_package`], where it was called, else
+/// that of the active virtual environment or of the `python3` on the path.
 ///
 /// # Errors
 /// [`Error::NotFound`] where there is none, or the one that was named is no file.
@@ -54,7 +63,11 @@ fn in_environment() -> Option<OsString> {
 /// The library of an installed package. Interpreters take long to ask: it is looked for once.
 fn in_wheels() -> Option<PathBuf> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
-    FOUND.get_or_init(|| pythons().iter().find_map(in_wheel)).clone()
+    let find = || match HOME.get() {
+        Some(folder) => in_package(folder.as_deref()?),
+        None => pythons().iter().find_map(in_wheel),
+    };
+    FOUND.get_or_init(find).clone()
 }
 
 fn named(path: &Path, by: &str) -> Result<PathBuf, Error> {
@@ -80,7 +93,11 @@ fn in_wheel(python: &OsString) -> Option<PathBuf> {
     let answer = Command::new(python).args(["-c", ASK_PYTHON]).output().ok()?;
     let folder = String::from_utf8(answer.stdout).ok()?;
     let folder = folder.trim_end_matches(['\r', '\n']);
-    if folder.is_empty() { None } else { in_folder(&Path::new(folder).join("capi")) }
+    if folder.is_empty() { None } else { in_package(Path::new(folder)) }
+}
+
+fn in_package(folder: &Path) -> Option<PathBuf> {
+    in_folder(&folder.join("capi"))
 }
 
 /// The library in `folder`, the last by name where there are several.

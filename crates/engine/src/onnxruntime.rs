@@ -21,8 +21,8 @@ use crate::error::guard;
 use crate::port::{Port, assign};
 use crate::{Array, Device, Engine, Error, Kind, Options, Session};
 
-pub use crate::library::find_library;
 use crate::library::is_cut_short;
+pub use crate::library::{find_library, found_package};
 
 pub(crate) const NAME: &str = "onnxruntime";
 

@@ -38,8 +38,8 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 /// Whether a panic on this thread is caught here: in a call of [`caught`], or on a thread that works for one.
 fn is_caught() -> bool {
     let current = std::thread::current();
-    DEPTH.get() > 0 || current.name().is_some_and(|name| name.starts_with(THREADS))
+    DEPTH.get() > 0 || current.name().is_some_and(|name| name.starts_with(WORKERS))
 }
 
 /// How the names of threads begin that work for a call of [`caught`], and hand it their panics.
-pub(crate) const THREADS: &str = "hirescam-tract";
+pub const WORKERS: &str = "hirescam-worker";

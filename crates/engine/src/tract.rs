@@ -23,7 +23,7 @@ use tract_onnx::tract_core::optim::Optimizer;
 
 use crate::array::{with_array, with_kind};
 use crate::error::guard;
-use crate::panics::THREADS;
+use crate::panics::WORKERS;
 use crate::port::{Port, assign};
 use crate::{Array, Device, Engine, Error, Kind, Options, Session, TRACT as NAME};
 
@@ -61,7 +61,7 @@ impl Tract {
         let executor = match threads {
             1 => Executor::SingleThread,
             // Panics where the machine cannot start so many threads.
-            _ => guard(NAME, || Ok(Executor::multithread_with_name(threads, THREADS)))?,
+            _ => guard(NAME, || Ok(Executor::multithread_with_name(threads, WORKERS)))?,
         };
         Ok(Self { executor })
     }
