@@ -43,12 +43,16 @@ pub struct Explainer {
 pub(crate) struct About {
     title: &'static str,
     several_runs: bool,
+    one_map: bool,
     image_kind: Kind,
     pub(crate) labels: Option<Labels>,
     pub(crate) engine_version: String,
     model: PathBuf,
     pub(crate) model_sha256: String,
 }
+
+/// No more images are explained together.
+const MOST_TOGETHER: usize = 32;
 
 /// How many sizes are kept ready. Each holds its own copy of the weights.
 const SIZES_KEPT: usize = 4;
@@ -97,9 +101,11 @@ impl Explainer {
             Any::SeveralRuns(method) => (method.row.title, true),
         };
         let image_kind = image_kind(&file.model, &options)?;
+        let one_map = options.target.is_one_map() && options.further_layers().is_empty();
         let about = |model: PathBuf, model_sha256: String| About {
             title,
             several_runs,
+            one_map,
             image_kind,
             labels,
             engine_version: engine.version(),
@@ -137,9 +143,18 @@ impl Explainer {
         &self.about
     }
 
-    /// Whether the method takes several runs for an image.
-    pub(crate) fn takes_several_runs(&self) -> bool {
-        self.about.several_runs
+    /// Whether each sample gets one map: one class or target at one layer.
+    pub fn makes_one_map(&self) -> bool {
+        self.about.one_map
+    }
+
+    /// How many images are explained together where there are many, so that memory stays bounded. Methods of several runs tell how far
+    /// they are with each.
+    pub fn together(&self) -> usize {
+        match self.about.several_runs {
+            true => 1,
+            false => (2 * rayon::current_num_threads()).min(MOST_TOGETHER),
+        }
     }
 
     /// The method, in prose.
@@ -189,6 +204,12 @@ impl Explainer {
             Some(Sample { tensor: together.clone(), ..Sample::new(format!("{id} [{i}]"), row) })
         };
         Ok((0..n).filter_map(row).collect())
+    }
+
+    /// Whether all rows of a tensor make one sample. Where the file leaves that open, it is known from the first image on.
+    pub fn takes_all_rows(&self) -> bool {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.first().is_some_and(|ready| ready.runs.one_sample.is_some())
     }
 
     /// Whether the options' inputs serve so many samples which bring nothing of their own; how many is not known beforehand.

@@ -195,7 +195,7 @@ impl Explanation {
     }
 
     /// The photo that was explained, and the part of it that the network saw.
-    pub(crate) fn seen(&self) -> Option<(&Photo, Rect)> {
+    pub fn seen(&self) -> Option<(&Photo, Rect)> {
         self.photo.as_ref().map(|(photo, view)| (photo, *view))
     }
 

@@ -1,12 +1,15 @@
 //! A network: a model file, with what lies beside it: external weights, preprocessing, labels.
 
 use crate::error::Error;
+use crate::further_inputs::kind;
 use crate::labels::Labels;
 use crate::preprocess::Preprocess;
 use crate::sink::{self, Protected, Whole, identity};
 use crate::source;
 use bytes::Bytes;
-use hirescam_core::{Model, cam, onnx};
+use hirescam_core::shape::{declared, element_type};
+use hirescam_core::{Model, analysis, cam, onnx};
+use hirescam_engine::Kind;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -128,6 +131,16 @@ impl Network {
         [self.path.clone()].into_iter().chain(weights).chain(suffixes).chain(names).collect()
     }
 
+    /// The input that carries the image: the one called `name`; without a name the first that could.
+    ///
+    /// # Errors
+    /// [`Error::Core`] for an unknown name, or a network without inputs.
+    pub fn image_input(&self, name: Option<&str>) -> Result<ImageInput, Error> {
+        let input = analysis::image_input(&self.model, name)?;
+        let kind = element_type(input).and_then(kind);
+        Ok(ImageInput { name: input.name().to_owned(), kind, shape: declared(input) })
+    }
+
     /// The preprocessing that goes with the model: from its metadata (`hirescam.preprocess`, TOML), from `NAME.toml`
     /// beside it, or from Hugging Face's `preprocessor_config.json` beside it. With the place it comes from.
     ///
@@ -172,6 +185,17 @@ impl Network {
         }
         Ok(None)
     }
+}
+
+/// The input of a network that carries the image, as the file declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageInput {
+    /// Its name.
+    pub name: String,
+    /// Its elements; none for those that engines are not fed.
+    pub kind: Option<Kind>,
+    /// Its extents, the batch first; none for those that are open.
+    pub shape: Vec<Option<usize>>,
 }
 
 /// SHA-256 of a network's file, once it is found. Clones share it.

@@ -154,9 +154,17 @@ impl Photo {
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut image = DynamicImage::from_decoder(decoder).map_err(error)?;
         image.apply_orientation(orientation);
-        let deep = Levels16::of(&image).map(Arc::new);
         let pages = format.and_then(|format| pages::pages(bytes, format));
-        Ok(Photo { deep, pages, ..Self::from_rgb(image.into_rgb8())? })
+        Ok(Photo { pages, ..Self::from_image(image)? })
+    }
+
+    /// Takes pixels as those of a file: alpha is dropped, grey repeated, and of 16 bits the levels are kept beside.
+    ///
+    /// # Errors
+    /// [`PhotoError::Invalid`] if there are none.
+    pub fn from_image(image: DynamicImage) -> Result<Self, PhotoError> {
+        let deep = Levels16::of(&image).map(Arc::new);
+        Ok(Photo { deep, ..Self::from_rgb(image.into_rgb8())? })
     }
 
     /// Takes pixels as they are.

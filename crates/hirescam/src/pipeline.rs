@@ -9,21 +9,17 @@ use crate::labels::Labels;
 use crate::overlay::Style;
 use crate::record::{self, Files, Mark, Origin, Record};
 use crate::sample::{Input, Sample};
-use crate::sink::{Claim, Folder, fingerprint, part_of, png, put};
+use crate::sink::{Claim, Folder, fingerprint, npy, part_of, png, put};
 use crate::source;
 use crate::spec::Spec;
 use crate::watch::{Progress, Watch};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use ndarray::ArrayD;
-use ndarray_npy::WriteNpyExt;
 use rayon::prelude::*;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-
-/// No more files are held in memory at a time.
-const MOST_TOGETHER: usize = 32;
 
 /// The longer side of a small picture in pixels.
 const SIDE: u32 = 320;
@@ -126,11 +122,7 @@ impl Pipeline<'_> {
         let names = folder.names(files, source::hash)?;
         let samples: Vec<(&Path, &str)> =
             files.iter().map(PathBuf::as_path).zip(names.iter().map(String::as_str)).collect();
-        // Methods of several runs tell how far they are with each image.
-        let together = match self.explainer.takes_several_runs() {
-            true => 1,
-            false => (2 * rayon::current_num_threads()).min(MOST_TOGETHER),
-        };
+        let together = self.explainer.together();
         // While some are explained, the next are read and those before are written.
         std::thread::scope(|scope| {
             let (send, reads) = mpsc::sync_channel::<Vec<Read>>(0);
@@ -317,12 +309,6 @@ impl Pipeline<'_> {
             ..self.style.clone()
         }
     }
-}
-
-fn npy(map: &ArrayD<f32>) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    map.write_npy(&mut bytes).map_err(|error| Error::Argument(format!("the map cannot be written: {error}")))?;
-    Ok(bytes)
 }
 
 fn jpeg(picture: &RgbImage) -> Result<Vec<u8>, Error> {

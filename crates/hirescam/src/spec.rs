@@ -16,6 +16,7 @@ mod given;
 mod picture;
 mod read;
 mod resolve;
+mod words;
 
 pub use engine::EngineChoice;
 pub use given::{FurtherInput, Grid, InputValue, LabelsFrom, PreprocessFrom, ScoreFrom};

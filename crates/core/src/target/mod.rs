@@ -119,6 +119,17 @@ impl Target {
         }
     }
 
+    /// Whether each image gets one map, whatever the network.
+    pub fn is_one_map(&self) -> bool {
+        match self {
+            Target::Top(n) | Target::Given(n) => *n == 1,
+            Target::Classes(classes) => classes.len() == 1,
+            Target::All | Target::Above(_) => false,
+            Target::Predicted(_) | Target::Weighted(_) | Target::Part(_) => true,
+            Target::Dot(_) | Target::Cosine(_) | Target::Seed => true,
+        }
+    }
+
     /// Whether each map explains the score of one class.
     pub fn is_class(&self) -> bool {
         matches!(self, Target::Top(_) | Target::Classes(_) | Target::All | Target::Above(_) | Target::Given(_))

@@ -18,6 +18,8 @@ use crate::error::Error;
 use crate::network::sha256;
 use crate::record::Record;
 use image::{ImageFormat, RgbImage};
+use ndarray::ArrayD;
+use ndarray_npy::WriteNpyExt;
 use serde_json::Value;
 use std::io::Cursor;
 use std::path::Path;
@@ -58,6 +60,16 @@ pub fn png(picture: &RgbImage) -> Result<Vec<u8>, Error> {
     let written = picture.write_to(&mut bytes, ImageFormat::Png);
     written.map_err(|error| Error::Argument(format!("the picture cannot be written: {error}")))?;
     Ok(bytes.into_inner())
+}
+
+/// A map as the bytes of a `.npy` file.
+///
+/// # Errors
+/// [`Error::Argument`] when it cannot be one.
+pub fn npy(map: &ArrayD<f32>) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    map.write_npy(&mut bytes).map_err(|error| Error::Argument(format!("the map cannot be written: {error}")))?;
+    Ok(bytes)
 }
 
 /// A record by the names of its fields.

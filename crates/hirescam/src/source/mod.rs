@@ -132,6 +132,17 @@ pub fn hash(path: &Path) -> Result<String, Error> {
     Ok(sha256(&content(path)?))
 }
 
+/// What is in the bytes of an image file or a `.npy` file.
+///
+/// # Errors
+/// [`Error::Photo`] and [`Error::Argument`] for what is neither.
+pub fn decode(bytes: &[u8]) -> Result<Input, Error> {
+    if npy::is_npy(bytes) {
+        return npy::read(bytes).map(Input::Tensor).map_err(|error| Error::Argument(error.to_string()));
+    }
+    Ok(Photo::decode(bytes, Limits::default()).map(Input::Photo)?)
+}
+
 /// An image file's content and SHA-256.
 ///
 /// # Errors

@@ -30,10 +30,25 @@ pub enum ScoreFrom {
     Output,
 }
 
-/// The sides of a grid, rows first. Written `14x14`; in files, as a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The sides of a grid, rows first. Written `14x14`; in files, as a list, too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Grid(pub Vec<usize>);
+
+impl<'de> Deserialize<'de> for Grid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "wanted are height and width, as in 14x14")]
+        enum Given {
+            Text(String),
+            Sides(Vec<usize>),
+        }
+        match Given::deserialize(deserializer)? {
+            Given::Text(text) => text.parse().map_err(serde::de::Error::custom),
+            Given::Sides(sides) => Ok(Grid(sides)),
+        }
+    }
+}
 
 impl FromStr for Grid {
     type Err = String;
