@@ -1,0 +1,63 @@
+"""Where a convolutional network looked, and what is proven about that picture.
+
+>>> import hirescam
+>>> net = hirescam.Network("digits-cnn.onnx")
+>>> e = net.explain("photos/seven.png")
+>>> e.name, e.certificate.verdict
+('7', 'locally-linear')
+
+`net.explain` takes photos (a path, bytes, a Pillow image, an array of pixels) and ready tensors (arrays of floats, of NumPy, PyTorch, JAX …); one gives an
+`Explanation`, a list a list, an iterator an iterator. All options of the command line are keywords, by the same names: `Spec` has them.
+
+Errors are `hirescam.Error` or one of its kinds. Nothing is printed; what there is to say goes to the logger "hirescam".
+"""
+
+from . import methods
+from ._errors import (
+    ArgumentError,
+    CancelledError,
+    EngineError,
+    Error,
+    ExistsError,
+    FileError,
+    InternalError,
+    LabelsError,
+    MemoryLimitError,
+    MissingFileError,
+    ModelError,
+    NotFiniteError,
+    NotFoundError,
+    PictureError,
+    PreprocessError,
+    UnsupportedError,
+)
+from ._hirescam import Certificate, Explanation, Spec, __version__
+from ._network import Explainer, Explanations, Network, strip
+
+__all__ = [
+    "ArgumentError",
+    "CancelledError",
+    "Certificate",
+    "EngineError",
+    "Error",
+    "ExistsError",
+    "Explainer",
+    "Explanation",
+    "Explanations",
+    "FileError",
+    "InternalError",
+    "LabelsError",
+    "MemoryLimitError",
+    "MissingFileError",
+    "ModelError",
+    "Network",
+    "NotFiniteError",
+    "NotFoundError",
+    "PictureError",
+    "PreprocessError",
+    "Spec",
+    "UnsupportedError",
+    "__version__",
+    "methods",
+    "strip",
+]

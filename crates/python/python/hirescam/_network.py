@@ -1,0 +1,410 @@
+"""Networks, and explainers that are made of them."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import _display, _engine, _hirescam
+from ._errors import ArgumentError, Error, ModelError
+from ._hirescam import Explanation, Image, Spec
+from ._images import Taker, is_array, is_pillow, names, numbers
+from ._progress import Bar
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._types import Options
+
+LOGGER = logging.getLogger("hirescam")
+
+COMPARED = ("hirescam", "gradcam", "gradcam++", "xgradcam", "layercam", "eigencam")
+"""What people compare with, as far as one run is enough for it."""
+
+KEPT = 2
+"""How many explainers a network keeps ready for `explain`; each holds the weights once more."""
+
+
+class Explanations(list[Any]):
+    """A list of explanations, which shows itself in a notebook: the maps of one image, or what came of several images.
+
+    >>> net = hirescam.Network("digits-cnn.onnx")
+    >>> [e.class_ for e in net.explain("photos/seven.png", top=3)][0]
+    7
+    """
+
+    def _repr_html_(self) -> str:
+        return _display.gallery(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and hasattr(Explanation, name):
+            raise AttributeError(f"this is a list of {len(self)} explanations: take one of them, as [0].{name}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+class ImageInput(NamedTuple):
+    """The input of a network that carries the image."""
+
+    name: str
+    """Its name."""
+    dtype: str
+    """Its elements, as NumPy calls them where it has them."""
+    shape: tuple[int | None, ...]
+    """Its extents; None for those that the file leaves open."""
+
+
+class Network:
+    """A network: an ONNX file, with what lies beside it.
+
+    `model` is its path, the bytes of the file, or an `onnx.ModelProto`. `labels` (a list, or a file) and `preprocess` (a preset's name, a file, or a
+    dictionary of steps) stand for what lies with the file or in it; they are the options of these names, for everything that is asked of the network.
+
+    >>> net = hirescam.Network("digits-cnn.onnx")
+    >>> net
+    <hirescam.Network 'digits-cnn.onnx': input input float32 [1, 1, 28, 28]>
+    """
+
+    def __init__(self, model: Any, *, labels: Any = None, preprocess: Any = None) -> None:
+        _engine.look()
+        if hasattr(model, "SerializeToString"):
+            model = model.SerializeToString()
+        if isinstance(model, (bytes, bytearray, memoryview)):
+            self._native = _hirescam.Network.from_bytes(bytes(model))
+        elif isinstance(model, (str, os.PathLike)):
+            self._native = _hirescam.Network.open(os.fspath(model))
+        else:
+            raise ArgumentError(
+                f"a network is the path of an ONNX file, its bytes or an onnx.ModelProto, and this is a {type(model).__name__}"
+            )
+        said = {"labels": labels, "preprocess": preprocess}
+        self._spec = Spec(**{key: value for key, value in said.items() if value is not None})
+        self._ready: OrderedDict[str, Explainer] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def path(self) -> str | None:
+        """The file; None for a network of bytes."""
+        path = self._native.path
+        return None if path is None else os.fspath(path)
+
+    @property
+    def sha256(self) -> str:
+        """The file's SHA-256, in hexadecimal."""
+        return self._native.sha256
+
+    @property
+    def bytes(self) -> bytes:
+        """The file's bytes, without weights in files of their own."""
+        return self._native.bytes
+
+    @property
+    def image(self) -> ImageInput:
+        """The input that carries the image.
+
+        >>> hirescam.Network("digits-cnn.onnx").image.shape
+        (1, 1, 28, 28)
+        """
+        return self._image(self._spec)
+
+    def _image(self, spec: Spec) -> ImageInput:
+        name, dtype, shape = self._native.image(spec)
+        return ImageInput(name, dtype, tuple(shape))
+
+    @property
+    def labels(self) -> list[str] | None:
+        """The class labels: those that were given, else those that lie with the file."""
+        given = self._spec.labels
+        return given if isinstance(given, list) else self._native.labels()
+
+    @property
+    def preprocess(self) -> Any:
+        """How photos are prepared: what was given, else the steps that lie with the file. None where nothing says it."""
+        found = None if self._spec.preprocess is not None else self._native.preprocess()
+        return self._spec.preprocess if found is None else found[0]
+
+    def spec(self, spec: Spec | None = None, **options: Unpack[Options]) -> Spec:
+        """All options as one thing: those of the network, then those of `spec`, then these.
+
+        >>> hirescam.Network("digits-cnn.onnx", preprocess="imagenet").spec(top=2)
+        Spec(top=2, preprocess='imagenet')
+        """
+        if spec is None:
+            return self._spec.replace(**options)
+        own = {key: value for key in ("labels", "preprocess") if getattr(spec, key) is None and (value := getattr(self._spec, key))}
+        return spec.replace(**{**own, **options})
+
+    def explainer(self, *, spec: Spec | None = None, **options: Unpack[Options]) -> Explainer:
+        """The network made ready to explain any number of images with these options.
+
+        >>> explainer = hirescam.Network("digits-cnn.onnx").explainer(method="gradcam", class_=7)
+        >>> explainer.explain("photos/seven.png").method
+        'gradcam'
+        """
+        return Explainer(self, self.spec(spec, **options))
+
+    def explain(
+        self,
+        image: Any,
+        *,
+        spec: Spec | None = None,
+        array: str | None = None,
+        input: Any = None,
+        errors: str = "raise",
+        progress: bool | None = None,
+        **options: Unpack[Options],
+    ) -> Any:
+        """Explains an image, a list of images or an iterator of them.
+
+        An image is a path, bytes, a Pillow image or an array: one of uint8 is a photo [height, width, channels], one of floats is a tensor in the
+        network's own shape, ready to be fed. `array` says how an array is to be read where that is open: "HWC", "CHW", "NHWC" …, or "tensor".
+
+        One image gives an `Explanation`; options that ask for several maps (`top` above 1, several classes or layers, a target such as `above:0.5`)
+        make that a list of them: the best class first, of each class the layers. A list of images and a tensor with a batch give a list of what each
+        gives; an iterator gives an iterator, which reads no more than it needs.
+
+        `input` is what other inputs of the network are fed: a dictionary of arrays and numbers; of an array with as many rows as the tensor has, each row
+        goes with its own. With `errors="return"` the exception stands in the place of what failed; with `"raise"` the first one is raised, and its `image`
+        says which it was. `progress` shows a bar, if tqdm is there: True always, None where it takes longer than a few seconds.
+
+        The network is made ready for the options of the last few calls; `explainer` says when, and holds it for as long as one likes.
+
+        >>> net = hirescam.Network("digits-cnn.onnx")
+        >>> net.explain("photos/seven.png", class_=7, layer="/conv_layers/conv_layers.7/Relu_output_0").score > 0
+        True
+        >>> len(net.explain(["photos/seven.png", "photos/three.png"]))
+        2
+        """
+        explainer = self._kept(self.spec(spec, **options))
+        return explainer.explain(image, array=array, input=input, errors=errors, progress=progress)
+
+    def _kept(self, spec: Spec) -> Explainer:
+        """The explainer for a spec: it is made ready where it is none of the last ones."""
+        key = spec.to_json()
+        with self._lock:
+            if key in self._ready:
+                self._ready.move_to_end(key)
+                return self._ready[key]
+        explainer = Explainer(self, spec)
+        with self._lock:
+            self._ready[key] = explainer
+            while len(self._ready) > KEPT:
+                self._ready.popitem(last=False)
+        return explainer
+
+    def layers(self, *, all: bool = False, spec: Spec | None = None, **options: Unpack[Options]) -> Any:
+        """The layers that can be explained at, from the image to the score, with what is proven there: a data frame if pandas is there, else a list of records.
+
+        Those on every path from the image to the score; with `all` every one.
+
+        >>> [row["layer"] for row in hirescam.Network("digits-cnn.onnx").layers() if row["recommended"]]
+        ['/conv_layers/conv_layers.7/Relu_output_0']
+        """
+        rows, note = self._native.layers(self.spec(spec, **options), all)
+        _said(note)
+        return _display.table(rows)
+
+    def compare(
+        self,
+        image: Any,
+        methods: Iterable[str] = COMPARED,
+        *,
+        spec: Spec | None = None,
+        array: str | None = None,
+        **options: Unpack[Options],
+    ) -> Any:
+        """Several methods on one image, with their numbers: a data frame if pandas is there, else a list of records.
+
+        >>> rows = hirescam.Network("digits-cnn.onnx").compare("photos/seven.png", ["hirescam", "gradcam"])
+        >>> [row["method"] for row in rows]
+        ['hirescam', 'gradcam']
+        """
+        spec = self.spec(spec, **options)
+        images, many = self._taker(spec, array).take(image)
+        if len(images) != 1:
+            raise ArgumentError("methods are compared on one image")
+        return _display.table(self._native.compare(spec, list(methods), images[0])["methods"])
+
+    def compile(self, *, heatmap: Any = None, spec: Spec | None = None, **options: Unpack[Options]) -> bytes:
+        """The explaining model: the bytes of the same ONNX file with map, class, score and b as more outputs.
+
+        `heatmap` adds one more output for display: (height, width), or "image" for the size of the image.
+
+        >>> net = hirescam.Network("digits-cnn.onnx")
+        >>> hirescam.strip(net.compile()) == net.bytes
+        True
+        """
+        size = heatmap if heatmap is None or isinstance(heatmap, str) else "x".join(str(int(side)) for side in heatmap)
+        made, words = self._native.compile(self.spec(spec, **options), size)
+        for line in words:
+            _said(line)
+        return made
+
+    def _taker(self, spec: Spec, array: str | None) -> Taker:
+        image = self._image(spec)
+        return Taker(len(image.shape), image.dtype, array)
+
+    def __repr__(self) -> str:
+        image = self.image
+        of = f"{len(self.bytes)} bytes" if self.path is None else repr(self.path)
+        return f"<hirescam.Network {of}: input {image.name} {image.dtype} {list(image.shape)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _network, (self.path, self.sha256, None if self.path else self.bytes, self._spec)
+
+
+class Explainer:
+    """A network made ready to explain any number of images; made by `Network.explainer`.
+
+    It can be used from several threads at a time, and goes on in forked processes. It is pickled by the network's path and the hash of its file: where
+    it is unpickled, that file is read, and has to be the same.
+
+    >>> import pickle
+    >>> explainer = hirescam.Network("digits-cnn.onnx").explainer(top=2)
+    >>> pickle.loads(pickle.dumps(explainer)).spec == explainer.spec
+    True
+    """
+
+    def __init__(self, network: Network, spec: Spec) -> None:
+        self.network = network
+        self._native, note = network._native.explainer(spec)
+        self._image = network._image(spec)
+        _said(note)
+
+    @property
+    def spec(self) -> Spec:
+        """The options, with the engine that runs the network."""
+        return self._native.spec
+
+    def explain(
+        self,
+        image: Any,
+        *,
+        array: str | None = None,
+        input: Any = None,
+        errors: str = "raise",
+        progress: bool | None = None,
+    ) -> Any:
+        """Explains an image, a list of images or an iterator of them; see `Network.explain`.
+
+        >>> explainer = hirescam.Network("digits-cnn.onnx").explainer()
+        >>> [e.class_ for e in explainer.explain(iter(["photos/seven.png"]))]
+        [7]
+        """
+        if errors not in ("raise", "return"):
+            raise ArgumentError(f'errors={errors!r}: it takes "raise" or "return"')
+        taker = Taker(len(self._image.shape), self._image.dtype, array)
+        if _is_one(image):
+            with Bar(progress if self._native.together == 1 else False, 1) as bar:
+                made = self._of([image], taker, input, bar)[0]
+            if (error := _failed(made)) is not None and (errors == "raise" or error is made):
+                raise error
+            return made
+        if isinstance(image, Sequence):
+            with Bar(progress, len(image)) as bar:
+                return Explanations(self._stream(image, taker, input, errors, bar))
+        if isinstance(image, Iterable) and not isinstance(image, (Mapping, Set)):
+            return self._watched(image, taker, input, errors, progress)
+        raise ArgumentError(
+            f"an image is a path, bytes, a Pillow image or an array, or it is a list or an iterator of these; this is a {type(image).__name__}"
+        )
+
+    def _watched(self, images: Iterable[Any], taker: Taker, input: Any, errors: str, progress: bool | None) -> Iterator[Any]:
+        with Bar(progress, None) as bar:
+            yield from self._stream(images, taker, input, errors, bar)
+
+    def _stream(self, images: Iterable[Any], taker: Taker, input: Any, errors: str, bar: Bar) -> Iterator[Any]:
+        """What came of images, a few of them at a time."""
+        images, start = iter(images), 0
+        while part := list(itertools.islice(images, self._native.together)):
+            for number, made in enumerate(self._of(part, taker, input, bar), start):
+                error = _failed(made)
+                if error is not None:
+                    error.image = number
+                    if errors == "raise":
+                        raise error
+                yield made
+            start += len(part)
+
+    def _of(self, images: Sequence[Any], taker: Taker, input: Any, bar: Bar) -> list[Any]:
+        """What came of images, all of them together; an error in the place of what failed."""
+        taken: list[Any] = []
+        for image in images:
+            try:
+                taken.append(taker.take(image))
+            except Error as error:
+                taken.append(error)
+        beside = None if input is None else {name: numbers(value) if is_array(value) else numbers([value]) for name, value in input.items()}
+        native = [one for of_image in taken if not isinstance(of_image, Error) for one in of_image[0]]
+        made = iter(self._native.explain(native, [beside] * len(native), bar.passes))
+        results = [one if isinstance(one, Error) else self._result(one, made) for one in taken]
+        bar.images(len(images))
+        return results
+
+    def _result(self, taken: tuple[list[Image], bool], made: Iterator[Any]) -> Any:
+        """What stands for one image: its samples' results, in a list where it is several."""
+        images, many = taken
+        of_images = list(itertools.islice(made, len(images)))
+        if len(of_images) == 1 and isinstance(of_images[0], Error):
+            return of_images[0]
+        samples = [sample for of_image in of_images for sample in ([of_image] if isinstance(of_image, Error) else of_image)]
+        results = [self._maps(sample) for sample in samples]
+        if many and not self._native.takes_all_rows:
+            return Explanations(results)
+        return results[0] if len(results) == 1 else Explanations(results)
+
+    def _maps(self, sample: Any) -> Any:
+        """What stands for one sample: its map, or a list where the options can ask for several."""
+        if isinstance(sample, Error):
+            return sample
+        return sample[0] if self._native.makes_one_map else Explanations(sample)
+
+    def __repr__(self) -> str:
+        return f"<hirescam.Explainer of {self.network!r}: {self.spec!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Explainer, (self.network, self.spec)
+
+
+def strip(model: Any) -> bytes:
+    """The network without the map that was added to it: its own file, byte for byte. `model` is an explaining model, as a path, bytes or `Network`.
+
+    >>> net = hirescam.Network("digits-cnn.onnx")
+    >>> hirescam.strip(net.compile(method="layercam")) == net.bytes
+    True
+    """
+    network = model if isinstance(model, Network) else Network(model)
+    bare = network._native.strip()
+    if bare is None:
+        raise ArgumentError("this is no explaining model: nothing can be taken off")
+    return bare
+
+
+def _network(path: str | None, sha256: str, content: bytes | None, spec: Spec) -> Network:
+    """A network that was pickled."""
+    network = Network(content if path is None else path)
+    if network.sha256 != sha256:
+        raise ModelError(f"{path}: the file is another one than that of the network that was pickled", path=path)
+    network._spec = spec
+    return network
+
+
+def _is_one(image: Any) -> bool:
+    """Whether it is one image, and no list of them."""
+    return isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or is_pillow(image) or is_array(image)
+
+
+def _failed(made: Any) -> Error | None:
+    """The first error in what came of an image."""
+    if isinstance(made, list):
+        return next((error for one in made if (error := _failed(one)) is not None), None)
+    return made if isinstance(made, Error) else None
+
+
+def _said(note: str | None) -> None:
+    if note:
+        LOGGER.info(note)

@@ -1,0 +1,101 @@
+//! Work that is done without the interpreter: its threads, its panics, its signals.
+
+use crate::error;
+use hirescam::engine::{WORKERS, caught};
+use hirescam::{Error, Progress};
+use pyo3::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What `work` gives, while other threads of Python go on.
+pub fn done<T: Send>(py: Python, work: impl FnOnce() -> Result<T, Error> + Send) -> PyResult<T> {
+    let threads = threads(py)?;
+    let caught = || caught(work);
+    let made = py.detach(|| match &threads {
+        Some(pool) => pool.install(caught),
+        None => caught(),
+    });
+    made.map_err(|message| error::panicked(py, &message))?.map_err(|error| error::raised(py, &error))
+}
+
+/// As [`done`], of work that shows how far it is. Between its steps it is stopped where Python has been sent a signal, and `progress`
+/// is called.
+pub fn watched<T: Send>(
+    py: Python,
+    progress: Option<Py<PyAny>>,
+    work: impl FnOnce(&mut (dyn FnMut(Progress) + Send), &AtomicBool) -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    let (stop, mut raised, mut asked) = (AtomicBool::new(false), None, Instant::now());
+    let mut tell = |p: Progress| {
+        let last = p.done >= p.of;
+        if raised.is_some() || (!last && asked.elapsed() < OFTEN) {
+            return;
+        }
+        asked = Instant::now();
+        raised = Python::attach(|py| {
+            py.check_signals()?;
+            progress.as_ref().map_or(Ok(()), |progress| progress.call1(py, (p.sample, p.done, p.of)).map(drop))
+        })
+        .err();
+        stop.store(raised.is_some(), Ordering::Relaxed);
+    };
+    let made = done(py, || work(&mut tell, &stop));
+    raised.map_or(made, Err)
+}
+
+/// Signals are looked for so often.
+const OFTEN: Duration = Duration::from_millis(50);
+
+/// The threads of this process: its own pool where it is a fork of one that has threads, for these are not forked with it.
+fn threads(py: Python) -> PyResult<Option<Arc<ThreadPool>>> {
+    type Threads = Option<(u32, Option<Arc<ThreadPool>>)>;
+    static THREADS: Mutex<Threads> = Mutex::new(None);
+    // No fork comes between: this thread has the interpreter.
+    let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let builder = || ThreadPoolBuilder::new().thread_name(|i| format!("{WORKERS}-{i}"));
+    let own = match &*threads {
+        Some((process, own)) if *process == process::id() => return Ok(own.clone()),
+        // Somebody else may have made the global pool; then it is as it is.
+        None => builder().build_global().map_or(None, |()| None),
+        Some(_) => {
+            let pool = builder().build();
+            Some(Arc::new(pool.map_err(|e| error::panicked(py, &e.to_string()))?))
+        }
+    };
+    *threads = Some((process::id(), own.clone()));
+    Ok(own)
+}
+
+/// Something with threads of its own. In a fork these are missing, and to end them would be to wait for them forever.
+pub struct OfProcess<T> {
+    process: u32,
+    thing: Option<T>,
+}
+
+impl<T> OfProcess<T> {
+    /// Of this process.
+    pub fn new(thing: T) -> Self {
+        OfProcess { process: process::id(), thing: Some(thing) }
+    }
+
+    /// The thing, in the process that it is of.
+    pub fn here(&self) -> Option<&T> {
+        self.thing.as_ref().filter(|_| self.process == process::id())
+    }
+
+    /// The thing in any process, for what takes no threads.
+    pub fn anywhere(&self) -> Option<&T> {
+        self.thing.as_ref()
+    }
+}
+
+impl<T> Drop for OfProcess<T> {
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            std::mem::forget(self.thing.take());
+        }
+    }
+}

@@ -1,0 +1,247 @@
+"""What images may be, and what comes of them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import hirescam
+import numpy as np
+import pytest
+
+SEVEN = "photos/seven.png"
+THREE = "photos/three.png"
+NETWORK = "efficientnet-lite0.onnx"
+
+
+def pixels(path: str) -> np.ndarray:
+    with pytest.importorskip("PIL.Image").open(path) as image:
+        return np.asarray(image)
+
+
+def tensor() -> np.ndarray:
+    """The seven as the network takes it."""
+    levels = pixels(SEVEN).astype(np.float64)
+    levels = levels if levels.ndim == 2 else levels[..., 0]
+    return ((levels / 255 - 0.1307) / 0.3081).astype(np.float32)[None]
+
+
+def test_a_photo_is_the_same_in_all_its_forms(net: hirescam.Network, engine: str) -> None:
+    explainer = net.explainer(engine=engine)
+    with pytest.importorskip("PIL.Image").open(SEVEN) as opened:
+        image = opened.copy()
+    grey = pixels(SEVEN)
+    grey = grey if grey.ndim == 2 else grey[..., 0]
+    colours = np.repeat(grey[..., None], 3, axis=-1)
+    forms = [
+        SEVEN,
+        Path(SEVEN),
+        Path(SEVEN).read_bytes(),
+        bytearray(Path(SEVEN).read_bytes()),
+        image,
+        grey,
+        grey[..., None],
+        colours,
+        np.dstack([colours, np.full_like(grey, 7)]),
+        np.asfortranarray(colours),
+        colours[::-1][::-1],
+    ]
+    made = [explainer.explain(form) for form in forms]
+    assert made[0].class_ == 7 and made[0].label == "7"
+    for e in made[1:]:
+        assert np.array_equal(e.map, made[0].map) and e.score == made[0].score
+
+
+def test_a_tensor_has_the_networks_own_shape(net: hirescam.Network, engine: str) -> None:
+    explainer = net.explainer(engine=engine)
+    of_photo, image = explainer.explain(SEVEN), tensor()
+    one = explainer.explain(image)
+    assert isinstance(one, hirescam.Explanation) and np.array_equal(one.map, of_photo.map)
+    for batch in [image[None], np.stack([image, image, image])]:
+        many = explainer.explain(batch)
+        assert isinstance(many, hirescam.Explanations) and len(many) == len(batch)
+        assert all(np.array_equal(e.map, of_photo.map) for e in many)
+    # Float64 is rounded to what the network takes; other orders in memory are the same array.
+    for same in [image.astype(np.float64), np.asfortranarray(image), image[:, ::-1, ::-1][:, ::-1, ::-1], image.astype(">f4")]:
+        assert np.allclose(explainer.explain(same).map, of_photo.map, atol=1e-5)
+
+
+def test_arrays_of_other_libraries_are_taken(net: hirescam.Network) -> None:
+    class Exchanged:
+        """An array that only hands itself out by DLPack."""
+
+        def __init__(self, array: np.ndarray) -> None:
+            self.array = array
+
+        def __dlpack__(self, **how: object) -> object:
+            return self.array.__dlpack__(**how)
+
+        def __dlpack_device__(self) -> object:
+            return self.array.__dlpack_device__()
+
+    class Converted:
+        """An array that only hands itself out by NumPy's own protocol."""
+
+        def __init__(self, array: np.ndarray) -> None:
+            self.array = array
+
+        def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+            return self.array
+
+    explainer, image = net.explainer(), tensor()
+    wanted = explainer.explain(image).map
+    for kind in [Exchanged, Converted]:
+        assert np.array_equal(explainer.explain(kind(image)).map, wanted)
+
+
+def test_pytorchs_tensors_are_taken(net: hirescam.Network) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    explainer, image = net.explainer(), torch.from_numpy(tensor())
+    wanted = explainer.explain(image).map
+    assert np.array_equal(explainer.explain(image.requires_grad_()).map, wanted)
+    assert np.array_equal(explainer.explain(image[None].to(memory_format=torch.channels_last))[0].map, wanted)
+
+
+def test_what_an_array_is_can_be_said(net: hirescam.Network) -> None:
+    explainer = net.explainer()
+    grey = pixels(SEVEN)
+    grey = grey if grey.ndim == 2 else grey[..., 0]
+    wanted = explainer.explain(SEVEN).map
+    colours = np.repeat(grey[None], 3, axis=0)
+    assert np.array_equal(explainer.explain(colours, array="CHW").map, wanted)
+    assert np.array_equal(explainer.explain(colours[None], array="nchw")[0].map, wanted)
+    assert np.array_equal(explainer.explain(grey[None], array="NHW")[0].map, wanted)
+    assert np.array_equal(explainer.explain(np.stack([grey] * 2)[..., None])[1].map, wanted)
+    for array in [colours, colours[None]]:
+        with pytest.raises(hirescam.ArgumentError, match='array="CHW"'):
+            explainer.explain(array)
+    with pytest.raises(hirescam.ArgumentError, match="floats|Floats"):
+        explainer.explain(grey / 255, array="HW")
+    # Levels of 8 bits that are said to be a tensor are fed as they are.
+    levels = explainer.explain(grey[None], array="tensor")
+    assert np.array_equal(levels.map, explainer.explain(grey[None].astype(np.float32)).map)
+
+
+def test_lists_give_lists_and_iterators_iterators(net: hirescam.Network, engine: str) -> None:
+    explainer = net.explainer(engine=engine)
+    alone = [explainer.explain(path) for path in (SEVEN, THREE)]
+    together = explainer.explain([SEVEN, THREE] * 20)
+    assert isinstance(together, list) and len(together) == 40
+    for made, e in zip(together, alone * 20):
+        assert np.array_equal(made.map, e.map) and made.image == e.image
+    assert explainer.explain([]) == []
+
+    read = 0
+
+    def images() -> object:
+        nonlocal read
+        while True:
+            read += 1
+            yield SEVEN if read % 2 else THREE
+
+    stream = explainer.explain(images())
+    assert read == 0
+    assert [next(stream).class_ for _ in range(4)] == [7, 3, 7, 3]
+    assert read <= 64
+
+
+def test_a_failed_image_is_its_own_result(net: hirescam.Network) -> None:
+    explainer = net.explainer()
+    images = [SEVEN, "no/such.png", THREE, np.zeros((2, 2, 2), np.uint8), b"nonsense"]
+    made = explainer.explain(images, errors="return")
+    assert [type(one) for one in made] == [
+        hirescam.Explanation,
+        hirescam.MissingFileError,
+        hirescam.Explanation,
+        hirescam.ArgumentError,
+        hirescam.FileError,
+    ]
+    assert [one.image for one in made if isinstance(one, hirescam.Error)] == [1, 3, 4]
+    with pytest.raises(hirescam.MissingFileError) as raised:
+        explainer.explain(images)
+    assert raised.value.image == 1
+    stream, seen = explainer.explain(iter(images)), []
+    with pytest.raises(FileNotFoundError):
+        seen.extend(stream)
+    with pytest.raises(ValueError, match="return"):
+        explainer.explain(images, errors="ignore")
+
+
+def test_several_maps_are_a_list(net: hirescam.Network) -> None:
+    for options, count in [({"top": 3}, 3), ({"class_": [7, 1]}, 2), ({"layer": ["/conv_layers/conv_layers.1/Relu_output_0", "/conv_layers/conv_layers.7/Relu_output_0"]}, 2), ({"target": "all"}, 10)]:
+        made = net.explain(SEVEN, **options)
+        assert isinstance(made, list) and len(made) == count, options
+    assert [e.class_ for e in net.explain(SEVEN, target="above:5")] == [7]
+    assert isinstance(net.explain(SEVEN, target="contrast:7,1"), hirescam.Explanation)
+    assert net.explain(SEVEN, target=1).class_ == net.explain(SEVEN, class_="1").class_ == 1
+    with pytest.raises(AttributeError, match=r"take one of them"):
+        net.explain(SEVEN, top=2).map
+
+
+def test_the_map_is_no_copy_and_its_numbers_are_those_of_the_certificate(net: hirescam.Network, engine: str) -> None:
+    e = net.explain(SEVEN, engine=engine)
+    assert e.map.dtype == np.float32 and not e.map.flags.writeable and not e.map.flags.owndata
+    assert e.map.__array_interface__["data"] == e.map.__array_interface__["data"]
+    c = e.certificate
+    assert c.verdict == "locally-linear" and c.adds_up and c.bypass is None and not c.uniform
+    assert "MaxPool" in c.reason
+    assert c.sum == pytest.approx(e.map.astype(np.float64).sum())
+    assert e.score == pytest.approx(c.sum + c.b, rel=1e-5) and abs(c.residual) < 1e-4 * abs(e.score)
+    assert c.words[0].startswith("locally-linear") and str(c) == "\n".join(c.words)
+    map = e.map
+    del e
+    assert np.isfinite(map).all()
+
+
+def test_heatmaps_are_made_step_by_step(net: hirescam.Network) -> None:
+    e = net.explain(SEVEN, class_=1)
+    assert np.array_equal(e.heatmap(), e.map)
+    assert np.array_equal(e.heatmap(rectify=True), np.maximum(e.map, 0))
+    assert np.abs(e.heatmap(normalize="symmetric")).max() == 1
+    assert e.heatmap(size=(28, 21)).shape == (28, 21)
+    assert e.heatmap(rectify=True, normalize="max", size=(28, 28)).max() <= 1
+    with pytest.raises(hirescam.PictureError, match="rectify"):
+        e.heatmap(normalize="max")
+    with pytest.raises(hirescam.ArgumentError, match="min-max"):
+        e.heatmap(normalize="minmax")
+
+
+def test_pictures(net: hirescam.Network) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    e = net.explain(SEVEN)
+    assert e.overlay(layout="plain").size == (28, 28)
+    assert np.array_equal(np.asarray(pillow.open(io.BytesIO(e.png(signed=True)))), e.pixels(signed=True))
+    assert not np.array_equal(e.pixels(), e.pixels(signed=True))
+    html = e._repr_html_()
+    assert "class 7" in html or "<b>7</b>" in html
+    assert "locally-linear" in html and "data:image/png;base64," in html
+    of_tensor = net.explain(tensor())
+    with pytest.raises(hirescam.ArgumentError, match="photo to draw on"):
+        of_tensor.overlay()
+    assert of_tensor.overlay(SEVEN, layout="plain").size == (28, 28)
+    assert "data:image/png" in of_tensor._repr_html_()
+    assert net.explain([SEVEN, THREE])._repr_html_().count("data:image/png") == 2
+    with pytest.raises(hirescam.NotFoundError, match="opacity"):
+        e.overlay(opacty=0.5)
+
+
+def test_what_is_saved_is_what_the_command_line_writes(net: hirescam.Network, tmp_path: Path) -> None:
+    e = net.explain(SEVEN)
+    e.save(tmp_path / "seven")
+    assert np.array_equal(np.load(tmp_path / "seven.npy"), e.map)
+    assert (tmp_path / "seven.png").read_bytes() == e.png()
+    assert hirescam.Spec.open(tmp_path / "seven.json") == hirescam.Spec.from_record(e.record)
+    e.save(tmp_path / "map.npy")
+    e.save(str(tmp_path / "map.png"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["map.npy", "map.png", "seven.json", "seven.npy", "seven.png"]
+    net.explain(tensor()).save(tmp_path / "tensor")
+    assert not (tmp_path / "tensor.png").exists() and (tmp_path / "tensor.npy").exists()
+
+
+def test_a_record_makes_the_map_again(net: hirescam.Network) -> None:
+    e = net.explain(SEVEN, method="layercam", class_=3)
+    record = e.record
+    assert record["method"] == "layercam" and record["class"] == 3 and record["image"] == SEVEN
+    assert record["model_sha256"] == net.sha256 and record["score"] == e.score
+    again = net.explain(SEVEN, spec=hirescam.Spec.from_record(record))
+    assert np.array_equal(again.map, e.map)
