@@ -13,7 +13,7 @@
 
 use hirescam::engine::{Array, Session};
 use hirescam::spec::EngineChoice;
-use hirescam::{Explained, Explainer, Spec, Watch};
+use hirescam::{Explained, Explainer, Network, Spec, Watch};
 use ndarray::{ArrayD, Axis, stack};
 use ndarray_npy::{read_npy, write_npy};
 use std::collections::HashMap;
@@ -84,7 +84,7 @@ fn prepare(call: &str, model: &str, options: &Spec) -> Result<Call, Box<dyn Erro
         _ => return Err(format!("what is {call:?}?").into()),
     };
     let options = Spec { method: (*method).to_owned(), target: Some((*target).to_owned()), layers, ..options.clone() };
-    Ok(Call::Explain(Box::new(Explainer::new(model, &options)?)))
+    Ok(Call::Explain(Box::new(Network::open(model)?.into_explainer(&options)?)))
 }
 
 fn answer(prepared: u128, took: u128) -> Result<(), Box<dyn Error>> {

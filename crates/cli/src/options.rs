@@ -4,19 +4,23 @@ use crate::error::Error;
 use crate::output;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
-use hirescam::Spec;
 use hirescam::methods::Settings;
 use hirescam::overlay::{Arrangement, Style};
 use hirescam::spec::{EngineChoice, Picture};
+use hirescam::{Spec, check, comparison};
 use std::path::PathBuf;
 use std::sync::Once;
 
-/// The network, the target and what they need.
+/// The network, the target and what they need: every command has these.
 pub const NETWORK: u8 = 0;
-/// These and what runs the network.
+/// What runs the network.
 pub const ENGINE: u8 = 1;
-/// These, what pictures look like, and how methods of several runs work.
-pub const ALL: u8 = 2;
+/// What pictures look like, and how methods of several runs work.
+pub const RUNS: u8 = 2;
+/// What is compared.
+pub const COMPARE: u8 = 4;
+/// What is checked.
+pub const CHECK: u8 = 8;
 
 /// A spec as a command takes it: from a file, and from options, which count more.
 pub struct Given<const PARTS: u8>(ArgMatches);
@@ -44,17 +48,23 @@ impl<const PARTS: u8> Given<PARTS> {
         }
         let mut update = || {
             spec.update_from_arg_matches_mut(&mut given)?;
-            if PARTS >= ENGINE {
+            if PARTS & ENGINE > 0 {
                 spec.engine.update_from_arg_matches_mut(&mut given)?;
             }
-            if PARTS >= ALL {
+            if PARTS & RUNS > 0 {
                 spec.picture.update_from_arg_matches_mut(&mut given)?;
                 spec.settings.update_from_arg_matches_mut(&mut given)?;
+            }
+            if PARTS & COMPARE > 0 {
+                spec.compare.update_from_arg_matches_mut(&mut given)?;
+            }
+            if PARTS & CHECK > 0 {
+                spec.check.update_from_arg_matches_mut(&mut given)?;
             }
             Ok(())
         };
         update().map_err(|error: clap::Error| Error::Argument(error.to_string()))?;
-        if PARTS >= ENGINE {
+        if PARTS & ENGINE > 0 {
             let (engine, note) = spec.engine.settled();
             spec.engine = engine;
             note.iter().for_each(|note| output::note(note));
@@ -81,10 +91,16 @@ impl<const PARTS: u8> Args for Given<PARTS> {
              beside it count more",
         );
         let mut command = Spec::augment_args_for_update(command).arg(file);
-        if PARTS >= ENGINE {
+        if PARTS & ENGINE > 0 {
             command = EngineChoice::augment_args_for_update(command);
         }
-        if PARTS >= ALL {
+        if PARTS & COMPARE > 0 {
+            command = comparison::Plan::augment_args_for_update(command);
+        }
+        if PARTS & CHECK > 0 {
+            command = check::Plan::augment_args_for_update(command);
+        }
+        if PARTS & RUNS > 0 {
             command = Settings::augment_args_for_update(Picture::augment_args_for_update(command));
         }
         command

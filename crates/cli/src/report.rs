@@ -2,10 +2,10 @@
 
 use crate::error::Error;
 use crate::output::{self, say};
-use hirescam::pipeline::{Made, Outcome, Written};
+use hirescam::pipeline::Outcome;
 use hirescam::record::Record;
 use hirescam::sink::{Gallery, Table};
-use hirescam::summary::{self, Summary, headline};
+use hirescam::summary::{self, Summary};
 use std::path::Path;
 
 /// How results are told.
@@ -21,7 +21,7 @@ pub struct Report {
 
 impl Report {
     /// Tells what came of a file. Of a single one that failed the error is given back.
-    pub fn tell(&mut self, Outcome { file, images }: Outcome) -> Result<(), Error> {
+    pub fn tell(&mut self, Outcome { file, images, .. }: Outcome) -> Result<(), Error> {
         let images = match images {
             Ok(images) => images,
             Err(error) => {
@@ -60,7 +60,10 @@ impl Report {
                 continue;
             }
             match self.one && !several && !of_image.is_empty() {
-                true => of_image.iter().flat_map(|w| lines(w, file)).try_for_each(|line| say!("{line}"))?,
+                true => of_image
+                    .iter()
+                    .flat_map(|written| summary::lines(written, file))
+                    .try_for_each(|line| say!("{line}"))?,
                 false => say!("{}", summary::line(file, several.then_some(index), of_image))?,
             }
         }
@@ -108,22 +111,4 @@ impl Report {
         }
         Ok(self.summary.failures())
     }
-}
-
-/// All that is said of a result, a line each.
-fn lines(written: &Written, file: &Path) -> Vec<String> {
-    let mut lines = match &written.made {
-        Made::Map(e) => {
-            let first = format!("{}: {}", file.display(), headline(e));
-            let place = format!("  {} at {}", e.shared.method.title, e.shared.layer);
-            [first, place].into_iter().chain(e.in_words().iter().map(|line| format!("  {line}"))).collect()
-        }
-        Made::Fused(fused) => vec![format!("  {}", fused.in_words())],
-    };
-    if let Some(files) = written.record.files() {
-        lines.extend(files.overlay.iter().map(|file| format!("  overlay: {file}")));
-        lines.extend(files.no_overlay.iter().map(|why| format!("  no picture: {why}")));
-        lines.push(format!("  map: {}", files.map));
-    }
-    lines
 }

@@ -24,7 +24,7 @@ const LABELS: &str = "labels.txt";
 /// # Errors
 /// [`Error::File`] when a file cannot be written, [`Error::Explain`] where another is there, [`Error::Argument`] for an input or output that the server cannot have.
 pub fn write(folder: &Path, file: &Network, explaining: &ExplainingModel, overwrite: bool) -> Result<PathBuf, Error> {
-    let name = file.path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = file.path().file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let made = &explaining.first;
     let labels =
         explaining.labels.as_ref().filter(|_| !made.head.score.is_dense()).map(|labels| labels.of(&made.head.score));

@@ -151,7 +151,7 @@ fn an_explaining_model_has_the_original_outputs_first_and_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let model = fixture("digits-cnn.onnx");
     ok(folder.path(), &["compile", &model, "-o", "explaining.onnx"]);
-    let read = |path: &Path| hirescam::Network::open(path).unwrap().model;
+    let read = |path: &Path| hirescam::Network::open(path).unwrap().model().clone();
     let (before, after) = (read(Path::new(&model)), read(&folder.path().join("explaining.onnx")));
     let names: Vec<&str> = after.graph().output.iter().map(|o| o.name()).collect();
     assert_eq!(names, ["logits", "map", "class", "score", "b"]);

@@ -21,12 +21,12 @@ use std::path::Path;
 /// The outputs for `images` images of noise, by name and in order; further inputs as given.
 fn run(path: &Path, images: usize, others: &[(&str, Array)]) -> Vec<(String, Array)> {
     let file = Network::open(path).unwrap();
-    let input = analysis::image_input(&file.model, None).unwrap();
+    let input = analysis::image_input(file.model(), None).unwrap();
     let shape: Vec<usize> = extents(input).iter().map(|&n| usize::try_from(n).unwrap_or(images)).collect();
     let noise = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
     let count = shape.iter().product();
     let image = Array::from(ArrayD::from_shape_vec(shape, (0..count).map(noise).collect()).unwrap());
-    let session = engine("tract", &Default::default()).unwrap().prepare(&file.bytes).unwrap();
+    let session = engine("tract", &Default::default()).unwrap().prepare(file.bytes()).unwrap();
     let mut given = vec![(input.name(), &image)];
     given.extend(others.iter().map(|(name, array)| (*name, array)));
     session.run(&given).unwrap()
@@ -92,7 +92,7 @@ fn own_outputs_come_first_and_keep_their_values_and_the_batch_stays_free() {
             assert_eq!(of(4).len(), of(0).len());
             // The file declares what comes out.
             let declared = Network::open(&out).unwrap();
-            for (info, (_, array)) in declared.model.graph().output.iter().zip(&after) {
+            for (info, (_, array)) in declared.model().graph().output.iter().zip(&after) {
                 let found = shape(array).into_iter().enumerate().map(|(i, n)| if i == 0 { -1 } else { n as i64 });
                 assert_eq!(extents(info), found.collect::<Vec<_>>(), "{network} {target} {}", info.name());
             }
@@ -113,13 +113,13 @@ fn every_fixture_is_compiled_the_same_twice_and_stripped_byte_for_byte() {
         let targets = ["top", "element:0,0", "element:0,0,0", "element:0,0,0,0"].map(|t| t.parse::<Target>().unwrap());
         let made = targets.into_iter().find_map(|target| {
             let request = Request { target, heatmap: Some(cam::Size::Cells(vec![5, 7])), ..Request::default() };
-            let made = cam::attach(&file.model, &request)
-                .or_else(|_| cam::attach(&file.model, &Request { heatmap: None, ..request.clone() }));
+            let made = cam::attach(file.model(), &request)
+                .or_else(|_| cam::attach(file.model(), &Request { heatmap: None, ..request.clone() }));
             made.ok().map(|made| (made, request))
         });
         let (made, request) = made.unwrap_or_else(|| panic!("{}", path.display()));
-        let bytes = made.added_to(&file.bytes).unwrap();
-        assert!(cam::strip(&bytes).unwrap().unwrap() == file.bytes, "{}", path.display());
+        let bytes = made.added_to(file.bytes()).unwrap();
+        assert!(cam::strip(&bytes).unwrap().unwrap() == *file.bytes(), "{}", path.display());
         let explaining = Model::from_bytes(bytes.clone()).unwrap();
         let request = Request { heatmap: request.heatmap.filter(|_| made.outputs.heatmap.is_some()), ..request };
         let again = cam::attach(&explaining, &request).unwrap();
@@ -245,7 +245,7 @@ fn triton_gets_a_repository_entry_that_agrees_with_the_file() {
         assert!(config.starts_with(&head), "{config}");
         assert_eq!(config.matches('{').count(), config.matches('}').count());
 
-        let graph = Network::open(&model).unwrap().model;
+        let graph = Network::open(&model).unwrap().model().clone();
         let declared: Vec<(&str, &ValueInfoProto)> =
             graph.inputs().map(|i| ("input", i)).chain(graph.graph().output.iter().map(|o| ("output", o))).collect();
         let images = if batch == 0 { 1 } else { 3 };

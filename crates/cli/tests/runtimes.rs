@@ -157,7 +157,7 @@ fn job(folder: &Path, number: usize, (network, options): &Case) -> (PathBuf, Vec
     let model = format!("{number}.onnx");
     ok(folder, &[&["compile", &fixture(&format!("{network}.onnx")), "-o", &model], *options].concat());
     let file = Network::open(folder.join(&model)).unwrap();
-    let inputs: Vec<(&str, Array)> = file.model.inputs().map(|i| (i.name(), given(network, i))).collect();
+    let inputs: Vec<(&str, Array)> = file.model().inputs().map(|i| (i.name(), given(network, i))).collect();
     let inputs_json: Vec<Value> = inputs
         .iter()
         .map(|(name, array)| match array.as_i64() {
@@ -170,7 +170,7 @@ fn job(folder: &Path, number: usize, (network, options): &Case) -> (PathBuf, Vec
         .collect();
     let path = folder.join(format!("{number}.json"));
     fs::write(&path, json!({"model": model, "inputs": inputs_json}).to_string()).unwrap();
-    let session = engine("tract", &Default::default()).unwrap().prepare(&file.bytes).unwrap();
+    let session = engine("tract", &Default::default()).unwrap().prepare(file.bytes()).unwrap();
     let inputs: Vec<(&str, &Array)> = inputs.iter().map(|(name, array)| (*name, array)).collect();
     (path, session.run(&inputs).unwrap())
 }

@@ -84,8 +84,11 @@ fn what_is_wrong_in_a_file_is_named() {
         let (exit, error) = fails(folder.path(), &["explain", &model, &photo, "--spec", name]);
         assert!(exit == code && error.contains(said), "{name}: {exit} {error}");
     }
-    let (exit, error) = fails(folder.path(), &["layers", &fixture("zoo/resnet.ts.onnx"), "--class", "cat"]);
-    assert!(exit == 2 && error.contains("--labels FILE"), "{exit} {error}");
+    for class in [["--class", "cat"], ["--target", "class:cat"], ["--target", "contrast:cat,2"]] {
+        let network = fixture("zoo/resnet.ts.onnx");
+        let (exit, error) = fails(folder.path(), &["layers", &network, class[0], class[1]]);
+        assert!(exit == 2 && error.contains("\"cat\"") && error.contains("--labels FILE"), "{class:?}: {exit} {error}");
+    }
     let (exit, error) = fails(folder.path(), &["explain", &model, &photo, "--spec", "nowhere.toml"]);
     assert!(exit == 3 && error.contains("nowhere.toml"), "{error}");
 }

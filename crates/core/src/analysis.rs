@@ -15,29 +15,29 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// What a caller says of a network, where its file leaves it open.
-#[derive(Clone, Copy, Debug)]
-pub struct Hints<'a> {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hints {
     /// The input that carries the image; the one that looks like one when none is named.
-    pub image: Option<&'a str>,
+    pub image: Option<String>,
     /// The image's whole shape.
-    pub image_shape: Option<&'a [usize]>,
+    pub image_shape: Option<Vec<usize>>,
     /// The image's channel axis.
     pub image_channels: Option<i64>,
     /// The shapes of inputs beside the image.
-    pub other_shapes: &'a [(String, Vec<usize>)],
+    pub other_shapes: Vec<(String, Vec<usize>)>,
     /// How many bytes the network's values may take beside what goes with its image and its weights; see [`memory`].
     pub memory: u64,
     /// How the scores are to be read.
-    pub scores: Reading<'a>,
+    pub scores: Reading,
 }
 
-impl Default for Hints<'_> {
+impl Default for Hints {
     fn default() -> Self {
         Hints {
             image: None,
             image_shape: None,
             image_channels: None,
-            other_shapes: &[],
+            other_shapes: Vec::new(),
             memory: memory::SPARE,
             scores: Reading::default(),
         }
@@ -48,6 +48,7 @@ impl Default for Hints<'_> {
 #[derive(Debug)]
 pub struct Analysis<'m> {
     model: Cow<'m, Model>,
+    hints: Hints,
     /// The input that carries the image.
     pub image: String,
     /// The shapes of all values, and what their axes mean.
@@ -75,10 +76,10 @@ impl<'m> Analysis<'m> {
         if let Some(bare) = strip::bare(&model)? {
             model = Cow::Owned(bare);
         }
-        let input = image_input(&model, hints.image)?;
+        let input = image_input(&model, hints.image.as_deref())?;
         let open = declared(input).iter().skip(1).any(Option::is_none);
         let image = input.name().to_owned();
-        let (shape, others) = (hints.image_shape, hints.other_shapes);
+        let (shape, others) = (hints.image_shape.as_deref(), hints.other_shapes.as_slice());
         let mut shapes = Shapes::infer_beside(&model, &image, shape, others)?;
         if let (Some(Error::Invalid { at, what }), Some(shape), true) = (&shapes.fault, shape, open) {
             // It is the size that does not fit, and not the network that is wrong.
@@ -98,12 +99,18 @@ impl<'m> Analysis<'m> {
             score = score::read(&model, &shapes, &hints.scores)?;
         }
         let shapes = shapes.with_image_channels(hints.image_channels)?;
-        Ok(Analysis { model, image, shapes, score, places: OnceLock::new(), channels: OnceLock::new() })
+        let hints = hints.clone();
+        Ok(Analysis { model, hints, image, shapes, score, places: OnceLock::new(), channels: OnceLock::new() })
     }
 
     /// The network, bare of attached maps.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// What was said of the network.
+    pub fn hints(&self) -> &Hints {
+        &self.hints
     }
 
     /// Which axis of each value counts channels, as far as the operators before it tell.

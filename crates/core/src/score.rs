@@ -92,11 +92,11 @@ impl fmt::Display for Activation {
 }
 
 /// How the scores are to be read, where the model does not tell it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Reading<'a> {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
     /// The tensor that holds them: an output or a floating-point tensor inside; the output that looks like class scores
     /// when none is named.
-    pub output: Option<&'a str>,
+    pub output: Option<String>,
     /// Whether the tensor itself is the score, and not the logits before its final activation.
     pub keep_activation: bool,
     /// The axis of that tensor that counts classes, from the end where negative.
@@ -169,6 +169,7 @@ const MOST_PROPOSED: usize = 8;
 /// # Errors
 /// As [`read`].
 pub fn score(model: &Model, shapes: &Shapes, output: Option<&str>, keep: bool) -> Result<Score, Error> {
+    let output = output.map(str::to_owned);
     read(model, shapes, &Reading { output, keep_activation: keep, ..Reading::default() })
 }
 
@@ -180,7 +181,7 @@ pub fn score(model: &Model, shapes: &Shapes, output: Option<&str>, keep: bool) -
 /// are made of, [`Error::Argument`] for an axis that is none.
 pub fn read(model: &Model, shapes: &Shapes, reading: &Reading) -> Result<Score, Error> {
     let outputs: Vec<&str> = model.graph().output.iter().map(|o| o.name()).collect();
-    if let Some(name) = reading.output {
+    if let Some(name) = reading.output.as_deref() {
         if !outputs.contains(&name) && !model.has_value(name) {
             let near = near(name, outputs.iter().copied().chain(model.values()));
             return Err(Error::NotFound { kind: "output", name: name.to_owned(), near });
@@ -207,7 +208,7 @@ pub fn read(model: &Model, shapes: &Shapes, reading: &Reading) -> Result<Score, 
 fn made_of(model: &Model, shapes: &Shapes, outputs: &[&str], reading: &Reading) -> Result<Score, Error> {
     let mut found: Vec<Score> = Vec::new();
     for name in sources(model, shapes, outputs) {
-        let of_source = Reading { class_axis: None, activation: None, ..*reading };
+        let of_source = Reading { class_axis: None, activation: None, ..reading.clone() };
         if let Some(score) =
             of_value(model, shapes, name, &of_source)?.filter(|s| found.iter().all(|f| f.logits != s.logits))
         {

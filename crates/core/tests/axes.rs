@@ -135,8 +135,12 @@ fn model(nodes: Vec<NodeProto>, input: ValueInfoProto, output: &str, stored: &[(
 
 /// The map of the class 1 at `layer` for an image, in f64.
 fn map(model: &Model, request: &Request, image: &Tensor) -> ArrayD<f64> {
+    map_of(&Analysis::of(model, &Hints::default()).unwrap(), request, image)
+}
+
+fn map_of(analysis: &Analysis, request: &Request, image: &Tensor) -> ArrayD<f64> {
     let request = Request { target: Target::Classes(vec![1]), ..request.clone() };
-    let made = cam::attach(model, &request).unwrap();
+    let made = cam::attach_to(analysis, &request, &[]).unwrap().remove(0);
     let known = HashMap::from([("x".to_owned(), image.clone())]);
     let proto = ModelProto::clone(&made.model);
     let made = reference::evaluate(&Model::new(proto).unwrap(), known, &[&made.outputs.map]).unwrap();
@@ -218,9 +222,10 @@ fn images_that_make_one_score_are_one_sample() {
             matches!(&refused, Err(Error::OpenSample { node, .. }) if node.contains("the ReduceMean")),
             "{refused:?}"
         );
-        let request = Request { image_shape: Some(bag.shape().to_vec()), ..at("a") };
-        assert_near(&map(&free, &request, &bag), &maps, "a bag of as many as are given");
-        let Analysis { shapes, score, .. } = Analysis::of(&free, &request.hints()).unwrap();
+        let hints = Hints { image_shape: Some(bag.shape().to_vec()), ..Hints::default() };
+        let analysis = Analysis::of(&free, &hints).unwrap();
+        assert_near(&map_of(&analysis, &at("a"), &bag), &maps, "a bag of as many as are given");
+        let Analysis { shapes, score, .. } = analysis;
         let runs = shapes.runs(&score.logits);
         assert_eq!((runs.count, shapes.samples("a")), (Dim::Fixed(1), Some(Samples::One)));
         assert!(runs.one_sample.unwrap().contains("the ReduceMean"));
@@ -378,14 +383,14 @@ fn where_the_graph_leaves_the_channels_open_they_can_be_said() {
     let nodes = vec![node("Flatten", &["x"], "q", &[]), node("MatMul", &["q", "v"], "o", &[])];
     let dense = model(nodes, open("x", &[0, 6, 5, 4]), "o", &stored);
     let channels = |given: Option<i64>| {
-        let request = Request { image_channels: given, ..Request::default() };
-        Analysis::of(&dense, &request.hints()).map(|a| (a.shapes.tells_channels("x"), a.shapes.image_channels("x")))
+        let hints = Hints { image_channels: given, ..Hints::default() };
+        Analysis::of(&dense, &hints).map(|a| (a.shapes.tells_channels("x"), a.shapes.image_channels("x")))
     };
     assert_eq!(channels(None).unwrap(), (false, Some(3)));
     assert_eq!(channels(Some(1)).unwrap(), (true, Some(1)));
     assert_eq!(channels(Some(-1)).unwrap(), (true, Some(3)));
     assert!(channels(Some(0)).is_err() && channels(Some(4)).is_err());
     let conv = network(&[0, CHANNELS, HEIGHT, WIDTH], vec![node("Identity", &["x"], "f", &[])], vec![], &[]);
-    let contradicted = Request { image_channels: Some(3), ..Request::default() };
-    assert!(matches!(Analysis::of(&conv, &contradicted.hints()), Err(Error::Argument(_))));
+    let contradicted = Hints { image_channels: Some(3), ..Hints::default() };
+    assert!(matches!(Analysis::of(&conv, &contradicted), Err(Error::Argument(_))));
 }

@@ -280,7 +280,7 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
     let input = model.inputs().next().unwrap().clone();
     let shape: Vec<usize> = declared(&input).iter().map(|n| n.unwrap_or(2)).collect();
     for output in &proto.graph.as_ref().unwrap().output {
-        let scores = Reading { output: Some(output.name()), ..Reading::default() };
+        let scores = Reading { output: Some(output.name().to_owned()), ..Reading::default() };
         let Ok(analysis) = Analysis::of(&model, &Hints { scores, ..Hints::default() }) else { continue };
         let Analysis { shapes, score, .. } = &analysis;
         // Scores that lie otherwise have tests of their own.
@@ -292,13 +292,11 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
         let images: Vec<Tensor> = (0..2 * IMAGES).map(|_| images()).collect();
         let class = (seed % score.entries() as u64) as usize;
         for layer in &listed {
-            let request = Request {
-                layer: Some(layer.name.clone()),
-                output: Some(output.name().to_owned()),
-                target: Target::Classes(vec![class]),
-                ..Request::default()
+            let request =
+                Request { layer: Some(layer.name.clone()), target: Target::Classes(vec![class]), ..Request::default() };
+            let Some(made) = cam::attach_to(&analysis, &request, &[]).ok().and_then(|mut all| all.pop()) else {
+                continue;
             };
-            let Ok(made) = cam::attach(&model, &request) else { continue };
             if let Ok(c) = &layer.certificate {
                 let (own, list) = (&made.certificate, (c.verdict, &c.bypass, c.uniform));
                 if (own.verdict, &own.bypass, own.uniform) != list {

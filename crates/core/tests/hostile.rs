@@ -534,8 +534,11 @@ fn many_constants_take_bounded_memory_and_time() {
     let proto = classifier(nodes, 3, &[("big", floats(&[65_536]))]);
     within(20, || assert!(matches!(attach(proto.clone(), None), Err(Error::Memory { .. }))));
     // Where an engine is allowed to have them, they still take nothing here.
-    let allowed = Request { memory: u64::MAX, ..Request::default() };
-    within(20, || drop(cam::attach(&Model::new(proto).unwrap(), &allowed).unwrap()));
+    let allowed = Hints { memory: u64::MAX, ..Hints::default() };
+    within(20, || {
+        let analysis = Analysis::of(Model::new(proto).unwrap(), &allowed).unwrap();
+        drop(cam::attach_to(&analysis, &Request::default(), &[]).unwrap());
+    });
 }
 
 #[test]
@@ -545,8 +548,9 @@ fn a_size_that_does_not_fit_is_no_fault_of_the_network() {
     let (mut image, stored) = (info("x", DataType::Float, &[1, 1, 4, 4]), [("w", floats(&[16, 5]))]);
     let of = |image: &ValueInfoProto, shape: &[usize]| {
         let proto = model(17, nodes.clone(), vec![image.clone()], vec![output.clone()], &stored);
-        let request = Request { image_shape: Some(shape.to_vec()), ..Request::default() };
-        cam::attach(&Model::new(proto).unwrap(), &request).map(|made| made.head.layer)
+        let hints = Hints { image_shape: Some(shape.to_vec()), ..Hints::default() };
+        let analysis = Analysis::of(Model::new(proto).unwrap(), &hints)?;
+        cam::attach_to(&analysis, &Request::default(), &[]).map(|mut made| made.remove(0).head.layer)
     };
     let Some(type_proto::Value::TensorType(tensor)) = image.r#type.as_mut().and_then(|t| t.value.as_mut()) else {
         panic!()

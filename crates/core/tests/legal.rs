@@ -112,18 +112,19 @@ fn the_bytes_for_an_engine_take_the_file_s_memory() {
     let attach = |model: &Model| [cam::attach(model, &Request::default()).unwrap()];
     let mut made = attach(&model);
     let expected = onnx::read(made[0].to_bytes()).unwrap();
-    let (bytes, own) = Explaining::take_bytes(&mut made, model, file);
+    drop(model);
+    let (bytes, own) = Explaining::take_bytes(&mut made, file);
     assert!(own == whole && own.as_ptr() == place && bytes.as_ptr() == place);
     assert!(onnx::read(bytes).unwrap().graph == expected.graph);
 
     // Somebody else holds the file, or the model is no longer what the file says.
     let file = Bytes::from(whole.clone());
     let mut made = attach(&Model::from_bytes(file.clone()).unwrap());
-    let (bytes, own) = Explaining::take_bytes(&mut made, Model::from_bytes(file.clone()).unwrap(), file.clone());
+    let (bytes, own) = Explaining::take_bytes(&mut made, file.clone());
     assert!(own == whole && file == whole && onnx::read(bytes).unwrap().graph == expected.graph);
     let model = Model::new(onnx::read(whole.clone()).unwrap()).unwrap();
     let mut made = attach(&model);
-    let (bytes, own) = Explaining::take_bytes(&mut made, model, file);
+    let (bytes, own) = Explaining::take_bytes(&mut made, file);
     assert!(own == whole && onnx::read(bytes).unwrap().graph == expected.graph);
 }
 

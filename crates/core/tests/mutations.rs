@@ -2,9 +2,10 @@
 //! twin of the fuzz target `model`; `PROPTEST_CASES` says how many are tried.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{self, Analysis, Hints};
 use hirescam_core::cam::{self, Request};
 use hirescam_core::shape::declared;
-use hirescam_core::{Model, analysis, onnx};
+use hirescam_core::{Error, Model, onnx};
 use hirescam_testing::mutate::mutate;
 use hirescam_testing::{Random, pipeline};
 use proptest::prelude::*;
@@ -82,9 +83,13 @@ proptest! {
         encode_key(7, WireType::LengthDelimited, &mut graph);
         encode_varint(unknown.len() as u64, &mut graph);
         let longer = [bytes.as_slice(), &graph, &unknown, &unknown].concat();
-        let request = Request { image_shape: image_shape(&model), ..Request::default() };
-        let Ok(plain) = cam::attach(&model, &request) else { return Ok(()) };
-        let made = cam::attach(&Model::from_bytes(longer.clone()).unwrap(), &request).unwrap();
+        let hints = Hints { image_shape: image_shape(&model), ..Hints::default() };
+        let attach = |model: &Model| {
+            let made = cam::attach_to(&Analysis::of(model, &hints)?, &Request::default(), &[])?;
+            Ok::<_, Error>(made.into_iter().next().unwrap())
+        };
+        let Ok(plain) = attach(&model) else { return Ok(()) };
+        let made = attach(&Model::from_bytes(longer.clone()).unwrap()).unwrap();
         let written = made.to_bytes();
         prop_assert_eq!(written.windows(unknown.len()).filter(|w| *w == unknown).count(), 2, "{}", name);
         prop_assert!(cam::strip(&written).unwrap().unwrap() == longer);

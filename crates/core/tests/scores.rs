@@ -102,7 +102,7 @@ fn scores_with_the_steps_first_are_those_with_the_images_first() {
             let sum = map.sum_axis(Axis(2)).sum_axis(Axis(1)) + b;
             assert!((&sum - score).iter().all(|v| v.abs() < 1e-6), "{target}");
         }
-        let scores = Reading { output: Some(&score.output), ..Reading::default() };
+        let scores = Reading { output: Some(score.output.clone()), ..Reading::default() };
         let analysis = Analysis::of(&first, &Hints { scores, ..Hints::default() }).unwrap();
         let layers = hirescam_core::layers::layers(&analysis, false).unwrap();
         assert!(layers.iter().any(|l| l.recommended && l.certificate.is_ok()));
@@ -166,7 +166,7 @@ fn of_outputs_that_are_chosen_the_scores_are_explained() {
     assert_eq!(integers, explain(&decided(&[("s", Float)]), &request("sum:1,:,:"), &images, None));
     // A choice does not explain itself: the layer comes before the scores that it is made of.
     let model = decided(&[("label", Int64), ("sure", Float)]);
-    let scores = Reading { output: Some("sure"), ..Reading::default() };
+    let scores = Reading { output: Some("sure".into()), ..Reading::default() };
     let analysis = Analysis::of(&model, &Hints { scores, ..Hints::default() }).unwrap();
     let layers = hirescam_core::layers::layers(&analysis, false).unwrap();
     assert_eq!(layers.iter().find(|l| l.recommended).map(|l| l.name.as_str()), Some("a"));
@@ -180,15 +180,17 @@ fn of_outputs_that_are_chosen_the_scores_are_explained() {
 #[test]
 fn any_tensor_of_floats_can_be_named() {
     let model = decided(&[("label", DataType::Int64)]);
-    let of = |name| read(&model, &Reading { output: Some(name), ..Reading::default() });
+    let reading = |name: &str| Reading { output: Some(name.to_owned()), ..Reading::default() };
+    let of = |name| read(&model, &reading(name));
     assert_eq!(of("z").unwrap().dims, [5]);
     assert_eq!((of("p").unwrap().logits.as_str(), of("p").unwrap().output.as_str()), ("s", "p"));
     assert_eq!(of("sure").unwrap().logits, "sure");
     assert_eq!(of("c").unwrap().dims, [3, 4, 4]);
     assert!(matches!(of("zz"), Err(Error::NotFound { near, .. }) if near.contains(&"z".to_owned())));
     // The layer comes before what is explained.
-    let behind = Request { output: Some("c".into()), ..request("element:0,0,0") };
-    assert!(matches!(cam::attach(&model, &behind), Err(Error::Argument(why)) if why.contains("does not lead")));
+    let behind = Analysis::of(&model, &Hints { scores: reading("c"), ..Hints::default() }).unwrap();
+    let behind = cam::attach_to(&behind, &request("element:0,0,0"), &[]);
+    assert!(matches!(behind, Err(Error::Argument(why)) if why.contains("does not lead")));
 }
 
 /// A table of `[N, 4 + 3, 12]` as detectors make it: boxes, and probabilities of classes.

@@ -2,10 +2,12 @@
 //! outputs against central differences.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Explaining, METHODS, Request, Target, method};
 use hirescam_core::certify::Verdict;
 use hirescam_core::onnx;
 use hirescam_core::onnx::AttributeValue;
+use hirescam_core::score::Reading;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
 use hirescam_testing::by_hand::{free, info, model, network, node};
@@ -28,7 +30,17 @@ struct Made {
 
 /// Explains `images`; `given` is what else the target needs.
 fn explain(model: &Model, request: &Request, images: &Tensor, given: Option<Tensor>) -> Result<Made, Error> {
-    let explaining = cam::attach(model, request)?;
+    run(cam::attach(model, request)?, images, given)
+}
+
+/// Attaches to `output`.
+fn attach(model: &Model, output: Option<&str>, request: &Request) -> Result<Explaining, Error> {
+    let scores = Reading { output: output.map(str::to_owned), ..Reading::default() };
+    let analysis = Analysis::of(model, &Hints { scores, ..Hints::default() })?;
+    Ok(cam::attach_to(&analysis, request, &[])?.swap_remove(0))
+}
+
+fn run(explaining: Explaining, images: &Tensor, given: Option<Tensor>) -> Result<Made, Error> {
     let o = &explaining.outputs;
     let mut known = HashMap::from([(explaining.image.clone(), images.clone())]);
     known.extend(explaining.input.clone().zip(given));
@@ -115,7 +127,8 @@ fn several_layers_in_one_run_give_the_maps_of_each() {
     for target in ["top:2", "class:1", "all", "contrast:0,2"] {
         let request = request(layers[0], target);
         let further: Vec<String> = layers[1..].iter().map(|l| (*l).to_owned()).collect();
-        let all = cam::attach_all(&model, &request, &further).unwrap();
+        let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+        let all = cam::attach_to(&analysis, &request, &further).unwrap();
         let whole = Model::new(all[0].model.as_ref().clone()).unwrap();
         assert!(cam::strip(&all[0].to_bytes()).unwrap().is_some_and(|bare| bare == onnx::write(model.proto())));
         let image = HashMap::from([(all[0].image.clone(), images.clone())]);
@@ -144,7 +157,8 @@ fn several_layers_in_one_run_give_the_maps_of_each() {
             .sum();
         assert!(added(&all[0]) < apart && added(&all[0]) > added(&deepest), "{target}");
     }
-    let twice = cam::attach_all(&model, &request(layers[0], "top:1"), &[layers[0].into()]);
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    let twice = cam::attach_to(&analysis, &request(layers[0], "top:1"), &[layers[0].into()]);
     assert!(matches!(twice, Err(Error::Argument(why)) if why.contains("twice")));
 }
 
@@ -357,9 +371,8 @@ fn dense(smooth: bool) -> Model {
 fn dense_outputs_are_told_from_class_scores() {
     let model = dense(false);
     let score = |output: Option<&str>| {
-        let request = Request { output: output.map(str::to_owned), layer: Some("a".into()), ..Request::default() };
         let target = if matches!(output, None | Some("age")) { "top" } else { "seed-input" };
-        cam::attach(&model, &Request { target: target.parse().unwrap(), ..request }).unwrap().head.score
+        attach(&model, output, &request("a", target)).unwrap().head.score
     };
     // One score a class comes first.
     assert_eq!(score(None).output, "age");
@@ -388,8 +401,8 @@ fn parts_of_dense_outputs_are_explained_as_central_differences_say() {
         let model = dense(smooth);
         let images = Random::new(5).tensor(&[2, 2, 5, 6], -1.0, 1.0);
         for (output, target, class) in cases {
-            let request = Request { output: Some(output.into()), ..request("a", target) };
-            let made = made(&model, &request, &images);
+            let explaining = attach(&model, Some(output), &request("a", target)).unwrap();
+            let made = run(explaining, &images, None).unwrap();
             let context = format!("{target} of {output}, smooth: {smooth}");
             assert_eq!(made.map.shape(), [2, 5, 6], "{context}");
             assert!(made.class.iter().all(|&c| c == class), "{context}: {}", made.class);
@@ -422,8 +435,8 @@ fn a_mask_of_weights_does_what_the_part_does() {
     let model = dense(false);
     let images = Random::new(6).tensor(&[3, 2, 5, 6], -1.0, 1.0);
     let of = |target: &str, given| {
-        let request = Request { output: Some("segments".into()), ..request("a", target) };
-        explain(&model, &request, &images, given).unwrap()
+        let explaining = attach(&model, Some("segments"), &request("a", target)).unwrap();
+        run(explaining, &images, given).unwrap()
     };
     let part = of("sum:1,1:4,2:", None);
     let inside = |i: IxDyn| f64::from(u8::from(i[1] == 1 && (1..4).contains(&i[2]) && i[3] >= 2));
@@ -441,8 +454,8 @@ fn the_places_of_a_class_are_a_mask_that_belongs_to_the_image() {
         let model = dense(smooth);
         let images = Random::new(8).tensor(&[3, 2, 5, 6], -1.0, 1.0);
         let of = |target: &str, given| {
-            let request = Request { output: Some("segments".into()), ..request("a", target) };
-            explain(&model, &request, &images, given).unwrap()
+            let explaining = attach(&model, Some("segments"), &request("a", target)).unwrap();
+            run(explaining, &images, given).unwrap()
         };
         let known = HashMap::from([("x".to_owned(), images.clone())]);
         let scores = reference::evaluate(&model, known, &["logits"]).unwrap().remove(0).data;
@@ -482,8 +495,8 @@ fn behind_a_sigmoid_a_class_is_predicted_where_its_score_is_above_0() {
     let model = dense(false);
     let images = Random::new(9).tensor(&[2, 2, 5, 6], -1.0, 1.0);
     let of = |target: &str, given| {
-        let request = Request { output: Some("boxes".into()), ..request("a", target) };
-        explain(&model, &request, &images, given).unwrap()
+        let explaining = attach(&model, Some("boxes"), &request("a", target)).unwrap();
+        run(explaining, &images, given).unwrap()
     };
     let known = HashMap::from([("x".to_owned(), images.clone())]);
     let scores = reference::evaluate(&model, known, &["table"]).unwrap().remove(0).data;
@@ -578,8 +591,9 @@ fn what_the_output_does_not_have_is_refused() {
         ("age", "contrast:0,2", "2 classes"),
         ("age", "top:3", "2 classes"),
     ] {
-        let request = Request { output: Some(output.into()), ..request("a", target) };
-        let Err(Error::Argument(why)) = cam::attach(&dense(false), &request) else { panic!("{target} of {output}") };
+        let Err(Error::Argument(why)) = attach(&dense(false), Some(output), &request("a", target)) else {
+            panic!("{target} of {output}")
+        };
         assert!(why.contains(hint), "{target} of {output}: {why}");
     }
 }

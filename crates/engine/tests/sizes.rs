@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::Model;
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Request, Size};
 use hirescam_engine::Array;
 use hirescam_testing::engines::engines;
@@ -15,17 +16,19 @@ fn explaining_models_keep_to_the_size_that_their_derivative_holds_for() {
     let golden: Value = serde_json::from_slice(&fixture("kinds/golden.json")).unwrap();
     let shape = |case: &Value| -> Vec<usize> { serde_json::from_value(case["shape"].clone()).unwrap() };
     for case in golden["free.onnx"].as_array().unwrap() {
-        let image_shape = Some(shape(case));
-        let request = Request { image_shape, heatmap: Some(Size::Image), ..Request::default() };
-        let made = cam::attach(&Model::from_bytes(file.clone()).unwrap(), &request).unwrap();
+        let attach = |bytes: &[u8], image_shape: Vec<usize>, heatmap: Option<Size>| {
+            let hints = Hints { image_shape: Some(image_shape), ..Hints::default() };
+            let analysis = Analysis::of(Model::from_bytes(bytes.to_vec()).unwrap(), &hints).unwrap();
+            cam::attach_to(&analysis, &Request { heatmap, ..Request::default() }, &[]).unwrap().remove(0)
+        };
+        let made = attach(&file, shape(case), Some(Size::Image));
         let closed: Vec<_> = made.closed().collect();
         let size: Vec<Option<usize>> = shape(case).iter().map(|&n| Some(n)).collect();
         assert_eq!(closed, [("image", [&[None], &size[1..]].concat())]);
         let bytes = made.to_bytes();
         assert!(cam::strip(&bytes).unwrap().unwrap() == file, "stripping does not give the file back");
         // What was attached to is open again, so another size can be attached for.
-        let again = Request { image_shape: Some(vec![1, 3, 8, 8]), ..Request::default() };
-        let again = cam::attach(&Model::from_bytes(bytes.clone()).unwrap(), &again).unwrap();
+        let again = attach(&bytes, vec![1, 3, 8, 8], None);
         assert!(cam::strip(&again.to_bytes()).unwrap().unwrap() == file);
 
         let levels: Vec<f32> = serde_json::from_value(case["levels"].clone()).unwrap();

@@ -4,6 +4,7 @@
 
 use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Explaining, Guarantee, METHODS, Request, Target, method};
+use hirescam_core::score::Reading;
 use hirescam_core::{Model, Tensor, reference};
 use hirescam_core::{layers, onnx};
 use hirescam_engine::{Array, Engine};
@@ -98,10 +99,11 @@ fn check(
             layer: Some(text(&layer["tensor"]).to_owned()),
             target: target.clone(),
             method: method(name).unwrap(),
-            output: Some(text(&layer["output"]).to_owned()),
             ..Request::default()
         };
-        let made = cam::attach(model, &request).map_err(|e| e.to_string())?;
+        let scores = Reading { output: Some(text(&layer["output"]).to_owned()), ..Reading::default() };
+        let analysis = Analysis::of(model, &Hints { scores, ..Hints::default() }).map_err(|e| e.to_string())?;
+        let made = cam::attach_to(&analysis, &request, &[]).map_err(|e| e.to_string())?.remove(0);
         if name == "hirescam" {
             let c = &made.certificate;
             let claims: [(&str, Value); 5] = [

@@ -1,7 +1,7 @@
 //! Many photos through one explainer: `cargo run --example batch network.onnx photo…`. One that cannot be explained spoils nothing.
 
 use hirescam::photo::Photo;
-use hirescam::{Explainer, Sample, Spec, Watch};
+use hirescam::{Network, Sample, Spec, Watch};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let (network, photos) = arguments.split_first().ok_or("a network is needed")?;
 
-    let explainer = Explainer::new(network, &Spec { top: Some(2), ..Spec::default() })?;
+    let explainer = Network::open(network)?.explainer(&Spec { top: Some(2), ..Spec::default() })?;
     let samples = photos.iter().map(|path| Ok(Sample::new(path, Photo::open(path)?)));
     let samples = samples.collect::<Result<Vec<_>, hirescam::Error>>()?;
     for (sample, explained) in samples.iter().zip(explainer.explain(&samples, &mut Watch::default())) {

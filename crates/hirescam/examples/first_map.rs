@@ -2,14 +2,14 @@
 
 use hirescam::overlay::Style;
 use hirescam::photo::Photo;
-use hirescam::{Explainer, Spec};
+use hirescam::{Network, Spec};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let network = arguments.next().unwrap_or_else(|| "fixtures/digits-cnn.onnx".into());
     let photo = arguments.next().unwrap_or_else(|| "fixtures/photos/seven.png".into());
 
-    let explainer = Explainer::new(network, &Spec::default())?;
+    let explainer = Network::open(network)?.explainer(&Spec::default())?;
     let explained = explainer.explain_one(Photo::open(photo)?)?;
     for map in explained.maps() {
         println!("{}: score {:.3}, at {}", map.name(), map.score, map.layer());

@@ -14,12 +14,13 @@ mod words;
 
 pub use report::{Ablation, Correlation, Image, Layer, Method, Numbers, Picture, Randomisation, Report, Spread, Stage};
 
-use crate::explainer::{request, shape_of, with_setup};
+use crate::explainer::{shape_of, with_setup};
 use crate::further_inputs::Beside;
 use crate::methods;
 use crate::methods::cut::Setup;
 use crate::network::Network;
 use crate::overlay::scaled;
+use crate::record;
 use crate::spec::Spec;
 use crate::{Error, Explainer, Input, Sample};
 use hirescam_core::analysis::Analysis;
@@ -29,36 +30,34 @@ use hirescam_core::certify::certify;
 use hirescam_core::{head, layers};
 use hirescam_engine::Array;
 use image::{ImageFormat, RgbImage};
-
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::io::Cursor;
 
-/// What is checked.
-#[derive(Clone, Debug)]
+/// What is checked, and how much of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+#[serde(default, deny_unknown_fields)]
 pub struct Plan {
-    /// Which layers.
-    pub layers: Layers,
-    /// The methods of one run that HiResCAM is held against.
+    /// All layers that `hirescam layers` lists; without this and --layer, the recommended one and the last of each
+    /// resolution, of these the last three
+    #[cfg_attr(feature = "clap", arg(long, conflicts_with = "layers"))]
+    pub all_layers: bool,
+    /// The methods of one run that HiResCAM is held against
+    #[cfg_attr(feature = "clap", arg(long, value_name = "METHODS", value_delimiter = ',', default_values_t = Plan::default().methods))]
     pub methods: Vec<String>,
-    /// How many images are taken for what needs many runs: taking places out, and randomised weights.
+    /// How many images are taken for what needs many runs: taking places out, and randomised weights
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Plan::default().sample))]
     pub sample: usize,
-    /// How many places are taken out of each; 0 for none.
+    /// How many places are taken out of each of these; 0 for none
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Plan::default().places))]
     pub places: usize,
-    /// Whether the weights are randomised.
+    /// Leave out the networks with randomised weights
+    #[cfg_attr(feature = "clap", arg(long = "no-randomisation", action = clap::ArgAction::SetFalse))]
     pub randomise: bool,
-    /// How many photos are drawn at each layer.
+    /// How many photos are drawn at each layer on the page
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Plan::default().pictures))]
     pub pictures: usize,
-}
-
-/// Which layers are checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Layers {
-    /// The recommended one, and the last of each resolution, but of these only the last three.
-    Few,
-    /// All that lie on every path from the image to the score.
-    All,
-    /// These.
-    Named(Vec<String>),
 }
 
 /// How many layers are checked when none are named.
@@ -72,7 +71,7 @@ impl Default for Plan {
     fn default() -> Self {
         let methods = ["gradcam", "gradcam++", "xgradcam", "layercam", "eigencam"];
         Plan {
-            layers: Layers::Few,
+            all_layers: false,
             methods: methods.map(str::to_owned).to_vec(),
             sample: 4,
             places: 49,
@@ -84,6 +83,7 @@ impl Default for Plan {
 
 /// How far a check is.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Step<'a> {
     /// What it does.
     pub what: &'a str,
@@ -123,7 +123,7 @@ struct Seen {
 
 impl Network {
     /// Checks how far maps can be trusted on the network, and how they fare on `images`, named ones, if there are any. A layer, a method or an image that fails
-    /// has its error in the report. `spec` says what is explained and how; its layer and method do not count.
+    /// has its error in the report. Of the layers the spec's are checked, else those that its plan says.
     ///
     /// # Errors
     /// [`Error::Argument`] for a target of several maps or one that comes with each image, too many images, or methods of
@@ -132,12 +132,12 @@ impl Network {
     pub fn check(
         &self,
         spec: &Spec,
-        plan: &Plan,
         images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
         watch: &mut dyn FnMut(Step),
     ) -> Result<Report, Error> {
-        let options = Spec { layers: Vec::new(), ..spec.clone() }.resolve(self)?;
+        let options = spec.resolve(self)?;
         options.spec.settings.check()?;
+        let plan = &spec.check;
         let engine = options.spec.engine.start()?;
         let mut methods = vec![methods::one_run("hirescam")?];
         for name in &plan.methods {
@@ -153,13 +153,18 @@ impl Network {
             (shape, _) => shape.clone(),
         };
         let options = options.of_shape(shape);
-        let request = request(self, &options)?;
-        with_setup(&self.model, &options, &request, engine.as_ref(), |setup| {
+        with_setup(&*self.analysis(&options)?, &options, engine.as_ref(), |setup| {
             options.labels.as_ref().map_or(Ok(None), |labels| labels.of(&setup.analysis.score))?;
             let work = Work { file: self, setup, plan, methods: &methods };
             work.report(&mut images, &mut Watch { tell: watch, done: 0, of: 0 })
         })
     }
+}
+
+/// HiResCAM made ready at a layer.
+struct Ready {
+    layer: String,
+    explainer: Explainer,
 }
 
 /// A check in progress.
@@ -181,29 +186,27 @@ impl Work<'_> {
         let listed = layers::layers(analysis, false)?;
         let candidates = listed.len();
         let chosen = self.choose(listed)?;
-        let (mut named, seen) = self.images(&chosen, images)?;
+        let (mut named, seen, fed) = self.images(&chosen, images)?;
         let ablations = usize::from(self.plan.places > 0);
         watch.of = if seen.is_empty() { 0 } else { chosen.len() * (self.methods.len() + ablations) };
-        let layers: Vec<Layer> = chosen.iter().map(|found| self.layer(found, &seen, &mut named, watch)).collect();
+        let mut cut = None;
+        let layer = |found| self.layer(found, &seen, &mut named, (fed.as_ref(), &mut cut), watch);
+        let layers: Vec<Layer> = chosen.iter().map(layer).collect();
         let mut usable = layers.iter().filter(|l| l.error.is_none());
         let best = usable.clone().find(|l| l.recommended).or(usable.next_back()).map(|l| l.name.clone());
         let randomisation = best.filter(|_| self.plan.randomise && !seen.is_empty()).map(|layer| {
             let images: Vec<&Seen> = seen.iter().take(self.plan.sample.max(1)).collect();
             let trial =
                 randomisation::Trial { setup: self.setup, layer: &layer, methods: self.methods, images: &images };
-            trial.run(watch)
+            trial.run(cut.filter(|cut| cut.layer == layer), watch)
         });
         Ok(Report {
-            schema: crate::record::SCHEMA,
-            version: env!("CARGO_PKG_VERSION"),
-            model: self.file.path.clone(),
-            model_sha256: self.file.sha256().to_owned(),
+            schema: record::SCHEMA,
+            version: env!("CARGO_PKG_VERSION").into(),
+            provenance: options.provenance(self.file.path(), self.file.sha256().to_owned(), *engine),
             output: score.output.clone(),
             final_activation: score.activation.clone(),
             target: options.target.to_string(),
-            engine: engine.name().to_owned(),
-            engine_version: engine.version(),
-            seed: options.spec.settings.seed,
             error: None,
             images: named,
             candidates,
@@ -216,9 +219,9 @@ impl Work<'_> {
     /// The layers to check, in the order of the network.
     fn choose(&self, listed: Vec<layers::Layer>) -> Result<Vec<layers::Layer>, Error> {
         let Setup { analysis, options, .. } = self.setup;
-        match &self.plan.layers {
-            Layers::All => Ok(listed),
-            Layers::Few => {
+        match options.spec.layers.as_slice() {
+            [] if self.plan.all_layers => Ok(listed),
+            [] => {
                 // From the end, with a place kept for the recommended layer.
                 let mut left = FEW;
                 let mut recommended = listed.iter().filter(|l| l.recommended).count();
@@ -234,7 +237,7 @@ impl Work<'_> {
                 }
                 Ok(listed.into_iter().zip(taken).filter(|(_, taken)| *taken).map(|(layer, _)| layer).collect())
             }
-            Layers::Named(names) => {
+            names => {
                 let mut every = layers::layers(analysis, true)?;
                 if names.contains(&analysis.image) {
                     every.insert(0, self.image_as_layer()?);
@@ -287,16 +290,16 @@ impl Work<'_> {
         space.into_iter().filter_map(|axis| layer.dims.get(axis)).map(|d| d.per_image()).collect()
     }
 
-    /// The images by name, and those that the network takes.
+    /// The images by name, those that the network takes, and the explainer that was asked.
     fn images(
         &self,
         layers: &[layers::Layer],
         images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
-    ) -> Result<(Vec<Image>, Vec<Seen>), Error> {
+    ) -> Result<(Vec<Image>, Vec<Seen>, Option<Ready>), Error> {
         let (mut named, mut seen): (Vec<Image>, Vec<Seen>) = (Vec::new(), Vec::new());
         let mut images = images.peekable();
         if images.peek().is_none() {
-            return Ok((named, seen));
+            return Ok((named, seen, None));
         }
         let target = &self.setup.options.target;
         target.check(&self.setup.analysis.score)?;
@@ -306,19 +309,20 @@ impl Work<'_> {
             )));
         }
         // The network's own way to take an image is the same for all layers.
-        let mut explainer = Err("no layer can be explained".to_owned());
+        let mut ready = Err("no layer can be explained".to_owned());
         for layer in layers.iter().rev() {
-            explainer = self.explainer(&layer.name, "hirescam").map_err(|error| error.to_string());
-            if explainer.is_ok() {
+            let explainer = self.explainer(&layer.name, "hirescam").map_err(|error| error.to_string());
+            ready = explainer.map(|explainer| Ready { layer: layer.name.clone(), explainer });
+            if ready.is_ok() {
                 break;
             }
         }
         let image = |name: String, error| Image { name, explained: None, score: None, error, png: None };
         for (name, input) in images {
-            let samples = match (&explainer, input) {
+            let samples = match (&ready, input) {
                 (_, Err(error)) => Err(error),
                 (Err(error), _) => Err(error.clone()),
-                (Ok(explainer), Ok(input)) => self
+                (Ok(Ready { explainer, .. }), Ok(input)) => self
                     .of_this_size(&input)
                     .and_then(|()| explainer.samples(&name, input))
                     .map(|samples| (explainer, samples))
@@ -353,7 +357,7 @@ impl Work<'_> {
                 return Err(Error::Argument(format!("more than {MOST_IMAGES} images: a check takes a sample of them")));
             }
         }
-        Ok((named, seen))
+        Ok((named, seen, ready.ok()))
     }
 
     /// Whether an image has the size that the check is made at, where the network takes any.

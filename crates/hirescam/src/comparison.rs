@@ -1,6 +1,7 @@
-//! Several methods on one image, with numbers, and in one picture.
+//! Several methods on the same images, with numbers, and in one picture.
 
 use crate::error::Error;
+use crate::explained::Explained;
 use crate::explainer::Explainer;
 use crate::explanation::Explanation;
 use crate::methods::{self, Any, Settings};
@@ -12,9 +13,13 @@ use crate::watch::{Progress, Watch};
 use hirescam_core::cam::{self, Guarantee, Target};
 use image::RgbImage;
 use ndarray::{ArrayD, Axis};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Several methods on one image.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Comparison {
     /// HiResCAM's map, which the others are held against.
     pub hirescam: Explanation,
@@ -24,6 +29,7 @@ pub struct Comparison {
 
 /// One method among others.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Compared {
     /// Its map.
     pub explanation: Explanation,
@@ -42,61 +48,198 @@ impl Compared {
     }
 }
 
+/// What is compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+#[serde(default, deny_unknown_fields)]
+pub struct Plan {
+    /// The methods; `hirescam methods` lists them
+    #[cfg_attr(feature = "clap", arg(long, value_name = "METHODS", value_delimiter = ',', default_values_t = Plan::default().methods))]
+    pub methods: Vec<String>,
+}
+
+impl Default for Plan {
+    /// What people compare with, as far as one run is enough for it.
+    fn default() -> Self {
+        let methods = ["hirescam", "gradcam", "gradcam++", "xgradcam", "layercam", "eigencam"];
+        Plan { methods: methods.map(str::to_owned).to_vec() }
+    }
+}
+
+/// Methods made ready to be compared on any number of samples.
+///
+/// HiResCAM comes first: it says at which layer and for which class the others explain a sample. Each method is made ready once,
+/// when it is first needed, and holds a copy of the network's weights in its engine.
+pub struct Comparer {
+    network: Network,
+    options: Resolved,
+    hirescam: Explainer,
+    /// The other methods by name and layer.
+    others: Mutex<HashMap<(String, String), Arc<Explainer>>>,
+}
+
 impl Network {
-    /// Explains one sample by each of `methods`, all for the class that HiResCAM explains. Methods at the image are made there,
-    /// the others at one layer. `watch` is told the method that runs and how far it is.
+    /// Makes HiResCAM ready to be compared with the methods of the spec's plan.
     ///
     /// # Errors
-    /// [`Error::Argument`] for several layers or a target of several maps, otherwise as [`Explainer::explain`].
-    pub fn compare(
-        &self,
-        spec: &Spec,
-        methods: &[String],
-        sample: &Sample,
-        watch: &mut dyn FnMut(&str, Progress),
-    ) -> Result<Comparison, Error> {
+    /// [`Error::Argument`] for several layers, [`Error::Core`] for an unknown method, otherwise as [`Network::explainer`].
+    pub fn comparer(&self, spec: &Spec) -> Result<Comparer, Error> {
         let options = spec.resolve(self)?;
         if !options.further_layers().is_empty() {
             return Err(Error::Argument("methods are compared at one layer".into()));
         }
-        let mut explain = |options: Resolved| {
-            let target = options.target.to_string();
-            let explainer = Explainer::resolved(self.clone(), options)?;
-            let title = explainer.title();
-            let mut watch = Watch::new(|p| watch(title, p));
-            let made = explainer.explain(std::slice::from_ref(sample), &mut watch).pop();
-            let mut maps = made.unwrap_or(Err(Error::Cancelled))?.into_maps();
+        for name in &spec.compare.methods {
+            at_image(name, &spec.settings)?;
+        }
+        let hirescam = Explainer::resolved(self.clone(), options.by("hirescam"))?;
+        Ok(Comparer { network: self.clone(), options, hirescam, others: Mutex::default() })
+    }
+}
+
+impl Comparer {
+    /// What it was made for.
+    pub fn spec(&self) -> &Spec {
+        self.hirescam.spec()
+    }
+
+    /// The network.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// How many images are compared together where there are many, as [`Explainer::together`].
+    pub fn together(&self) -> usize {
+        let several = |name: &String| matches!(methods::method(name), Ok(Any::SeveralRuns(_)));
+        if self.spec().compare.methods.iter().any(several) { 1 } else { self.hirescam.together() }
+    }
+
+    /// Explains samples by each method: HiResCAM for the spec's target, the others for the class that it explains of a sample.
+    /// Methods at the image are made there, the others at one layer. What came of each sample is given in their order; one
+    /// that fails spoils no other. `watch` is told the method that runs and how far it is.
+    ///
+    /// # Errors
+    /// Of a sample: [`Error::Argument`] for a target of several maps, otherwise as [`Explainer::explain`] and
+    /// [`Network::explainer`].
+    pub fn compare(&self, samples: &[Sample], watch: &mut dyn FnMut(&str, Progress)) -> Vec<Result<Comparison, Error>> {
+        let of = |hirescam| Comparison { hirescam, methods: Vec::new() };
+        let hirescam = self.explain(&self.hirescam, samples, watch);
+        let mut all: Vec<Result<Comparison, Error>> = hirescam.into_iter().map(|made| made.map(of)).collect();
+        for name in &self.spec().compare.methods {
+            if name == "hirescam" {
+                for comparison in all.iter_mut().flatten() {
+                    comparison.methods.push(Compared::new(comparison.hirescam.clone(), &comparison.hirescam.map));
+                }
+                continue;
+            }
+            let mut explained = self.by_method(name, samples, &all, watch);
+            for ((i, one), sample) in all.iter_mut().enumerate().zip(samples) {
+                let Ok(comparison) = one else { continue };
+                let made = explained.remove(&i).unwrap_or(Err(Error::Cancelled));
+                let made = made.and_then(|e| self.of_same_class(name, e, &comparison.hirescam, sample, watch));
+                match made {
+                    Ok(e) => comparison.methods.push(Compared::new(e, &comparison.hirescam.map)),
+                    Err(error) => *one = Err(error),
+                }
+            }
+        }
+        all
+    }
+
+    /// What a method makes of the samples that HiResCAM explained, by their numbers: where its layer is another for another
+    /// size of the image, of those of each layer together.
+    fn by_method(
+        &self,
+        name: &str,
+        samples: &[Sample],
+        all: &[Result<Comparison, Error>],
+        watch: &mut dyn FnMut(&str, Progress),
+    ) -> HashMap<usize, Result<Explanation, Error>> {
+        let mut of_layer: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (i, comparison) in all.iter().enumerate() {
+            if let Ok(comparison) = comparison {
+                of_layer.entry(comparison.hirescam.layer()).or_default().push(i);
+            }
+        }
+        let mut found = HashMap::new();
+        for (layer, numbers) in of_layer {
+            let own: Vec<Sample> = numbers.iter().filter_map(|&i| samples.get(i).cloned()).collect();
+            match self.explainer(name, layer) {
+                Ok(explainer) => {
+                    let mut watch = |title: &str, p: Progress| {
+                        watch(title, Progress { sample: numbers.get(p.sample).copied().unwrap_or_default(), ..p });
+                    };
+                    found.extend(numbers.iter().copied().zip(self.explain(&explainer, &own, &mut watch)));
+                }
+                Err(error) => found.extend(numbers.iter().map(|&i| (i, Err(error.again())))),
+            }
+        }
+        found
+    }
+
+    /// The explanation, of the class that HiResCAM explained: where rounding decides between two, the method is asked for that
+    /// one by name.
+    fn of_same_class(
+        &self,
+        name: &str,
+        explanation: Explanation,
+        hirescam: &Explanation,
+        sample: &Sample,
+        watch: &mut dyn FnMut(&str, Progress),
+    ) -> Result<Explanation, Error> {
+        if explanation.entry == hirescam.entry || !matches!(self.options.target, Target::Top(_)) {
+            return Ok(explanation);
+        }
+        let target = Target::Classes(hirescam.entry.into_iter().collect());
+        let options = Resolved { target, ..self.at(name, hirescam.layer())? };
+        let explainer = Explainer::resolved(self.network.clone(), options)?;
+        self.explain(&explainer, std::slice::from_ref(sample), watch).pop().unwrap_or(Err(Error::Cancelled))
+    }
+
+    /// The one map of each sample.
+    fn explain(
+        &self,
+        explainer: &Explainer,
+        samples: &[Sample],
+        watch: &mut dyn FnMut(&str, Progress),
+    ) -> Vec<Result<Explanation, Error>> {
+        let title = explainer.title();
+        let made = explainer.explain(samples, &mut Watch::new(|p| watch(title, p)));
+        let only = |made: Result<Explained, Error>| {
+            let mut maps = made?.into_maps();
             match (maps.pop(), maps.len()) {
                 (Some(only), 0) => Ok(only),
                 (last, others) => Err(Error::Argument(format!(
-                    "methods are compared for one class, and {} are asked for ({target})",
+                    "methods are compared for one class, and {} are asked for ({})",
                     others + last.iter().len(),
+                    self.options.target
                 ))),
             }
         };
-        let by = |name: &str| Spec { method: name.to_owned(), ..options.spec.clone() };
-        let hirescam = explain(Resolved { spec: by("hirescam"), ..options.clone() })?;
-        let target = match &options.target {
-            Target::Top(_) => Target::Classes(hirescam.entry.into_iter().collect()),
-            other => other.clone(),
-        };
-        let mut compared = Vec::new();
-        for name in methods {
-            let explanation = if name == "hirescam" {
-                hirescam.clone()
-            } else {
-                let here = !at_image(name, &options.spec.settings)?;
-                let layers = here.then(|| hirescam.shared.layer.clone()).into_iter().collect();
-                let mut spec = Spec { layers, ..by(name) };
-                // What is said of the layer does not hold for the image.
-                if !here {
-                    (spec.channel_axis, spec.grid) = (None, None);
-                }
-                explain(Resolved { spec, target: target.clone(), ..options.clone() })?
-            };
-            compared.push(Compared::new(explanation, &hirescam.map));
+        made.into_iter().map(only).collect()
+    }
+
+    /// The method made ready, at the layer that HiResCAM explains.
+    fn explainer(&self, name: &str, layer: &str) -> Result<Arc<Explainer>, Error> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (name.to_owned(), layer.to_owned());
+        if let Some(ready) = others.get(&key) {
+            return Ok(ready.clone());
         }
-        Ok(Comparison { hirescam, methods: compared })
+        let ready = Arc::new(Explainer::resolved(self.network.clone(), self.at(name, layer)?)?);
+        others.insert(key, ready.clone());
+        Ok(ready)
+    }
+
+    /// What a method is made ready with: the layer that HiResCAM explains, or the image.
+    fn at(&self, name: &str, layer: &str) -> Result<Resolved, Error> {
+        let mut options = self.options.by(name);
+        if at_image(name, &options.spec.settings)? {
+            // What is said of the layer does not hold for the image.
+            (options.spec.layers, options.spec.channel_axis, options.spec.grid) = (Vec::new(), None, None);
+        } else {
+            options.spec.layers = vec![layer.to_owned()];
+        }
+        Ok(options)
     }
 }
 
@@ -142,12 +285,46 @@ fn overlaps(values: &ArrayD<f64>, axis: Axis, n: usize) -> ArrayD<f64> {
 }
 
 impl Comparison {
+    /// What is compared at which layer, and the numbers of each method, a line each.
+    pub fn in_words(&self) -> Vec<String> {
+        let hirescam = &self.hirescam;
+        let mut lines = vec![
+            format!("{} (score {:.4}) at {}", hirescam.name(), hirescam.score, hirescam.layer()),
+            format!(
+                "  {:21} {:>11} {:>11} {:>11} {:>13}  {}",
+                "method", "sum", "b", "residual", "HiResCAM ≤ 0", "proven"
+            ),
+        ];
+        for m in &self.methods {
+            let e = &m.explanation;
+            let shown = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.4}"));
+            let (sum, b, residual) = (shown(e.residual.map(|_| e.sum)), shown(e.bias), shown(e.tested()));
+            let outside = m.outside.map_or("-".into(), |share| format!("{:.1} %", 100.0 * share));
+            let place = if e.layer() == hirescam.layer() { String::new() } else { format!(", at {}", e.layer()) };
+            lines.push(format!(
+                "  {:21} {sum:>11} {b:>11} {residual:>11} {outside:>13}  {}{place}",
+                e.method().name,
+                e.certificate().verdict
+            ));
+        }
+        let no = |missing: &dyn Fn(&Explanation) -> bool| self.methods.iter().any(|m| missing(&m.explanation));
+        if no(&|e| e.residual.is_none()) {
+            lines.push("  sum -: the cells are not meant to add up to the score".into());
+        }
+        if no(&|e| e.residual.is_some() && e.tested().is_none()) {
+            lines.push("  residual -: b is what the cells leave of the score, so that there is none".into());
+        }
+        lines.push("  HiResCAM ≤ 0: the share of |map| that lies where HiResCAM is zero or negative".into());
+        lines.extend(self.why_equal().map(|why| format!("  {why}")));
+        lines
+    }
+
     /// Why some of the maps are the same, where that is proven.
     pub fn why_equal(&self) -> Option<String> {
-        let certificate = &self.hirescam.shared.certificate;
-        let places = self.methods.iter().map(|m| m.explanation.shared.certificate.scale).max().unwrap_or(1);
+        let certificate = self.hirescam.certificate();
+        let places = self.methods.iter().map(|m| m.explanation.certificate().scale).max().unwrap_or(1);
         let of = |wanted: Guarantee| -> Vec<&str> {
-            let methods = self.methods.iter().map(|m| m.explanation.shared.method.name);
+            let methods = self.methods.iter().map(|m| m.explanation.method().name);
             let methods = methods.filter_map(|name| cam::METHODS.iter().find(|m| m.name == name));
             let there = methods.filter(|m| !m.at_image && (m.guarantee)(true) == wanted);
             there.map(|m| m.title).collect()
@@ -165,7 +342,7 @@ impl Comparison {
 
     /// Whether a map's values mean something else than HiResCAM's: another unit, or cells of another size.
     fn is_alone(&self, m: &Compared) -> bool {
-        !m.explanation.shared.method.scored || m.explanation.map.shape() != self.hirescam.map.shape()
+        !m.explanation.method().scored || m.explanation.map.shape() != self.hirescam.map.shape()
     }
 
     /// What the picture shows, in sentences.
@@ -173,7 +350,7 @@ impl Comparison {
         let e = &self.hirescam;
         let mut lines = vec![e.caption()];
         let others = self.methods.iter().filter(|m| self.is_alone(m));
-        let others: Vec<&str> = others.map(|m| m.explanation.shared.method.title).collect();
+        let others: Vec<&str> = others.map(|m| m.explanation.method().title).collect();
         let own = "each map has a scale of its own, so that colours cannot be compared between maps";
         let shared = match others.as_slice() {
             [] => "one scale for all maps".into(),
@@ -208,7 +385,7 @@ impl Comparison {
             self.hirescam.seen().ok_or_else(|| Error::Argument("a tensor has no photo to draw on".into()))?;
         let tile = |m: &Compared| {
             let (e, heatmap) = (&m.explanation, m.explanation.heatmap()?);
-            let place = if e.shared.layer == self.hirescam.shared.layer { "" } else { ", at the image" };
+            let place = if e.layer() == self.hirescam.layer() { "" } else { ", at the image" };
             let short = |v: f64| number(v as f32);
             let sums = |residual: f64| match e.bias {
                 Some(b) if e.bias_is_known => {
@@ -217,12 +394,12 @@ impl Comparison {
                 Some(b) => format!("Σ {}, the rest is b {}", short(e.sum), short(b)),
                 None => format!("Σ {}, residual {}", short(e.sum), short(residual)),
             };
-            let mut lines = vec![e.shared.certificate.verdict.to_string()];
+            let mut lines = vec![e.certificate().verdict.to_string()];
             lines.push(e.residual.map_or("not meant to add up".into(), sums));
             lines.extend(m.outside.map(|share| format!("{:.0} % where HiResCAM ≤ 0", 100.0 * share)));
             Ok(Tile {
                 heatmap: if signed { heatmap } else { heatmap.rectify() },
-                title: format!("{}{place}", e.shared.method.title),
+                title: format!("{}{place}", e.method().title),
                 lines,
                 own_scale: self.is_alone(m),
             })
@@ -245,10 +422,49 @@ fn list(names: &[&str]) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::photo::Photo;
     use ndarray::array;
+
+    const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+
+    #[test]
+    fn methods_are_made_ready_once_and_explain_the_class_that_hirescam_does() {
+        let network = Network::open(format!("{FIXTURES}/digits-cnn.onnx")).unwrap();
+        let names = ["hirescam", "gradcam", "gradcam++", "eigencam", "saliency", "ablationcam", "smoothgrad"];
+        let compare = Plan { methods: names.map(str::to_owned).to_vec() };
+        let mut spec = Spec { engine: "tract".into(), compare, ..Spec::default() };
+        spec.settings.samples = Some(3);
+        let comparer = network.comparer(&spec).unwrap();
+        let photo = |name: &str| Sample::from(Photo::open(format!("{FIXTURES}/photos/{name}.png")).unwrap());
+        let ready = || -> HashMap<(String, String), Arc<Explainer>> { comparer.others.lock().unwrap().clone() };
+        let mut before = None;
+        for samples in [vec![photo("seven")], vec![photo("three"), photo("seven")]] {
+            let made = comparer.compare(&samples, &mut |_, _| {});
+            let ready = ready();
+            assert_eq!(ready.len(), names.len() - 1);
+            let before = before.get_or_insert_with(|| ready.clone());
+            assert!(ready.iter().all(|(key, explainer)| Arc::ptr_eq(explainer, &before[key])));
+            for (compared, sample) in made.into_iter().zip(&samples) {
+                let compared = compared.unwrap();
+                let class = compared.hirescam.class.unwrap();
+                for (m, name) in compared.methods.iter().zip(names) {
+                    let layers =
+                        (!["saliency", "smoothgrad"].contains(&name)).then(|| compared.hirescam.layer().to_owned());
+                    let classes = vec![class.to_string()];
+                    let layers = layers.into_iter().collect();
+                    let by_name = Spec { method: name.into(), layers, classes, ..spec.clone() };
+                    let alone = network.explainer(&by_name).unwrap().explain_one(sample.clone()).unwrap();
+                    let alone = alone.first().unwrap();
+                    assert_eq!((m.explanation.method().name, m.explanation.class), (name, Some(class)));
+                    assert_eq!((&m.explanation.map, m.explanation.score), (&alone.map, alone.score), "{name}");
+                    assert_eq!((m.explanation.bias, m.explanation.sum), (alone.bias, alone.sum), "{name}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn what_lies_outside_is_counted_by_area() {

@@ -5,7 +5,7 @@ mod ready;
 mod run_once;
 
 use prepare::{image_kind, open_image};
-pub(crate) use prepare::{image_shape, request, shape_of, with_setup};
+pub(crate) use prepare::{image_shape, shape_of, with_setup};
 use ready::{Fed, Ready, Shown, rows};
 
 use crate::error::Error;
@@ -21,7 +21,7 @@ use crate::spec::{Resolved, Spec};
 use crate::watch::Watch;
 use hirescam_engine::{Array, Engine, Kind};
 use rayon::prelude::*;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A model prepared to explain images.
@@ -47,6 +47,7 @@ pub(crate) struct About {
     image_kind: Kind,
     pub(crate) labels: Option<Labels>,
     pub(crate) engine_version: String,
+    spec: Arc<Spec>,
     model: PathBuf,
     pub(crate) model_sha256: String,
 }
@@ -68,7 +69,7 @@ impl Network {
     /// Prepares the network to explain images.
     ///
     /// # Errors
-    /// As [`Explainer::new`].
+    /// One [`Error`] for each thing that can be wrong: what the spec names, the layer, the class, the method, the engine.
     pub fn explainer(&self, spec: &Spec) -> Result<Explainer, Error> {
         self.clone().into_explainer(spec)
     }
@@ -76,7 +77,7 @@ impl Network {
     /// As [`Network::explainer`]. Where nobody else holds the file, its memory is used again while the engine gets ready.
     ///
     /// # Errors
-    /// As [`Explainer::new`].
+    /// As [`Network::explainer`].
     pub fn into_explainer(self, spec: &Spec) -> Result<Explainer, Error> {
         let options = spec.resolve(&self)?;
         Explainer::resolved(self, options)
@@ -84,23 +85,15 @@ impl Network {
 }
 
 impl Explainer {
-    /// Prepares the model in the file `model`.
-    ///
-    /// # Errors
-    /// One [`Error`] for each thing that can be wrong: the file, the layer, the class, the method, the engine.
-    pub fn new(model: impl AsRef<Path>, spec: &Spec) -> Result<Self, Error> {
-        Network::open(model)?.into_explainer(spec)
-    }
-
     /// Prepares a model for a spec of which all is read.
     pub(crate) fn resolved(file: Network, options: Resolved) -> Result<Self, Error> {
         let engine = options.spec.engine.start()?;
-        let (preprocess, labels) = (options.preprocess.clone(), options.labels.clone());
+        let (preprocess, labels, spec) = (options.preprocess.clone(), options.labels.clone(), options.asked.clone());
         let (title, several_runs) = match methods::method(&options.spec.method)? {
             Any::OneRun(method) => (method.title, false),
             Any::SeveralRuns(method) => (method.row.title, true),
         };
-        let image_kind = image_kind(&file.model, &options)?;
+        let image_kind = image_kind(file.model(), &options)?;
         let one_map = options.target.is_one_map() && options.further_layers().is_empty();
         let about = |model: PathBuf, model_sha256: String| About {
             title,
@@ -109,11 +102,12 @@ impl Explainer {
             image_kind,
             labels,
             engine_version: engine.version(),
+            spec,
             model,
             model_sha256,
         };
         if let (None, Some(image)) = (&options.spec.shape, open_image(&file, &options)?) {
-            let about = about(file.path.clone(), file.sha256().to_owned());
+            let about = about(file.path().to_owned(), file.sha256().to_owned());
             // What is wrong with the spec is found early, where there is a size to try.
             let image_shape = image_shape(&file, &options)?;
             let ready = match image_shape.is_some() {
@@ -126,11 +120,11 @@ impl Explainer {
             return Ok(Explainer { about, preprocess, image, ready: Mutex::new(ready), open });
         }
         if prepare::open_sample(&file, &options)? {
-            let about = about(file.path.clone(), file.sha256().to_owned());
+            let about = about(file.path().to_owned(), file.sha256().to_owned());
             let open = Some(Open { file, options, engine });
             return Ok(Explainer { about, preprocess, image: None, ready: Mutex::default(), open });
         }
-        let path = file.path.clone();
+        let path = file.path().to_owned();
         let hash = file.sha256_once();
         let ready = Ready::of(file, &options, engine.as_ref())?;
         let image = ImageInput::from_dims(&ready.image_dims, ready.image_channels).ok();
@@ -226,6 +220,11 @@ impl Explainer {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What it was made for.
+    pub fn spec(&self) -> &Spec {
+        &self.about.spec
     }
 
     /// How photos are prepared, where that is known.
@@ -367,7 +366,7 @@ mod tests {
     #[test]
     fn images_explained_together_are_explained_as_alone() {
         let fixture = |name: &str| format!("{}/../../fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
-        let explainer = Explainer::new(fixture("efficientnet-lite0.onnx"), &tract()).unwrap();
+        let explainer = Network::open(fixture("efficientnet-lite0.onnx")).unwrap().explainer(&tract()).unwrap();
         let photo = |name: &str| Sample::from(Photo::open(fixture(&format!("photos/{name}.png"))).unwrap());
         let (coffee, chelsea) = (photo("coffee"), photo("chelsea"));
         let both = [&coffee, &chelsea].map(|photo| explainer.prepared(photo).unwrap().0.into_f32());
@@ -394,7 +393,7 @@ mod tests {
     #[test]
     fn a_network_that_computes_no_numbers_has_no_map() {
         let floats: Vec<usize> = {
-            let model = Network::open(DIGITS).unwrap().model;
+            let model = Network::open(DIGITS).unwrap().model().clone();
             let stored = model.graph().initializer.iter().enumerate();
             stored.filter(|(_, t)| t.data_type == Some(1) && t.raw_data().len() >= 4).map(|(i, _)| i).collect()
         };
@@ -410,7 +409,7 @@ mod tests {
                 Ok(made) => assert!(made.maps().iter().all(|e| e.map.iter().all(|v| v.is_finite()))),
             }
         }
-        let explainer = Explainer::new(DIGITS, &tract()).unwrap();
+        let explainer = Network::open(DIGITS).unwrap().explainer(&tract()).unwrap();
         let image = explainer.ready(&[]).unwrap().image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         for value in [f32::NAN, f32::NEG_INFINITY, f32::MAX] {
             let made = explainer.explain_one(Array::from(ArrayD::from_elem(image.clone(), value)));

@@ -1,7 +1,6 @@
 //! Explaining models: the network's own file with the map as one more output.
 
 use crate::Error;
-use crate::explainer::request;
 use crate::labels::Labels;
 use crate::methods;
 use crate::network::Network;
@@ -11,6 +10,7 @@ use hirescam_core::shape::show_open;
 
 /// An explaining model.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ExplainingModel {
     /// Its file. Weights in files of their own lie where the network has them; [`Network::save`] copies them.
     pub bytes: Vec<u8>,
@@ -28,14 +28,15 @@ impl Network {
     /// Makes the explaining model; with the map made for display, too, where a size is given for it.
     ///
     /// # Errors
-    /// Those of reading what the spec names, and of [`cam::attach_all`]; [`Error::Argument`] for a method of several runs.
+    /// Those of reading what the spec names, and of [`cam::attach_to`]; [`Error::Argument`] for a method of several runs.
     pub fn explaining_model(&self, spec: &Spec, heatmap: Option<Size>) -> Result<ExplainingModel, Error> {
         let resolved = spec.resolve(self)?;
         let method = methods::one_run(&spec.method)?;
-        let request = Request { method, heatmap, ..request(self, &resolved)? };
-        let mut layers = cam::attach_all(&self.model, &request, resolved.further_layers())?.into_iter();
+        let request = Request { heatmap, ..resolved.request(method) };
+        let analysis = self.analysis(&resolved)?;
+        let mut layers = cam::attach_to(&analysis, &request, resolved.further_layers())?.into_iter();
         let first = layers.next().ok_or_else(|| Error::Argument("no layer is asked for".into()))?;
-        let bytes = first.added_to(&self.bytes)?;
+        let bytes = first.added_to(self.bytes())?;
         Ok(ExplainingModel { bytes, method: method.name, first, further: layers.collect(), labels: resolved.labels })
     }
 }

@@ -9,7 +9,8 @@ use crate::heatmap::Heatmap;
 use crate::labels::Labels;
 use crate::overlay::{Style, bare, overlay};
 use crate::photo::Photo;
-use crate::preprocess::Rect;
+use crate::preprocess::{Preprocess, Rect};
+use crate::record::Provenance;
 use hirescam_core::cam::Target;
 use hirescam_core::cam::list::MethodRow;
 use hirescam_core::certify::{Certificate, Verdict};
@@ -17,36 +18,24 @@ use hirescam_core::score::{Activation, Score};
 use image::RgbImage;
 use ndarray::{ArrayD, Ix2};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What all explanations of an explainer share.
+/// What all explanations at one layer share, whatever the image.
 #[derive(Debug)]
-pub struct Shared {
-    /// The method.
-    pub method: MethodRow,
-    /// What is explained.
-    pub target: Target,
-    /// The target layer.
-    pub layer: String,
-    /// The scores.
-    pub score: Score,
+pub(crate) struct Shared {
+    pub(crate) method: MethodRow,
+    pub(crate) target: Target,
+    pub(crate) layer: String,
+    pub(crate) score: Score,
     /// How many labels there are that are not those of the scores' classes.
-    pub unused_labels: Option<usize>,
-    /// What is proven for every image.
-    pub certificate: Certificate,
+    pub(crate) unused_labels: Option<usize>,
+    pub(crate) certificate: Certificate,
     /// How many axes of space the image has.
-    pub image_axes: usize,
-    /// The class labels.
-    pub labels: Option<Labels>,
-    /// The engine.
-    pub engine: String,
-    /// Its version.
-    pub engine_version: String,
-    /// The model file.
-    pub model: PathBuf,
-    /// Its SHA-256.
-    pub model_sha256: String,
+    pub(crate) image_axes: usize,
+    pub(crate) labels: Option<Labels>,
+    /// How photos are prepared, where that is known.
+    pub(crate) preprocess: Option<Preprocess>,
+    pub(crate) provenance: Provenance,
 }
 
 impl Shared {
@@ -58,6 +47,7 @@ impl Shared {
 
 /// Where the network saw a class in an image, and what is proven about that map.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The raw map: signed, at the layer's resolution, in units of the score.
     pub map: ArrayD<f32>,
@@ -91,14 +81,14 @@ pub struct Explanation {
     pub integral: Option<Integral>,
     /// What else there is to say of this map, a sentence each: how a method of several runs came to it.
     pub notes: Vec<String>,
-    /// What the explainer's explanations share.
-    pub shared: Arc<Shared>,
+    shared: Arc<Shared>,
     photo: Option<(Photo, Rect)>,
 }
 
 /// How well a sum of steps stands for an integral.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Integral {
     /// The steps of the sum.
     pub steps: usize,
@@ -189,6 +179,36 @@ impl Explanation {
         &self.shared.layer
     }
 
+    /// The method that made the map.
+    pub fn method(&self) -> &MethodRow {
+        &self.shared.method
+    }
+
+    /// What was asked for.
+    pub fn target(&self) -> &Target {
+        &self.shared.target
+    }
+
+    /// Where the scores stand in the network, and what is known of them.
+    pub fn scores(&self) -> &Score {
+        &self.shared.score
+    }
+
+    /// What is proven of the maps of every image at this layer.
+    pub fn certificate(&self) -> &Certificate {
+        &self.shared.certificate
+    }
+
+    /// How the photo was prepared; none for a tensor.
+    pub fn preprocess(&self) -> Option<&Preprocess> {
+        self.shared.preprocess.as_ref().filter(|_| self.photo.is_some())
+    }
+
+    /// What made the map, and all that was asked for.
+    pub fn provenance(&self) -> &Provenance {
+        &self.shared.provenance
+    }
+
     /// The photo that was explained; none where the image was given as a tensor.
     pub fn photo(&self) -> Option<&Photo> {
         self.photo.as_ref().map(|(photo, _)| photo)
@@ -207,10 +227,10 @@ impl Explanation {
     /// What the map is about: the label, or `class 3`, or `entry 3` where it is open whether entries are classes; `cat − dog`
     /// for a contrast.
     pub fn name(&self) -> String {
-        let what = if self.shared.score.class_axis.is_some() { "class" } else { "entry" };
+        let what = if self.scores().class_axis.is_some() { "class" } else { "entry" };
         let name = |class: usize| self.shared.label(class).map_or(format!("{what} {class}"), str::to_owned);
-        let target = &self.shared.target;
-        target.describe(self.entry.filter(|_| target.names_class(&self.shared.score) || target.is_class()), name)
+        let target = self.target();
+        target.describe(self.entry.filter(|_| target.names_class(self.scores()) || target.is_class()), name)
     }
 
     /// The map as a heatmap, for 2-D images: nothing rectified, normalised or resized yet.

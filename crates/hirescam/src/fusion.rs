@@ -43,6 +43,7 @@ impl FromStr for Fuse {
 
 /// The maps of several layers in one, for display.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Fused {
     /// Values from 0 to 1 without a unit, at the resolution of the finest layer.
     pub map: ArrayD<f32>,
@@ -71,8 +72,8 @@ pub fn fuse(explanations: &[&Explanation], how: Fuse) -> Result<Fused, Error> {
                 "maps of {} and of {} axes of space cannot be fused: {} and {}",
                 finest.len(),
                 e.map.ndim(),
-                first.shared.layer,
-                e.shared.layer
+                first.layer(),
+                e.layer()
             )));
         }
         finest.iter_mut().zip(e.map.shape()).for_each(|(n, &own)| *n = own.max(*n));
@@ -87,7 +88,7 @@ pub fn fuse(explanations: &[&Explanation], how: Fuse) -> Result<Fused, Error> {
             Fuse::Max => *f = f.max(v),
         });
     }
-    let layers = explanations.iter().map(|e| e.shared.layer.clone()).collect();
+    let layers = explanations.iter().map(|e| e.layer().to_owned()).collect();
     Ok(Fused { map: fused, how, layers, photo: first.seen().map(|(photo, view)| (photo.clone(), view)) })
 }
 

@@ -4,6 +4,7 @@ use ndarray::{Array, Array2, Axis, RemoveAxis, Zip};
 
 /// Why a map could not be made into a heatmap.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HeatmapError {
     /// The map has no cells, or a size of 0 or beyond reason was asked for.
     #[error("a map of {0:?} cells cannot be made or resized")]

@@ -13,6 +13,7 @@ pub struct Labels(Vec<String>);
 
 /// Why labels could not be read, or a class not be found by its name.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LabelsError {
     /// The file could not be read.
     #[error("cannot read {path}: {source}")]

@@ -1,10 +1,8 @@
 //! The layers of a network that one can explain at.
 
 use crate::Error;
-use crate::explainer::request;
 use crate::network::Network;
 use crate::spec::Spec;
-use hirescam_core::analysis::Analysis;
 use hirescam_core::certify::Certificate;
 use hirescam_core::grid::Grid;
 use hirescam_core::shape::Dim;
@@ -13,6 +11,7 @@ use serde::Serialize;
 
 /// The layers of a network.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Layers {
     /// The layers, from the image to the score.
     pub rows: Vec<LayerRow>,
@@ -22,6 +21,7 @@ pub struct Layers {
 
 /// A layer, and what is proven of maps there. As data, it is what `hirescam layers --json` writes.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct LayerRow {
     /// Its name.
     pub layer: String,
@@ -63,12 +63,11 @@ impl Network {
     /// Lists the layers: those on every path from the image to the score, or with `all` every one.
     ///
     /// # Errors
-    /// Those of reading what the spec names, of [`Analysis::of`] and [`layers::layers`].
+    /// Those of reading what the spec names, of [`Analysis::of`](hirescam_core::analysis::Analysis::of) and [`layers::layers`].
     pub fn layers(&self, spec: &Spec, all: bool) -> Result<Layers, Error> {
-        let request = request(self, &spec.resolve(self)?)?;
-        let analysis = Analysis::of(&self.model, &request.hints())?;
+        let analysis = self.analysis(&spec.resolve(self)?)?;
         let found = layers::layers(&analysis, all)?;
-        Ok(Layers { rows: found.into_iter().map(LayerRow::new).collect(), note: analysis.score.instead })
+        Ok(Layers { rows: found.into_iter().map(LayerRow::new).collect(), note: analysis.score.instead.clone() })
     }
 }
 

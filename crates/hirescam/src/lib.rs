@@ -1,13 +1,13 @@
 //! Where in the image did the network look, and how far can that picture be trusted?
 //!
-//! An [`Explainer`] takes a trained convolutional network as an ONNX file and gives, for each image, an
-//! [`Explanation`]: the raw signed map, the class and its score, and a certificate of what is proven about the map.
+//! A [`Network`] is a trained convolutional network in an ONNX file. Its [`Explainer`] gives, for each image, an [`Explanation`]: the
+//! raw signed map, the class and its score, and a certificate of what is proven about the map.
 //!
 //! ```
-//! use hirescam::{Explainer, Spec, photo::Photo};
+//! use hirescam::{Network, Spec, photo::Photo};
 //!
 //! let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
-//! let explainer = Explainer::new(format!("{fixtures}/digits-cnn.onnx"), &Spec::default())?;
+//! let explainer = Network::open(format!("{fixtures}/digits-cnn.onnx"))?.explainer(&Spec::default())?;
 //! let seven = Photo::open(format!("{fixtures}/photos/seven.png"))?;
 //! let explained = explainer.explain_one(seven)?;
 //! assert_eq!(explained.maps()[0].class, Some(7));
@@ -29,6 +29,7 @@
 
 #![recursion_limit = "256"] // Records are one long `json!` each.
 
+mod analyses;
 pub mod check;
 pub mod colormap;
 pub mod comparison;

@@ -1,5 +1,6 @@
 //! A network: a model file, with what lies beside it: external weights, preprocessing, labels.
 
+use crate::analyses::Analyses;
 use crate::error::Error;
 use crate::further_inputs::kind;
 use crate::labels::Labels;
@@ -26,19 +27,16 @@ const MOST_TEXT: u64 = 1 << 24;
 
 /// A network: a model with its file, and what lies beside it. A clone shares the weights.
 ///
-/// Everything starts here: [`Network::layers`], [`Network::explainer`], [`Network::explaining_model`], [`Network::compare`] and
+/// Everything starts here: [`Network::layers`], [`Network::explainer`], [`Network::explaining_model`], [`Network::comparer`] and
 /// [`Network::check`], each for a [`Spec`](crate::Spec).
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// The model, external weights included.
-    pub model: Model,
-    /// The file's bytes.
-    pub bytes: Bytes,
-    /// The path as given; empty for a network of bytes, beside which nothing lies.
-    pub path: PathBuf,
-    /// The files with external weights, as the model names them: relative to its folder.
-    pub weights: Vec<String>,
+    model: Model,
+    bytes: Bytes,
+    path: PathBuf,
+    weights: Vec<String>,
     sha256: Sha256Once,
+    analyses: Analyses,
 }
 
 impl Network {
@@ -52,7 +50,7 @@ impl Network {
         let read = model(bytes.clone(), path.parent().unwrap_or(Path::new("")));
         let no_network = |error| Error::Model { path: path.to_owned(), error, other: source::no_network(path, &bytes) };
         let (model, weights) = read.map_err(no_network)?;
-        Ok(Network { model, bytes, path: path.to_owned(), weights, sha256: Sha256Once::default() })
+        Ok(Network::new(model, bytes, path.to_owned(), weights))
     }
 
     /// Reads a network from the bytes of its file. Preprocessing and labels can come from its metadata only.
@@ -69,7 +67,41 @@ impl Network {
             })
         })?;
         let model = Model::new(proto)?.with_file(bytes.clone());
-        Ok(Network { model, bytes, path: PathBuf::new(), weights: Vec::new(), sha256: Sha256Once::default() })
+        Ok(Network::new(model, bytes, PathBuf::new(), Vec::new()))
+    }
+
+    fn new(model: Model, bytes: Bytes, path: PathBuf, weights: Vec<String>) -> Self {
+        Network { model, bytes, path, weights, sha256: Sha256Once::default(), analyses: Analyses::default() }
+    }
+
+    /// The model, external weights included.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The same, and nothing else of the network is kept.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
+    /// The path as given; empty for a network of bytes, beside which nothing lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The files with external weights, as the model names them: relative to its folder.
+    pub fn weights(&self) -> &[String] {
+        &self.weights
+    }
+
+    /// What was found of the graph.
+    pub(crate) fn analyses(&self) -> &Analyses {
+        &self.analyses
     }
 
     /// SHA-256 of the file, in hexadecimal; found once.

@@ -110,6 +110,7 @@ impl Style {
 
 /// Why an overlay cannot be drawn.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OverlayError {
     /// A field of the style, or the view, holds nonsense.
     #[error("overlay `{field}`: {reason}")]

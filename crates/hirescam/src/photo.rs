@@ -29,6 +29,7 @@ impl Default for Limits {
 
 /// Why an image could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PhotoError {
     /// The file could not be read.
     #[error("cannot read {path}: {source}")]

@@ -22,6 +22,7 @@ const MOST_PIXELS: u64 = 1 << 28;
 
 /// Why a photo cannot be preprocessed as described.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PreprocessError {
     /// A field holds nonsense.
     #[error("preprocessing field `{field}`: {reason}")]

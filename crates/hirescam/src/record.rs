@@ -3,9 +3,9 @@
 //! A record is one JSON object. [`SCHEMA`] counts the changes after which what was read before is read otherwise; the fields of this one
 //! stand in `docs/record.schema.json`, made from these types.
 
+use crate::check::Report;
 use crate::comparison::{Compared, Comparison};
 use crate::error::Error;
-use crate::explainer::Explainer;
 use crate::explanation::{Explanation, Integral};
 use crate::fusion::{Fuse, Fused};
 use crate::preprocess::Preprocess;
@@ -21,6 +21,7 @@ pub const SCHEMA: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "record", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Record {
     /// A map.
     Map(Box<MapRecord>),
@@ -28,6 +29,8 @@ pub enum Record {
     Fused(Box<FusedRecord>),
     /// Several methods side by side.
     Comparison(Box<ComparisonRecord>),
+    /// What a check of a network found.
+    Check(Box<Report>),
     /// An image for which there is no map.
     Nothing(NothingRecord),
     /// A file that failed, or one of its images.
@@ -37,6 +40,7 @@ pub enum Record {
 /// Where a result comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Origin {
     /// The version of the record's form.
     pub schema: u32,
@@ -66,11 +70,12 @@ impl Origin {
     }
 }
 
-/// What made the result.
+/// What made a result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Maker {
-    /// The network's file.
+#[non_exhaustive]
+pub struct Provenance {
+    /// The network's file; empty for a network of bytes.
     pub model: String,
     /// Its SHA-256.
     pub model_sha256: String,
@@ -83,21 +88,10 @@ pub struct Maker {
     pub spec: Spec,
 }
 
-impl Maker {
-    fn new(e: &Explanation, spec: &Spec) -> Self {
-        Maker {
-            model: path(&e.shared.model),
-            model_sha256: e.shared.model_sha256.clone(),
-            engine: e.shared.engine.clone(),
-            engine_version: e.shared.engine_version.clone(),
-            spec: spec.clone(),
-        }
-    }
-}
-
 /// Whose result it is, in a folder of results.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Mark {
     /// The command that wrote it.
     pub command: String,
@@ -110,13 +104,14 @@ pub struct Mark {
 /// A map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct MapRecord {
     /// Where it comes from.
     #[serde(flatten)]
     pub origin: Origin,
     /// What made it.
     #[serde(flatten)]
-    pub maker: Maker,
+    pub provenance: Provenance,
     /// The method.
     pub method: String,
     /// The target layer.
@@ -195,6 +190,7 @@ pub struct MapRecord {
 /// The files of a map.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Files {
     /// The raw map.
     pub map: String,
@@ -207,13 +203,14 @@ pub struct Files {
 /// The maps of several layers in one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct FusedRecord {
     /// Where it comes from.
     #[serde(flatten)]
     pub origin: Origin,
     /// What made it.
     #[serde(flatten)]
-    pub maker: Maker,
+    pub provenance: Provenance,
     /// What was taken of the maps at each place: mean or max.
     pub fused: String,
     /// The layers.
@@ -235,13 +232,14 @@ pub struct FusedRecord {
 /// Several methods side by side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ComparisonRecord {
     /// Where it comes from.
     #[serde(flatten)]
     pub origin: Origin,
     /// What made it.
     #[serde(flatten)]
-    pub maker: Maker,
+    pub provenance: Provenance,
     /// The target layer.
     pub layer: String,
     /// The class, where the target is about a single one.
@@ -268,6 +266,7 @@ pub struct ComparisonRecord {
 /// One method among others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ComparedRecord {
     /// The method.
     pub method: String,
@@ -298,6 +297,7 @@ pub struct ComparedRecord {
 /// An image for which there is no map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct NothingRecord {
     /// Where it comes from.
     #[serde(flatten)]
@@ -309,6 +309,7 @@ pub struct NothingRecord {
 /// A file that failed, or one of its images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct FailedRecord {
     /// Where it comes from.
     #[serde(flatten)]
@@ -320,6 +321,7 @@ pub struct FailedRecord {
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Failure {
     /// The kind of error, in a word.
     pub kind: String,
@@ -350,19 +352,19 @@ const NOTE: &str =
 
 impl Record {
     /// Of an explanation.
-    pub fn map(e: &Explanation, explainer: &Explainer, origin: Origin, spec: &Spec, files: Files, mark: Mark) -> Self {
-        let c = &e.shared.certificate;
+    pub fn map(e: &Explanation, origin: Origin, files: Files, mark: Mark) -> Self {
+        let c = e.certificate();
         let relative = e.residual.map(|r| r.abs() / e.score.abs().max(f64::MIN_POSITIVE));
         Record::Map(Box::new(MapRecord {
             origin,
-            maker: Maker::new(e, spec),
-            method: e.shared.method.name.into(),
-            layer: e.shared.layer.clone(),
-            output: e.shared.score.output.clone(),
-            scores: e.shared.score.logits.clone(),
-            class_axis: e.shared.score.output_axis,
-            final_activation: e.shared.score.activation.clone(),
-            target: e.shared.target.to_string(),
+            provenance: e.provenance().clone(),
+            method: e.method().name.into(),
+            layer: e.layer().to_owned(),
+            output: e.scores().output.clone(),
+            scores: e.scores().logits.clone(),
+            class_axis: e.scores().output_axis,
+            final_activation: e.scores().activation.clone(),
+            target: e.target().to_string(),
             explained: e.name(),
             class: e.class,
             entry: e.entry,
@@ -388,24 +390,17 @@ impl Record {
             certificate: e.in_words(),
             note: NOTE.into(),
             map_shape: e.map.shape().to_vec(),
-            preprocess: explainer.preprocess().filter(|_| e.photo().is_some()).cloned(),
+            preprocess: e.preprocess().cloned(),
             files,
             mark,
         }))
     }
 
     /// Of the maps of several layers in one, of which `first` is that of the first.
-    pub fn fused(
-        (fused, how): (&Fused, Fuse),
-        first: &Explanation,
-        origin: Origin,
-        spec: &Spec,
-        files: Files,
-        mark: Mark,
-    ) -> Self {
+    pub fn fused((fused, how): (&Fused, Fuse), first: &Explanation, origin: Origin, files: Files, mark: Mark) -> Self {
         Record::Fused(Box::new(FusedRecord {
             origin,
-            maker: Maker::new(first, spec),
+            provenance: first.provenance().clone(),
             fused: how.to_string(),
             layers: fused.layers.clone(),
             name: first.name(),
@@ -417,13 +412,7 @@ impl Record {
     }
 
     /// Of several methods side by side, and their picture or why there is none.
-    pub fn comparison(
-        compared: &Comparison,
-        origin: Origin,
-        spec: &Spec,
-        picture: Result<&Path, String>,
-        mark: Mark,
-    ) -> Self {
+    pub fn comparison(compared: &Comparison, origin: Origin, picture: Result<&Path, String>, mark: Mark) -> Self {
         let e = &compared.hirescam;
         let (picture, no_picture) = match picture {
             Ok(file) => (Some(path(file)), None),
@@ -431,12 +420,12 @@ impl Record {
         };
         Record::Comparison(Box::new(ComparisonRecord {
             origin,
-            maker: Maker::new(e, spec),
-            layer: e.shared.layer.clone(),
+            provenance: e.provenance().clone(),
+            layer: e.layer().to_owned(),
             class: e.class,
             label: e.label().map(str::to_owned),
             score: e.score,
-            uniform: e.shared.certificate.uniform,
+            uniform: e.certificate().uniform,
             equal: compared.why_equal(),
             methods: compared.methods.iter().map(ComparedRecord::new).collect(),
             picture,
@@ -461,7 +450,7 @@ impl Record {
         match self {
             Record::Map(record) => Some(&record.files),
             Record::Fused(record) => Some(&record.files),
-            Record::Comparison(_) | Record::Nothing(_) | Record::Failed(_) => None,
+            Record::Comparison(_) | Record::Check(_) | Record::Nothing(_) | Record::Failed(_) => None,
         }
     }
 
@@ -479,17 +468,17 @@ impl ComparedRecord {
     fn new(m: &Compared) -> Self {
         let of = &m.explanation;
         ComparedRecord {
-            method: of.shared.method.name.into(),
-            layer: of.shared.layer.clone(),
+            method: of.method().name.into(),
+            layer: of.layer().to_owned(),
             map_shape: of.map.shape().to_vec(),
             sum: of.sum,
             bias: of.bias,
             residual: of.residual,
             integral: of.integral,
-            in_units_of_the_score: of.shared.method.scored,
+            in_units_of_the_score: of.method().scored,
             share_where_hirescam_is_zero: m.unused,
             share_where_hirescam_is_not_positive: m.outside,
-            verdict: of.shared.certificate.verdict.to_string(),
+            verdict: of.certificate().verdict.to_string(),
             certificate: of.in_words(),
         }
     }

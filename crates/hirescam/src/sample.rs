@@ -51,6 +51,7 @@ impl<T: Into<Input>> From<T> for Sample {
 
 /// The image of a sample.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Input {
     /// A photo, to be preprocessed.
     Photo(Photo),

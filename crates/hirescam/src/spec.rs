@@ -24,6 +24,7 @@ pub use picture::Picture;
 pub(crate) use resolve::Resolved;
 
 use crate::methods::Settings;
+use crate::{check, comparison};
 use hirescam_core::memory;
 use hirescam_core::score::Activation;
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,12 @@ pub struct Spec {
     /// How pictures look.
     #[cfg_attr(feature = "clap", arg(skip))]
     pub picture: Picture,
+    /// What a comparison compares.
+    #[cfg_attr(feature = "clap", arg(skip))]
+    pub compare: comparison::Plan,
+    /// What a check checks.
+    #[cfg_attr(feature = "clap", arg(skip))]
+    pub check: check::Plan,
 }
 
 impl Default for Spec {
@@ -133,6 +140,8 @@ impl Default for Spec {
             engine: EngineChoice::default(),
             settings: Settings::default(),
             picture: Picture::default(),
+            compare: comparison::Plan::default(),
+            check: check::Plan::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ const MOST: usize = 10;
 pub(crate) const NOTHING: &str = "no score is above the threshold";
 
 /// The class and its score: `espresso (score 11.4004, probability 95.1 %)`.
-pub fn headline(e: &Explanation) -> String {
+fn headline(e: &Explanation) -> String {
     // Only what the network makes into one has one.
     let probability = e.probability.map_or(String::new(), |p| format!(", probability {:.1} %", 100.0 * p));
     format!("{} (score {:.4}{probability})", e.name(), e.score)
@@ -28,10 +28,10 @@ pub fn line(file: &Path, index: Option<usize>, of_image: &[Written]) -> String {
         Made::Fused(_) => None,
     });
     let maps: Vec<_> = maps.collect();
-    let classes = maps.chunk_by(|a, b| a.entry == b.entry && a.shared.layer != b.shared.layer).map(|of_class| {
+    let classes = maps.chunk_by(|a, b| a.entry == b.entry && a.layer() != b.layer()).map(|of_class| {
         let sum = |e: &&Explanation| {
-            let share = share(e.share(), e.other_tokens.is_some(), e.shared.certificate.scale);
-            let layer = if of_class.len() > 1 { format!(" at {}", e.shared.layer) } else { String::new() };
+            let share = share(e.share(), e.other_tokens.is_some(), e.certificate().scale);
+            let layer = if of_class.len() > 1 { format!(" at {}", e.layer()) } else { String::new() };
             format!("{:.4}{share}{layer}", e.sum)
         };
         let sums: Vec<String> = of_class.iter().filter(|e| e.residual.is_some()).map(sum).collect();
@@ -43,6 +43,24 @@ pub fn line(file: &Path, index: Option<usize>, of_image: &[Written]) -> String {
     let index = index.map_or(String::new(), |index| format!(" [{index}]"));
     let classes = if of_image.is_empty() { NOTHING.into() } else { classes.collect::<Vec<_>>().join("; ") };
     format!("{}{index}: {classes}", file.display())
+}
+
+/// All that is said of a result of `file`, a line each.
+pub fn lines(written: &Written, file: &Path) -> Vec<String> {
+    let mut lines = match &written.made {
+        Made::Map(e) => {
+            let first = format!("{}: {}", file.display(), headline(e));
+            let place = format!("  {} at {}", e.method().title, e.layer());
+            [first, place].into_iter().chain(e.in_words().iter().map(|line| format!("  {line}"))).collect()
+        }
+        Made::Fused(fused) => vec![format!("  {}", fused.in_words())],
+    };
+    if let Some(files) = written.record.files() {
+        lines.extend(files.overlay.iter().map(|file| format!("  overlay: {file}")));
+        lines.extend(files.no_overlay.iter().map(|why| format!("  no picture: {why}")));
+        lines.push(format!("  map: {}", files.map));
+    }
+    lines
 }
 
 /// How much of the score is in the map, in brackets: of Σ map, with the other tokens where there are some, over the scale.
@@ -116,15 +134,13 @@ impl Summary {
             }
             let Made::Map(e) = &written.made else { continue };
             self.maps += 1;
-            self.target = e.shared.target.to_string();
+            self.target = e.target().to_string();
             // Of classes that are the same for every image there is nothing to count.
-            if std::mem::take(&mut first) && matches!(e.shared.target, Target::Top(_)) {
+            if std::mem::take(&mut first) && matches!(e.target(), Target::Top(_)) {
                 count(&mut self.classes, &mut self.places, 1, e.name());
             }
-            let layer = [
-                format!("{} at {}", e.shared.method.title, e.shared.layer),
-                proven(&e.shared.certificate, e.other_tokens.is_some()),
-            ];
+            let layer =
+                [format!("{} at {}", e.method().title, e.layer()), proven(e.certificate(), e.other_tokens.is_some())];
             if !self.layers.contains(&layer) {
                 self.layers.push(layer);
             }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How far a method is with a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress {
     /// Which sample, counted from 0.
     pub sample: usize,

@@ -4,10 +4,10 @@
 mod spec;
 
 use hirescam::Network;
-use hirescam::check::{Layers, Method, Plan, Report};
+use hirescam::check::{Method, Plan, Report};
 use hirescam::core::cam::Target;
 use hirescam::photo::Photo;
-use hirescam::{Error, Input, Spec};
+use hirescam::{Error, Input, Spec, comparison};
 use ndarray::ArrayD;
 use spec::tract;
 
@@ -29,11 +29,11 @@ fn tensor(shape: &[usize]) -> (String, Input) {
 
 fn run(model: &str, options: &Spec, plan: &Plan, images: Vec<(String, Input)>) -> Result<Report, Error> {
     let mut images = images.into_iter().map(|(name, input)| (name, Ok(input)));
-    file(model).check(options, plan, &mut images, &mut |_| {})
+    file(model).check(&Spec { check: plan.clone(), ..options.clone() }, &mut images, &mut |_| {})
 }
 
-fn at(layer: &str) -> Plan {
-    Plan { layers: Layers::Named(vec![layer.to_owned()]), ..Plan::default() }
+fn at(layer: &str) -> Spec {
+    Spec { layers: vec![layer.to_owned()], ..tract() }
 }
 
 fn of<'r>(report: &'r Report, layer: usize, method: &str) -> &'r Method {
@@ -46,8 +46,8 @@ const ROUNDING: f64 = 1e-4;
 #[test]
 fn behind_an_affine_head_what_the_score_loses_without_a_place_is_its_cell() {
     // Flattened and linear: the gradient differs from place to place.
-    let plan = Plan { randomise: false, ..at("/Relu_1_output_0") };
-    let report = run("zoo/flatten_fc.ts.onnx", &tract(), &plan, vec![tensor(&[3, 3, 32, 32])]).unwrap();
+    let plan = Plan { randomise: false, ..Plan::default() };
+    let report = run("zoo/flatten_fc.ts.onnx", &at("/Relu_1_output_0"), &plan, vec![tensor(&[3, 3, 32, 32])]).unwrap();
     let [layer] = report.layers.as_slice() else { panic!() };
     assert_eq!((layer.verdict.as_deref(), layer.uniform), (Some("exact"), Some(false)));
     assert_eq!((report.images.len(), layer.methods.len()), (3, 6));
@@ -68,9 +68,8 @@ fn behind_an_affine_head_what_the_score_loses_without_a_place_is_its_cell() {
 #[test]
 fn where_the_gradient_is_uniform_pictures_are_equal_and_that_is_said() {
     let plan = Plan { methods: vec!["gradcam".into(), "cam".into()], randomise: false, ..Plan::default() };
-    let plan = Plan { layers: Layers::Named(vec!["/_swish_1/Clip_output_0".into()]), ..plan };
     let photos = vec![photo("coffee.png"), photo("chelsea.png")];
-    let report = run("efficientnet-lite0.onnx", &tract(), &plan, photos).unwrap();
+    let report = run("efficientnet-lite0.onnx", &at("/_swish_1/Clip_output_0"), &plan, photos).unwrap();
     let layer = &report.layers[0];
     assert!(layer.recommended && layer.uniform == Some(true));
     let equal = layer.equal.as_deref().unwrap();
@@ -125,8 +124,8 @@ fn grad_cam_shows_places_that_the_network_did_not_use() {
 #[test]
 fn methods_at_the_image_are_checked_there() {
     let methods = vec!["gradient-x-input".into(), "saliency".into()];
-    let plan = Plan { methods, randomise: false, ..at("input") };
-    let report = run("digits-cnn.onnx", &tract(), &plan, vec![photo("seven.png")]).unwrap();
+    let plan = Plan { methods, randomise: false, ..Plan::default() };
+    let report = run("digits-cnn.onnx", &at("input"), &plan, vec![photo("seven.png")]).unwrap();
     assert_eq!((report.layers[0].resolution.as_slice(), report.layers[0].place.as_str()), (&[28, 28][..], "the image"));
     let [hirescam, product, saliency] = report.layers[0].methods.as_slice() else { panic!() };
     assert_eq!(hirescam.images[0].sum, product.images[0].sum);
@@ -135,16 +134,17 @@ fn methods_at_the_image_are_checked_there() {
 
 #[test]
 fn the_numbers_are_those_of_compare() {
-    let (file, options) = (file("digits-cnn.onnx"), tract());
     let (name, seven) = photo("seven.png");
     let methods = ["hirescam", "gradcam", "eigencam"].map(str::to_owned).to_vec();
-    let compared = file.compare(&options, &methods, &seven.clone().into(), &mut |_, _| {}).unwrap();
-    let plan = Plan { methods, places: 0, randomise: false, ..at(&compared.hirescam.shared.layer) };
-    let report = run("digits-cnn.onnx", &options, &plan, vec![(name, seven)]).unwrap();
+    let options = Spec { compare: comparison::Plan { methods: methods.clone() }, ..tract() };
+    let comparer = file("digits-cnn.onnx").comparer(&options).unwrap();
+    let compared = comparer.compare(&[seven.clone().into()], &mut |_, _| {}).remove(0).unwrap();
+    let plan = Plan { methods, places: 0, randomise: false, ..Plan::default() };
+    let report = run("digits-cnn.onnx", &at(compared.hirescam.layer()), &plan, vec![(name, seven)]).unwrap();
     assert!(report.layers[0].ablation.is_none() && report.randomisation.is_none());
     for (method, compared) in report.layers[0].methods.iter().zip(&compared.methods) {
         let (e, [n]) = (&compared.explanation, method.images.as_slice()) else { panic!() };
-        assert_eq!(method.method, e.shared.method.name);
+        assert_eq!(method.method, e.method().name);
         assert_eq!((n.score, n.sum, n.bias, n.residual), (e.score, e.sum, e.bias, e.residual));
         assert_eq!((n.unused, n.outside), (compared.unused, compared.outside));
         assert_eq!(method.residual.map(|r| r.worst), e.residual.map(f64::abs));
@@ -158,7 +158,7 @@ fn without_images_there_are_verdicts() {
     assert_eq!(verdicts, ["locally-linear", "locally-linear", "locally-linear", "exact"]);
     assert!(report.layers.iter().all(|l| l.methods.is_empty() && l.ablation.is_none()));
     assert!(report.randomisation.is_none());
-    let all = Plan { layers: Layers::All, ..Plan::default() };
+    let all = Plan { all_layers: true, ..Plan::default() };
     let all = run("efficientnet-lite0.onnx", &tract(), &all, Vec::new()).unwrap();
     assert_eq!((all.layers.len(), all.candidates), (46, 46));
 }
@@ -200,7 +200,7 @@ fn networks_of_all_kinds_are_checked() {
 }
 
 fn image_shape(file: &Network) -> Vec<usize> {
-    let image = hirescam::core::analysis::image_input(&file.model, None).unwrap();
+    let image = hirescam::core::analysis::image_input(file.model(), None).unwrap();
     hirescam::core::shape::declared(image).into_iter().map(|n| n.unwrap_or(1)).collect()
 }
 
@@ -215,7 +215,8 @@ fn what_fails_is_in_the_report_and_the_rest_is_checked() {
         ("seven".to_owned(), Ok(photo("seven.png").1)),
     ];
     let mut steps = Vec::new();
-    let report = file.check(&tract(), &plan, &mut images.into_iter(), &mut |step| {
+    let spec = Spec { check: plan, ..tract() };
+    let report = file.check(&spec, &mut images.into_iter(), &mut |step| {
         assert!(step.done < step.of);
         steps.push(step.what.to_owned());
     });
@@ -247,7 +248,7 @@ fn what_cannot_be_checked_is_refused_in_words() {
     refused(target("top:2"), Plan::default(), "one map for each image");
     refused(target("class-input"), Plan::default(), "one map for each image");
     refused(target("class:10"), Plan::default(), "10 classes");
-    refused(tract(), at("/conv_layers/conv_layers.7/Relu"), "conv_layers.7/Relu_output_0");
+    refused(at("/conv_layers/conv_layers.7/Relu"), Plan::default(), "conv_layers.7/Relu_output_0");
     refused(tract(), Plan { methods: vec!["gradkam".into()], ..Plan::default() }, "gradcam");
     refused(tract(), Plan { methods: vec!["rise".into()], ..Plan::default() }, "several runs");
     let mut options = tract();
@@ -260,7 +261,7 @@ fn files_with_a_fixed_batch_have_the_same_report() {
     use hirescam::core::onnx::messages::{tensor_shape_proto::dimension::Value, type_proto};
     let of_batch = |batch: i64| {
         let free = file("zoo/flatten_fc.ts.onnx");
-        let mut proto = free.model.proto().clone();
+        let mut proto = free.model().proto().clone();
         let graph = proto.graph.as_mut().unwrap();
         graph.value_info.clear();
         for info in graph.input.iter_mut().chain(&mut graph.output) {
@@ -270,9 +271,8 @@ fn files_with_a_fixed_batch_have_the_same_report() {
             tensor.shape.as_mut().unwrap().dim[0].value = Some(Value::DimValue(batch));
         }
         let file = hirescam::Network::from_bytes(hirescam::core::onnx::write(&proto)).unwrap();
-        let plan = at("/Relu_1_output_0");
         let (name, image) = tensor(&[1, 3, 32, 32]);
-        file.check(&tract(), &plan, &mut std::iter::once((name, Ok(image))), &mut |_| {}).unwrap()
+        file.check(&at("/Relu_1_output_0"), &mut std::iter::once((name, Ok(image))), &mut |_| {}).unwrap()
     };
     let [one, four] = [1, 4].map(of_batch);
     assert_eq!((one.images.len(), four.images.len()), (1, 1));

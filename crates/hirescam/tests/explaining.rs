@@ -6,7 +6,7 @@ mod spec;
 use hirescam::engine::Array;
 use hirescam::photo::Photo;
 use hirescam::spec::FurtherInput;
-use hirescam::{Error, Explainer, Sample, Spec, Watch};
+use hirescam::{Error, Explainer, Network, Sample, Spec, Watch};
 use ndarray::{ArrayD, arr0, arr2};
 use spec::tract;
 use std::cell::RefCell;
@@ -16,7 +16,7 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
 fn digits(method: &str) -> Explainer {
     let options = Spec { method: method.into(), ..tract() };
-    Explainer::new(format!("{FIXTURES}/digits-cnn.onnx"), &options).unwrap()
+    Network::open(format!("{FIXTURES}/digits-cnn.onnx")).unwrap().explainer(&options).unwrap()
 }
 
 fn seven() -> Sample {
@@ -76,17 +76,17 @@ fn what_is_made_is_found_by_class_and_layer() {
     let layers = digits("hirescam").explain_one(seven()).unwrap();
     let layer = layers.maps()[0].layer().to_owned();
     let earlier = hirescam::Network::open(&file).unwrap();
-    let relu = earlier.model.graph().node.iter().find(|n| n.op_type() == "Relu").unwrap().output[0].clone();
+    let relu = earlier.model().graph().node.iter().find(|n| n.op_type() == "Relu").unwrap().output[0].clone();
     assert_ne!(relu, layer);
     let classes = ["7", "1", "3"].map(str::to_owned).to_vec();
     let options = Spec { layers: vec![layer.clone(), relu.clone()], classes, ..tract() };
-    let made = Explainer::new(&file, &options).unwrap().explain_one(seven()).unwrap();
+    let made = Network::open(&file).unwrap().explainer(&options).unwrap().explain_one(seven()).unwrap();
     assert_eq!((made.layers(), made.maps().len(), made.classes().len()), (2, 6, 3));
     for (rank, (of_class, class)) in made.classes().zip([7, 1, 3]).enumerate() {
         assert!(of_class.iter().all(|e| e.class == Some(class)));
         for name in [&layer, &relu] {
             let e = made.at(rank, name).unwrap();
-            assert_eq!((e.layer(), e.class), (name.as_str(), Some(class)));
+            assert_eq!((e.layer(), e.class), (&**name, Some(class)));
         }
         assert!(made.at(rank, "none").is_none());
     }
@@ -134,8 +134,8 @@ fn a_sample_brings_its_own_inputs() {
     let images = Array::from(array(&inputs["image"]).mapv(|v| v as f32));
     let others: Vec<(String, Array)> =
         inputs.iter().filter(|(name, _)| *name != "image").map(|(name, v)| (name.clone(), array(v).into())).collect();
-    let shared = Explainer::new(&path, &options(others.clone())).unwrap();
-    let bare = Explainer::new(&path, &options(Vec::new())).unwrap();
+    let shared = Network::open(&path).unwrap().explainer(&options(others.clone())).unwrap();
+    let bare = Network::open(&path).unwrap().explainer(&options(Vec::new())).unwrap();
     let samples = bare.samples("", images).unwrap();
     assert!(samples.len() > 1);
     for (i, sample) in samples.into_iter().enumerate() {

@@ -19,7 +19,7 @@ fn run(file: &str, layer: Option<&str>, heatmap: Size) -> [ArrayD<f32>; 2] {
         heatmap: Some(heatmap),
         ..Request::default()
     };
-    let made = cam::attach(&file.model, &request).unwrap();
+    let made = cam::attach(file.model(), &request).unwrap();
     let shape: Vec<usize> = made.image_dims.iter().map(|d| if let Dim::Fixed(n) = d { *n } else { 2 }).collect();
     let mut state = 1u32;
     let noise = ArrayD::from_shape_simple_fn(shape, || {

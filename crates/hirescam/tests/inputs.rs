@@ -7,7 +7,7 @@ use hirescam::core::certify::Verdict;
 use hirescam::engine::Array;
 use hirescam::methods::{METHODS, Settings};
 use hirescam::spec::FurtherInput;
-use hirescam::{Error, Explainer, Explanation, Sample, Spec, Watch};
+use hirescam::{Error, Explanation, Network, Sample, Spec, Watch};
 use ndarray::{ArrayD, Axis, arr0};
 use serde_json::Value;
 use spec::tract;
@@ -50,7 +50,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn explain(case: &Case, options: &Spec) -> Result<Vec<Explanation>, Error> {
-    let explainer = Explainer::new(&case.file, options)?;
+    let explainer = Network::open(&case.file)?.explainer(options)?;
     let samples = explainer.samples("", Array::from(case.images.clone()))?;
     let samples: Vec<Sample> = samples.into_iter().enumerate().map(|(i, sample)| sample.with_row(i)).collect();
     let made = explainer.explain(&samples, &mut Watch::default());
@@ -76,7 +76,7 @@ fn each_image_is_explained_with_what_comes_beside_it() {
                 assert!((e.score - score).abs() < 1e-4 && (e.bias.unwrap() - b).abs() < 1e-4, "{}", case.file);
             }
             let pair = case.file.contains("pair");
-            let certificate = &made[0].shared.certificate;
+            let certificate = made[0].certificate();
             assert_eq!(certificate.verdict, if pair { Verdict::Exact } else { Verdict::LocallyLinear });
             assert_eq!(certificate.bypass.is_none(), pair, "{}", case.file);
         }

@@ -7,7 +7,7 @@ use hirescam::core::certify::Verdict;
 use hirescam::engine::{Array, Error as EngineError, Kind};
 use hirescam::photo::Photo;
 use hirescam::preprocess::Preprocess;
-use hirescam::{Error, Explainer, Explanation, Input, Sample, Spec, Watch};
+use hirescam::{Error, Explainer, Explanation, Input, Network, Sample, Spec, Watch};
 use hirescam_testing::engines;
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayD, IxDyn};
@@ -81,7 +81,7 @@ fn every_kind_of_number_comes_in_and_goes_through() {
     // Float16 has eleven bits, and an engine may round each of a sum's terms to them.
     for (file, tolerance) in [("half.onnx", 1e-2), ("inside.onnx", 1e-2), ("double.onnx", 1e-5), ("free.onnx", 1e-5)] {
         for engine in engines::names() {
-            let explainer = Explainer::new(format!("{FIXTURES}/{file}"), &options(engine));
+            let explainer = Network::open(format!("{FIXTURES}/{file}")).unwrap().explainer(&options(engine));
             if (file, engine) == ("double.onnx", "onnxruntime") {
                 // It has no float64 convolution, and says so.
                 assert!(matches!(explainer, Err(Error::Engine(EngineError::Unsupported { .. }))));
@@ -108,7 +108,7 @@ fn whole_numbers_are_fed_as_the_levels_they_are() {
     let levels = Preprocess::from_toml("").unwrap();
     for engine in engines::names() {
         let options = Spec { preprocess: Some(levels.clone().into()), ..options(engine) };
-        let explainer = Explainer::new(format!("{FIXTURES}/levels.onnx"), &options).unwrap();
+        let explainer = Network::open(format!("{FIXTURES}/levels.onnx")).unwrap().explainer(&options).unwrap();
         case.holds(engine, &one(&explainer, Input::Photo(case.photo())).unwrap(), 1e-5);
         for kind in Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::I8 | Kind::Bool)) {
             let image = case.channels_last().to_kind(kind).unwrap();
@@ -120,7 +120,7 @@ fn whole_numbers_are_fed_as_the_levels_they_are() {
 #[test]
 fn numbers_that_would_be_lost_are_refused() {
     let refused = |file: &str, case: &Case, image: Array| {
-        let explainer = Explainer::new(format!("{FIXTURES}/{file}"), &options("tract")).unwrap();
+        let explainer = Network::open(format!("{FIXTURES}/{file}")).unwrap().explainer(&options("tract")).unwrap();
         match one(&explainer, Input::Tensor(image)) {
             Err(Error::Kind { kind, value, .. }) => (kind, value),
             other => panic!("{file}: {other:?} of {}", case.class),
@@ -137,7 +137,7 @@ fn numbers_that_would_be_lost_are_refused() {
     image[[0, 1, 1, 1]] = 1e5;
     assert_eq!(refused("half.onnx", half, image.into()), (Kind::F16, 1e5));
     // A photo whose preprocessing makes fractions is told what the network wants.
-    let explainer = Explainer::new(format!("{FIXTURES}/levels.onnx"), &options("tract")).unwrap();
+    let explainer = Network::open(format!("{FIXTURES}/levels.onnx")).unwrap().explainer(&options("tract")).unwrap();
     let error = one(&explainer, Input::Photo(case.photo())).unwrap_err();
     assert!(matches!(&error, Error::Preprocess(_)) && error.to_string().contains("uint8"), "{error}");
 }
@@ -147,15 +147,15 @@ fn methods_at_an_image_of_whole_numbers_begin_behind_its_cast() {
     let case = &cases("levels.onnx")[0];
     let made = |method: &str| {
         let options = Spec { method: method.into(), preprocess: None, ..options("tract") };
-        let explainer = Explainer::new(format!("{FIXTURES}/levels.onnx"), &options)?;
+        let explainer = Network::open(format!("{FIXTURES}/levels.onnx"))?.explainer(&options)?;
         one(&explainer, Input::Tensor(case.channels_last()))
     };
     for method in ["gradient-x-input", "saliency", "integrated-gradients", "occlusion"] {
-        assert_eq!(made(method).unwrap().shared.layer, "real", "{method}");
+        assert_eq!(made(method).unwrap().layer(), "real", "{method}");
     }
     // The network is piecewise affine in the levels: it is x ⊙ ∂s/∂x and b, and the steps of the integral come near.
     let whole = made("gradient-x-input").unwrap();
-    assert_eq!((whole.shared.certificate.verdict, whole.map.shape()), (Verdict::LocallyLinear, &[14, 18][..]));
+    assert_eq!((whole.certificate().verdict, whole.map.shape()), (Verdict::LocallyLinear, &[14, 18][..]));
     let steps = made("integrated-gradients").unwrap();
     let (sum, b) = (steps.sum, steps.bias.unwrap());
     assert!((sum + b - steps.score).abs() <= 0.05 * (steps.score - b).abs(), "{sum} + {b} is not {}", steps.score);
@@ -166,7 +166,7 @@ fn methods_at_an_image_of_whole_numbers_begin_behind_its_cast() {
 fn images_of_several_sizes_go_into_one_call() {
     let cases = cases("free.onnx");
     for engine in engines::names() {
-        let explainer = Explainer::new(format!("{FIXTURES}/free.onnx"), &options(engine)).unwrap();
+        let explainer = Network::open(format!("{FIXTURES}/free.onnx")).unwrap().explainer(&options(engine)).unwrap();
         // More sizes than are kept, each twice, photos and tensors in turn.
         let mut samples: Vec<Sample> = cases.iter().map(|case| case.photo().into()).collect();
         for side in [12, 13, 16] {
@@ -191,7 +191,7 @@ fn images_of_several_sizes_go_into_one_call() {
 fn a_size_that_was_asked_for_is_kept_to() {
     let case = &cases("free.onnx")[0];
     let options = Spec { shape: Some(case.levels.shape().to_vec()), ..options("tract") };
-    let explainer = Explainer::new(format!("{FIXTURES}/free.onnx"), &options).unwrap();
+    let explainer = Network::open(format!("{FIXTURES}/free.onnx")).unwrap().explainer(&options).unwrap();
     case.holds("asked for", &one(&explainer, Input::Tensor(case.image())).unwrap(), 1e-5);
     let both = case.image().rows(&[0, 0]).unwrap();
     for made in explainer.explain(&explainer.samples("", both).unwrap(), &mut Watch::default()) {

@@ -6,7 +6,7 @@ mod spec;
 use hirescam::fusion::{Fuse, fuse};
 use hirescam::heatmap::resize_linear;
 use hirescam::photo::Photo;
-use hirescam::{Error, Explainer, Explanation, Spec};
+use hirescam::{Error, Explanation, Network, Spec};
 use spec::tract;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
@@ -15,7 +15,7 @@ const LAYERS: [&str; 3] = ["/_swish_1/Clip_output_0", "/_blocks.10/Add_output_0"
 fn explain(layers: &[&str], options: &Spec) -> Result<Vec<Explanation>, Error> {
     let options = Spec { layers: layers.iter().map(|l| (*l).to_owned()).collect(), ..options.clone() };
     let photo = Photo::open(format!("{FIXTURES}/photos/coffee.png"))?;
-    let explainer = Explainer::new(format!("{FIXTURES}/efficientnet-lite0.onnx"), &options)?;
+    let explainer = Network::open(format!("{FIXTURES}/efficientnet-lite0.onnx"))?.explainer(&options)?;
     Ok(explainer.explain_one(photo)?.into_maps())
 }
 
@@ -28,8 +28,8 @@ fn layers_of_one_run_give_what_each_gives_alone() {
         let alone = explain(&[layer], &options).unwrap();
         for (rank, alone) in alone.iter().enumerate() {
             let of_all = &all[rank * LAYERS.len() + i];
-            assert_eq!((of_all.class, &*of_all.shared.layer), (alone.class, layer));
-            let [one, other] = [of_all, alone].map(|e| format!("{:?}", e.shared.certificate));
+            assert_eq!((of_all.class, of_all.layer()), (alone.class, layer));
+            let [one, other] = [of_all, alone].map(|e| format!("{:?}", e.certificate()));
             assert_eq!(one, other);
             let largest = alone.map.iter().fold(0.0f32, |m, v| m.max(v.abs()));
             let apart = (&of_all.map - &alone.map).iter().fold(0.0f32, |m, v| m.max(v.abs()));
@@ -44,7 +44,7 @@ fn methods_of_several_runs_take_several_layers_too() {
     let all = explain(&LAYERS[..1], &options).unwrap();
     let two = explain(&["/_conv_head/Conv_output_0", LAYERS[0]], &options).unwrap();
     assert_eq!(two.len(), 2);
-    assert_eq!((&two[1].map, &*two[1].shared.layer), (&all[0].map, LAYERS[0]));
+    assert_eq!((&two[1].map, two[1].layer()), (&all[0].map, LAYERS[0]));
 }
 
 #[test]

@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam::fusion::Fuse;
-use hirescam::network::Network;
 use hirescam::photo::Photo;
 use hirescam::pipeline::Pipeline;
 use hirescam::record::{Mark, Origin, Record, SCHEMA};
 use hirescam::sink::{Folder, Protected};
-use hirescam::{Error, Explainer, Sample, Spec};
+use hirescam::spec::Picture;
+use hirescam::{Error, Network, Sample, Spec, check, comparison};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,8 @@ const CLOSE: f64 = 1e-4;
 
 fn spec(layers: &[&str]) -> Spec {
     let layers = layers.iter().map(|&layer| layer.to_owned()).collect();
-    Spec { engine: "tract".into(), layers, top: Some(2), ..Spec::default() }
+    let picture = Picture { fuse: Some(Fuse::Mean), ..Picture::default() };
+    Spec { engine: "tract".into(), layers, top: Some(2), picture, ..Spec::default() }
 }
 
 /// The records of all kinds, each by its name.
@@ -27,20 +28,12 @@ fn records() -> Vec<(&'static str, Record)> {
     let (network, seven) = (format!("{ROOT}/fixtures/digits-cnn.onnx"), format!("{ROOT}/fixtures/photos/seven.png"));
     let layers: Vec<String> = {
         let file = Network::open(&network).unwrap();
-        let relus = file.model.graph().node.iter().filter(|n| n.op_type() == "Relu").map(|n| n.output[0].clone());
+        let relus = file.model().graph().node.iter().filter(|n| n.op_type() == "Relu").map(|n| n.output[0].clone());
         relus.take(2).collect()
     };
     let spec = spec(&[&layers[0], &layers[1]]);
-    let explainer = Explainer::new(&network, &spec).unwrap();
-    let pipeline = Pipeline {
-        explainer: &explainer,
-        pictures: true,
-        thumbnails: false,
-        signed: false,
-        style: Default::default(),
-        fuse: Some(Fuse::Mean),
-        spec: &spec,
-    };
+    let explainer = Network::open(&network).unwrap().explainer(&spec).unwrap();
+    let pipeline = Pipeline { explainer: &explainer, pictures: true, thumbnails: false, style: Default::default() };
     let out = tempfile::tempdir().unwrap();
     let protected = Protected::new(std::iter::empty::<&PathBuf>());
     let mut folder = Folder::open(out.path(), "explain", pipeline.run(), protected, false).unwrap();
@@ -58,17 +51,22 @@ fn records() -> Vec<(&'static str, Record)> {
         assert_close(&lasting(&written), &lasting(record), "what was written");
     }
     let file = Network::open(&network).unwrap();
-    let one = Spec { top: None, layers: vec![layers[1].clone()], ..spec.clone() };
+    let methods = ["hirescam", "gradcam"].map(str::to_owned).to_vec();
+    let compare = comparison::Plan { methods };
+    let one = Spec { top: None, layers: vec![layers[1].clone()], compare, ..self::spec(&[]) };
     let sample = Sample::from(Photo::open(&seven).unwrap());
-    let methods = ["hirescam", "gradcam"].map(str::to_owned);
-    let compared = file.compare(&one, &methods, &sample, &mut |_, _| {}).unwrap();
+    let compared = file.comparer(&one).unwrap().compare(&[sample], &mut |_, _| {}).remove(0).unwrap();
     let origin = Origin::new(Path::new(&seven), Some("sha"), Some(0));
-    let comparison = Record::comparison(&compared, origin, &one, Err("none".into()), Mark::default());
+    let comparison = Record::comparison(&compared, origin, Err("none".into()), Mark::default());
+    let plan = check::Plan { methods: vec!["gradcam".into()], sample: 1, places: 4, ..check::Plan::default() };
+    let images = [PathBuf::from(&seven)];
+    let report = file.check(&Spec { check: plan, ..one }, &mut hirescam::source::inputs(&images), &mut |_| {}).unwrap();
     let missing = hirescam::source::read(Path::new("missing.png")).unwrap_err();
     vec![
         ("map", made[0].clone()),
         ("fused", made[2].clone()),
         ("comparison", comparison),
+        ("check", Record::Check(Box::new(report))),
         ("nothing", Record::nothing(Path::new("photos/dark.png"), 3)),
         ("failed", Record::failed(Path::new("missing.png"), None, &missing)),
     ]
@@ -144,9 +142,9 @@ fn records_are_what_they_were_and_are_read_again() {
 fn a_spec_in_a_record_repeats_the_run() {
     let (_, record) = records().remove(0);
     let Record::Map(map) = record else { panic!() };
-    let read: Spec = serde_json::from_value(serde_json::to_value(&map.maker.spec).unwrap()).unwrap();
-    assert_eq!(read, map.maker.spec);
-    let explainer = Explainer::new(&map.maker.model, &read).unwrap();
+    let read: Spec = serde_json::from_value(serde_json::to_value(&map.provenance.spec).unwrap()).unwrap();
+    assert_eq!(read, map.provenance.spec);
+    let explainer = Network::open(&map.provenance.model).unwrap().explainer(&read).unwrap();
     let again = explainer.explain_one(Photo::open(&map.origin.image).unwrap()).unwrap();
     let e = again.at(0, &map.layer).unwrap();
     assert_eq!((e.score, e.sum, e.class), (map.score, map.sum, map.class));

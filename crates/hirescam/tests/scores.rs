@@ -143,7 +143,7 @@ fn scores_behind_labels_and_maps_are_explained_by_every_engine() {
         for method in ["hirescam", "smoothgrad", "integrated-gradients"] {
             let options = Spec { engine: engine.into(), method: method.into(), layers: vec!["a".into()], ..tract() };
             let [a, b] = [&file, &plain].map(|file| explain(file, &options).unwrap().remove(0));
-            assert_eq!((a.class, a.shared.score.logits.as_str()), (b.class, "s"), "{engine} {method}");
+            assert_eq!((a.class, a.scores().logits.as_str()), (b.class, "s"), "{engine} {method}");
             assert!((&a.map - &b.map).iter().all(|v| v.abs() < 1e-5), "{engine} {method}");
             assert!(a.probability.is_some() && b.probability.is_none());
             let said = |e: &Explanation| e.in_words().iter().any(|line| line.contains("of which they are made"));

@@ -54,7 +54,7 @@ fn zoo(file: &str) -> PathBuf {
 
 /// The one explanation of one image.
 fn explain(file: &str, x: &ArrayD<f32>, options: &Spec) -> Explanation {
-    let explainer = Explainer::new(zoo(file), options).unwrap();
+    let explainer = Network::open(zoo(file)).unwrap().explainer(options).unwrap();
     explainer.explain_one(Array::from(x.clone())).unwrap().into_maps().remove(0)
 }
 
@@ -130,7 +130,8 @@ fn ablation_follows_from_the_gradient_where_the_head_is_affine() {
         [("flatten_fc.ts.onnx", "/Relu_1_output_0", true), ("squashed.ts.onnx", "/Relu_1_output_0", false)]
     {
         let x = image(&[1, 3, 32, 32]);
-        let explainer = Explainer::new(zoo(file), &options("ablationcam", Some(layer), &settings)).unwrap();
+        let explainer =
+            Network::open(zoo(file)).unwrap().explainer(&options("ablationcam", Some(layer), &settings)).unwrap();
         let mut passes = 0;
         let mut watch = Watch::new(|p| {
             assert!(p.done <= p.of && p.done > passes && p.sample == 0, "{p:?}");
@@ -140,7 +141,7 @@ fn ablation_follows_from_the_gradient_where_the_head_is_affine() {
         drop(watch);
         assert_eq!(passes == 2, closed, "{file}: {passes} passes");
         assert_eq!(made.maps()[0].notes[0].contains("affine"), closed);
-        assert_eq!(made.maps()[0].shared.certificate.verdict, Verdict::Unproven);
+        assert_eq!(made.maps()[0].certificate().verdict, Verdict::Unproven);
     }
 }
 
@@ -169,7 +170,7 @@ fn integrated_gradients_at_an_affine_head_are_hirescam() {
         assert!((ig.bias.unwrap() - hirescam.bias.unwrap()).abs() < 1e-4, "{file}");
         let residual = ig.residual.unwrap();
         assert!(residual.abs() < 1e-4 * ig.score.abs().max(1.0), "{file}: {residual}");
-        assert_eq!(ig.shared.certificate.verdict, Verdict::SumOnly);
+        assert_eq!(ig.certificate().verdict, Verdict::SumOnly);
     }
 }
 
@@ -193,7 +194,7 @@ fn smoothgrad_without_noise_is_the_method_itself() {
         let [smooth, plain] =
             ["smoothgrad", m.name].map(|name| explain("resnet.ts.onnx", &x, &options(name, layer, &settings)));
         assert!(apart(&smooth.map, &wide(&plain.map)) < 1e-6, "{}", m.name);
-        assert_eq!((&smooth.shared.layer, smooth.score), (&plain.shared.layer, plain.score));
+        assert_eq!((smooth.layer(), smooth.score), (plain.layer(), plain.score));
     }
 }
 
@@ -274,7 +275,7 @@ fn networks_without_derivative_rules_are_explained_by_methods_that_need_none() {
     use hirescam::core::onnx::attribute;
     // The image modulo 0.7 before the linear layer.
     let file = linear(None);
-    let mut proto = file.model.proto().clone();
+    let mut proto = file.model().proto().clone();
     let graph = proto.graph.as_mut().unwrap();
     graph.node[0].input[0] = "rest".into();
     graph.node.insert(
@@ -332,7 +333,7 @@ fn every_target_of_one_network_is_explained() {
             ..options(method, Some("/Relu_2_output_0"), &Settings::default())
         };
         let [ig, hirescam] = ["integrated-gradients", "hirescam"].map(|method| {
-            let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options(method)).unwrap();
+            let explainer = Network::open(zoo("resnet.ts.onnx")).unwrap().explainer(&options(method)).unwrap();
             explainer.explain_one(Array::from(x.clone())).unwrap().into_maps()
         });
         assert_eq!(ig.len(), hirescam.len());
@@ -347,7 +348,10 @@ fn every_target_of_one_network_is_explained() {
 #[test]
 fn settings_out_of_range_and_unknown_methods_are_refused() {
     let refused = |settings: Settings| {
-        matches!(Explainer::new(zoo("resnet.ts.onnx"), &options("rise", None, &settings)), Err(Error::Argument(_)))
+        matches!(
+            Network::open(zoo("resnet.ts.onnx")).unwrap().explainer(&options("rise", None, &settings)),
+            Err(Error::Argument(_))
+        )
     };
     assert!(refused(Settings { batch: 0, ..Settings::default() }));
     assert!(refused(Settings { samples: Some(0), ..Settings::default() }));
@@ -356,7 +360,7 @@ fn settings_out_of_range_and_unknown_methods_are_refused() {
     assert!(refused(Settings { keep: 0.0, ..Settings::default() }));
     assert!(refused(Settings { baseline: f32::INFINITY, ..Settings::default() }));
     let fine = Settings { cells: 1 << 20, samples: Some(1), ..Settings::default() };
-    let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options("rise", None, &fine)).unwrap();
+    let explainer = Network::open(zoo("resnet.ts.onnx")).unwrap().explainer(&options("rise", None, &fine)).unwrap();
     let made = explainer.explain_one(Array::from(image(&[1, 3, 32, 32])));
     assert!(matches!(made, Err(Error::Argument(_))));
     let says = |name: &str| methods::method(name).err().unwrap().to_string();
@@ -370,12 +374,15 @@ fn settings_out_of_range_and_unknown_methods_are_refused() {
 fn a_batch_is_explained_as_its_images_are_on_any_number_of_threads() {
     let images = image(&[5, 3, 32, 32]);
     let alone = |n: usize| Array::from(images.slice_axis(Axis(0), (n..n + 1).into()).to_owned());
-    let one = Explainer::new(zoo("resnet.ts.onnx"), &options("hirescam", None, &Settings::default())).unwrap();
+    let one = Network::open(zoo("resnet.ts.onnx"))
+        .unwrap()
+        .explainer(&options("hirescam", None, &Settings::default()))
+        .unwrap();
     let expected: Vec<_> = (0..5).map(|n| one.explain_one(alone(n)).unwrap().into_maps()).collect();
     for threads in [1, 2, 3] {
         let engine = EngineChoice { threads, ..tract().engine };
         let options = Spec { engine, ..options("hirescam", None, &Settings::default()) };
-        let explainer = Explainer::new(zoo("resnet.ts.onnx"), &options).unwrap();
+        let explainer = Network::open(zoo("resnet.ts.onnx")).unwrap().explainer(&options).unwrap();
         let made = all(&explainer, images.clone());
         assert_eq!(made.len(), 5);
         for (made, expected) in made.iter().zip(&expected) {
@@ -402,7 +409,9 @@ fn at_tokens_every_method_has_their_grid_or_says_why_not() {
     let settings = Settings { samples: Some(3), ..Settings::default() };
     let names = ONE_RUN.iter().map(|m| m.name).chain(METHODS.iter().map(|m| m.row.name));
     for name in names.filter(|name| *name != "cam") {
-        let made = Explainer::new(zoo("vit.ts.onnx"), &options(name, layer, &settings))
+        let made = Network::open(zoo("vit.ts.onnx"))
+            .unwrap()
+            .explainer(&options(name, layer, &settings))
             .and_then(|explainer| explainer.explain_one(Array::from(x.clone())));
         if matches!(name, "occlusion" | "rise") {
             let why = made.err().map(|e| e.to_string()).unwrap_or_default();
@@ -434,7 +443,9 @@ fn tokens_that_the_graph_does_not_lay_out_are_a_row_until_someone_does() {
     let at = |grid: Option<Vec<usize>>| {
         let grid = grid.map(hirescam::spec::Grid);
         let options = Spec { grid, ..options("hirescam", Some("/Transpose_1_output_0"), &Settings::default()) };
-        Explainer::new(zoo(file), &options)
+        Network::open(zoo(file))
+            .unwrap()
+            .explainer(&options)
             .map(|e| e.explain_one(Array::from(x.clone())).unwrap().into_maps().remove(0))
     };
     let laid = at(None).unwrap();

@@ -5,7 +5,7 @@ mod spec;
 
 use hirescam::core::certify::Verdict;
 use hirescam::methods::{Settings, rows};
-use hirescam::{Explainer, Explanation, Input, Spec};
+use hirescam::{Explanation, Input, Network, Spec};
 use ndarray::{ArrayD, IxDyn};
 use spec::tract;
 
@@ -19,7 +19,7 @@ fn image() -> Input {
 }
 
 fn explain(file: &str, options: &Spec) -> Option<Explanation> {
-    let explainer = Explainer::new(format!("{ZOO}/{file}"), options).ok()?;
+    let explainer = Network::open(format!("{ZOO}/{file}")).ok()?.explainer(options).ok()?;
     Some(explainer.explain_one(image()).ok()?.into_maps().remove(0))
 }
 
@@ -35,7 +35,7 @@ fn what_is_said_of_the_sum_follows_the_residual() {
             let name = format!("{} of {file}: {words}\n{caption}", row.name);
             let Some(residual) = e.residual else {
                 assert!(
-                    !e.shared.method.additive
+                    !e.method().additive
                         && !words.contains("cells add up")
                         && !words.contains("which add up")
                         && !caption.contains('Σ'),
@@ -45,7 +45,7 @@ fn what_is_said_of_the_sum_follows_the_residual() {
                 seen[0] += 1;
                 continue;
             };
-            let total = (e.sum + e.other_tokens.unwrap_or(0.0)) / e.shared.certificate.scale as f64;
+            let total = (e.sum + e.other_tokens.unwrap_or(0.0)) / e.certificate().scale as f64;
             assert!((e.score - total - e.bias.unwrap_or(0.0) - residual).abs() < 1e-9, "{name}");
             let adds_up = residual.abs() < 1e-3 * (e.score.abs() + total.abs());
             assert_eq!(words.contains("make the score"), e.adds_up().unwrap() && e.bias_is_known, "{name}");
@@ -54,7 +54,7 @@ fn what_is_said_of_the_sum_follows_the_residual() {
                 "{name}"
             );
             assert_eq!(caption.contains("residual"), !e.adds_up().unwrap(), "{name}");
-            assert!(e.shared.certificate.verdict != Verdict::Exact || !words.contains("NOT"), "{name}");
+            assert!(e.certificate().verdict != Verdict::Exact || !words.contains("NOT"), "{name}");
             assert_eq!(e.tested().is_none(), e.bias.is_some() && !e.bias_is_known, "{name}");
             seen[if e.adds_up().unwrap() { 1 } else { 2 }] += 1;
             seen[3] += usize::from(e.integral.is_some_and(|i| (i.delta + residual).abs() < 1e-4 && i.steps == 2));
@@ -66,7 +66,7 @@ fn what_is_said_of_the_sum_follows_the_residual() {
 #[test]
 fn numbers_that_contradict_the_certificate_are_not_passed_over() {
     let good = explain("flatten_fc.ts.onnx", &tract()).unwrap();
-    assert!(good.shared.certificate.verdict == Verdict::Exact && good.bias_is_known);
+    assert!(good.certificate().verdict == Verdict::Exact && good.bias_is_known);
     assert!(good.in_words()[0].contains("make the score") && good.adds_up() == Some(true));
     let mut bad = good.clone();
     bad.score += 0.01 * good.score.abs();

@@ -48,10 +48,9 @@ impl Explanation {
         Explanation { of, image: image.to_owned(), image_sha256, index, spec: spec.clone(), ready: ready.clone() }
     }
 
-    fn record(&self, files: Files) -> Result<Record, Error> {
-        let Some(explainer) = self.ready.anywhere() else { return Err(Error::Cancelled) };
+    fn record(&self, files: Files) -> Record {
         let origin = Origin::new(Path::new(&self.image), self.image_sha256.as_deref(), Some(self.index));
-        Ok(Record::map(&self.of, explainer, origin, &self.spec, files, Mark::default()))
+        Record::map(&self.of, origin, files, Mark::default())
     }
 
     /// The overlay as the options of the explainer say.
@@ -126,7 +125,7 @@ impl Explanation {
     /// What was asked for, in one word: `top:1`, `class:3`.
     #[getter]
     fn target(&self) -> String {
-        self.of.shared.target.to_string()
+        self.of.target().to_string()
     }
 
     /// The target layer.
@@ -138,13 +137,13 @@ impl Explanation {
     /// The method.
     #[getter]
     fn method(&self) -> &str {
-        self.of.shared.method.name
+        self.of.method().name
     }
 
     /// The engine that ran the network.
     #[getter]
     fn engine(&self) -> &str {
-        &self.of.shared.engine
+        &self.of.provenance().engine
     }
 
     /// The image's file; empty where it was none.
@@ -156,7 +155,7 @@ impl Explanation {
     /// What is proven of the map, and how the numbers come out.
     #[getter]
     fn certificate(&self) -> Certificate {
-        let (e, c) = (&self.of, &self.of.shared.certificate);
+        let (e, c) = (&self.of, self.of.certificate());
         Certificate {
             verdict: c.verdict.to_string(),
             reason: c.reason.clone(),
@@ -177,7 +176,7 @@ impl Explanation {
     /// The map as a record: all that is known of it as data, and all that is needed to make it again.
     #[getter(record)]
     fn record_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        data::to_python(py, &self.record(Files::default()).map_err(|e| error::raised(py, &e))?)
+        data::to_python(py, &self.record(Files::default()))
     }
 
     /// The map on its way to display, [height, width] in float32: nothing is done to it but what is asked for.
@@ -279,7 +278,7 @@ impl Explanation {
         crate::work::done(py, || match ending {
             "npy" => sink::write(&path, &sink::npy(&self.of.map)?),
             "png" => sink::write(&path, &sink::png(&self.overlaid()?)?),
-            "json" => sink::write(&path, &self.record(Files::default())?.to_json()?),
+            "json" => sink::write(&path, &self.record(Files::default()).to_json()?),
             _ => {
                 let mut parts = vec![("npy", sink::npy(&self.of.map)?)];
                 let mut files = Files { map: record::path(&part_of(&path, "npy")), ..Files::default() };
@@ -291,7 +290,7 @@ impl Explanation {
                     Err(Error::Argument(why)) => files.no_overlay = Some(why),
                     Err(error) => return Err(error),
                 }
-                parts.push(("json", self.record(files)?.to_json()?));
+                parts.push(("json", self.record(files).to_json()?));
                 sink::put(&path, &parts)
             }
         })

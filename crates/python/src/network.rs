@@ -32,7 +32,7 @@ impl Network {
     /// The file; none for bytes.
     #[getter]
     fn path(&self) -> Option<&Path> {
-        Some(self.0.path.as_path()).filter(|path| !path.as_os_str().is_empty())
+        Some(self.0.path()).filter(|path| !path.as_os_str().is_empty())
     }
 
     /// The file's SHA-256.
@@ -44,7 +44,7 @@ impl Network {
     /// The file's bytes.
     #[getter]
     fn bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.bytes)
+        PyBytes::new(py, self.0.bytes())
     }
 
     /// The input that carries the image: its name, its elements and its extents, none for those that are open.

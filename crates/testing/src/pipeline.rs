@@ -13,15 +13,14 @@ pub fn run(bytes: &[u8]) {
     assert!(onnx::read(written.clone()).is_ok_and(|again| onnx::write(&again) == written), "writing loses something");
     let Ok(image) = analysis::image_input(&model, None) else { return };
     let given: Vec<usize> = shape::declared(image).iter().map(|n| n.unwrap_or(16)).collect();
-    let Ok(analysis) = Analysis::of(&model, &Hints { image_shape: Some(&given), ..Hints::default() }) else { return };
+    let Ok(analysis) = Analysis::of(&model, &Hints { image_shape: Some(given), ..Hints::default() }) else { return };
     let listed = layers::layers(&analysis, true).unwrap_or_default();
     let named = listed.iter().step_by(listed.len() / 3 + 1).map(|l| Some(l.name.clone()));
     for (i, layer) in named.chain([None]).enumerate() {
         let target = if i % 2 == 0 { Target::Top(1) } else { Target::Classes(vec![0, 0]) };
         let heatmap = (i % 3 == 1).then_some(Size::Image);
-        let image_shape = Some(given.clone());
-        let request = Request { layer, target, image_shape, logits: true, heatmap, ..Request::default() };
-        let Ok(made) = cam::attach(&model, &request) else { continue };
+        let request = Request { layer, target, logits: true, heatmap, ..Request::default() };
+        let Some(made) = cam::attach_to(&analysis, &request, &[]).ok().and_then(|mut all| all.pop()) else { continue };
         let bytes = made.to_bytes();
         assert!(onnx::read(bytes.clone()).is_ok_and(|again| onnx::write(&again) == onnx::write(&made.model)));
         assert!(cam::strip(&bytes).is_ok_and(|bare| bare.is_some_and(|bare| Model::from_bytes(bare).is_ok())));

@@ -6,9 +6,9 @@ use crate::output::{self, folder_of, say};
 use crate::{inputs, progress};
 use clap::Args;
 use hirescam::Network;
-use hirescam::check::{Layers, Plan};
+use hirescam::record::Record;
 use hirescam::sink::{self, Protected};
-use hirescam::{Input, html, source};
+use hirescam::{html, source};
 use std::path::PathBuf;
 
 /// Check a network.
@@ -22,22 +22,6 @@ pub struct Check {
     /// Also take the images of the folders within folders
     #[arg(short, long)]
     recursive: bool,
-    /// All layers that `hirescam layers` lists; without this and --layer, the recommended one and the last of each
-    /// resolution, of these the last three
-    #[arg(long, conflicts_with = "layers")]
-    all_layers: bool,
-    /// The methods of one run that HiResCAM is held against
-    #[arg(long, value_name = "METHODS", value_delimiter = ',', default_values_t = Plan::default().methods)]
-    methods: Vec<String>,
-    /// How many images are taken for what needs many runs: taking places out, and randomised weights
-    #[arg(long, value_name = "N", default_value_t = Plan::default().sample)]
-    sample: usize,
-    /// How many places are taken out of each of these; 0 for none
-    #[arg(long, value_name = "N", default_value_t = Plan::default().places)]
-    places: usize,
-    /// Leave out the networks with randomised weights
-    #[arg(long)]
-    no_randomisation: bool,
     /// The seed of the randomised weights [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -53,11 +37,8 @@ pub struct Check {
     /// Replace the file of that name, where it is another than a page that was made here
     #[arg(long)]
     overwrite: bool,
-    /// How many photos are drawn at each layer on that page
-    #[arg(long, value_name = "N", default_value_t = Plan::default().pictures)]
-    pictures: usize,
     #[command(flatten)]
-    spec: Given<{ options::ENGINE }>,
+    spec: Given<{ options::ENGINE | options::CHECK }>,
 }
 
 impl Check {
@@ -78,24 +59,8 @@ impl Check {
             folder_of(path)?;
             sink::claim(path, &mut protected, self.overwrite, html::is_ours)?;
         }
-        let plan = Plan {
-            layers: match (spec.layers_of(&file).as_slice(), self.all_layers) {
-                ([], true) => Layers::All,
-                ([], false) => Layers::Few,
-                (layers, _) => Layers::Named(layers.to_vec()),
-            },
-            methods: self.methods.clone(),
-            sample: self.sample,
-            places: self.places,
-            randomise: !self.no_randomisation,
-            pictures: if self.html.is_some() { self.pictures } else { 0 },
-        };
-        let read = |path: &PathBuf| -> (String, Result<Input, String>) {
-            let input = source::read(path).map(|(input, _)| input).map_err(|error| error.without(path));
-            (path.display().to_string(), input)
-        };
         let bar = progress::steps();
-        let report = file.check(&spec, &plan, &mut files.iter().map(read), &mut |step| {
+        let report = file.check(&spec, &mut source::inputs(&files), &mut |step| {
             bar.set_message(step.what.to_owned());
             bar.set_length(step.of as u64);
             bar.set_position(step.done as u64);
@@ -106,7 +71,7 @@ impl Check {
             sink::write(path, report.html().as_bytes())?;
         }
         if self.json {
-            output::json(&report)?;
+            output::json(&Record::Check(Box::new(report.clone())))?;
         } else {
             report.lines().iter().try_for_each(|line| say!("{line}"))?;
         }

@@ -52,7 +52,7 @@ pub struct Explain {
     #[arg(long, help_heading = "Pictures")]
     beside: bool,
     #[command(flatten)]
-    spec: Given<{ options::ALL }>,
+    spec: Given<{ options::ENGINE | options::RUNS }>,
 }
 
 impl Explain {
@@ -88,10 +88,7 @@ impl Explain {
             explainer: &explainer,
             pictures: !self.no_overlay,
             thumbnails: gallery.is_some(),
-            signed: spec.picture.signed,
             style: spec.picture.style()?,
-            fuse: spec.picture.fuse,
-            spec: &spec,
         };
         let run = sink::fingerprint(&json!([pipeline.run(), contents]));
         let mut folder = Folder::open(&self.out.out, "explain", run, protected, self.out.overwrite)?;

@@ -11,5 +11,5 @@ pub use arrays::on_arrays;
 pub use attach::explaining::Explaining;
 pub use attach::heatmap::Size;
 pub use attach::outputs::Outputs;
-pub use attach::{Request, attach, attach_all, attach_to};
+pub use attach::{Request, attach, attach_to};
 pub use methods::{Guarantee, METHODS, Method, MethodInput, method};

@@ -1,7 +1,7 @@
 //! Axes as lists of steps: how far along the image each of their entries lies.
 
 use crate::axes::reshape::stretches;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The most axes of space an image has.
 pub(super) const MOST_AXES: usize = 3;
@@ -17,7 +17,7 @@ pub(super) enum Counts {
     /// No places of the image: channels, heads, a single place.
     Nothing,
     /// Places: where each entry lies.
-    Places(Rc<[Step]>),
+    Places(Arc<[Step]>),
     /// Perhaps places; where they lie could not be followed.
     Lost,
 }
@@ -33,7 +33,7 @@ pub(super) struct Positions {
 impl Counts {
     /// Steps as an axis keeps them: nothing where all are the same place.
     pub(super) fn of(steps: impl IntoIterator<Item = Step>) -> Self {
-        let steps: Rc<[Step]> = steps.into_iter().collect();
+        let steps: Arc<[Step]> = steps.into_iter().collect();
         let places = steps.iter().flatten().any(|s| *s != [0; MOST_AXES]);
         if places || steps.contains(&None) { Counts::Places(steps) } else { Counts::Nothing }
     }
@@ -47,7 +47,7 @@ impl Counts {
     /// a place.
     pub(super) fn take(&self, from: impl IntoIterator<Item = Option<usize>>) -> Self {
         let Counts::Places(steps) = self else { return self.clone() };
-        let taken: Option<Rc<[Step]>> = from.into_iter().map(|k| steps.get(k?).copied()).collect();
+        let taken: Option<Arc<[Step]>> = from.into_iter().map(|k| steps.get(k?).copied()).collect();
         taken.map_or(Counts::Lost, Counts::Places)
     }
 

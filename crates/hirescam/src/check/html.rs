@@ -7,9 +7,9 @@ use crate::html::{END, base64, escape, start};
 impl Report {
     /// The report as one HTML page that holds all it shows.
     pub fn html(&self) -> String {
-        let title = format!("Faithfulness of maps: {}", self.model.display());
+        let title = format!("Faithfulness of maps: {}", self.provenance.model);
         let mut body = format!("<h1>{}</h1>\n{}", escape(&title), list(&words::about(self)));
-        body += &format!("<p class=\"small\">SHA-256 of the model: {}</p>\n", escape(&self.model_sha256));
+        body += &format!("<p class=\"small\">SHA-256 of the model: {}</p>\n", escape(&self.provenance.model_sha256));
         if !self.images.is_empty() {
             let shown: String = self.images.iter().map(image).collect();
             body += &format!("<section>\n<h2>Images</h2>\n<div class=\"pictures\">\n{shown}</div>\n</section>\n");
@@ -28,7 +28,7 @@ impl Report {
             let rows: String = words::LEGEND.iter().map(row).collect();
             body += &format!("<section>\n<h2>What the columns are</h2>\n<dl>\n{rows}</dl>\n</section>\n");
         }
-        body += &format!("<footer class=\"small\">hirescam {}</footer>\n", escape(self.version));
+        body += &format!("<footer class=\"small\">hirescam {}</footer>\n", escape(&self.version));
         format!("{}{body}{END}", start(&title))
     }
 }
@@ -61,7 +61,7 @@ fn section(layer: &Layer, images: &[Image]) -> String {
     html += &list(&words::failures(layer));
     html += &layer.ablation.as_ref().map_or(String::new(), |a| list(&words::taken_out(layer, a)));
     for (i, image) in images.iter().enumerate() {
-        let drawn = layer.methods.iter().flat_map(|m| m.pictures.iter().map(move |p| (m.title, p)));
+        let drawn = layer.methods.iter().flat_map(|m| m.pictures.iter().map(move |p| (m.title.as_str(), p)));
         let drawn: String = drawn.filter(|(_, p)| p.image == i).map(|(title, p)| over(title, p, &image.name)).collect();
         if !drawn.is_empty() {
             html += &format!("<div class=\"pictures\">\n{drawn}</div>\n");

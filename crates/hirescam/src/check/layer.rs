@@ -2,7 +2,7 @@
 
 use super::ablation::{self, Ablated};
 use super::report::{Ablation, Image, Layer, Method, Numbers, Picture, Spread};
-use super::{SIDE, Seen, Watch, Work, png, randomisation};
+use super::{Ready, SIDE, Seen, Watch, Work, png, randomisation};
 use crate::comparison::{Compared, Comparison};
 use crate::methods::cut::{Cut, Wanted};
 use crate::overlay::{Style, bare};
@@ -13,8 +13,21 @@ use hirescam_core::{layers, shape};
 
 impl Work<'_> {
     /// One method's explanations of the images.
-    fn explain(&self, layer: &str, method: &str, seen: &[Seen]) -> Result<Vec<Result<Explanation, Error>>, Error> {
-        let explainer = self.explainer(layer, method)?;
+    fn explain(
+        &self,
+        layer: &str,
+        method: &str,
+        seen: &[Seen],
+        ready: Option<&Ready>,
+    ) -> Result<Vec<Result<Explanation, Error>>, Error> {
+        let own;
+        let explainer = match ready.filter(|ready| ready.layer == layer && method == "hirescam") {
+            Some(ready) => &ready.explainer,
+            None => {
+                own = self.explainer(layer, method)?;
+                &own
+            }
+        };
         let one = |seen: &Seen| {
             let made = explainer.explain_one(seen.sample.clone())?;
             made.into_maps().into_iter().next().ok_or_else(|| Error::Argument("the engine gave no map".into()))
@@ -22,8 +35,15 @@ impl Work<'_> {
         Ok(seen.iter().map(one).collect())
     }
 
-    /// Checks a layer.
-    pub(super) fn layer(&self, found: &layers::Layer, seen: &[Seen], images: &mut [Image], watch: &mut Watch) -> Layer {
+    /// Checks a layer. What is `ready` is not made again; where the network was cut at the recommended layer is kept.
+    pub(super) fn layer(
+        &self,
+        found: &layers::Layer,
+        seen: &[Seen],
+        images: &mut [Image],
+        (ready, kept): (Option<&Ready>, &mut Option<Cut>),
+        watch: &mut Watch,
+    ) -> Layer {
         let mut layer = Layer::new(found, shape::show(&found.dims), self.resolution(found));
         if seen.is_empty() || layer.error.is_some() {
             return layer;
@@ -33,7 +53,7 @@ impl Work<'_> {
         let mut errors: Vec<Option<String>> = self.methods.iter().map(|_| None).collect();
         for (method, error) in self.methods.iter().zip(&mut errors) {
             watch.step(method.title);
-            let made = match self.explain(&layer.name, method.name, seen) {
+            let made = match self.explain(&layer.name, method.name, seen, ready) {
                 Ok(made) => made,
                 Err(why) => {
                     *error = Some(why.to_string());
@@ -62,9 +82,16 @@ impl Work<'_> {
         let mut ablated: Vec<Option<Ablated>> = Vec::new();
         if self.plan.places > 0 {
             watch.step("taking places out");
-            let (summary, found) = self.ablation(&layer.name, seen, &compared);
+            let keep = layer.recommended && self.plan.randomise;
+            let wanted = if keep { Wanted::Always } else { Wanted::Nothing };
+            let given = (self.setup.options.spec.channel_axis, self.setup.options.grid());
+            let cut = Cut::new(self.setup, &layer.name, given, wanted);
+            let (summary, found) = self.ablation(cut.as_ref(), seen, &compared);
             layer.ablation = Some(summary);
             ablated = found;
+            if keep {
+                *kept = cut.ok();
+            }
         }
         for (method, error) in self.methods.iter().zip(errors) {
             layer.methods.push(self.method(method, error, seen, &compared, &ablated));
@@ -75,7 +102,7 @@ impl Work<'_> {
     /// Takes places out of the first images.
     fn ablation(
         &self,
-        layer: &str,
+        cut: Result<&Cut, &Error>,
         seen: &[Seen],
         compared: &[Option<Comparison>],
     ) -> (Ablation, Vec<Option<Ablated>>) {
@@ -89,12 +116,7 @@ impl Work<'_> {
             change_at_zeros: None,
             error: None,
         };
-        let cut = match Cut::new(
-            self.setup,
-            layer,
-            (self.setup.options.spec.channel_axis, self.setup.options.grid()),
-            Wanted::Nothing,
-        ) {
+        let cut = match cut {
             Ok(cut) => cut,
             Err(error) => return (Ablation { error: Some(error.to_string()), ..summary }, Vec::new()),
         };
@@ -104,7 +126,7 @@ impl Work<'_> {
                 found.push(None);
                 continue;
             };
-            let ablated = match self.ablate(&cut, seen, hirescam) {
+            let ablated = match self.ablate(cut, seen, hirescam) {
                 Ok(ablated) => ablated,
                 Err(error) => {
                     summary.error.get_or_insert(error.to_string());
@@ -152,8 +174,8 @@ impl Work<'_> {
         ablated: &[Option<Ablated>],
     ) -> Method {
         let mut made = Method {
-            method: method.name,
-            title: method.title,
+            method: method.name.into(),
+            title: method.title.into(),
             verdict: None,
             in_units_of_the_score: method.scored,
             error,
@@ -170,11 +192,11 @@ impl Work<'_> {
         let (mut unused, mut outside, mut idle, mut agreement) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (i, (seen, comparison)) in seen.iter().zip(compared).enumerate() {
             let of_image = comparison.iter().flat_map(|c| &c.methods);
-            let Some(m) = of_image.into_iter().find(|m| m.explanation.shared.method.name == method.name) else {
+            let Some(m) = of_image.into_iter().find(|m| m.explanation.method().name == method.name) else {
                 continue;
             };
             let e = &m.explanation;
-            made.verdict = Some(e.shared.certificate.verdict.to_string());
+            made.verdict = Some(e.certificate().verdict.to_string());
             residual.extend(e.residual.map(f64::abs));
             relative.extend(e.residual.filter(|_| e.score != 0.0).map(|r| (r / e.score).abs()));
             unused.extend(m.unused);

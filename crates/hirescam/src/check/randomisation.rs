@@ -31,8 +31,9 @@ pub(super) struct Trial<'a> {
 type Maps = Vec<Option<ArrayD<f64>>>;
 
 impl Trial<'_> {
-    /// Randomises 1, 2, 4, 8 … weight tensors, counted from the score, and at last all.
-    pub(super) fn run(&self, watch: &mut Watch) -> Randomisation {
+    /// Randomises 1, 2, 4, 8 … weight tensors, counted from the score, and at last all. `cut` is the network as it is, where it
+    /// was cut at the layer before.
+    pub(super) fn run(&self, cut: Option<Cut>, watch: &mut Watch) -> Randomisation {
         let weights = weights(self.setup);
         let mut found = Randomisation {
             layer: self.layer.to_owned(),
@@ -45,10 +46,11 @@ impl Trial<'_> {
             found.error = Some("the network stores no weights with two axes or more".into());
             return found;
         }
-        let original = match self.maps(self.setup, None) {
-            Ok(original) => original,
-            Err(error) => return Randomisation { error: Some(error.to_string()), ..found },
-        };
+        let original =
+            match cut.map_or_else(|| self.cut(self.setup), Ok).and_then(|cut| self.maps(self.setup, &cut, None)) {
+                Ok(original) => original,
+                Err(error) => return Randomisation { error: Some(error.to_string()), ..found },
+            };
         let stages = stages(weights.len());
         watch.of += stages.len();
         for count in stages {
@@ -66,23 +68,28 @@ impl Trial<'_> {
 
     /// How much the maps of the network with `taken` randomised are like those of the original.
     fn stage(&self, taken: &[String], original: &[(Pick, Maps)]) -> Result<Vec<Correlation>, Error> {
-        let Setup { options, request, engine, .. } = self.setup;
-        let model = randomised(self.setup.analysis.model(), taken, options.spec.settings.seed)?;
+        let Setup { analysis, options, engine, .. } = self.setup;
+        let model = randomised(analysis.model(), taken, options.spec.settings.seed)?;
         let picks: Vec<Pick> = original.iter().map(|(pick, _)| pick.clone()).collect();
-        let made = with_setup(&model, options, request, *engine, |setup| self.maps(setup, Some(&picks)))?;
+        let random = Analysis::of(&model, analysis.hints())?;
+        let made = with_setup(&random, options, *engine, |setup| self.maps(setup, &self.cut(setup)?, Some(&picks)))?;
         Ok(correlations(self.methods, original, &made))
     }
 
-    /// The maps of every image and method: of what `picks` say, else of the target.
-    fn maps(&self, setup: &Setup, picks: Option<&[Pick]>) -> Result<Vec<(Pick, Maps)>, Error> {
+    /// The network of `setup`, cut at the layer.
+    fn cut(&self, setup: &Setup) -> Result<Cut, Error> {
         let given = (setup.options.spec.channel_axis, setup.options.grid());
-        let cut = Cut::new(setup, self.layer, given, Wanted::Always)?;
+        Cut::new(setup, self.layer, given, Wanted::Always)
+    }
+
+    /// The maps of every image and method: of what `picks` say, else of the target.
+    fn maps(&self, setup: &Setup, cut: &Cut, picks: Option<&[Pick]>) -> Result<Vec<(Pick, Maps)>, Error> {
         let mut of_images = Vec::new();
         for (i, seen) in self.images.iter().enumerate() {
             let state = cut.state(&seen.image, &seen.beside, Stop::default())?;
             let pick = match picks.and_then(|picks| picks.get(i)) {
                 Some(pick) => pick.clone(),
-                None => pick(&cut, &state, setup, &setup.options.target)?,
+                None => pick(cut, &state, setup, &setup.options.target)?,
             };
             let mut gradient = None;
             cut.gradients(&state, 1, |_, _| {}, &pick.weights, |_, g| gradient = Some(g.mapv(f64::from)))?;
@@ -119,8 +126,8 @@ fn correlations(
         (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
     };
     let correlation = |(m, method): (usize, &&'static cam::Method)| Correlation {
-        method: method.name,
-        title: method.title,
+        method: method.name.into(),
+        title: method.title.into(),
         signed: mean(m, |v| v),
         absolute: mean(m, f64::abs),
     };
@@ -213,7 +220,7 @@ mod tests {
     use crate::engine::{self, engine};
     use crate::network::Network;
     use crate::photo::Photo;
-    use crate::{Explainer, Sample, Spec};
+    use crate::{Sample, Spec};
 
     const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
@@ -237,8 +244,8 @@ mod tests {
         let (image, beside) = explainer.prepared(&sample).unwrap();
         let seen = Seen { index: 0, sample, image, beside };
         let methods: Vec<&cam::Method> = cam::METHODS.iter().filter(|m| m.name != "cam").collect();
-        let request = crate::explainer::request(&file, &options).unwrap();
-        let made = with_setup(&file.model, &options, &request, engine.as_ref(), |setup| {
+        let analysis = file.analysis(&options).unwrap();
+        let made = with_setup(&analysis, &options, engine.as_ref(), |setup| {
             let layer = hirescam_core::layers::recommended(setup.analysis)?;
             Ok(then(&Trial { setup, layer: &layer, methods: &methods, images: &[&seen] }))
         });
@@ -275,7 +282,7 @@ mod tests {
     #[test]
     fn the_same_weights_give_the_same_maps_and_random_ones_others() {
         on_a_seven(|trial| {
-            let original = trial.maps(trial.setup, None).unwrap();
+            let original = trial.maps(trial.setup, &trial.cut(trial.setup).unwrap(), None).unwrap();
             for c in trial.stage(&[], &original).unwrap() {
                 assert!((c.signed.unwrap() - 1.0).abs() < 1e-12, "{}: {:?}", c.method, c.signed);
             }
@@ -292,14 +299,15 @@ mod tests {
     #[test]
     fn maps_are_those_of_explaining_models() {
         on_a_seven(|trial| {
-            let (_, maps) = &trial.maps(trial.setup, None).unwrap()[0];
+            let (_, maps) = &trial.maps(trial.setup, &trial.cut(trial.setup).unwrap(), None).unwrap()[0];
             for (method, map) in trial.methods.iter().zip(maps) {
                 let options = Spec {
                     method: method.name.into(),
                     layers: vec![trial.layer.into()],
                     ..trial.setup.options.spec.clone()
                 };
-                let explainer = Explainer::new(format!("{FIXTURES}/digits-cnn.onnx"), &options).unwrap();
+                let explainer =
+                    Network::open(format!("{FIXTURES}/digits-cnn.onnx")).unwrap().explainer(&options).unwrap();
                 let explained = explainer.explain_one(trial.images[0].image.clone()).unwrap();
                 let explained = &explained.first().unwrap().map;
                 let map = map.as_ref().unwrap();

@@ -1,33 +1,27 @@
 //! What a check finds: the numbers that text, JSON and page show.
 
+use crate::record::Provenance;
 use hirescam_core::certify::Certificate;
-use serde::{Serialize, Serializer};
-use std::path::{Path, PathBuf};
+use serde::{Deserialize, Serialize};
 
-/// How far maps can be trusted on a network, and on the images that were tried.
-#[derive(Clone, Debug, Serialize)]
+/// How far maps can be trusted on a network, and on the images that were tried. As data, it is a [record](crate::record).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Report {
     /// The version of the report's form.
     pub schema: u32,
-    /// The version of this program.
-    pub version: &'static str,
-    /// The model file.
-    #[serde(serialize_with = "as_text")]
-    pub model: PathBuf,
-    /// Its SHA-256.
-    pub model_sha256: String,
+    /// The version of the program.
+    pub version: String,
+    /// What made it.
+    #[serde(flatten)]
+    pub provenance: Provenance,
     /// The model's output.
     pub output: String,
     /// The final activation that was walked back through.
     pub final_activation: Option<String>,
     /// What is explained.
     pub target: String,
-    /// The engine.
-    pub engine: String,
-    /// Its version.
-    pub engine_version: String,
-    /// The seed of what is random.
-    pub seed: u64,
     /// Why nothing could be checked; none where something was.
     pub error: Option<String>,
     /// The images, those that failed too.
@@ -38,11 +32,6 @@ pub struct Report {
     pub layers: Vec<Layer>,
     /// What becomes of the maps when the weights are randomised; none without images.
     pub randomisation: Option<Randomisation>,
-}
-
-/// A path need not be text.
-fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&crate::record::path(path))
 }
 
 impl Report {
@@ -71,7 +60,9 @@ impl Report {
 }
 
 /// An image.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Image {
     /// Its name.
     pub name: String,
@@ -87,7 +78,9 @@ pub struct Image {
 }
 
 /// A layer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Layer {
     /// Its name.
     pub name: String,
@@ -146,12 +139,14 @@ impl Layer {
 }
 
 /// A method at a layer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Method {
     /// Its name.
-    pub method: &'static str,
+    pub method: String,
     /// Its name in prose.
-    pub title: &'static str,
+    pub title: String,
     /// What is proven of its maps.
     pub verdict: Option<String>,
     /// Whether they are in units of the score. Where they are not, nothing is to add up.
@@ -182,7 +177,9 @@ pub struct Method {
 }
 
 /// A method's numbers for one image.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Numbers {
     /// Which, counted from 0.
     pub image: usize,
@@ -203,7 +200,9 @@ pub struct Numbers {
 }
 
 /// Some numbers in short.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Spread {
     /// Their mean.
     pub mean: f64,
@@ -232,7 +231,8 @@ impl Spread {
 }
 
 /// A map over its photo, as a PNG file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Picture {
     /// Which image, counted from 0.
     pub image: usize,
@@ -243,7 +243,9 @@ pub struct Picture {
 }
 
 /// What became of the score when the activation was set to 0 at single places, and how that agrees with HiResCAM.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Ablation {
     /// How many images were tried.
     pub images: usize,
@@ -265,7 +267,9 @@ pub struct Ablation {
 }
 
 /// What becomes of the maps when the weights are randomised, from the score downwards.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Randomisation {
     /// The layer.
     pub layer: String,
@@ -280,7 +284,9 @@ pub struct Randomisation {
 }
 
 /// A randomised network.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Stage {
     /// How many weight tensors were randomised, counted from the score.
     pub randomised: usize,
@@ -293,12 +299,14 @@ pub struct Stage {
 }
 
 /// How much a method's maps of a randomised network are like those of the original: the mean over images.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Correlation {
     /// The method.
-    pub method: &'static str,
+    pub method: String,
     /// Its name in prose.
-    pub title: &'static str,
+    pub title: String,
     /// Spearman's rank correlation of the maps; none where one of them is the same everywhere.
     pub signed: Option<f64>,
     /// The same of |map|.
@@ -308,10 +316,12 @@ pub struct Correlation {
 /// A made-up report with all that can be in one, and with names that are markup.
 #[cfg(test)]
 pub(super) fn example() -> Report {
+    use crate::Spec;
+    use crate::methods::Settings;
     let spread = |mean, worst| Some(Spread { mean, median: mean, worst });
-    let method = |method, title, verdict: &str, scored| Method {
-        method,
-        title,
+    let method = |method: &str, title: &str, verdict: &str, scored| Method {
+        method: method.into(),
+        title: title.into(),
         verdict: Some(verdict.into()),
         in_units_of_the_score: scored,
         error: None,
@@ -358,8 +368,12 @@ pub(super) fn example() -> Report {
         error: error.map(str::to_owned),
         png: Some(vec![7]),
     };
-    let correlation =
-        |method, title, signed| Correlation { method, title, signed, absolute: signed.map(|s: f64| s.abs()) };
+    let correlation = |method: &str, title: &str, signed: Option<f64>| Correlation {
+        method: method.into(),
+        title: title.into(),
+        signed,
+        absolute: signed.map(f64::abs),
+    };
     let stage = |randomised, signed| Stage {
         randomised,
         down_to: format!("w{randomised}"),
@@ -368,15 +382,17 @@ pub(super) fn example() -> Report {
     };
     Report {
         schema: crate::record::SCHEMA,
-        version: "0.0.0",
-        model: "nets/<b>.onnx".into(),
-        model_sha256: "00ff".into(),
+        version: "0.0.0".into(),
+        provenance: Provenance {
+            model: "nets/<b>.onnx".into(),
+            model_sha256: "00ff".into(),
+            engine: "tract".into(),
+            engine_version: "1".into(),
+            spec: Spec { settings: Settings { seed: 3, ..Settings::default() }, ..Spec::default() },
+        },
         output: "logits".into(),
         final_activation: Some("Softmax".into()),
         target: "top:1".into(),
-        engine: "tract".into(),
-        engine_version: "1".into(),
-        seed: 3,
         error: None,
         images: vec![
             image("a/<script>alert(\"ö\")</script>", Some("cat & dog"), None),

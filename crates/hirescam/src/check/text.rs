@@ -11,7 +11,7 @@ impl Report {
 
     /// The lines of the report as text.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![self.model.display().to_string()];
+        let mut lines = vec![self.provenance.model.clone()];
         lines.extend(words::about(self).iter().map(|l| format!("  {l}")));
         lines.extend(self.images.iter().map(image));
         for layer in &self.layers {

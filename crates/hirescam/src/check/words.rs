@@ -60,7 +60,7 @@ pub(super) fn methods(layer: &Layer) -> Table {
         ];
         let taken_out = [of(m.idle.map(|s| s.mean), percent), of(m.agreement.map(|s| s.mean), correlation)];
         let places = [shares(m.unused), shares(m.outside)].concat();
-        [&[m.method.to_owned(), proven][..], &residual, &places, &taken_out].concat()
+        [&[m.method.clone(), proven][..], &residual, &places, &taken_out].concat()
     };
     let groups = [("", 2), ("residual", 3), ("where HiResCAM is 0", 3), ("where HiResCAM ≤ 0", 3), ("taken out", 2)];
     let shares = ["mean", "median", "worst"];
@@ -82,7 +82,7 @@ pub(super) fn correlations(found: &Randomisation, absolute: bool) -> Table {
             let c = stage.methods.get(i);
             of(c.and_then(|c| if absolute { c.absolute } else { c.signed }), correlation)
         };
-        [method.method.to_owned()].into_iter().chain(stages().map(cell)).collect()
+        [method.method.clone()].into_iter().chain(stages().map(cell)).collect()
     };
     let what = if absolute { "rank correlation of |map|" } else { "rank correlation of the maps" };
     Table {
@@ -106,6 +106,7 @@ pub(super) fn about(report: &Report) -> Vec<String> {
         Some(activation) => format!("the logit of {:?}, before its {activation}", report.output),
         None => format!("the output {:?}", report.output),
     };
+    let made = &report.provenance;
     let mut lines: Vec<String> = report.error.iter().cloned().collect();
     lines.extend([
         format!("{} of {} layers. {images}", report.layers.len(), report.candidates),
@@ -113,7 +114,7 @@ pub(super) fn about(report: &Report) -> Vec<String> {
             true => format!("The score is {score}."),
             false => format!("Explained: {}; the score is {score}.", report.target),
         },
-        format!("{} {}, seed {}.", report.engine, report.engine_version, report.seed),
+        format!("{} {}, seed {}.", made.engine, made.engine_version, made.spec.settings.seed),
     ]);
     lines
 }

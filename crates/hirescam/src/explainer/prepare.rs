@@ -9,15 +9,16 @@ use crate::methods::{self, Several};
 use crate::network::Network;
 use crate::preprocess::{AxisOrder, ImageInput, Resize};
 use crate::spec::{Resolved, ScoreFrom};
-use hirescam_core::analysis::Analysis;
+use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::list::MethodRow;
 use hirescam_core::cam::{self, Explaining, Request, Target};
 use hirescam_core::certify::Certificate;
-use hirescam_core::score::Score;
-use hirescam_core::shape::{Dim, Shapes, declared, element_type};
+use hirescam_core::score::{Reading, Score};
+use hirescam_core::shape::{Dim, declared, element_type};
 use hirescam_core::{Model, analysis, onnx};
 use hirescam_engine::{Engine, Kind};
+use std::sync::Arc;
 
 /// What is known of a method made ready.
 pub(super) struct Parts {
@@ -38,12 +39,12 @@ pub(super) struct Parts {
 pub(super) fn one_run(
     file: Network,
     options: &Resolved,
-    request: &Request,
+    method: &'static cam::Method,
     engine: &dyn Engine,
 ) -> Result<(Parts, Work), Error> {
-    let request = &Request { logits: true, ..request.clone() };
-    let analysis = Analysis::of(&file.model, &request.hints())?;
-    let mut layers = cam::attach_to(&analysis, request, options.further_layers())?;
+    let request = Request { logits: true, ..options.request(method) };
+    let analysis = file.analysis(options)?;
+    let mut layers = cam::attach_to(&analysis, &request, options.further_layers())?;
     let Some(first) = layers.first() else { return Err(Error::Argument("no layer is asked for".into())) };
     if let Some(input) = &first.input {
         return Err(Error::Argument(format!(
@@ -58,15 +59,19 @@ pub(super) fn one_run(
         row: request.method.row(),
         layers: layers.iter().map(|e| (e.head.layer.clone(), e.certificate.clone())).collect(),
         image_dims: first.image_dims.clone(),
-        image_kind: image_kind(&file.model, options)?,
+        image_kind: image_kind(file.model(), options)?,
         image_channels: first.image_channels,
         tells_channels: first.tells_channels,
         runs: first.runs.clone(),
     };
+    let alone = first.for_maps()?;
     let hash = file.sha256_once();
-    let (bytes, file) = match first.for_maps()? {
-        Some(model) => (onnx::write(&model).into(), file.bytes),
-        None => Explaining::take_bytes(&mut layers, file.model, file.bytes),
+    // The weights are held once where nobody else has the network.
+    let file = file.into_bytes();
+    drop(analysis);
+    let (bytes, file) = match alone {
+        Some(model) => (onnx::write(&model).into(), file),
+        None => Explaining::take_bytes(&mut layers, file),
     };
     let session = beside(
         || {
@@ -108,7 +113,6 @@ fn beside<T>(hash: impl FnOnce() + Send, work: impl FnOnce() -> T) -> T {
 pub(super) fn several_runs(
     file: &Network,
     options: &Resolved,
-    request: &Request,
     engine: &dyn Engine,
     method: &'static methods::Method,
 ) -> Result<(Parts, Work), Error> {
@@ -117,8 +121,7 @@ pub(super) fn several_runs(
         let row = first.row();
         let mut layers = vec![first];
         for layer in options.further_layers() {
-            let request = &Request { layer: Some(layer.clone()), ..setup.request.clone() };
-            layers.push(Several::new(method, &Setup { request, ..*setup })?);
+            layers.push(Several::new(method, &Setup { layer: Some(layer), ..*setup })?);
         }
         let Analysis { image, shapes, score, .. } = setup.analysis;
         let parts = Parts {
@@ -127,7 +130,7 @@ pub(super) fn several_runs(
             image_channels: shapes.image_channels(image),
             tells_channels: shapes.tells_channels(image),
             image_dims: shapes.dims(image).unwrap_or_default(),
-            image_kind: image_kind(&file.model, options)?,
+            image_kind: image_kind(file.model(), options)?,
             runs: shapes.runs(&score.logits),
             score: score.clone(),
             target: setup.options.target.on(score)?,
@@ -139,45 +142,50 @@ pub(super) fn several_runs(
         || {
             file.sha256();
         },
-        || with_setup(&file.model, options, request, engine, make),
+        || with_setup(&*file.analysis(options)?, options, engine, make),
     )
 }
 
-/// Hands over what a network is cut from: the model without a map that may be attached, its shapes and its score.
+/// Hands over what a network is cut from.
 pub(crate) fn with_setup<T>(
-    model: &Model,
+    analysis: &Analysis,
     options: &Resolved,
-    request: &Request,
     engine: &dyn Engine,
     then: impl FnOnce(&Setup) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let analysis = &Analysis::of(model, &request.hints())?;
     let further = &FurtherInputs::new(analysis.model(), &analysis.shapes, &analysis.image, &options.inputs)?;
-    then(&Setup { analysis, request, further, engine, options })
+    then(&Setup { analysis, layer: options.layer().map(String::as_str), further, engine, options })
 }
 
-/// The request that a spec makes of a model, but for the method, with the shape of its image where the file leaves it
-/// open.
+impl Network {
+    /// What the graph tells, with what the spec says of it; found once, whoever asks.
+    ///
+    /// # Errors
+    /// Those of [`Analysis::of`] and [`image_shape`].
+    pub(crate) fn analysis(&self, options: &Resolved) -> Result<Arc<Analysis<'static>>, Error> {
+        self.analyses().of(self.model(), &hints(self, options)?)
+    }
+}
+
+/// What a spec says of a network, with the shape of its image where the file leaves it open.
 ///
 /// # Errors
 /// As [`image_shape`].
-pub(crate) fn request(file: &Network, options: &Resolved) -> Result<Request, Error> {
-    Ok(Request {
-        layer: options.layer().cloned(),
-        target: options.target.clone(),
-        output: options.spec.output.clone(),
-        keep_activation: options.spec.score == ScoreFrom::Output,
-        class_axis: options.spec.class_axis,
-        activation: options.spec.activation,
-        labels: options.labels.as_ref().map(Labels::len),
-        channels: options.spec.channel_axis,
-        image: options.spec.image_input.clone(),
-        image_channels: options.spec.image_channels,
-        grid: options.grid().map(<[usize]>::to_vec),
+fn hints(file: &Network, options: &Resolved) -> Result<Hints, Error> {
+    let spec = &options.spec;
+    Ok(Hints {
+        image: spec.image_input.clone(),
         image_shape: image_shape(file, options)?,
+        image_channels: spec.image_channels,
         other_shapes: options.inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect(),
-        memory: options.spec.memory.saturating_mul(1 << 20),
-        ..Request::default()
+        memory: spec.memory.saturating_mul(1 << 20),
+        scores: Reading {
+            output: spec.output.clone(),
+            keep_activation: spec.score == ScoreFrom::Output,
+            class_axis: spec.class_axis,
+            activation: spec.activation,
+            labels: options.labels.as_ref().map(Labels::len),
+        },
     })
 }
 
@@ -189,16 +197,15 @@ pub(crate) fn image_shape(file: &Network, options: &Resolved) -> Result<Option<V
     if options.spec.shape.is_some() {
         return Ok(options.spec.shape.clone());
     }
-    let declared = declared(analysis::image_input(&file.model, options.spec.image_input.as_deref())?);
+    let declared = declared(analysis::image_input(file.model(), options.spec.image_input.as_deref())?);
     let size = options.preprocess.as_ref().and_then(|p| match (p.crop, &p.resize) {
         (Some(crop), _) => Some(crop),
         (None, Some(Resize::Exact(size))) => Some(*size),
         _ => None,
     });
     let open = declared.iter().skip(1).any(Option::is_none);
-    let Some(([height, width], image)) = size.zip(photos(file, options)?.filter(|_| open)) else {
-        return Ok(None);
-    };
+    let Some([height, width]) = size.filter(|_| open) else { return Ok(None) };
+    let Some(image) = photos(file, options)? else { return Ok(None) };
     let height = image.height.unwrap_or(height as usize);
     let (width, channels) = (image.width.unwrap_or(width as usize), image.channels.unwrap_or(3));
     Ok(Some(match image.layout {
@@ -213,7 +220,7 @@ pub(crate) fn image_shape(file: &Network, options: &Resolved) -> Result<Option<V
 /// # Errors
 /// [`Error::Core`] for a model without inputs, or without the one that is named.
 pub(super) fn open_image(file: &Network, options: &Resolved) -> Result<Option<Option<ImageInput>>, Error> {
-    let declared = declared(analysis::image_input(&file.model, options.spec.image_input.as_deref())?);
+    let declared = declared(analysis::image_input(file.model(), options.spec.image_input.as_deref())?);
     declared.iter().skip(1).any(Option::is_none).then(|| photos(file, options)).transpose()
 }
 
@@ -223,13 +230,12 @@ pub(super) fn open_image(file: &Network, options: &Resolved) -> Result<Option<Op
 /// As [`Analysis::of`].
 pub(super) fn open_sample(file: &Network, options: &Resolved) -> Result<bool, Error> {
     let free =
-        declared(analysis::image_input(&file.model, options.spec.image_input.as_deref())?).first() == Some(&None);
+        declared(analysis::image_input(file.model(), options.spec.image_input.as_deref())?).first() == Some(&None);
     if !free || options.spec.shape.is_some() {
         return Ok(false);
     }
-    let request = request(file, options)?;
-    Ok(request.image_shape.is_none()
-        && matches!(Analysis::of(&file.model, &request.hints()), Err(hirescam_core::Error::OpenSample { .. })))
+    Ok(image_shape(file, options)?.is_none()
+        && matches!(file.analysis(options), Err(Error::Core(hirescam_core::Error::OpenSample { .. }))))
 }
 
 /// The shape that `input` has as the network's image, where the file leaves that open.
@@ -252,7 +258,7 @@ pub(crate) fn shape_of(file: &Network, options: &Resolved, input: &Input) -> Res
 /// Of the two ways in which the axes can lie it is the one that the network reads, with a made-up size where that is open;
 /// where it tells nothing, channels come last if that axis alone is short.
 fn photos(file: &Network, options: &Resolved) -> Result<Option<ImageInput>, Error> {
-    let info = analysis::image_input(&file.model, options.spec.image_input.as_deref())?;
+    let info = analysis::image_input(file.model(), options.spec.image_input.as_deref())?;
     let Ok([_, a, b, c]) = <[Option<usize>; 4]>::try_from(declared(info)) else { return Ok(None) };
     let colours = || Some(options.preprocess.as_ref().map_or(3, |p| p.channels.count()));
     let first = ImageInput { layout: AxisOrder::ChannelsFirst, channels: a.or_else(colours), height: b, width: c };
@@ -260,8 +266,7 @@ fn photos(file: &Network, options: &Resolved) -> Result<Option<ImageInput>, Erro
     let read = |image: &ImageInput, axis: usize| {
         let [channels, height, width] = [image.channels, image.height, image.width].map(|n| n.unwrap_or(MADE_UP));
         let shape = if axis == 1 { [1, channels, height, width] } else { [1, height, width, channels] };
-        let shapes = Shapes::infer(&file.model, info.name(), Some(&shape));
-        shapes.is_ok_and(|s| s.tells_channels(info.name()) && s.image_channels(info.name()) == Some(axis))
+        file.analyses().told_channels(file.model(), info.name(), &shape) == Some(axis)
     };
     let is_last = match options.spec.image_channels {
         Some(axis) => matches!(axis, 3 | -1),

@@ -1,7 +1,7 @@
 //! A model made ready for images of one size: what it is fed, and what comes of samples.
 
 use super::Error;
-use super::prepare::{Parts, one_run, request, several_runs};
+use super::prepare::{Parts, one_run, several_runs};
 use crate::explained::Explained;
 use crate::explanation::{Explanation, Found, Shared};
 use crate::further_inputs::{Beside, FurtherInputs};
@@ -15,7 +15,7 @@ use crate::spec::Resolved;
 use crate::watch::{Progress, Watch};
 use hirescam_core::analysis;
 use hirescam_core::axes::Runs;
-use hirescam_core::cam::{Explaining, Request};
+use hirescam_core::cam::Explaining;
 use hirescam_core::certify::Certificate;
 use hirescam_core::shape;
 use hirescam_core::shape::Dim;
@@ -50,16 +50,17 @@ pub(super) enum Work {
 impl Ready {
     /// Makes the model in `file` ready, for the size that the spec tells where the file leaves it open.
     pub(super) fn of(file: Network, options: &Resolved, engine: &dyn Engine) -> Result<Self, Error> {
-        let (path, hash, request) = (file.path.clone(), file.sha256_once(), request(&file, options)?);
-        let image = analysis::image_input(&file.model, options.spec.image_input.as_deref())?.name().to_owned();
+        let (path, hash) = (file.path().to_owned(), file.sha256_once());
+        let image = analysis::image_input(file.model(), options.spec.image_input.as_deref())?.name().to_owned();
         let (parts, work) = match methods::method(&options.spec.method)? {
-            Any::OneRun(method) => one_run(file, options, &Request { method, ..request }, engine)?,
-            Any::SeveralRuns(method) => several_runs(&file, options, &request, engine, method)?,
+            Any::OneRun(method) => one_run(file, options, method, engine)?,
+            Any::SeveralRuns(method) => several_runs(&file, options, engine, method)?,
         };
         let Parts { score, target, row, layers, image_dims, image_kind, image_channels, tells_channels, runs, further } =
             parts;
         let labels = options.labels.as_ref().map(|labels| labels.of(&score)).transpose()?.flatten();
         let unused_labels = options.labels.as_ref().filter(|_| labels.is_none()).map(Labels::len);
+        let provenance = options.provenance(&path, hash.known(), engine);
         let shared = |(layer, certificate): (String, Certificate)| Shared {
             method: row.clone(),
             target: target.clone(),
@@ -69,10 +70,8 @@ impl Ready {
             certificate,
             image_axes: image_dims.len().saturating_sub(2),
             labels: labels.clone(),
-            engine: engine.name().to_owned(),
-            engine_version: engine.version(),
-            model: path.clone(),
-            model_sha256: hash.known(),
+            preprocess: options.preprocess.clone(),
+            provenance: provenance.clone(),
         };
         let shared = layers.into_iter().map(|layer| Arc::new(shared(layer))).collect();
         let assumed = image_channels.filter(|_| !tells_channels).map(|axis| {

@@ -43,13 +43,13 @@ impl Explanation {
 
     /// (Σ map + other tokens) / scale: what the map makes of the score.
     fn total(&self) -> f64 {
-        (self.sum + self.other_tokens.unwrap_or(0.0)) / self.shared.certificate.scale as f64
+        (self.sum + self.other_tokens.unwrap_or(0.0)) / self.certificate().scale as f64
     }
 
     /// The sizes of all that is added up: |score| + |b| + (Σ |map| + |other tokens|) / scale.
     fn size(&self) -> f64 {
         let cells: f64 = self.map.iter().map(|v| f64::from(v.abs())).sum();
-        let map = (cells + self.other_tokens.unwrap_or(0.0).abs()) / self.shared.certificate.scale as f64;
+        let map = (cells + self.other_tokens.unwrap_or(0.0).abs()) / self.certificate().scale as f64;
         self.score.abs() + self.bias.unwrap_or(0.0).abs() + map
     }
 
@@ -67,12 +67,12 @@ impl Explanation {
     /// that a share of it does.
     pub fn share(&self) -> Option<f64> {
         let share = self.total() / self.score;
-        (self.shared.method.additive && share.abs() <= MOST_TIMES).then_some(share)
+        (self.method().additive && share.abs() <= MOST_TIMES).then_some(share)
     }
 
     /// What the numbers of the map are: the title of a colour bar.
     pub fn unit(&self) -> String {
-        let (c, method) = (&self.shared.certificate, &self.shared.method);
+        let (c, method) = (self.certificate(), self.method());
         match (c.verdict, c.scale) {
             (Verdict::Exact | Verdict::LocallyLinear, 1) => "contribution to the score".into(),
             (Verdict::Exact | Verdict::LocallyLinear, places) => format!("{places} × contribution to the score"),
@@ -87,10 +87,10 @@ impl Explanation {
         let short = |v: f64| overlay::number(v as f32);
         let mut score = format!("score {}", short(self.score));
         if let Some(residual) = self.residual {
-            let sum = self.sum / self.shared.certificate.scale as f64;
+            let sum = self.sum / self.certificate().scale as f64;
             let share = self.share().map_or(String::new(), |share| format!(" ({})", percent(share)));
             let others = self.other_tokens.map_or(String::new(), |o| {
-                format!(" + {} of other tokens", short(o / self.shared.certificate.scale as f64))
+                format!(" + {} of other tokens", short(o / self.certificate().scale as f64))
             });
             let b = self.bias.map_or(String::new(), |b| format!(" + b {}", short(b)));
             score += &match self.adds_up() {
@@ -98,21 +98,21 @@ impl Explanation {
                 _ => format!(", Σ {}{others}{share}{b}, residual {}", short(sum), short(residual)),
             };
         }
-        let (shared, name) = (&self.shared, self.name());
+        let name = self.name();
         // The score must be seen however long the label.
         let cut = name.char_indices().nth(LONGEST_NAME).map(|(end, _)| format!("{}…", name[..end].trim_end()));
         format!(
             "{} · {score} · {} at {} · {}",
             cut.unwrap_or(name),
-            shared.method.title,
-            shared.layer,
-            shared.certificate.verdict
+            self.method().title,
+            self.layer(),
+            self.certificate().verdict
         )
     }
 
     /// The certificate in plain words, one sentence a line.
     pub fn in_words(&self) -> Vec<String> {
-        let c = &self.shared.certificate;
+        let c = self.certificate();
         let mut lines = vec![self.verdict_in_words()];
         if let (Verdict::Unproven, Some(others)) = (c.verdict, self.other_tokens) {
             lines.push(format!("the tokens that are no places have {}, which is not in the map", number(others)));
@@ -134,13 +134,13 @@ impl Explanation {
 
     /// What there is to say of the scores.
     fn of_scores(&self) -> Vec<String> {
-        let score = &self.shared.score;
+        let score = self.scores();
         let mut lines: Vec<String> = score.instead.iter().cloned().collect();
         if let Some(activation) = &score.activation {
             lines.push(format!("the score is the logit before the final {activation}"));
         }
         let empty = self.score == 0.0 && self.map.iter().all(|&v| v == 0.0);
-        if empty && matches!(self.shared.target, Target::Predicted(_)) {
+        if empty && matches!(self.target(), Target::Predicted(_)) {
             lines.push("the class is predicted at no place, so there is nothing to add up".into());
         }
         match (score.class_axis, self.shared.unused_labels) {
@@ -159,7 +159,7 @@ impl Explanation {
 
     /// The verdict and what the numbers make of it.
     fn verdict_in_words(&self) -> String {
-        let c = &self.shared.certificate;
+        let c = self.certificate();
         let because = c.reason.as_ref().map_or(String::new(), |r| format!(" because of the {r}"));
         match c.verdict {
             Verdict::Exact => {
@@ -200,16 +200,16 @@ impl Explanation {
             None => format!(" ({} of the score)", percent(share)),
             Some(_) => format!(" (with the tokens that are no places {} of the score)", percent(share)),
         });
-        format!("add up to {}{share}", number(self.sum / self.shared.certificate.scale as f64))
+        format!("add up to {}{share}", number(self.sum / self.certificate().scale as f64))
     }
 
     /// What Σ map and b make of the score, where a b is proven.
     fn sum_and_b(&self) -> String {
         let (sum, score, b) = (self.sum_in_words(), number(self.score), number(self.bias.unwrap_or(0.0)));
         // The other tokens are a part of the sum that is not in the picture.
-        let others = self.other_tokens.map(|o| number(o / self.shared.certificate.scale as f64));
+        let others = self.other_tokens.map(|o| number(o / self.certificate().scale as f64));
         let residual = self.residual.unwrap_or(0.0);
-        let b_is = match (&self.shared.certificate.verdict, &self.integral) {
+        let b_is = match (&self.certificate().verdict, &self.integral) {
             (Verdict::Exact, _) => " (the same for every image)",
             (Verdict::SumOnly, Some(_)) => " (the score of the baseline)",
             (Verdict::SumOnly, None) if self.bias_is_known => " (the same for every image)",
@@ -243,7 +243,7 @@ impl Explanation {
     fn sum_alone(&self) -> Option<String> {
         let (residual, score) = (self.residual?, number(self.score));
         let others = self.other_tokens.map_or(String::new(), |o| {
-            let o = number(o / self.shared.certificate.scale as f64);
+            let o = number(o / self.certificate().scale as f64);
             format!(" (and {o} of the tokens that are no places)")
         });
         let sum = format!("{}{others}", self.sum_in_words());
@@ -256,7 +256,7 @@ impl Explanation {
     /// That hardly anything of the score is in the map, where it is so.
     fn explains_little(&self) -> Option<String> {
         let residual = self.residual?;
-        let (scale, total, score) = (self.shared.certificate.scale as f64, self.total(), self.score);
+        let (scale, total, score) = (self.certificate().scale as f64, self.total(), self.score);
         if total.abs() < LITTLE * score.abs() {
             let cells: f64 = self.map.iter().map(|v| f64::from(v.abs())).sum::<f64>() / scale;
             let why = match cells < LITTLE * score.abs() {
@@ -290,7 +290,7 @@ impl Explanation {
         }
         Some(if self.map.iter().all(|&v| v == 0.0) {
             "every cell is 0: the map shows no place".into()
-        } else if self.shared.certificate.verdict == Verdict::Unproven {
+        } else if self.certificate().verdict == Verdict::Unproven {
             "every cell is negative or zero: a picture of what is positive is empty".into()
         } else {
             format!(

@@ -8,11 +8,10 @@ use crate::spec::Resolved;
 use crate::watch::Stop;
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::{Runs, Samples};
-use hirescam_core::cam::Request;
 use hirescam_core::certify::{Certificate, Verdict, certify};
 use hirescam_core::grid::Grid;
 use hirescam_core::head::GradientModel;
-use hirescam_core::shape::Dim;
+use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::{Model, onnx};
 use hirescam_core::{head, score::Score};
 use hirescam_engine::{Array, Engine, Kind, Session};
@@ -22,8 +21,8 @@ use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Dimension, IxDyn};
 #[derive(Clone, Copy)]
 pub(crate) struct Setup<'a> {
     pub(crate) analysis: &'a Analysis<'a>,
-    /// What an explaining model is asked for.
-    pub(crate) request: &'a Request,
+    /// The layer, where one is named.
+    pub(crate) layer: Option<&'a str>,
     /// What comes beside the image.
     pub(crate) further: &'a FurtherInputs,
     pub(crate) engine: &'a dyn Engine,
@@ -78,6 +77,20 @@ struct Port {
     per_image: Option<Vec<usize>>,
 }
 
+impl Port {
+    /// The value `name` of a network that is cut at `layer`.
+    fn new(shapes: &Shapes, layer: &str, name: &str) -> Result<Self, Error> {
+        let dims = shapes.dims(name).unwrap_or_default();
+        let dtype = shapes.dtype(name);
+        let kind = dtype.and_then(kind).ok_or_else(|| {
+            Error::Argument(format!("the network cannot be cut at {layer:?}: {name:?} has the element type {dtype:?}"))
+        })?;
+        let follows = !shapes.free_batch() || dims.first() == Some(&Dim::Batch(1));
+        let rest = dims.iter().skip(1).map(|d| d.per_image()).collect();
+        Ok(Port { name: name.to_owned(), kind, per_image: follows.then_some(rest) })
+    }
+}
+
 /// What the body makes of an image.
 pub(crate) struct State<'a> {
     /// The activation, without a batch axis.
@@ -112,20 +125,7 @@ impl Cut {
         let grid = cut.grid(analysis, given)?;
         let part = Model::new(head::model(analysis, &cut)?)?;
         let names: Vec<&str> = part.inputs().map(|i| i.name()).collect();
-        let free = shapes.free_batch();
-        let port = |name: &str| -> Result<Port, Error> {
-            let dims = shapes.dims(name).unwrap_or_default();
-            let dtype = shapes.dtype(name);
-            let kind = dtype.and_then(kind).ok_or_else(|| {
-                Error::Argument(format!(
-                    "the network cannot be cut at {layer:?}: {name:?} has the element type {dtype:?}"
-                ))
-            })?;
-            let follows = !free || dims.first() == Some(&Dim::Batch(1));
-            let rest = dims.iter().skip(1).map(|d| d.per_image()).collect();
-            Ok(Port { name: name.to_owned(), kind, per_image: follows.then_some(rest) })
-        };
-        let values = names.iter().map(|name| port(name)).collect::<Result<Vec<_>, _>>()?;
+        let values = names.iter().map(|name| Port::new(shapes, layer, name)).collect::<Result<Vec<_>, _>>()?;
         let dims = values.first().and_then(|v| v.per_image.clone());
         let dims = dims.ok_or_else(|| Error::Argument(format!("the first axis of {layer:?} is not the batch")))?;
         let prepare = |proto: &onnx::messages::ModelProto| setup.engine.prepare(&onnx::write(proto));
@@ -160,14 +160,14 @@ impl Cut {
             head: prepare(part.proto())?,
             gradient,
             values,
-            logits: port(&score.logits)?,
+            logits: Port::new(shapes, layer, &score.logits)?,
             of_image: {
                 let dims = shapes.dims(&score.logits).unwrap_or_default();
                 let axes = dims.iter().enumerate().filter(|(axis, _)| Some(*axis) != score.batch);
                 axes.map(|(_, d)| d.per_image()).collect()
             },
             score: score.clone(),
-            batch: if free { setup.options.spec.settings.batch.max(runs.least()) } else { runs.least() },
+            batch: if shapes.free_batch() { setup.options.spec.settings.batch.max(runs.least()) } else { runs.least() },
             least: runs.least(),
         })
     }

@@ -239,6 +239,7 @@ pub const METHODS: &[Method] = &[
 ];
 
 /// A method of either kind.
+#[non_exhaustive]
 pub enum Any {
     /// It is a part of the explaining model.
     OneRun(&'static cam::Method),

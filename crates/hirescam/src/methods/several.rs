@@ -30,8 +30,8 @@ impl Several {
     /// [`Error::Argument`] for settings out of range; what cutting the network and preparing its parts gives.
     pub(crate) fn new(method: &'static Method, setup: &Setup) -> Result<Self, Error> {
         setup.settings().check()?;
-        let layer = match &setup.request.layer {
-            Some(layer) => layer.clone(),
+        let layer = match setup.layer {
+            Some(layer) => layer.to_owned(),
             None if method.at_image => setup.analysis.real_image().to_owned(),
             None => layers::recommended(setup.analysis)?,
         };

@@ -62,7 +62,8 @@ impl SmoothGrad {
             )));
         }
         let base = one_run(&options.spec.settings.base)?;
-        let request = Request { target: Target::Seed, method: base, ..setup.request.clone() };
+        let layer = setup.layer.map(str::to_owned);
+        let request = Request { target: Target::Seed, layer, ..options.request(base) };
         let explaining = cam::attach_to(analysis, &request, &[])?.swap_remove(0);
         let alone = explaining.for_maps()?;
         let session = setup.engine.prepare(&onnx::write(alone.as_ref().unwrap_or(&explaining.model)))?;

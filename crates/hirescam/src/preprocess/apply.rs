@@ -78,6 +78,7 @@ pub struct Rect {
 
 /// The network's input, and which part of the photo it shows.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PreparedPhoto {
     /// f32, `[1,C,H,W]` or `[1,H,W,C]`.
     pub tensor: ArrayD<f32>,

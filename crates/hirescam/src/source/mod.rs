@@ -143,6 +143,14 @@ pub fn decode(bytes: &[u8]) -> Result<Input, Error> {
     Ok(Photo::decode(bytes, Limits::default()).map(Input::Photo)?)
 }
 
+/// The images in `files` by name, each read when its turn comes; or why it cannot be.
+pub fn inputs(files: &[PathBuf]) -> impl Iterator<Item = (String, Result<Input, String>)> {
+    files.iter().map(|path| {
+        let input = read(path).map(|(input, _)| input).map_err(|error| error.without(path));
+        (path.display().to_string(), input)
+    })
+}
+
 /// An image file's content and SHA-256.
 ///
 /// # Errors

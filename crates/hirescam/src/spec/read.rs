@@ -51,8 +51,12 @@ fn refused(message: &str, error: &dyn std::fmt::Display) -> Error {
     let mut names = message.split('`').skip(1).step_by(2);
     match names.next().filter(|_| message.starts_with("unknown field")) {
         Some(name) => {
-            hirescam_core::Error::NotFound { kind: "field of a spec", name: name.to_owned(), near: near(name, names) }
-                .into()
+            let known: Vec<&str> = names.collect();
+            let near = near(name, known.iter().copied());
+            if near.is_empty() {
+                return Error::Argument(format!("{name:?} is no field of a spec: here there are {}", known.join(", ")));
+            }
+            hirescam_core::Error::NotFound { kind: "field of a spec", name: name.to_owned(), near }.into()
         }
         None => Error::Argument(format!("it is no spec: {error}")),
     }
@@ -181,6 +185,15 @@ mod tests {
                 fuse: Some(Fuse::Max),
                 ..Picture::default()
             },
+            compare: crate::comparison::Plan { methods: vec!["cam".into()] },
+            check: crate::check::Plan {
+                all_layers: true,
+                methods: vec!["cam".into()],
+                sample: 1,
+                places: 2,
+                randomise: false,
+                pictures: 3,
+            },
         }
     }
 
@@ -225,6 +238,8 @@ mod tests {
             ("[settings]\nbach = 2", "bach", "batch"),
             ("[picture]\nopacty = 2", "opacty", "opacity"),
             ("[preprocess]\nscales = 2", "scales", "scale"),
+            ("[compare]\nmethod = ['cam']", "method", "methods"),
+            ("[check]\nplace = 2", "place", "places"),
         ] {
             let Err(Error::Core(hirescam_core::Error::NotFound { name, near, .. })) = Spec::from_toml(text) else {
                 panic!("{text}")
@@ -232,6 +247,9 @@ mod tests {
             assert_eq!(name, unknown);
             assert!(near.iter().any(|name| name == known), "{text}: {near:?}");
         }
+        // Where none is near, all are named.
+        let Err(Error::Argument(said)) = Spec::from_toml("[engine]\nzzz = 1") else { panic!() };
+        assert!(["zzz", "name", "threads", "device", "onnxruntime"].iter().all(|name| said.contains(name)), "{said}");
         for nonsense in
             ["layer", "layer = { a = 1 }", "top = -1", "score = 'both'", "activation = 'relu'", "memory = 'much'"]
         {

@@ -5,16 +5,21 @@ use crate::Error;
 use crate::labels::Labels;
 use crate::network::Network;
 use crate::preprocess::Preprocess;
+use crate::record::{self, Provenance};
 use crate::source;
-use hirescam_core::cam::Target;
-use hirescam_engine::Array;
+use hirescam_core::cam::{Method, Request, Target};
+use hirescam_engine::{Array, Engine};
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A spec for one network: each layer a name of its own, and what else is named read.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved {
     pub(crate) spec: Spec,
+    /// What was asked for, as it was.
+    pub(crate) asked: Arc<Spec>,
     pub(crate) target: Target,
     pub(crate) labels: Option<Labels>,
     pub(crate) preprocess: Option<Preprocess>,
@@ -27,6 +32,13 @@ impl Resolved {
         self.spec.layers.first()
     }
 
+    /// The same by another method.
+    pub(crate) fn by(&self, method: &str) -> Self {
+        let mut resolved = self.clone();
+        resolved.spec.method = method.to_owned();
+        resolved
+    }
+
     /// The layers after the first.
     pub(crate) fn further_layers(&self) -> &[String] {
         self.spec.layers.get(1..).unwrap_or_default()
@@ -35,6 +47,29 @@ impl Resolved {
     /// The rows and columns that tokens are said to have.
     pub(crate) fn grid(&self) -> Option<&[usize]> {
         self.spec.grid.as_ref().map(|grid| grid.0.as_slice())
+    }
+
+    /// What is attached by a method of one run, at the first layer.
+    pub(crate) fn request(&self, method: &'static Method) -> Request {
+        Request {
+            layer: self.layer().cloned(),
+            target: self.target.clone(),
+            method,
+            channels: self.spec.channel_axis,
+            grid: self.grid().map(<[usize]>::to_vec),
+            ..Request::default()
+        }
+    }
+
+    /// What stands in records of what is made.
+    pub(crate) fn provenance(&self, model: &Path, model_sha256: String, engine: &dyn Engine) -> Provenance {
+        Provenance {
+            model: record::path(model),
+            model_sha256,
+            engine: engine.name().to_owned(),
+            engine_version: engine.version(),
+            spec: (*self.asked).clone(),
+        }
     }
 
     /// The same for images of this shape.
@@ -64,6 +99,7 @@ impl Spec {
             target: self.explained(labels.as_ref())?,
             inputs: self.inputs.iter().map(|input| input.read()).collect::<Result<_, _>>()?,
             spec: Spec { layers: self.layers_of(file), ..self.clone() },
+            asked: Arc::new(self.clone()),
             labels,
             preprocess,
         })
@@ -71,7 +107,7 @@ impl Spec {
 
     /// The layers: what stands between commas, but for a name that has some itself.
     pub fn layers_of(&self, file: &Network) -> Vec<String> {
-        let graph = file.model.graph();
+        let graph = file.model().graph();
         let known = |name: &str| {
             graph.input.iter().any(|i| i.name() == name)
                 || graph.node.iter().any(|n| n.output.iter().any(|o| o == name))
@@ -89,9 +125,18 @@ impl Spec {
             (None, [], top) => Ok(Target::Top(top.unwrap_or(1))),
             (None, classes, None) => Ok(Target::Classes(chosen(classes, labels)?)),
             (Some(text), [], None) => {
-                let class = |name: &str| class(name, labels).map_err(|error| error.to_string());
+                // What is wrong with a label is said as for any other class.
+                let wrong = Cell::new(None);
+                let class = |name: &str| {
+                    class(name, labels).map_err(|error| {
+                        let text = error.to_string();
+                        wrong.set(Some(error));
+                        text
+                    })
+                };
                 let numbers = |file: &str| source::array(Path::new(file)).map_err(|error| error.to_string());
-                Ok(Target::parse(text, class, |file| Ok(numbers(file)?.to_f64().iter().copied().collect()))?)
+                let target = Target::parse(text, class, |file| Ok(numbers(file)?.to_f64().iter().copied().collect()));
+                target.map_err(|error| wrong.take().unwrap_or(error.into()))
             }
             _ => Err(Error::Argument(
                 "what is explained is said once: by a target, by classes or by how many of the best".into(),
@@ -121,8 +166,8 @@ impl Spec {
     /// named, length and time of files of weights.
     pub fn contents(&self, file: &Network) -> Value {
         let named: Vec<Option<String>> = self.files().iter().map(|path| source::hash(path).ok()).collect();
-        let weights = file.weights.iter().map(|location| {
-            let found = file.path.with_file_name(location).metadata().ok();
+        let weights = file.weights().iter().map(|location| {
+            let found = file.path().with_file_name(location).metadata().ok();
             found.map(|found| (found.len(), format!("{:?}", found.modified().ok())))
         });
         json!([named, weights.collect::<Vec<_>>()])

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// A model with the map as one more output. Where it has the maps of several layers, [`attach_all`](super::super::attach_all) gives one of these
+/// A model with the map as one more output. Where it has the maps of several layers, [`attach_to`](super::super::attach_to) gives one of these
 /// for each layer, all of the same model.
 #[derive(Debug)]
 pub struct Explaining {
@@ -124,9 +124,9 @@ impl Explaining {
     }
 
     /// The bytes of the explaining model for an engine, which leave open what the file leaves open, and those of the file as it was, which are a part of them where the
-    /// file is only added to. Of `model` and `file`, which these were made from, the memory is used again, if nobody else
+    /// file is only added to. Of `file`, which these were made from, the memory is used again, if nobody else
     /// holds it: no second copy of the weights is made. What is left in `layers` has no weights either.
-    pub fn take_bytes(layers: &mut [Explaining], model: Model, file: Bytes) -> (Bytes, Bytes) {
+    pub fn take_bytes(layers: &mut [Explaining], file: Bytes) -> (Bytes, Bytes) {
         let Some(first) = layers.first() else { return (Bytes::new(), file) };
         let added = first.added.graph.clone();
         let same = |own: &Bytes| own.as_ptr() == file.as_ptr() && own.len() == file.len();
@@ -136,7 +136,6 @@ impl Explaining {
         for layer in layers {
             (layer.model, layer.added, layer.file) = Default::default();
         }
-        drop(model);
         let length = file.len();
         let mut bytes = Vec::from(file);
         // A message that comes twice in a file is one, with the fields of both.

@@ -11,7 +11,7 @@ mod request;
 
 pub use request::Request;
 
-use crate::analysis::{Analysis, image_input};
+use crate::analysis::{Analysis, Hints, image_input};
 use crate::build::{Graph, OLDEST_OPSET, Value};
 use crate::grid::Grid;
 use crate::head::{self, Head};
@@ -27,34 +27,27 @@ use explaining::Explaining;
 use outputs::{Names, Outputs};
 use std::sync::Arc;
 
-/// Attaches the map that `request` asks for to `model`, in place of one that may be attached already.
+/// Attaches the map that `request` asks for to `model`, in place of one that may be attached already. Where the file leaves
+/// something open, [`attach_to`] takes what was found with [`Hints`](crate::analysis::Hints).
+///
+/// # Errors
+/// Those of [`Analysis::of`] and [`attach_to`].
+pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
+    attachable(model)?;
+    let mut all = attach_to(&Analysis::of(model, &Hints::default())?, request, &[])?;
+    Ok(all.swap_remove(0))
+}
+
+/// Attaches the maps of the request's layer and of `further` ones to a network: one run makes them all, and what their
+/// derivatives have in common is computed once. Class and score are outputs once; gives one [`Explaining`] a layer, the
+/// request's first.
 ///
 /// A derivative holds for one size of the image. Where the file leaves that open, the axes are closed in the declared inputs,
 /// so that runtimes refuse any other; [`strip`](crate::cam::strip()) opens them again.
 ///
 /// # Errors
-/// Those of [`Analysis::of`], [`Target::on`], [`head::cut`], [`Head::grid`] and [`vjp`](crate::grad::vjp);
-/// [`Error::Argument`] for too many maps.
-pub fn attach(model: &Model, request: &Request) -> Result<Explaining, Error> {
-    let mut all = attach_all(model, request, &[])?;
-    Ok(all.swap_remove(0))
-}
-
-/// Attaches the maps of the request's layer and of `further` ones to `model`: one run makes them all, and what their
-/// derivatives have in common is computed once. Class and score are outputs once; gives one [`Explaining`] a layer, the
-/// request's first.
-///
-/// # Errors
-/// As [`attach`]; [`Error::Argument`] for a layer that is asked for twice.
-pub fn attach_all(model: &Model, request: &Request, further: &[String]) -> Result<Vec<Explaining>, Error> {
-    attachable(model)?;
-    attach_to(&Analysis::of(model, &request.hints())?, request, further)
-}
-
-/// As [`attach_all`], to a network that is analysed already, by [`Request::hints`].
-///
-/// # Errors
-/// As [`attach_all`].
+/// Those of [`Target::on`], [`head::cut`], [`Head::grid`] and [`vjp`](crate::grad::vjp); [`Error::Argument`] for too many
+/// maps, or a layer that is asked for twice.
 pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> Result<Vec<Explaining>, Error> {
     let Analysis { shapes, score, .. } = analysis;
     let model = analysis.model();
@@ -103,7 +96,7 @@ pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> 
     metadata.extend(metadata::of_addition(model, &added, &as_written));
     let added = ModelProto { graph: Some(added), metadata_props: metadata::entries(metadata), ..Default::default() };
     let proto = with_added(model, &added, closed);
-    let alone = shapes.alone.clone().filter(|_| !fits_one(&proto, &analysis.image, request, &wanted));
+    let alone = shapes.alone.clone().filter(|_| !fits_one(&proto, analysis, &wanted));
     let (proto, added) = (Arc::new(proto), Arc::new(added));
     let of_layer = |(head, grid, emitted, outputs): (Head, Option<Grid>, LayerValues, Outputs)| Explaining {
         model: proto.clone(),
@@ -195,10 +188,11 @@ fn attachable(model: &Model) -> Result<(), Error> {
 }
 
 /// Whether a model with these outputs added gives them in their shapes for a single image, too.
-fn fits_one(proto: &ModelProto, image: &str, request: &Request, wanted: &[(Value, &str)]) -> bool {
+fn fits_one(proto: &ModelProto, analysis: &Analysis, wanted: &[(Value, &str)]) -> bool {
     let Ok(model) = Model::new(proto.clone()) else { return false };
-    let given = (request.image_shape.as_deref(), request.other_shapes.as_slice());
-    let Ok(one) = Shapes::infer_of(&model, image, given, 1) else { return false };
+    let hints = analysis.hints();
+    let given = (hints.image_shape.as_deref(), hints.other_shapes.as_slice());
+    let Ok(one) = Shapes::infer_of(&model, &analysis.image, given, 1) else { return false };
     let alone = |d: &Dim| Dim::Fixed(d.per_image());
     let fits = |(v, name): &(Value, &str)| one.dims(name) == Some(v.dims().iter().map(alone).collect::<Vec<_>>());
     wanted.iter().all(fits)
