@@ -32,7 +32,8 @@
 //!
 //! // A map of the best class, at the layer that is recommended, in the output `map` of the new file.
 //! assert_eq!(explaining.outputs.map, "map");
-//! assert_eq!(explaining.certificate.verdict, Verdict::Exact);
+//! // Of every image: Σ map + b is the score.
+//! assert_eq!(explaining.certificate.verdict, Verdict::LocallyLinear);
 //! let file: Vec<u8> = explaining.to_bytes();
 //! # assert!(!file.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
