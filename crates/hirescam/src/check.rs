@@ -7,7 +7,6 @@ mod ablation;
 mod html;
 mod layer;
 mod randomisation;
-mod rank;
 mod report;
 mod text;
 mod words;

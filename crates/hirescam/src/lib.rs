@@ -50,11 +50,13 @@ pub mod overlay;
 pub mod photo;
 pub mod pipeline;
 pub mod preprocess;
+pub mod random;
 pub mod record;
 pub mod sample;
 pub mod sink;
 pub mod source;
 pub mod spec;
+pub mod stats;
 pub mod summary;
 pub mod watch;
 

@@ -1,8 +1,8 @@
 //! Taking places out: what the score loses without them, found by running the head and not from any gradient.
 
-use super::rank::spearman;
 use crate::Error;
 use crate::methods::cut::{Cut, State, at_mut};
+use crate::stats::spearman;
 use hirescam_core::cam::Pick;
 use ndarray::{ArrayD, Dimension, IxDyn};
 

@@ -1,13 +1,13 @@
 //! The sanity check of Adebayo et al. 2018, arXiv:1810.03292: a map that stays the same when the network's weights are
 //! randomised does not depend on what was learnt.
 
-use super::rank::spearman;
 use super::report::{Correlation, Randomisation, Stage};
 use super::{Seen, Watch};
 use crate::Error;
 use crate::explainer::with_setup;
 use crate::methods::cut::{Cut, Setup, State, Wanted};
-use crate::methods::random::Random;
+use crate::random::Random;
+use crate::stats::spearman;
 use crate::watch::Stop;
 use hirescam_core::analysis::Analysis;
 use hirescam_core::cam::{self, Pick, Target};

@@ -8,7 +8,6 @@ mod ablationcam;
 pub(crate) mod cut;
 mod integrated_gradients;
 mod occlusion;
-pub(crate) mod random;
 mod reciprocam;
 mod rise;
 mod scorecam;

@@ -1,10 +1,10 @@
 //! RISE.
 
 use super::cut::Wanted;
-use super::random::Random;
 use super::{Made, Method, NOTHING, Prepared, Site};
 use crate::Error;
 use crate::heatmap::resize_linear;
+use crate::random::Random;
 use hirescam_core::cam::list::MethodRow;
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice, Zip};
 

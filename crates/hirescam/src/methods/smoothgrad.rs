@@ -1,10 +1,10 @@
 //! SmoothGrad.
 
 use super::cut::{Setup, Wanted, missing, output, rows_of, seed};
-use super::random::Random;
 use super::{Made, Method, NOTHING, Prepared, Site, one_run};
 use crate::Error;
 use crate::further_inputs::kind;
+use crate::random::Random;
 use hirescam_core::cam::list::MethodRow;
 use hirescam_core::cam::{self, Explaining, Request, Target};
 use hirescam_core::onnx;

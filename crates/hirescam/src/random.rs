@@ -1,14 +1,14 @@
 //! Random numbers that are the same everywhere: for the same seed the same stream, whatever the machine.
 
 /// SplitMix64 (Steele, Lea & Flood 2014, 10.1145/2660193.2660195).
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Random {
     /// The stream of the sample number `sample`. Each sample has its own, so that it does not matter which are drawn
     /// together.
-    pub(crate) fn of_sample(seed: u64, sample: usize) -> Self {
+    pub fn of_sample(seed: u64, sample: usize) -> Self {
         let stream = Random(seed).next();
         Random(Random(stream.wrapping_add(sample as u64)).next())
     }
@@ -21,17 +21,17 @@ impl Random {
     }
 
     /// Uniform in [0, 1), a multiple of 2⁻⁵³.
-    pub(crate) fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Uniform among 0 … n−1.
-    pub(crate) fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         ((self.unit() * n as f64) as usize).min(n.saturating_sub(1))
     }
 
     /// Normal with mean 0 and deviation 1 (Box & Muller 1958).
-    pub(crate) fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         // 1 − unit lies in (0, 1].
         let (radius, angle) = ((-2.0 * (1.0 - self.unit()).ln()).sqrt(), std::f64::consts::TAU * self.unit());
         radius * angle.cos()
