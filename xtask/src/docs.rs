@@ -7,10 +7,11 @@ use hirescam_core::cam::list::{one_run, table};
 use hirescam_core::ops::list::{self, NEWEST_OPSET, OperatorRow};
 
 /// Each page: its path in the repository, and its text.
-pub fn pages() -> [(&'static str, String); 4] {
+pub fn pages() -> [(&'static str, String); 5] {
     [
         ("docs/operators.md", operators()),
         ("docs/methods.md", methods()),
+        ("docs/metrics.md", metrics()),
         ("docs/preprocessing.md", preprocessing()),
         ("docs/record.schema.json", record()),
     ]
@@ -66,6 +67,11 @@ fn operator(r: &OperatorRow) -> String {
 /// What there is to say of methods, around their table.
 fn methods() -> String {
     include_str!("methods.md").replace("{table}", &table(&one_run())).replace("{several}", &table(&several_runs()))
+}
+
+/// What there is to say of metrics, around their table.
+fn metrics() -> String {
+    include_str!("metrics.md").replace("{table}", &hirescam_evaluate::metrics::table())
 }
 
 /// What there is to say of preprocessing, around its keys and presets.

@@ -1,0 +1,53 @@
+//! OrganIoU.
+
+use super::iou::check;
+use super::{Better, Row, normalised, truth};
+use crate::Error;
+use ndarray::ArrayViewD;
+
+/// [`organ_iou`] for people.
+pub const ROW: Row = Row {
+    name: "organ-iou",
+    what: "The share of the map, cut at a threshold, that lies where the network may look.",
+    formula: "a / (a + b), a = |P ∩ G|, b = |P ∖ G|, P as for `iou`",
+    range: "0 to 1",
+    better: Better::Higher,
+    source: "Draelos & Carin 2022, arXiv:2111.12215, as coded in github.com/rachellea/explainable-ct-ai, `iou_analysis.py`",
+    needs: "a mask G of what is allowed; a threshold, chosen on other images than those measured",
+    blind: "how much of the organ is covered: it is a precision and no intersection over union; one right cell is enough",
+};
+
+/// What a map gets of which nothing lies beyond what is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Perfect {
+    /// 1, as the formula says.
+    One,
+    /// 0, as in the author's code, which gives 0 unless there are cells on both sides.
+    Zero,
+}
+
+/// a / (a + b), a and b being how many places of the map above a threshold lie inside and outside of what is allowed; 0 where
+/// no place is above it. Draelos & Carin 2022, arXiv:2111.12215 (OrganIoU), as in the code of github.com/rachellea/explainable-ct-ai:
+/// the map is normalised as for [`iou`](super::iou()), at the layer's resolution, with the truth shrunk to it.
+///
+/// `perfect` says what becomes of b = 0: the author's code gives 0 there, the formula 1.
+///
+/// # Errors
+/// [`Error::Argument`] for another shape or a threshold that is not within 0 and 1.
+pub fn organ_iou(
+    map: ArrayViewD<'_, f64>,
+    allowed: ArrayViewD<'_, bool>,
+    void: Option<ArrayViewD<'_, bool>>,
+    threshold: f64,
+    perfect: Perfect,
+) -> Result<f64, Error> {
+    check(threshold)?;
+    let (values, truth) = (normalised(&map)?, truth(&map, &allowed, void.as_ref())?);
+    let above = values.iter().zip(truth).filter(|(v, _)| **v > threshold).filter_map(|(_, t)| t);
+    let (inside, outside): (Vec<bool>, Vec<bool>) = above.partition(|inside| *inside);
+    let (a, b) = (inside.len() as f64, outside.len() as f64);
+    match (a == 0.0, b == 0.0, perfect) {
+        (true, _, _) | (_, true, Perfect::Zero) => Ok(0.0),
+        _ => Ok(a / (a + b)),
+    }
+}
