@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use half::f16;
+use hirescam_core::tensor::DataType;
+use hirescam_core::{Model, Tensor, onnx};
 use hirescam_engine::{Array, ENGINES, Error, Kind, Options, engine};
-use hirescam_testing::engines::{engines, noise, run};
-use hirescam_testing::fixture;
+use hirescam_testing::engines::{compare, engines, named, noise, run};
+use hirescam_testing::{Random, by_hand, fixture};
 use ndarray::{Array1, Array2, array};
+use std::collections::HashMap;
 
 /// The bytes of a model beside these tests, as `data/make.py` wrote it.
 fn model(name: &str) -> Vec<u8> {
@@ -335,5 +338,56 @@ fn engines_tell_name_and_version() {
     for engine in engines(1) {
         assert!(ENGINES.iter().any(|entry| entry.name == engine.name()));
         assert!(!engine.version().is_empty(), "{}", engine.name());
+    }
+}
+
+/// Batch normalisation in training mode of stored weights, which a convolution takes, as with standardised weights.
+fn standardised(opset: i64, kind: DataType, channels: usize, inputs: usize) -> Model {
+    let mut random = Random::new(6);
+    let mut stored = |shape: &[usize], low: f64, high: f64| Tensor { dtype: kind, ..random.tensor(shape, low, high) };
+    let vector = [channels];
+    let stored = [
+        ("raw", stored(&[1, channels, inputs * 9], -1.0, 3.0)),
+        ("scale", stored(&vector, 0.5, 1.5)),
+        ("bias", stored(&vector, -1.0, 1.0)),
+        ("mean", stored(&vector, 5.0, 6.0)),
+        ("var", stored(&vector, 5.0, 6.0)),
+        ("shape", Tensor::ints(&[channels as i64, inputs as i64, 3, 3])),
+    ];
+    let (mut attributes, mut further) = (vec![("epsilon", 0.01f32.into())], vec!["m", "v"]);
+    match opset {
+        14.. => attributes.push(("training_mode", 1.into())),
+        _ => further.extend(["sm", "sv"]),
+    }
+    let mut normalised = by_hand::node("BatchNormalization", &["raw", "scale", "bias", "mean", "var"], "n", attributes);
+    normalised.output.extend(further.into_iter().map(str::to_owned));
+    let nodes = vec![
+        normalised,
+        by_hand::node("Reshape", &["n", "shape"], "k", vec![]),
+        by_hand::node("Conv", &["x", "k"], "y", vec![]),
+    ];
+    let image = by_hand::info("x", kind, &[1, inputs, 5, 5]);
+    let made = by_hand::info("y", kind, &[1, channels, 3, 3]);
+    Model::new(by_hand::model(opset, nodes, vec![image], vec![made], &stored)).unwrap()
+}
+
+#[test]
+fn weights_are_standardised_however_many_they_are() {
+    // tract computes beforehand what fits into 4 MiB.
+    for (opset, channels, inputs) in [(17, 8, 4), (12, 8, 4), (18, 8, 4), (17, 512, 256)] {
+        let model = standardised(opset, DataType::Float, channels, inputs);
+        let x = Random::new(7).tensor(&[1, inputs, 5, 5], -1.0, 1.0);
+        for engine in engines(1) {
+            // Before operator set 14 ONNX Runtime takes the stored mean and variance.
+            if opset < 14 && engine.name() != "tract" {
+                continue;
+            }
+            let same = compare(engine.as_ref(), &model, &HashMap::from([("x".to_owned(), x.clone())]));
+            same.unwrap_or_else(|why| panic!("{} {opset} {channels}: {why:.200}", engine.name()));
+        }
+    }
+    let tract = named("tract");
+    for kind in [DataType::Double, DataType::Float16] {
+        tract.prepare(&onnx::write(standardised(17, kind, 8, 4).proto())).unwrap();
     }
 }
