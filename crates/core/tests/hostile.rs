@@ -541,6 +541,46 @@ fn many_constants_take_bounded_memory_and_time() {
     });
 }
 
+/// A loop of `rounds` around `nodes`, beside the way to the score.
+fn looping(rounds: &str, nodes: Vec<NodeProto>) -> NodeProto {
+    let body = GraphProto {
+        node: nodes,
+        input: vec![info("round", DataType::Int64, &[]), info("goes_on", DataType::Bool, &[])],
+        initializer: vec![Tensor::ints(&[2_000]).to_proto("two_thousand").unwrap()],
+        ..Default::default()
+    };
+    let body = AttributeProto { name: Some("body".into()), g: Some(body), ..Default::default() };
+    NodeProto { attribute: vec![body], name: Some(format!("{rounds} rounds")), ..node("Loop", &[rounds, ""], &["l"]) }
+}
+
+#[test]
+fn a_loop_without_end_is_refused() {
+    let with = |outer: NodeProto| {
+        let stored =
+            [("few", Tensor::ints(&[3])), ("thousand", Tensor::ints(&[1_000])), ("all", Tensor::ints(&[i64::MAX]))];
+        let mut proto = classifier(vec![node("Relu", &["x"], &["a"])], 3, &stored);
+        let constant = node("Identity", &["unknown"], &["made"]);
+        let count = node("ReduceMax", &["x"], &["of the image"]);
+        graph(&mut proto).node.extend([node("Mystery", &[], &["unknown"]), constant, count, outer]);
+        attach(proto, None)
+    };
+    let refused = |outer: NodeProto| {
+        let error = with(outer).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported { at, .. } if at.contains("rounds")), "{error}");
+        error.to_string()
+    };
+    for endless in ["", "all", "made"] {
+        refused(looping(endless, vec![]));
+        refused(looping("few", vec![looping(endless, vec![])]));
+    }
+    assert!(refused(looping("", vec![])).contains("no number of rounds"));
+    assert!(refused(looping("thousand", vec![looping("two_thousand", vec![])])).contains("2000000 rounds"));
+    // What the image decides is not known before the network runs.
+    for ends in ["few", "thousand", "of the image"] {
+        with(looping(ends, vec![looping("few", vec![]), looping("round", vec![])])).unwrap();
+    }
+}
+
 #[test]
 fn a_size_that_does_not_fit_is_no_fault_of_the_network() {
     let nodes = vec![node("Relu", &["x"], &["a"]), node("Flatten", &["a"], &["f"]), node("Gemm", &["f", "w"], &["y"])];

@@ -325,7 +325,7 @@ fn added_names_are_new() {
     graph.initializer.push(Tensor::ints(&[1]).to_proto("score").unwrap());
     let inner = GraphProto { node: vec![node("Mystery", &["r"], &["hirescam/Mul_9"], vec![])], ..Default::default() };
     let g = AttributeProto { name: Some("g".into()), g: Some(inner), ..Default::default() };
-    graph.node.push(node("Loop", &[], &["b"], vec![g]));
+    graph.node.push(node("If", &["r"], &["b"], vec![g]));
     let made = cam::attach(&Model::new(proto).unwrap(), &Request::default()).unwrap();
     assert_eq!(made.outputs.map, "hirescam_map");
     assert_eq!(made.outputs.score, "hirescam_score");

@@ -29,5 +29,5 @@ pub(crate) fn chooses_by(node: &NodeProto) -> Option<Range<usize>> {
 
 /// The input that says how often a node runs the graph that it holds, where there is one.
 pub(crate) fn rounds(node: &NodeProto) -> Option<&str> {
-    node.input.first().filter(|_| standard(node) == "Loop").map(String::as_str)
+    (standard(node) == "Loop").then(|| node.input.first().map_or("", String::as_str))
 }
