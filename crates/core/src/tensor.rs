@@ -24,6 +24,12 @@ pub fn is_float(dtype: DataType) -> bool {
     matches!(dtype, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)
 }
 
+/// Whether values of `dtype` are whole numbers.
+pub fn is_integer(dtype: DataType) -> bool {
+    use DataType::{Int4, Int8, Int16, Int32, Int64, Uint4, Uint8, Uint16, Uint32, Uint64};
+    matches!(dtype, Int4 | Int8 | Int16 | Int32 | Int64 | Uint4 | Uint8 | Uint16 | Uint32 | Uint64)
+}
+
 /// The element type that sums and derivatives of values of `dtype` are computed in: float32 for the floating-point types of
 /// 16 bits, else `dtype` itself.
 pub fn wide(dtype: DataType) -> DataType {

@@ -137,6 +137,20 @@ fn what_no_card_covers_is_never_proven() {
 }
 
 #[test]
+fn what_has_no_derivative_is_named_before_a_target_that_does_not_fit() {
+    // All images are one sample for this node, and so there are several scores a class.
+    let nodes = vec![node("BatchNormalization", &NORM, &["y"], vec![attribute("training_mode", 1)])];
+    let model = Model::new(around(15, nodes)).unwrap();
+    let request = |target| Request { layer: Some("a".into()), target, ..Request::default() };
+    for target in [Target::Top(1), Target::Classes(vec![4096])] {
+        let error = cam::attach(&model, &request(target)).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported { at, .. } if at.contains("BatchNormalization")), "{error}");
+    }
+    let error = cam::attach(&model, &Request { layer: Some("y".into()), ..request(Target::Classes(vec![4096])) });
+    assert!(matches!(error, Err(Error::Argument(_))), "{error:?}");
+}
+
+#[test]
 fn nothing_is_known_of_operator_sets_to_come() {
     let model = Model::new(around(NEWEST_OPSET + 1, vec![node("Neg", &["a"], &["y"], vec![])])).unwrap();
     assert!(model.graph().node.iter().all(|n| model.card(n).is_none()));

@@ -21,7 +21,7 @@ use crate::score::Score;
 use crate::shape::{self, Dim, Shapes, batch_name, value_info};
 use crate::target::{Logits, Target};
 use crate::tensor::DataType;
-use crate::{Error, Model, strip};
+use crate::{Error, Model, grad, strip};
 use emit::{LayerValues, emit};
 use explaining::Explaining;
 use outputs::{Names, Outputs};
@@ -52,8 +52,9 @@ pub fn attach_to(analysis: &Analysis, request: &Request, further: &[String]) -> 
     let Analysis { shapes, score, .. } = analysis;
     let model = analysis.model();
     attachable(model)?;
-    let request = &Request { target: request.target.on(score)?, ..request.clone() };
     let heads = heads(analysis, request, further)?;
+    let target = request.target.on(score).map_err(|wrong| in_any_case(analysis, &heads).err().unwrap_or(wrong))?;
+    let request = &Request { target, ..request.clone() };
     let graph = Graph::new(model, shapes);
     let raw = graph.value(&score.logits)?.wide();
     let raw = if shapes.alone.is_some() { raw.as_found() } else { raw };
@@ -157,6 +158,16 @@ fn heads(analysis: &Analysis, request: &Request, further: &[String]) -> Result<V
         Ok((head, grid))
     };
     layers.iter().map(cut).collect()
+}
+
+/// Whether the heads have derivatives, whatever is explained: what has none is a cause before a target that does not fit.
+fn in_any_case(analysis: &Analysis, heads: &[(Head, Option<Grid>)]) -> Result<(), Error> {
+    let graph = Graph::new(analysis.model(), &analysis.shapes);
+    let logits = &analysis.score.logits;
+    let seed = graph.value(logits)?.wide();
+    heads.iter().try_for_each(|(head, _)| {
+        grad::vjp(analysis.model(), &graph, &head.path, &head.dependence, (logits, seed), &head.layer).map(drop)
+    })
 }
 
 /// The model with what is added, and with open axes closed that it takes only one extent of.
