@@ -7,7 +7,7 @@ use crate::graph::{self, reads};
 use crate::onnx::messages::{NodeProto, type_proto};
 use crate::ops::{self, Card, Entries, FinalActivation, Layout};
 use crate::shape::{Dim, Shapes, show};
-use crate::tensor::is_float;
+use crate::tensor::{is_float, is_integer};
 use crate::{Error, Model};
 use classes::{Trace, non_one};
 use ndarray::{ArrayD, Axis};
@@ -292,7 +292,7 @@ pub(crate) fn chosen_from<'m>(model: &'m Model, shapes: &Shapes, value: &'m str)
     None
 }
 
-/// What a value is, for people: `float [N, 10]`, `a sequence`.
+/// What a value is, for people: `float [N, 10]`, `integers, int64 [N]`, `a sequence`.
 fn kind_of(model: &Model, shapes: &Shapes, value: &str) -> String {
     let declared = model.graph().output.iter().find(|o| o.name() == value);
     let kind = declared.and_then(|o| o.r#type.as_ref()).and_then(|t| t.value.as_ref());
@@ -306,8 +306,11 @@ fn kind_of(model: &Model, shapes: &Shapes, value: &str) -> String {
         Some(type_proto::Value::TensorType(t)) => crate::tensor::DataType::try_from(t.elem_type()).ok(),
         _ => None,
     };
-    let dtype = shapes.dtype(value).or(declared).map_or("of unknown type".into(), |d| format!("{d:?}").to_lowercase());
-    format!("{dtype} {}", shapes.dims(value).map_or("of unknown shape".into(), |dims| show(&dims)))
+    let dtype = shapes.dtype(value).or(declared);
+    let shown = dtype.map_or("of unknown type".into(), |d| format!("{d:?}").to_lowercase());
+    let dims = shapes.dims(value).map_or("of unknown shape".into(), |dims| show(&dims));
+    let kind = if dtype.is_some_and(is_integer) { "integers, " } else { "" };
+    format!("{kind}{shown} {dims}")
 }
 
 /// The axes of a value that holds scores.
