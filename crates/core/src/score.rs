@@ -16,6 +16,9 @@ use std::fmt;
 use std::str::FromStr;
 
 mod classes;
+mod names;
+
+pub use names::names;
 
 /// The scores that can be explained: the entries of `logits`.
 #[derive(Clone, Debug)]

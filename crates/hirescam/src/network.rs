@@ -9,7 +9,7 @@ use crate::sink::{self, Protected, Whole, identity};
 use crate::source;
 use bytes::Bytes;
 use hirescam_core::shape::{declared, element_type};
-use hirescam_core::{Model, analysis, cam, onnx};
+use hirescam_core::{Model, analysis, cam, onnx, score};
 use hirescam_engine::Kind;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -197,7 +197,7 @@ impl Network {
     }
 
     /// The class labels that go with the model: from its metadata (`labels`, `classes` or `names`), from
-    /// `NAME.labels.txt` beside it, or from `id2label` of a `config.json` beside it.
+    /// `NAME.labels.txt` beside it, from `id2label` of a `config.json` beside it, or from its graph, as that of a ZipMap has them.
     ///
     /// # Errors
     /// [`Error::Labels`] when they are there and cannot be used.
@@ -207,15 +207,14 @@ impl Network {
                 return Ok(Some(Labels::parse(text)?));
             }
         }
-        if self.path.as_os_str().is_empty() {
-            return Ok(None);
-        }
-        for path in [self.path.with_extension("labels.txt"), self.path.with_file_name("config.json")] {
-            if path.is_file() {
-                return Ok(Some(Labels::open(path)?));
+        if !self.path.as_os_str().is_empty() {
+            for path in [self.path.with_extension("labels.txt"), self.path.with_file_name("config.json")] {
+                if path.is_file() {
+                    return Ok(Some(Labels::open(path)?));
+                }
             }
         }
-        Ok(None)
+        Ok(score::names(&self.model).map(Labels::new))
     }
 }
 

@@ -144,6 +144,8 @@ fn scores_behind_labels_and_maps_are_explained_by_every_engine() {
             let options = Spec { engine: engine.into(), method: method.into(), layers: vec!["a".into()], ..tract() };
             let [a, b] = [&file, &plain].map(|file| explain(file, &options).unwrap().remove(0));
             assert_eq!((a.class, a.scores().logits.as_str()), (b.class, "s"), "{engine} {method}");
+            // The graph names the classes itself.
+            assert_eq!((a.label(), b.label()), (Some(["cat", "dog", "eel", "fox"][a.class.unwrap()]), None));
             assert!((&a.map - &b.map).iter().all(|v| v.abs() < 1e-5), "{engine} {method}");
             assert!(a.probability.is_some() && b.probability.is_none());
             let said = |e: &Explanation| e.in_words().iter().any(|line| line.contains("of which they are made"));
