@@ -2,7 +2,7 @@
 
 mod words;
 
-pub(crate) use words::percent;
+pub(crate) use words::{number, percent};
 
 use crate::error::Error;
 use crate::heatmap::Heatmap;

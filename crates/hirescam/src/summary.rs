@@ -1,7 +1,7 @@
 //! What came of many images, in a line each and a few sentences for all.
 
 use crate::error::Error;
-use crate::explanation::{Explanation, percent};
+use crate::explanation::{Explanation, number, percent};
 use crate::pipeline::{Made, Written};
 use hirescam_core::cam::Target;
 use hirescam_core::certify::{Certificate, Verdict};
@@ -16,8 +16,8 @@ pub(crate) const NOTHING: &str = "no score is above the threshold";
 /// The class and its score: `espresso (score 11.4004, probability 95.1 %)`.
 fn headline(e: &Explanation) -> String {
     // Only what the network makes into one has one.
-    let probability = e.probability.map_or(String::new(), |p| format!(", probability {:.1} %", 100.0 * p));
-    format!("{} (score {:.4}{probability})", e.name(), e.score)
+    let probability = e.probability.map_or(String::new(), |p| format!(", probability {}", percent(p)));
+    format!("{} (score {}{probability})", e.name(), number(e.score))
 }
 
 /// What was found of one image, in a line: each class with its score and what the cells of its maps add up to. `index` is which
@@ -32,12 +32,12 @@ pub fn line(file: &Path, index: Option<usize>, of_image: &[Written]) -> String {
         let sum = |e: &&Explanation| {
             let share = share(e.share(), e.other_tokens.is_some(), e.certificate().scale);
             let layer = if of_class.len() > 1 { format!(" at {}", e.layer()) } else { String::new() };
-            format!("{:.4}{share}{layer}", e.sum)
+            format!("{}{share}{layer}", number(e.sum))
         };
         let sums: Vec<String> = of_class.iter().filter(|e| e.residual.is_some()).map(sum).collect();
         let sums = if sums.is_empty() { String::new() } else { format!(", Σ map {}", sums.join(", ")) };
-        let none = of_class.iter().all(|e| e.map.iter().all(|&v| v <= 0.0));
-        let none = if none { ", no place speaks for it" } else { "" };
+        let none = of_class.iter().all(|e| e.nothing_positive().is_some());
+        let none = if none { ", no cell is positive" } else { "" };
         of_class.first().map_or(String::new(), |e| headline(e)) + &sums + none
     });
     let index = index.map_or(String::new(), |index| format!(" [{index}]"));

@@ -151,7 +151,7 @@ pub(super) fn proven(layer: &Layer) -> Vec<String> {
             .ignores_scale
             .then(|| "the head hardly changes with the layer's scale: the map sums to 0, or nearly".into()),
     );
-    lines.extend(layer.reads_one_place.then(|| "the head reads one place: the map has one cell".into()));
+    lines.extend(layer.reads_one_place.then(|| "the head reads one place: the map has one cell, or none".into()));
     lines
 }
 

@@ -20,14 +20,14 @@ pub(crate) fn percent(share: f64) -> String {
     match percent.abs() {
         0.0 => "0 %".into(),
         size if size < 0.05 => format!("{percent:.1e} %"),
-        size if (99.95..100.0).contains(&size) => format!("{percent:.3} %"),
+        size if (99.95..100.0).contains(&size) => format!("{:.3} %", percent.clamp(-99.999, 99.999)),
         _ => format!("{percent:.1} %"),
     }
 }
 
 /// Four digits after the point, where they show anything.
-fn number(value: f64) -> String {
-    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) { format!("{value:.4}") } else { format!("{value:.3e}") }
+pub(crate) fn number(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) { format!("{value:.4}") } else { format!("{value:.4e}") }
 }
 
 impl Explanation {
@@ -284,7 +284,7 @@ impl Explanation {
     }
 
     /// That no cell is positive, where it is so.
-    fn nothing_positive(&self) -> Option<String> {
+    pub(crate) fn nothing_positive(&self) -> Option<String> {
         if self.map.iter().any(|&v| v > 0.0) {
             return None;
         }
@@ -309,10 +309,10 @@ mod tests {
     fn shares_and_numbers_show_what_is_there() {
         let shares = [(0.0, "0 %"), (1.0, "100.0 %"), (0.12345, "12.3 %"), (-0.5, "-50.0 %"), (1e-5, "1.0e-3 %")];
         assert!(shares.into_iter().all(|(share, text)| percent(share) == text));
-        assert_eq!(percent(0.9998), "99.980 %");
+        assert_eq!((percent(0.9998).as_str(), percent(0.999_999_9).as_str()), ("99.980 %", "99.999 %"));
         assert_eq!(
             (number(0.0).as_str(), number(11.4).as_str(), number(-2e-5).as_str()),
-            ("0.0000", "11.4000", "-2.000e-5")
+            ("0.0000", "11.4000", "-2.0000e-5")
         );
     }
 }

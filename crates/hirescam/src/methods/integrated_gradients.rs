@@ -3,7 +3,7 @@
 use super::cut::Wanted;
 use super::{Made, Method, Prepared, Site};
 use crate::Error;
-use crate::explanation::{Integral, percent};
+use crate::explanation::{Integral, number, percent};
 use hirescam_core::cam::list::MethodRow;
 use ndarray::{ArrayD, Axis, Zip};
 use std::borrow::Cow;
@@ -106,12 +106,14 @@ fn notes(integral: &Integral, difference: f64, baseline: f32) -> Vec<String> {
         true => String::new(),
         false => format!("{} of it; ", percent(delta.abs() / difference.abs())),
     };
+    let counted = if steps == 1 { "1 step".into() } else { format!("{steps} steps") };
     let mut notes = vec![format!(
-        "completeness: the cells should add up to s(x) − s(baseline) = {difference:.4}, and do so but for a delta of {delta:.1e} ({share}{steps} steps, midpoint rule, baseline {baseline} everywhere)"
+        "completeness: the cells should add up to s(x) − s(baseline) = {}, and do so but for a delta of {delta:.1e} ({share}{counted}, midpoint rule, baseline {baseline} everywhere)",
+        number(difference)
     )];
     if !converged {
         notes.push(format!(
-            "the integral has not converged: with {steps} steps, the most that are tried by themselves, more than {} is missing. More steps usually make it less",
+            "the integral has not converged: with {counted}, the most that are tried by themselves, the delta is more than {} of that difference. More steps usually make it less",
             percent(tolerance.unwrap_or(TOLERANCE))
         ));
     } else if delta.abs() > TOLERANCE * difference.abs() {

@@ -88,8 +88,10 @@ impl Prepared for ScoreCam {
             }
             let largest = weights.iter().copied().fold(0.0, f64::max);
             let mut notes = vec![format!("the heaviest of {all} channels has {:.0} % of the weight", 100.0 * largest)];
-            if skipped > 0 {
-                notes.push(format!("{skipped} channels are constant for this image and were left out"));
+            match skipped {
+                0 => {}
+                1 => notes.push("1 channel is constant for this image and was left out".into()),
+                _ => notes.push(format!("{skipped} channels are constant for this image and were left out")),
             }
             Made::at_layer(site, weigh(&site.state.activation, site.cut.channels, &weights), notes)
         };
