@@ -112,7 +112,7 @@ fn every_fixture_is_compiled_the_same_twice_and_stripped_byte_for_byte() {
         // Dense outputs are asked for one entry.
         let targets = ["top", "element:0,0", "element:0,0,0", "element:0,0,0,0"].map(|t| t.parse::<Target>().unwrap());
         let made = targets.into_iter().find_map(|target| {
-            let request = Request { target, heatmap: Some(cam::Size::Cells(vec![5, 7])), ..Request::default() };
+            let request = Request { target, heatmap: Some(cam::HeatmapSize::Cells(vec![5, 7])), ..Request::default() };
             let made = cam::attach(file.model(), &request)
                 .or_else(|_| cam::attach(file.model(), &Request { heatmap: None, ..request.clone() }));
             made.ok().map(|made| (made, request))

@@ -115,7 +115,7 @@ fn parse(counts: &str, calls: &str, closed: &str) -> Option<Added> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::cam::{Request, Size, Target, attach};
+    use crate::cam::{HeatmapSize, Request, Target, attach};
     use crate::onnx::messages::StringStringEntryProto;
 
     const DIGITS: &[u8] = include_bytes!("../../../fixtures/digits-cnn.onnx");
@@ -124,7 +124,8 @@ mod tests {
     fn stripping_gives_the_file_back_byte_for_byte() {
         let model = Model::from_bytes(DIGITS).unwrap();
         for target in [Target::Top(3), Target::Given(1), Target::Seed] {
-            let made = attach(&model, &Request { target, heatmap: Some(Size::Image), ..Request::default() }).unwrap();
+            let made =
+                attach(&model, &Request { target, heatmap: Some(HeatmapSize::Image), ..Request::default() }).unwrap();
             let bare = strip(&made.to_bytes()).unwrap().unwrap();
             assert!(bare == DIGITS);
             assert!(strip(&bare).unwrap().is_none());
@@ -134,7 +135,7 @@ mod tests {
     #[test]
     fn attaching_again_replaces_what_was_attached() {
         let once = attach(&Model::from_bytes(DIGITS).unwrap(), &Request::default()).unwrap();
-        for heatmap in [Some(Size::Cells(vec![3, 5])), None] {
+        for heatmap in [Some(HeatmapSize::Cells(vec![3, 5])), None] {
             let explaining = Model::from_bytes(once.to_bytes()).unwrap();
             let other = attach(&explaining, &Request { heatmap, ..Request::default() }).unwrap();
             let again = attach(&Model::from_bytes(other.to_bytes()).unwrap(), &Request::default()).unwrap();

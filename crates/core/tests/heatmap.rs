@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::build::OLDEST_OPSET;
-use hirescam_core::cam::{self, Request, Size, Target};
+use hirescam_core::cam::{self, HeatmapSize, Request, Target};
 use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::messages::NodeProto;
 use hirescam_core::tensor::DataType;
@@ -41,7 +41,7 @@ fn network(opset: i64, dtype: DataType, space: &[usize]) -> Model {
 }
 
 /// Map and heatmap of two images.
-fn run(model: &Model, target: Target, size: Size) -> [ArrayD<f64>; 2] {
+fn run(model: &Model, target: Target, size: HeatmapSize) -> [ArrayD<f64>; 2] {
     let request = Request { layer: Some("r".into()), target, heatmap: Some(size), ..Request::default() };
     let made = cam::attach(model, &request).unwrap();
     let shape: Vec<usize> =
@@ -89,13 +89,13 @@ fn close(heatmap: &ArrayD<f64>, map: &ArrayD<f64>, cells: &[usize], what: &str) 
 #[test]
 fn it_is_as_defined_along_any_number_of_axes_and_for_every_map() {
     for (space, size, cells) in [
-        (vec![8], Size::Image, vec![8]),
-        (vec![8], Size::Cells(vec![3]), vec![3]),
-        (vec![6, 10], Size::Image, vec![6, 10]),
-        (vec![6, 10], Size::Cells(vec![7, 1]), vec![7, 1]),
-        (vec![6, 10], Size::Cells(vec![3, 5]), vec![3, 5]),
-        (vec![4, 6, 10], Size::Image, vec![4, 6, 10]),
-        (vec![4, 6, 10], Size::Cells(vec![2, 9, 11]), vec![2, 9, 11]),
+        (vec![8], HeatmapSize::Image, vec![8]),
+        (vec![8], HeatmapSize::Cells(vec![3]), vec![3]),
+        (vec![6, 10], HeatmapSize::Image, vec![6, 10]),
+        (vec![6, 10], HeatmapSize::Cells(vec![7, 1]), vec![7, 1]),
+        (vec![6, 10], HeatmapSize::Cells(vec![3, 5]), vec![3, 5]),
+        (vec![4, 6, 10], HeatmapSize::Image, vec![4, 6, 10]),
+        (vec![4, 6, 10], HeatmapSize::Cells(vec![2, 9, 11]), vec![2, 9, 11]),
     ] {
         let model = network(17, DataType::Float, &space);
         let [map, heatmap] = run(&model, Target::All, size.clone());
@@ -116,7 +116,7 @@ fn every_operator_set_and_float_type_gives_it() {
     let types = [DataType::Float16, DataType::Bfloat16, DataType::Double].map(|dtype| (22, dtype));
     for (opset, dtype) in (OLDEST_OPSET..=25).map(|opset| (opset, DataType::Float)).chain(types) {
         let model = network(opset, dtype, &[6, 10]);
-        let [map, heatmap] = run(&model, Target::Classes(vec![0]), Size::Image);
+        let [map, heatmap] = run(&model, Target::Classes(vec![0]), HeatmapSize::Image);
         let of = |a: &ArrayD<f64>| a.index_axis(Axis(0), 0).to_owned();
         // The weights of cells are rounded to the network's own type.
         let error = (&of(&heatmap) - &defined(&of(&map), &[6, 10])).iter().fold(0.0f64, |m, d| m.max(d.abs()));
@@ -131,11 +131,12 @@ fn every_operator_set_and_float_type_gives_it() {
 
 #[test]
 fn a_map_with_nothing_positive_is_0_everywhere() {
-    let [map, heatmap] = run(&network(17, DataType::Float, &[6, 10]), Target::Classes(vec![2]), Size::Image);
+    let [map, heatmap] = run(&network(17, DataType::Float, &[6, 10]), Target::Classes(vec![2]), HeatmapSize::Image);
     assert!(map.iter().all(|&v| v <= 0.0) && map.iter().any(|&v| v < 0.0));
     assert!(heatmap.iter().all(|&v| v == 0.0));
     // Without a Where, too: what is not chosen must not be 0/0 there.
-    let [_, heatmap] = run(&network(OLDEST_OPSET, DataType::Float, &[6, 10]), Target::Classes(vec![2]), Size::Image);
+    let [_, heatmap] =
+        run(&network(OLDEST_OPSET, DataType::Float, &[6, 10]), Target::Classes(vec![2]), HeatmapSize::Image);
     assert!(heatmap.iter().all(|&v| v == 0.0));
 }
 

@@ -137,7 +137,7 @@ fn only_what_the_operator_set_has_is_emitted() {
             let proto = network(opset, DataType::Float);
             let count = proto.graph.as_ref().unwrap().node.len();
             let request =
-                Request { layer: Some((*layer).into()), heatmap: Some(cam::Size::Image), ..Request::default() };
+                Request { layer: Some((*layer).into()), heatmap: Some(cam::HeatmapSize::Image), ..Request::default() };
             let made = cam::attach(&Model::new(proto).unwrap(), &request).unwrap();
             for new in &made.model.graph.as_ref().unwrap().node[count..] {
                 assert!(new.domain().is_empty(), "{new:?}");

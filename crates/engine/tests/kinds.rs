@@ -1,7 +1,7 @@
 //! Networks of the zoo in float16 and float64: their explaining models run wherever the networks do, with the maps of float32.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use hirescam_core::cam::{self, Request, Size};
+use hirescam_core::cam::{self, HeatmapSize, Request};
 use hirescam_core::onnx;
 use hirescam_core::onnx::messages::{ModelProto, TensorProto, TypeProto, type_proto};
 use hirescam_core::tensor::DataType;
@@ -49,7 +49,7 @@ fn in_type(mut proto: ModelProto, dtype: DataType) -> ModelProto {
 
 /// Class and map of an image.
 fn explained(engine: &dyn Engine, proto: ModelProto, image: &Array) -> (i64, ArrayD<f64>) {
-    let request = Request { heatmap: Some(Size::Cells(vec![5, 7])), ..Request::default() };
+    let request = Request { heatmap: Some(HeatmapSize::Cells(vec![5, 7])), ..Request::default() };
     let made = cam::attach(&Model::new(proto).unwrap(), &request).unwrap();
     let session = engine.prepare(&onnx::write(&made.model)).unwrap();
     let outputs = session.run(&[(&made.image, image)]).unwrap();

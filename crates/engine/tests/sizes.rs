@@ -3,7 +3,7 @@
 
 use hirescam_core::Model;
 use hirescam_core::analysis::{Analysis, Hints};
-use hirescam_core::cam::{self, Request, Size};
+use hirescam_core::cam::{self, HeatmapSize, Request};
 use hirescam_engine::Array;
 use hirescam_testing::engines::engines;
 use hirescam_testing::fixture;
@@ -16,12 +16,12 @@ fn explaining_models_keep_to_the_size_that_their_derivative_holds_for() {
     let golden: Value = serde_json::from_slice(&fixture("kinds/golden.json")).unwrap();
     let shape = |case: &Value| -> Vec<usize> { serde_json::from_value(case["shape"].clone()).unwrap() };
     for case in golden["free.onnx"].as_array().unwrap() {
-        let attach = |bytes: &[u8], image_shape: Vec<usize>, heatmap: Option<Size>| {
+        let attach = |bytes: &[u8], image_shape: Vec<usize>, heatmap: Option<HeatmapSize>| {
             let hints = Hints { image_shape: Some(image_shape), ..Hints::default() };
             let analysis = Analysis::of(Model::from_bytes(bytes.to_vec()).unwrap(), &hints).unwrap();
             cam::attach_to(&analysis, &Request { heatmap, ..Request::default() }, &[]).unwrap().remove(0)
         };
-        let made = attach(&file, shape(case), Some(Size::Image));
+        let made = attach(&file, shape(case), Some(HeatmapSize::Image));
         let closed: Vec<_> = made.closed().collect();
         let size: Vec<Option<usize>> = shape(case).iter().map(|&n| Some(n)).collect();
         assert_eq!(closed, [("image", [&[None], &size[1..]].concat())]);

@@ -12,10 +12,10 @@ const KEPT: usize = 4;
 
 /// What was found of one network. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Analyses(Arc<Mutex<Found>>);
+pub(crate) struct Analyses(Arc<Mutex<Kept>>);
 
 #[derive(Debug, Default)]
-struct Found {
+struct Kept {
     /// The latest first.
     analyses: Vec<Arc<Analysis<'static>>>,
     /// The axis of an input that counts channels, where the network tells it of an image of a shape.
@@ -64,12 +64,12 @@ impl Analyses {
         self.found().times
     }
 
-    fn found(&self) -> MutexGuard<'_, Found> {
+    fn found(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Found {
+impl Kept {
     fn count(&mut self) {
         #[cfg(test)]
         {

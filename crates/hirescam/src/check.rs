@@ -11,10 +11,13 @@ mod report;
 mod text;
 mod words;
 
-pub use report::{Ablation, Correlation, Image, Layer, Method, Numbers, Picture, Randomisation, Report, Spread, Stage};
+pub use report::{
+    Ablation, Correlation, ImageReport, LayerReport, MethodReport, Numbers, PictureReport, Randomisation, Report,
+    Spread, Stage,
+};
 
 use crate::explainer::{shape_of, with_setup};
-use crate::further_inputs::Beside;
+use crate::further_inputs::FurtherArrays;
 use crate::methods;
 use crate::methods::cut::Setup;
 use crate::network::Network;
@@ -93,13 +96,13 @@ pub struct Step<'a> {
 }
 
 /// Counts steps.
-struct Watch<'w> {
+struct StepCounter<'w> {
     tell: &'w mut dyn FnMut(Step),
     done: usize,
     of: usize,
 }
 
-impl Watch<'_> {
+impl StepCounter<'_> {
     /// Says that a step begins.
     fn step(&mut self, what: &str) {
         self.of = self.of.max(self.done + 1);
@@ -109,7 +112,7 @@ impl Watch<'_> {
 }
 
 /// An image that the network takes.
-struct Seen {
+struct CheckedImage {
     /// Which image of the report it is.
     index: usize,
     /// The sample: a photo where it is to be drawn, else a tensor.
@@ -117,7 +120,7 @@ struct Seen {
     /// As the network takes it, with a batch axis of 1.
     image: Array,
     /// What goes beside it.
-    beside: Beside,
+    beside: FurtherArrays,
 }
 
 impl Network {
@@ -154,31 +157,31 @@ impl Network {
         let options = options.of_shape(shape);
         with_setup(&*self.analysis(&options)?, &options, engine.as_ref(), |setup| {
             options.labels.as_ref().map_or(Ok(None), |labels| labels.of(&setup.analysis.score))?;
-            let work = Work { file: self, setup, plan, methods: &methods };
-            work.report(&mut images, &mut Watch { tell: watch, done: 0, of: 0 })
+            let work = Checking { file: self, setup, plan, methods: &methods };
+            work.report(&mut images, &mut StepCounter { tell: watch, done: 0, of: 0 })
         })
     }
 }
 
 /// HiResCAM made ready at a layer.
-struct Ready {
+struct ReadyLayer {
     layer: String,
     explainer: Explainer,
 }
 
 /// A check in progress.
-struct Work<'a> {
+struct Checking<'a> {
     file: &'a Network,
     setup: &'a Setup<'a>,
     plan: &'a Plan,
     methods: &'a [&'static cam::Method],
 }
 
-impl Work<'_> {
+impl Checking<'_> {
     fn report(
         &self,
         images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
-        watch: &mut Watch,
+        watch: &mut StepCounter,
     ) -> Result<Report, Error> {
         let Setup { analysis, options, engine, .. } = self.setup;
         let Analysis { score, .. } = analysis;
@@ -190,11 +193,11 @@ impl Work<'_> {
         watch.of = if seen.is_empty() { 0 } else { chosen.len() * (self.methods.len() + ablations) };
         let mut cut = None;
         let layer = |found| self.layer(found, &seen, &mut named, (fed.as_ref(), &mut cut), watch);
-        let layers: Vec<Layer> = chosen.iter().map(layer).collect();
+        let layers: Vec<LayerReport> = chosen.iter().map(layer).collect();
         let mut usable = layers.iter().filter(|l| l.error.is_none());
         let best = usable.clone().find(|l| l.recommended).or(usable.next_back()).map(|l| l.name.clone());
         let randomisation = best.filter(|_| self.plan.randomise && !seen.is_empty()).map(|layer| {
-            let images: Vec<&Seen> = seen.iter().take(self.plan.sample.max(1)).collect();
+            let images: Vec<&CheckedImage> = seen.iter().take(self.plan.sample.max(1)).collect();
             let trial =
                 randomisation::Trial { setup: self.setup, layer: &layer, methods: self.methods, images: &images };
             trial.run(cut.filter(|cut| cut.layer == layer), watch)
@@ -294,8 +297,8 @@ impl Work<'_> {
         &self,
         layers: &[layers::Layer],
         images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
-    ) -> Result<(Vec<Image>, Vec<Seen>, Option<Ready>), Error> {
-        let (mut named, mut seen): (Vec<Image>, Vec<Seen>) = (Vec::new(), Vec::new());
+    ) -> Result<(Vec<ImageReport>, Vec<CheckedImage>, Option<ReadyLayer>), Error> {
+        let (mut named, mut seen): (Vec<ImageReport>, Vec<CheckedImage>) = (Vec::new(), Vec::new());
         let mut images = images.peekable();
         if images.peek().is_none() {
             return Ok((named, seen, None));
@@ -311,17 +314,17 @@ impl Work<'_> {
         let mut ready = Err("no layer can be explained".to_owned());
         for layer in layers.iter().rev() {
             let explainer = self.explainer(&layer.name, "hirescam").map_err(|error| error.to_string());
-            ready = explainer.map(|explainer| Ready { layer: layer.name.clone(), explainer });
+            ready = explainer.map(|explainer| ReadyLayer { layer: layer.name.clone(), explainer });
             if ready.is_ok() {
                 break;
             }
         }
-        let image = |name: String, error| Image { name, explained: None, score: None, error, png: None };
+        let image = |name: String, error| ImageReport { name, explained: None, score: None, error, png: None };
         for (name, input) in images {
             let samples = match (&ready, input) {
                 (_, Err(error)) => Err(error),
                 (Err(error), _) => Err(error.clone()),
-                (Ok(Ready { explainer, .. }), Ok(input)) => self
+                (Ok(ReadyLayer { explainer, .. }), Ok(input)) => self
                     .of_this_size(&input)
                     .and_then(|()| explainer.samples(&name, input))
                     .map(|samples| (explainer, samples))
@@ -346,11 +349,11 @@ impl Work<'_> {
                 };
                 let photo = sample.image.photo().filter(|_| seen.len() < self.plan.pictures);
                 let drawn = photo.and_then(|photo| png(&scaled(photo, (SIDE, SIDE))));
-                named.push(Image { png: drawn, ..image(sample.id.clone(), None) });
+                named.push(ImageReport { png: drawn, ..image(sample.id.clone(), None) });
                 if photo.is_none() {
                     sample.image = array.clone().into();
                 }
-                seen.push(Seen { index, sample, image: array, beside });
+                seen.push(CheckedImage { index, sample, image: array, beside });
             }
             if named.len() > MOST_IMAGES {
                 return Err(Error::Argument(format!("more than {MOST_IMAGES} images: a check takes a sample of them")));

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::explained::Explained;
 use crate::explainer::Explainer;
 use crate::explanation::Explanation;
-use crate::methods::{self, Any, Settings};
+use crate::methods::{self, AnyMethod, Settings};
 use crate::network::Network;
 use crate::overlay::{Scales, Style, Tile, number, side_by_side};
 use crate::sample::Sample;
@@ -109,7 +109,7 @@ impl Comparer {
 
     /// How many images are compared together where there are many, as [`Explainer::together`].
     pub fn together(&self) -> usize {
-        let several = |name: &String| matches!(methods::method(name), Ok(Any::SeveralRuns(_)));
+        let several = |name: &String| matches!(methods::method(name), Ok(AnyMethod::SeveralRuns(_)));
         if self.spec().compare.methods.iter().any(several) { 1 } else { self.hirescam.together() }
     }
 
@@ -246,9 +246,9 @@ impl Comparer {
 /// Whether a method is made at the image.
 fn at_image(name: &str, settings: &Settings) -> Result<bool, Error> {
     Ok(match methods::method(name)? {
-        Any::OneRun(method) => method.at_image,
-        Any::SeveralRuns(method) if method.row.name == "smoothgrad" => methods::one_run(&settings.base)?.at_image,
-        Any::SeveralRuns(method) => method.at_image,
+        AnyMethod::OneRun(method) => method.at_image,
+        AnyMethod::SeveralRuns(method) if method.row.name == "smoothgrad" => methods::one_run(&settings.base)?.at_image,
+        AnyMethod::SeveralRuns(method) => method.at_image,
     })
 }
 

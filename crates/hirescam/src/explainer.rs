@@ -10,12 +10,12 @@ use ready::{Fed, Ready, Shown, rows};
 
 use crate::error::Error;
 use crate::explained::Explained;
-use crate::further_inputs::Beside;
+use crate::further_inputs::FurtherArrays;
 use crate::labels::Labels;
-use crate::methods::{self, Any};
+use crate::methods::{self, AnyMethod};
 use crate::network::Network;
 use crate::photo::Photo;
-use crate::preprocess::{ImageInput, PreparedPhoto, Preprocess};
+use crate::preprocess::{InputShape, PreparedPhoto, Preprocess};
 use crate::sample::{Input, Sample};
 use crate::spec::{Resolved, Spec};
 use crate::watch::Watch;
@@ -32,7 +32,7 @@ pub struct Explainer {
     about: About,
     preprocess: Option<Preprocess>,
     /// How photos come into the network; none where it takes no photos.
-    image: Option<ImageInput>,
+    image: Option<InputShape>,
     /// The latest first; one where the size is known beforehand.
     ready: Mutex<Vec<Arc<Ready>>>,
     /// What is made ready for one size after the other, where it is not.
@@ -90,8 +90,8 @@ impl Explainer {
         let engine = options.spec.engine.start()?;
         let (preprocess, labels, spec) = (options.preprocess.clone(), options.labels.clone(), options.asked.clone());
         let (title, several_runs) = match methods::method(&options.spec.method)? {
-            Any::OneRun(method) => (method.title, false),
-            Any::SeveralRuns(method) => (method.row.title, true),
+            AnyMethod::OneRun(method) => (method.title, false),
+            AnyMethod::SeveralRuns(method) => (method.row.title, true),
         };
         let image_kind = image_kind(file.model(), &options)?;
         let one_map = options.target.is_one_map() && options.further_layers().is_empty();
@@ -127,7 +127,7 @@ impl Explainer {
         let path = file.path().to_owned();
         let hash = file.sha256_once();
         let ready = Ready::of(file, &options, engine.as_ref())?;
-        let image = ImageInput::from_dims(&ready.image_dims, ready.image_channels).ok();
+        let image = InputShape::from_dims(&ready.image_dims, ready.image_channels).ok();
         let (about, ready) = (about(path, hash.known()), Mutex::new(vec![Arc::new(ready)]));
         Ok(Explainer { about, preprocess, image, ready, open: None })
     }
@@ -317,7 +317,7 @@ impl Explainer {
     }
 
     /// The image of a sample as the network takes it, and what goes beside it.
-    pub(crate) fn prepared(&self, sample: &Sample) -> Result<(Array, Beside), Error> {
+    pub(crate) fn prepared(&self, sample: &Sample) -> Result<(Array, FurtherArrays), Error> {
         let shown = self.shown(&sample.image)?;
         let Fed { array, beside, .. } = self.ready(shown.array.shape())?.feed(sample, shown)?;
         Ok((array, beside))

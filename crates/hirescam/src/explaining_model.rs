@@ -5,7 +5,7 @@ use crate::labels::Labels;
 use crate::methods;
 use crate::network::Network;
 use crate::spec::Spec;
-use hirescam_core::cam::{self, Explaining, Request, Size};
+use hirescam_core::cam::{self, Explaining, HeatmapSize, Request};
 use hirescam_core::shape::show_open;
 
 /// An explaining model.
@@ -29,7 +29,7 @@ impl Network {
     ///
     /// # Errors
     /// Those of reading what the spec names, and of [`cam::attach_to`]; [`Error::Argument`] for a method of several runs.
-    pub fn explaining_model(&self, spec: &Spec, heatmap: Option<Size>) -> Result<ExplainingModel, Error> {
+    pub fn explaining_model(&self, spec: &Spec, heatmap: Option<HeatmapSize>) -> Result<ExplainingModel, Error> {
         let resolved = spec.resolve(self)?;
         let method = methods::one_run(&spec.method)?;
         let request = Request { heatmap, ..resolved.request(method) };

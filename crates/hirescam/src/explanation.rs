@@ -101,12 +101,12 @@ pub struct Integral {
 }
 
 /// What was found of an image.
-pub(crate) struct Found {
+pub(crate) struct FoundMap {
     pub(crate) map: ArrayD<f32>,
     pub(crate) class: Option<usize>,
     pub(crate) score: f64,
     /// The scores of all classes, which the explanations of an image share.
-    pub(crate) logits: Arc<Logits>,
+    pub(crate) logits: Arc<ImageLogits>,
     pub(crate) bias: Option<f64>,
     pub(crate) other_tokens: Option<f64>,
     pub(crate) integral: Option<Integral>,
@@ -114,19 +114,19 @@ pub(crate) struct Found {
 }
 
 /// The scores of all classes of an image; none where they are not one a class.
-pub(crate) struct Logits {
+pub(crate) struct ImageLogits {
     all: Vec<f64>,
     largest: f64,
     /// Σ exp(score − largest).
     sum: f64,
 }
 
-impl Logits {
+impl ImageLogits {
     pub(crate) fn new(all: impl Iterator<Item = f32>) -> Self {
         let all: Vec<f64> = all.map(f64::from).collect();
         let largest = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum = all.iter().map(|l| (l - largest).exp()).sum();
-        Logits { all, largest, sum }
+        ImageLogits { all, largest, sum }
     }
 
     pub(crate) fn has_nan(&self) -> bool {
@@ -135,8 +135,8 @@ impl Logits {
 }
 
 impl Explanation {
-    pub(crate) fn new(shared: Arc<Shared>, found: Found, photo: Option<(Photo, Rect)>) -> Self {
-        let Found { map, class, score, logits, bias, other_tokens, integral, notes } = found;
+    pub(crate) fn new(shared: Arc<Shared>, found: FoundMap, photo: Option<(Photo, Rect)>) -> Self {
+        let FoundMap { map, class, score, logits, bias, other_tokens, integral, notes } = found;
         let sum: f64 = map.iter().copied().map(f64::from).sum();
         let total = (sum + other_tokens.unwrap_or(0.0)) / shared.certificate.scale as f64;
         let bias_is_known = bias.is_some() && matches!(shared.certificate.verdict, Verdict::Exact | Verdict::SumOnly);

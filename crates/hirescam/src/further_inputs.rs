@@ -14,19 +14,19 @@ use hirescam_engine::{Array, Kind};
 /// the same array always. A scalar fills an input of any shape.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FurtherInputs {
-    ports: Vec<Port>,
+    ports: Vec<FurtherPort>,
     arrays: Vec<Option<Array>>,
 }
 
 /// An input beside the image.
 #[derive(Clone, Debug)]
-struct Port {
+struct FurtherPort {
     name: String,
     kind: Kind,
     dims: Vec<Dim>,
 }
 
-impl Port {
+impl FurtherPort {
     /// Whether each image has a row of its own.
     fn follows(&self) -> bool {
         matches!(self.dims.first(), Some(Dim::Batch(1)))
@@ -72,11 +72,11 @@ impl FurtherInputs {
                 let why = shapes.fault.as_ref().map_or(format!("the input {name:?} {what}"), ToString::to_string);
                 return Err(Error::Argument(why));
             };
-            ports.push(Port { name, kind, dims });
+            ports.push(FurtherPort { name, kind, dims });
         }
         let mut inputs = FurtherInputs { arrays: Vec::new(), ports };
         inputs.are_known(given)?;
-        let of = |port: &Port| last(given, &port.name).map(|array| port.take(array)).transpose();
+        let of = |port: &FurtherPort| last(given, &port.name).map(|array| port.take(array)).transpose();
         inputs.arrays = inputs.ports.iter().map(of).collect::<Result<_, _>>()?;
         Ok(inputs)
     }
@@ -113,9 +113,9 @@ impl FurtherInputs {
     /// # Errors
     /// [`Error::Argument`] for an input that is given nothing, what does not fit, or no row for this sample;
     /// [`hirescam_core::Error::NotFound`] for an input that the network has not.
-    pub(crate) fn of(&self, sample: &Sample) -> Result<Beside, Error> {
+    pub(crate) fn of(&self, sample: &Sample) -> Result<FurtherArrays, Error> {
         self.are_known(&sample.inputs)?;
-        let of = |(port, array): (&Port, &Option<Array>)| {
+        let of = |(port, array): (&FurtherPort, &Option<Array>)| {
             let fail = |what: String| Error::Argument(format!("the input {:?} {what}", port.name));
             let own = last(&sample.inputs, &port.name).map(|own| port.take(own)).transpose()?;
             let array = match (&own, array) {
@@ -137,23 +137,23 @@ impl FurtherInputs {
             };
             Ok((port.name.clone(), array, port.follows()))
         };
-        self.ports.iter().zip(&self.arrays).map(of).collect::<Result<_, _>>().map(Beside)
+        self.ports.iter().zip(&self.arrays).map(of).collect::<Result<_, _>>().map(FurtherArrays)
     }
 }
 
 /// What goes with one sample: by name, and whether the input has a row for each.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Beside(Vec<(String, Array, bool)>);
+pub(crate) struct FurtherArrays(Vec<(String, Array, bool)>);
 
-impl Beside {
+impl FurtherArrays {
     /// For `n` copies of the sample.
     pub(crate) fn rows(&self, n: usize) -> Vec<(&str, Array)> {
-        Beside::of_all(&vec![self; n])
+        FurtherArrays::of_all(&vec![self; n])
     }
 
     /// For these samples in one run.
-    pub(crate) fn of_all<'a>(samples: &[&'a Beside]) -> Vec<(&'a str, Array)> {
-        let Some(Beside(first)) = samples.first() else { return Vec::new() };
+    pub(crate) fn of_all<'a>(samples: &[&'a FurtherArrays]) -> Vec<(&'a str, Array)> {
+        let Some(FurtherArrays(first)) = samples.first() else { return Vec::new() };
         let of = |(i, (name, array, follows)): (usize, &'a (String, Array, bool))| {
             let all: Vec<&Array> = samples.iter().filter_map(|beside| Some(&beside.0.get(i)?.1)).collect();
             let together = if *follows && all.len() > 1 { Array::concatenate(&all) } else { None };

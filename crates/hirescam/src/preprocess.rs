@@ -12,7 +12,7 @@ pub(crate) mod resample;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub use apply::{AxisOrder, ImageInput, PreparedPhoto, Rect};
+pub use apply::{AxisOrder, InputShape, PreparedPhoto, Rect};
 pub use presets::{PRESETS, Preset, preset, table};
 
 /// The largest side a photo may be resized to.

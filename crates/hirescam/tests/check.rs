@@ -4,7 +4,7 @@
 mod spec;
 
 use hirescam::Network;
-use hirescam::check::{Method, Plan, Report};
+use hirescam::check::{MethodReport, Plan, Report};
 use hirescam::core::cam::Target;
 use hirescam::photo::Photo;
 use hirescam::{Error, Input, Spec, comparison};
@@ -36,7 +36,7 @@ fn at(layer: &str) -> Spec {
     Spec { layers: vec![layer.to_owned()], ..tract() }
 }
 
-fn of<'r>(report: &'r Report, layer: usize, method: &str) -> &'r Method {
+fn of<'r>(report: &'r Report, layer: usize, method: &str) -> &'r MethodReport {
     report.layers[layer].methods.iter().find(|m| m.method == method).unwrap()
 }
 

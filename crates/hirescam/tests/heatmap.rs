@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam::Network;
-use hirescam::core::cam::{self, Request, Size, Target};
+use hirescam::core::cam::{self, HeatmapSize, Request, Target};
 use hirescam::core::shape::Dim;
 use hirescam::heatmap::{Heatmap, Normalize, resize_linear};
 use hirescam_engine::{Array, engine};
@@ -11,7 +11,7 @@ use ndarray::{ArrayD, Axis, Ix2};
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
 /// Map and heatmap `[N, M, …]` of two images of noise.
-fn run(file: &str, layer: Option<&str>, heatmap: Size) -> [ArrayD<f32>; 2] {
+fn run(file: &str, layer: Option<&str>, heatmap: HeatmapSize) -> [ArrayD<f32>; 2] {
     let file = Network::open(format!("{FIXTURES}/{file}")).unwrap();
     let request = Request {
         layer: layer.map(str::to_owned),
@@ -36,10 +36,10 @@ fn run(file: &str, layer: Option<&str>, heatmap: Size) -> [ArrayD<f32>; 2] {
 #[test]
 fn pictures_are_those_of_the_library() {
     let cases = [
-        ("digits-cnn.onnx", None, Size::Image, [28, 28]),
-        ("digits-cnn.onnx", None, Size::Cells(vec![5, 61]), [5, 61]),
-        ("zoo/resnet.ts.onnx", None, Size::Image, [32, 32]),
-        ("zoo/keras_flatten.onnx", None, Size::Cells(vec![17, 33]), [17, 33]),
+        ("digits-cnn.onnx", None, HeatmapSize::Image, [28, 28]),
+        ("digits-cnn.onnx", None, HeatmapSize::Cells(vec![5, 61]), [5, 61]),
+        ("zoo/resnet.ts.onnx", None, HeatmapSize::Image, [32, 32]),
+        ("zoo/keras_flatten.onnx", None, HeatmapSize::Cells(vec![17, 33]), [17, 33]),
     ];
     for (file, layer, size, [height, width]) in cases {
         let [map, heatmap] = run(file, layer, size);
@@ -60,7 +60,7 @@ fn pictures_are_those_of_the_library() {
 #[test]
 fn volumes_are_those_of_the_library() {
     let size = [9, 20, 13];
-    let [map, heatmap] = run("zoo/cnn3d.ts.onnx", None, Size::Cells(size.to_vec()));
+    let [map, heatmap] = run("zoo/cnn3d.ts.onnx", None, HeatmapSize::Cells(size.to_vec()));
     for (map, heatmap) in map.outer_iter().zip(heatmap.outer_iter()) {
         for (map, heatmap) in map.outer_iter().zip(heatmap.outer_iter()) {
             let largest = map.iter().copied().fold(0.0, f32::max);

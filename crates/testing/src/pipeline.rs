@@ -2,7 +2,7 @@
 //! and tests share it.
 
 use hirescam_core::analysis::{self, Analysis, Hints};
-use hirescam_core::cam::{self, Request, Size, Target};
+use hirescam_core::cam::{self, HeatmapSize, Request, Target};
 use hirescam_core::shape;
 use hirescam_core::{Model, layers, onnx};
 
@@ -18,7 +18,7 @@ pub fn run(bytes: &[u8]) {
     let named = listed.iter().step_by(listed.len() / 3 + 1).map(|l| Some(l.name.clone()));
     for (i, layer) in named.chain([None]).enumerate() {
         let target = if i % 2 == 0 { Target::Top(1) } else { Target::Classes(vec![0, 0]) };
-        let heatmap = (i % 3 == 1).then_some(Size::Image);
+        let heatmap = (i % 3 == 1).then_some(HeatmapSize::Image);
         let request = Request { layer, target, logits: true, heatmap, ..Request::default() };
         let Some(made) = cam::attach_to(&analysis, &request, &[]).ok().and_then(|mut all| all.pop()) else { continue };
         let bytes = made.to_bytes();

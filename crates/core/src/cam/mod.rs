@@ -9,7 +9,7 @@ pub use crate::strip::{bare, strip};
 pub use crate::target::{Pick, Span, Target, Vector};
 pub use arrays::on_arrays;
 pub use attach::explaining::Explaining;
-pub use attach::heatmap::Size;
+pub use attach::heatmap::HeatmapSize;
 pub use attach::outputs::Outputs;
 pub use attach::{Request, attach, attach_to};
 pub use methods::{Guarantee, METHODS, Method, MethodInput, method};

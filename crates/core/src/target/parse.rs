@@ -34,7 +34,7 @@ impl Target {
         file: impl Fn(&str) -> Result<Vec<f64>, String>,
     ) -> Result<Target, Error> {
         let (kind, rest) = text.split_once(':').map_or((text, ""), |(kind, rest)| (kind, rest.trim()));
-        let written = Written { text, kind: kind.trim(), rest, class: &class, file: &file };
+        let written = TargetText { text, kind: kind.trim(), rest, class: &class, file: &file };
         match written.kind {
             "dot" => Ok(Target::Dot(written.vector()?)),
             "cosine" => Ok(Target::Cosine(written.vector()?)),
@@ -72,7 +72,7 @@ impl Target {
 }
 
 /// A target in writing.
-struct Written<'a> {
+struct TargetText<'a> {
     text: &'a str,
     /// What stands before the first colon, and behind it.
     kind: &'a str,
@@ -81,7 +81,7 @@ struct Written<'a> {
     file: &'a dyn Fn(&str) -> Result<Vec<f64>, String>,
 }
 
-impl Written<'_> {
+impl TargetText<'_> {
     fn wrong(&self, what: String) -> Error {
         Error::Argument(format!("the target {:?}: {what}", self.text))
     }

@@ -1,7 +1,7 @@
 //! Taking places out: what the score loses without them, found by running the head and not from any gradient.
 
 use crate::Error;
-use crate::methods::cut::{Cut, State, at_mut};
+use crate::methods::cut::{BodyOutput, CutNetwork, at_mut};
 use crate::stats::spearman;
 use hirescam_core::cam::Pick;
 use ndarray::{ArrayD, Dimension, IxDyn};
@@ -34,8 +34,8 @@ fn choose(map: &ArrayD<f32>, most: usize) -> Vec<IxDyn> {
 /// Sets the activation to 0 at `most` places, one at a time, and runs the head. `hirescam` is the map of what `pick`
 /// explains.
 pub(super) fn ablate(
-    cut: &Cut,
-    state: &State,
+    cut: &CutNetwork,
+    state: &BodyOutput,
     pick: &Pick,
     hirescam: &ArrayD<f32>,
     most: usize,

@@ -1,7 +1,7 @@
 //! The report as a page of its own: no scripts, nothing from elsewhere.
 
-use super::report::{Image, Layer, Picture, Report};
-use super::words::{self, Table};
+use super::report::{ImageReport, LayerReport, PictureReport, Report};
+use super::words::{self, TextTable};
 use crate::html::{END, base64, escape, start};
 
 impl Report {
@@ -33,7 +33,7 @@ impl Report {
     }
 }
 
-fn image(image: &Image) -> String {
+fn image(image: &ImageReport) -> String {
     let picture = image.png.as_ref().map_or(String::new(), |png| img(png, &image.name));
     let said = match (&image.explained, image.score, &image.error) {
         (.., Some(error)) => format!("failed: {error}"),
@@ -43,7 +43,7 @@ fn image(image: &Image) -> String {
     figure(&picture, &[image.name.clone(), said])
 }
 
-fn section(layer: &Layer, images: &[Image]) -> String {
+fn section(layer: &LayerReport, images: &[ImageReport]) -> String {
     let verdict = layer.verdict.as_deref().unwrap_or("not explained");
     let recommended = if layer.recommended { ", recommended" } else { "" };
     let mut html = format!(
@@ -71,7 +71,7 @@ fn section(layer: &Layer, images: &[Image]) -> String {
 }
 
 /// A map over its photo.
-fn over(title: &str, picture: &Picture, image: &str) -> String {
+fn over(title: &str, picture: &PictureReport, image: &str) -> String {
     let scale = format!("blue to red: ∓{}", crate::overlay::number(picture.largest));
     figure(&img(&picture.png, &format!("{title} on {image}")), &[title.to_owned(), scale])
 }
@@ -92,7 +92,7 @@ fn list(lines: &[String]) -> String {
     if items.is_empty() { items } else { format!("<ul>\n{items}</ul>\n") }
 }
 
-fn table(table: &Table) -> String {
+fn table(table: &TextTable) -> String {
     let class = |i: usize| if i < table.words { " class=\"words\"" } else { "" };
     let groups: String = table
         .groups

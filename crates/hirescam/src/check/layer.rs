@@ -1,24 +1,24 @@
 //! How methods fare at a layer.
 
 use super::ablation::{self, Ablated};
-use super::report::{Ablation, Image, Layer, Method, Numbers, Picture, Spread};
-use super::{Ready, SIDE, Seen, Watch, Work, png, randomisation};
+use super::report::{Ablation, ImageReport, LayerReport, MethodReport, Numbers, PictureReport, Spread};
+use super::{CheckedImage, Checking, ReadyLayer, SIDE, StepCounter, png, randomisation};
 use crate::comparison::{Compared, Comparison};
-use crate::methods::cut::{Cut, Wanted};
+use crate::methods::cut::{CutNetwork, GradientUse};
 use crate::overlay::{Style, bare};
 use crate::watch::Stop;
 use crate::{Error, Explanation};
 use hirescam_core::cam::{self, Target};
 use hirescam_core::{layers, shape};
 
-impl Work<'_> {
+impl Checking<'_> {
     /// One method's explanations of the images.
     fn explain(
         &self,
         layer: &str,
         method: &str,
-        seen: &[Seen],
-        ready: Option<&Ready>,
+        seen: &[CheckedImage],
+        ready: Option<&ReadyLayer>,
     ) -> Result<Vec<Result<Explanation, Error>>, Error> {
         let own;
         let explainer = match ready.filter(|ready| ready.layer == layer && method == "hirescam") {
@@ -28,7 +28,7 @@ impl Work<'_> {
                 &own
             }
         };
-        let one = |seen: &Seen| {
+        let one = |seen: &CheckedImage| {
             let made = explainer.explain_one(seen.sample.clone())?;
             made.into_maps().into_iter().next().ok_or_else(|| Error::Argument("the engine gave no map".into()))
         };
@@ -39,12 +39,12 @@ impl Work<'_> {
     pub(super) fn layer(
         &self,
         found: &layers::Layer,
-        seen: &[Seen],
-        images: &mut [Image],
-        (ready, kept): (Option<&Ready>, &mut Option<Cut>),
-        watch: &mut Watch,
-    ) -> Layer {
-        let mut layer = Layer::new(found, shape::show(&found.dims), self.resolution(found));
+        seen: &[CheckedImage],
+        images: &mut [ImageReport],
+        (ready, kept): (Option<&ReadyLayer>, &mut Option<CutNetwork>),
+        watch: &mut StepCounter,
+    ) -> LayerReport {
+        let mut layer = LayerReport::new(found, shape::show(&found.dims), self.resolution(found));
         if seen.is_empty() || layer.error.is_some() {
             return layer;
         }
@@ -83,9 +83,9 @@ impl Work<'_> {
         if self.plan.places > 0 {
             watch.step("taking places out");
             let keep = layer.recommended && self.plan.randomise;
-            let wanted = if keep { Wanted::Always } else { Wanted::Nothing };
+            let wanted = if keep { GradientUse::Always } else { GradientUse::Nothing };
             let given = (self.setup.options.spec.channel_axis, self.setup.options.grid());
-            let cut = Cut::new(self.setup, &layer.name, given, wanted);
+            let cut = CutNetwork::new(self.setup, &layer.name, given, wanted);
             let (summary, found) = self.ablation(cut.as_ref(), seen, &compared);
             layer.ablation = Some(summary);
             ablated = found;
@@ -102,8 +102,8 @@ impl Work<'_> {
     /// Takes places out of the first images.
     fn ablation(
         &self,
-        cut: Result<&Cut, &Error>,
-        seen: &[Seen],
+        cut: Result<&CutNetwork, &Error>,
+        seen: &[CheckedImage],
         compared: &[Option<Comparison>],
     ) -> (Ablation, Vec<Option<Ablated>>) {
         let mut summary = Ablation {
@@ -154,7 +154,7 @@ impl Work<'_> {
         (summary, found)
     }
 
-    fn ablate(&self, cut: &Cut, seen: &Seen, hirescam: &Explanation) -> Result<Ablated, Error> {
+    fn ablate(&self, cut: &CutNetwork, seen: &CheckedImage, hirescam: &Explanation) -> Result<Ablated, Error> {
         let target = match &self.setup.options.target {
             Target::Top(_) => Target::Classes(hirescam.entry.into_iter().collect()),
             other => other.clone(),
@@ -169,11 +169,11 @@ impl Work<'_> {
         &self,
         method: &'static cam::Method,
         error: Option<String>,
-        seen: &[Seen],
+        seen: &[CheckedImage],
         compared: &[Option<Comparison>],
         ablated: &[Option<Ablated>],
-    ) -> Method {
-        let mut made = Method {
+    ) -> MethodReport {
+        let mut made = MethodReport {
             method: method.name.into(),
             title: method.title.into(),
             verdict: None,
@@ -227,7 +227,7 @@ impl Work<'_> {
 }
 
 /// The explanation, if it is of the class that was explained of this image before.
-fn same_class(e: Explanation, image: &mut Image) -> Result<Explanation, Error> {
+fn same_class(e: Explanation, image: &mut ImageReport) -> Result<Explanation, Error> {
     let explained = image.explained.get_or_insert_with(|| e.name());
     image.score.get_or_insert(e.score);
     match *explained == e.name() {
@@ -240,10 +240,10 @@ fn same_class(e: Explanation, image: &mut Image) -> Result<Explanation, Error> {
 }
 
 /// The map on its photo, where there is one to draw on.
-fn picture(e: &Explanation, image: usize) -> Option<Picture> {
+fn picture(e: &Explanation, image: usize) -> Option<PictureReport> {
     let (photo, view) = e.seen()?;
     let heatmap = e.heatmap().ok()?;
     let largest = heatmap.max().max(-heatmap.min());
     let drawn = bare(photo, view, &heatmap, &Style::default(), SIDE).ok()?;
-    Some(Picture { image, largest, png: png(&drawn)? })
+    Some(PictureReport { image, largest, png: png(&drawn)? })
 }

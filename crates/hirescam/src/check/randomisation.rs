@@ -2,10 +2,10 @@
 //! randomised does not depend on what was learnt.
 
 use super::report::{Correlation, Randomisation, Stage};
-use super::{Seen, Watch};
+use super::{CheckedImage, StepCounter};
 use crate::Error;
 use crate::explainer::with_setup;
-use crate::methods::cut::{Cut, Setup, State, Wanted};
+use crate::methods::cut::{BodyOutput, CutNetwork, GradientUse, Setup};
 use crate::random::Random;
 use crate::stats::spearman;
 use crate::watch::Stop;
@@ -24,7 +24,7 @@ pub(super) struct Trial<'a> {
     pub(super) setup: &'a Setup<'a>,
     pub(super) layer: &'a str,
     pub(super) methods: &'a [&'static cam::Method],
-    pub(super) images: &'a [&'a Seen],
+    pub(super) images: &'a [&'a CheckedImage],
 }
 
 /// The maps of one image, one for each method; none that is no map.
@@ -33,7 +33,7 @@ type Maps = Vec<Option<ArrayD<f64>>>;
 impl Trial<'_> {
     /// Randomises 1, 2, 4, 8 … weight tensors, counted from the score, and at last all. `cut` is the network as it is, where it
     /// was cut at the layer before.
-    pub(super) fn run(&self, cut: Option<Cut>, watch: &mut Watch) -> Randomisation {
+    pub(super) fn run(&self, cut: Option<CutNetwork>, watch: &mut StepCounter) -> Randomisation {
         let weights = weights(self.setup);
         let mut found = Randomisation {
             layer: self.layer.to_owned(),
@@ -77,13 +77,13 @@ impl Trial<'_> {
     }
 
     /// The network of `setup`, cut at the layer.
-    fn cut(&self, setup: &Setup) -> Result<Cut, Error> {
+    fn cut(&self, setup: &Setup) -> Result<CutNetwork, Error> {
         let given = (setup.options.spec.channel_axis, setup.options.grid());
-        Cut::new(setup, self.layer, given, Wanted::Always)
+        CutNetwork::new(setup, self.layer, given, GradientUse::Always)
     }
 
     /// The maps of every image and method: of what `picks` say, else of the target.
-    fn maps(&self, setup: &Setup, cut: &Cut, picks: Option<&[Pick]>) -> Result<Vec<(Pick, Maps)>, Error> {
+    fn maps(&self, setup: &Setup, cut: &CutNetwork, picks: Option<&[Pick]>) -> Result<Vec<(Pick, Maps)>, Error> {
         let mut of_images = Vec::new();
         for (i, seen) in self.images.iter().enumerate() {
             let state = cut.state(&seen.image, &seen.beside, Stop::default())?;
@@ -104,7 +104,7 @@ impl Trial<'_> {
 }
 
 /// What `target` explains of an image.
-pub(super) fn pick(cut: &Cut, state: &State, setup: &Setup, target: &Target) -> Result<Pick, Error> {
+pub(super) fn pick(cut: &CutNetwork, state: &BodyOutput, setup: &Setup, target: &Target) -> Result<Pick, Error> {
     let mut logits = Vec::new();
     cut.scores(state, 1, |_, _| {}, |_, row| logits = row.to_vec())?;
     let picks = target.picks(&setup.analysis.score, &logits)?;
@@ -242,7 +242,7 @@ mod tests {
         let explainer = file.explainer(&spec).unwrap();
         let sample = Sample::from(seven);
         let (image, beside) = explainer.prepared(&sample).unwrap();
-        let seen = Seen { index: 0, sample, image, beside };
+        let seen = CheckedImage { index: 0, sample, image, beside };
         let methods: Vec<&cam::Method> = cam::METHODS.iter().filter(|m| m.name != "cam").collect();
         let analysis = file.analysis(&options).unwrap();
         let made = with_setup(&analysis, &options, engine.as_ref(), |setup| {

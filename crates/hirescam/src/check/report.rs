@@ -25,11 +25,11 @@ pub struct Report {
     /// Why nothing could be checked; none where something was.
     pub error: Option<String>,
     /// The images, those that failed too.
-    pub images: Vec<Image>,
+    pub images: Vec<ImageReport>,
     /// How many layers could have been checked.
     pub candidates: usize,
     /// The layers that were, in the order of the network.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<LayerReport>,
     /// What becomes of the maps when the weights are randomised; none without images.
     pub randomisation: Option<Randomisation>,
 }
@@ -63,7 +63,7 @@ impl Report {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct Image {
+pub struct ImageReport {
     /// Its name.
     pub name: String,
     /// What was explained of it: the class's label, or `class 3`.
@@ -81,7 +81,7 @@ pub struct Image {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct Layer {
+pub struct LayerReport {
     /// Its name.
     pub name: String,
     /// Its extents, as `[N, 512, 7, 7]`.
@@ -109,16 +109,16 @@ pub struct Layer {
     /// Which methods must give the same map there, and why.
     pub equal: Option<String>,
     /// The methods on the images, HiResCAM first; none without images.
-    pub methods: Vec<Method>,
+    pub methods: Vec<MethodReport>,
     /// What taking places out does to the score.
     pub ablation: Option<Ablation>,
 }
 
-impl Layer {
+impl LayerReport {
     pub(super) fn new(found: &hirescam_core::layers::Layer, shape: String, resolution: Vec<usize>) -> Self {
         let certificate = found.certificate.as_ref().ok();
         let of = |field: fn(&Certificate) -> Option<String>| certificate.and_then(field);
-        Layer {
+        LayerReport {
             name: found.name.clone(),
             shape,
             resolution,
@@ -142,7 +142,7 @@ impl Layer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct Method {
+pub struct MethodReport {
     /// Its name.
     pub method: String,
     /// Its name in prose.
@@ -173,7 +173,7 @@ pub struct Method {
     pub images: Vec<Numbers>,
     /// The first maps over their photos.
     #[serde(skip)]
-    pub pictures: Vec<Picture>,
+    pub pictures: Vec<PictureReport>,
 }
 
 /// A method's numbers for one image.
@@ -233,7 +233,7 @@ impl Spread {
 /// A map over its photo, as a PNG file.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Picture {
+pub struct PictureReport {
     /// Which image, counted from 0.
     pub image: usize,
     /// The largest |value|, which has the strongest colour.
@@ -319,7 +319,7 @@ pub(super) fn example() -> Report {
     use crate::Spec;
     use crate::methods::Settings;
     let spread = |mean, worst| Some(Spread { mean, median: mean, worst });
-    let method = |method: &str, title: &str, verdict: &str, scored| Method {
+    let method = |method: &str, title: &str, verdict: &str, scored| MethodReport {
         method: method.into(),
         title: title.into(),
         verdict: Some(verdict.into()),
@@ -332,9 +332,9 @@ pub(super) fn example() -> Report {
         idle: spread(0.0004, 0.001),
         agreement: spread(-0.5, -1.0),
         images: vec![],
-        pictures: vec![Picture { image: 0, largest: 0.5, png: vec![1, 2, 3] }],
+        pictures: vec![PictureReport { image: 0, largest: 0.5, png: vec![1, 2, 3] }],
     };
-    let layer = |name: &str, verdict: Option<&str>| Layer {
+    let layer = |name: &str, verdict: Option<&str>| LayerReport {
         name: name.into(),
         shape: "[N, 8, 4, 5]".into(),
         resolution: vec![4, 5],
@@ -361,7 +361,7 @@ pub(super) fn example() -> Report {
         change_at_zeros: Some(0.0),
         error: None,
     };
-    let image = |name: &str, explained: Option<&str>, error: Option<&str>| Image {
+    let image = |name: &str, explained: Option<&str>, error: Option<&str>| ImageReport {
         name: name.into(),
         explained: explained.map(str::to_owned),
         score: explained.map(|_| 9.25),
@@ -401,14 +401,14 @@ pub(super) fn example() -> Report {
         ],
         candidates: 9,
         layers: vec![
-            Layer { error: Some("no rule for Foo".into()), ..layer("conv", None) },
-            Layer {
+            LayerReport { error: Some("no rule for Foo".into()), ..layer("conv", None) },
+            LayerReport {
                 recommended: true,
                 uniform: Some(true),
                 equal: Some("HiResCAM and Grad-CAM must be the same map".into()),
                 methods: vec![
                     method("hirescam", "HiResCAM", "exact", true),
-                    Method {
+                    MethodReport {
                         error: Some("b.png: the map holds NaN".into()),
                         ..method("eigencam", "Eigen-CAM", "unproven", false)
                     },
@@ -416,7 +416,7 @@ pub(super) fn example() -> Report {
                 ablation: Some(ablation.clone()),
                 ..layer("relu", Some("exact"))
             },
-            Layer {
+            LayerReport {
                 reason: Some("MaxPool node \"p\"".into()),
                 bypass: Some("Add node \"a\"".into()),
                 ignores_scale: true,

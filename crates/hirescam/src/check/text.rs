@@ -1,7 +1,7 @@
 //! The report as text.
 
-use super::report::{Image, Layer, Report};
-use super::words::{self, Table};
+use super::report::{ImageReport, LayerReport, Report};
+use super::words::{self, TextTable};
 
 impl Report {
     /// The report as text.
@@ -34,7 +34,7 @@ impl Report {
     }
 }
 
-fn image(image: &Image) -> String {
+fn image(image: &ImageReport) -> String {
     match (&image.explained, image.score, &image.error) {
         (.., Some(error)) => format!("  {}: failed: {error}", image.name),
         (Some(explained), Some(score), _) => format!("  {}: {explained} (score {score:.4})", image.name),
@@ -42,7 +42,7 @@ fn image(image: &Image) -> String {
     }
 }
 
-fn section(layer: &Layer) -> Vec<String> {
+fn section(layer: &LayerReport) -> Vec<String> {
     let (mark, recommended) = if layer.recommended { ("*", ", recommended") } else { (" ", "") };
     let mut lines = vec![format!("{mark} {}  {}  {}{recommended}", layer.name, layer.shape, layer.place)];
     lines.extend(words::proven(layer).iter().map(|l| format!("  {l}")));
@@ -55,7 +55,7 @@ fn section(layer: &Layer) -> Vec<String> {
 }
 
 /// Words to the left, numbers to the right.
-fn table(table: &Table) -> Vec<String> {
+fn table(table: &TextTable) -> Vec<String> {
     let length = |text: &str| text.chars().count();
     let rows = || std::iter::once(&table.head).chain(&table.rows);
     let mut widths: Vec<usize> = table.head.iter().map(|h| length(h)).collect();

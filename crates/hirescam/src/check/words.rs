@@ -1,10 +1,10 @@
 //! Tables and sentences, the same in text and page.
 
-use super::report::{Ablation, Layer, Method, Randomisation, Report, Spread};
+use super::report::{Ablation, LayerReport, MethodReport, Randomisation, Report, Spread};
 use crate::overlay;
 
 /// A table: some columns of words, then numbers.
-pub(super) struct Table {
+pub(super) struct TextTable {
     /// Headings over so many columns each.
     pub(super) groups: Vec<(String, usize)>,
     pub(super) head: Vec<String>,
@@ -45,13 +45,13 @@ fn strings(texts: &[&str]) -> Vec<String> {
 }
 
 /// `7×7`.
-pub(super) fn resolution(layer: &Layer) -> String {
+pub(super) fn resolution(layer: &LayerReport) -> String {
     layer.resolution.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
 }
 
 /// How the methods fared at a layer.
-pub(super) fn methods(layer: &Layer) -> Table {
-    let row = |m: &Method| {
+pub(super) fn methods(layer: &LayerReport) -> TextTable {
+    let row = |m: &MethodReport| {
         let proven = m.verdict.clone().unwrap_or_else(|| "failed".into());
         let residual = [
             of(m.residual.map(|r| r.mean), number),
@@ -65,7 +65,7 @@ pub(super) fn methods(layer: &Layer) -> Table {
     let groups = [("", 2), ("residual", 3), ("where HiResCAM is 0", 3), ("where HiResCAM ≤ 0", 3), ("taken out", 2)];
     let shares = ["mean", "median", "worst"];
     let head = [&["method", "proven", "mean", "worst", "of score"][..], &shares, &shares, &["idle", "rank"]].concat();
-    Table {
+    TextTable {
         groups: groups.map(|(text, columns)| (text.to_owned(), columns)).to_vec(),
         head: strings(&head),
         rows: layer.methods.iter().map(row).collect(),
@@ -74,7 +74,7 @@ pub(super) fn methods(layer: &Layer) -> Table {
 }
 
 /// How the maps of randomised networks are like the original's: of the maps, or of |map|.
-pub(super) fn correlations(found: &Randomisation, absolute: bool) -> Table {
+pub(super) fn correlations(found: &Randomisation, absolute: bool) -> TextTable {
     let stages = || found.stages.iter().filter(|s| s.error.is_none());
     let first = stages().next().map(|s| s.methods.as_slice()).unwrap_or_default();
     let row = |(i, method): (usize, &super::Correlation)| {
@@ -85,7 +85,7 @@ pub(super) fn correlations(found: &Randomisation, absolute: bool) -> Table {
         [method.method.clone()].into_iter().chain(stages().map(cell)).collect()
     };
     let what = if absolute { "rank correlation of |map|" } else { "rank correlation of the maps" };
-    Table {
+    TextTable {
         groups: vec![(what.to_owned(), 1), ("weight tensors randomised".into(), stages().count())],
         head: ["method".to_owned()].into_iter().chain(stages().map(|s| s.randomised.to_string())).collect(),
         rows: first.iter().enumerate().map(row).collect(),
@@ -120,7 +120,7 @@ pub(super) fn about(report: &Report) -> Vec<String> {
 }
 
 /// What is proven at a layer, a sentence each.
-pub(super) fn proven(layer: &Layer) -> Vec<String> {
+pub(super) fn proven(layer: &LayerReport) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(verdict) = &layer.verdict {
         let because = layer.reason.as_ref().map_or(String::new(), |reason| format!(" because of the {reason}"));
@@ -156,14 +156,14 @@ pub(super) fn proven(layer: &Layer) -> Vec<String> {
 }
 
 /// What went wrong with the methods at a layer.
-pub(super) fn failures(layer: &Layer) -> Vec<String> {
+pub(super) fn failures(layer: &LayerReport) -> Vec<String> {
     let failed = layer.methods.iter().filter_map(|m| Some(format!("{}: {}", m.method, m.error.as_ref()?)));
     let ablation = layer.ablation.iter().filter_map(|a| Some(format!("taking places out: {}", a.error.as_ref()?)));
     failed.chain(ablation).collect()
 }
 
 /// What taking places out showed, a sentence each.
-pub(super) fn taken_out(layer: &Layer, found: &Ablation) -> Vec<String> {
+pub(super) fn taken_out(layer: &LayerReport, found: &Ablation) -> Vec<String> {
     if found.images == 0 {
         return Vec::new();
     }

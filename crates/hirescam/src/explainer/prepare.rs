@@ -1,13 +1,13 @@
 //! Making a method ready: what is asked of a model, and the sessions that answer.
 
-use super::ready::Work;
+use super::ready::Runner;
 use super::{Error, Input};
 use crate::further_inputs::{FurtherInputs, kind};
 use crate::labels::Labels;
 use crate::methods::cut::Setup;
-use crate::methods::{self, Several};
+use crate::methods::{self, SeveralRuns};
 use crate::network::Network;
-use crate::preprocess::{AxisOrder, ImageInput, Resize};
+use crate::preprocess::{AxisOrder, InputShape, Resize};
 use crate::spec::{Resolved, ScoreFrom};
 use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::axes::Runs;
@@ -21,7 +21,7 @@ use hirescam_engine::{Engine, Kind};
 use std::sync::Arc;
 
 /// What is known of a method made ready.
-pub(super) struct Parts {
+pub(super) struct Preparation {
     pub(super) score: Score,
     /// What is explained, in the output's own entries.
     pub(super) target: Target,
@@ -41,7 +41,7 @@ pub(super) fn one_run(
     options: &Resolved,
     method: &'static cam::Method,
     engine: &dyn Engine,
-) -> Result<(Parts, Work), Error> {
+) -> Result<(Preparation, Runner), Error> {
     let request = Request { logits: true, ..options.request(method) };
     let analysis = file.analysis(options)?;
     let mut layers = cam::attach_to(&analysis, &request, options.further_layers())?;
@@ -52,7 +52,7 @@ pub(super) fn one_run(
             request.target
         )));
     }
-    let parts = Parts {
+    let parts = Preparation {
         further: FurtherInputs::new(analysis.model(), &analysis.shapes, &analysis.image, &options.inputs)?,
         score: first.head.score.clone(),
         target: first.target.clone(),
@@ -79,7 +79,7 @@ pub(super) fn one_run(
         },
         || engine.prepare(&bytes),
     );
-    Ok((parts, Work::OneRun(session?, layers)))
+    Ok((parts, Runner::OneRun(session?, layers)))
 }
 
 /// The kind of elements that the network's image has.
@@ -114,17 +114,17 @@ pub(super) fn several_runs(
     file: &Network,
     options: &Resolved,
     engine: &dyn Engine,
-    method: &'static methods::Method,
-) -> Result<(Parts, Work), Error> {
+    method: &'static methods::SeveralRunsMethod,
+) -> Result<(Preparation, Runner), Error> {
     let make = |setup: &Setup| {
-        let first = Several::new(method, setup)?;
+        let first = SeveralRuns::new(method, setup)?;
         let row = first.row();
         let mut layers = vec![first];
         for layer in options.further_layers() {
-            layers.push(Several::new(method, &Setup { layer: Some(layer), ..*setup })?);
+            layers.push(SeveralRuns::new(method, &Setup { layer: Some(layer), ..*setup })?);
         }
         let Analysis { image, shapes, score, .. } = setup.analysis;
-        let parts = Parts {
+        let parts = Preparation {
             row,
             layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
             image_channels: shapes.image_channels(image),
@@ -136,7 +136,7 @@ pub(super) fn several_runs(
             target: setup.options.target.on(score)?,
             further: setup.further.clone(),
         };
-        Ok((parts, Work::SeveralRuns(layers)))
+        Ok((parts, Runner::SeveralRuns(layers)))
     };
     beside(
         || {
@@ -219,7 +219,7 @@ pub(crate) fn image_shape(file: &Network, options: &Resolved) -> Result<Option<V
 ///
 /// # Errors
 /// [`Error::Core`] for a model without inputs, or without the one that is named.
-pub(super) fn open_image(file: &Network, options: &Resolved) -> Result<Option<Option<ImageInput>>, Error> {
+pub(super) fn open_image(file: &Network, options: &Resolved) -> Result<Option<Option<InputShape>>, Error> {
     let declared = declared(analysis::image_input(file.model(), options.spec.image_input.as_deref())?);
     declared.iter().skip(1).any(Option::is_none).then(|| photos(file, options)).transpose()
 }
@@ -257,13 +257,13 @@ pub(crate) fn shape_of(file: &Network, options: &Resolved, input: &Input) -> Res
 ///
 /// Of the two ways in which the axes can lie it is the one that the network reads, with a made-up size where that is open;
 /// where it tells nothing, channels come last if that axis alone is short.
-fn photos(file: &Network, options: &Resolved) -> Result<Option<ImageInput>, Error> {
+fn photos(file: &Network, options: &Resolved) -> Result<Option<InputShape>, Error> {
     let info = analysis::image_input(file.model(), options.spec.image_input.as_deref())?;
     let Ok([_, a, b, c]) = <[Option<usize>; 4]>::try_from(declared(info)) else { return Ok(None) };
     let colours = || Some(options.preprocess.as_ref().map_or(3, |p| p.channels.count()));
-    let first = ImageInput { layout: AxisOrder::ChannelsFirst, channels: a.or_else(colours), height: b, width: c };
-    let last = ImageInput { layout: AxisOrder::ChannelsLast, channels: c.or_else(colours), height: a, width: b };
-    let read = |image: &ImageInput, axis: usize| {
+    let first = InputShape { layout: AxisOrder::ChannelsFirst, channels: a.or_else(colours), height: b, width: c };
+    let last = InputShape { layout: AxisOrder::ChannelsLast, channels: c.or_else(colours), height: a, width: b };
+    let read = |image: &InputShape, axis: usize| {
         let [channels, height, width] = [image.channels, image.height, image.width].map(|n| n.unwrap_or(MADE_UP));
         let shape = if axis == 1 { [1, channels, height, width] } else { [1, height, width, channels] };
         file.analyses().told_channels(file.model(), info.name(), &shape) == Some(axis)

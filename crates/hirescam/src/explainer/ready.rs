@@ -1,12 +1,12 @@
 //! A model made ready for images of one size: what it is fed, and what comes of samples.
 
 use super::Error;
-use super::prepare::{Parts, one_run, several_runs};
+use super::prepare::{Preparation, one_run, several_runs};
 use crate::explained::Explained;
-use crate::explanation::{Explanation, Found, Shared};
-use crate::further_inputs::{Beside, FurtherInputs};
+use crate::explanation::{Explanation, FoundMap, Shared};
+use crate::further_inputs::{FurtherArrays, FurtherInputs};
 use crate::labels::Labels;
-use crate::methods::{self, Any, Several};
+use crate::methods::{self, AnyMethod, SeveralRuns};
 use crate::network::Network;
 use crate::photo::Photo;
 use crate::preprocess::{PreprocessError, Rect};
@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// A model made ready for images of one size.
 pub(super) struct Ready {
-    pub(super) work: Work,
+    pub(super) work: Runner,
     pub(super) image_dims: Vec<Dim>,
     pub(super) image_kind: Kind,
     /// The input that carries the image.
@@ -40,11 +40,11 @@ pub(super) struct Ready {
 }
 
 /// What makes the maps.
-pub(super) enum Work {
+pub(super) enum Runner {
     /// One run of the explaining model, as each layer sees it.
     OneRun(Box<dyn Session>, Vec<Explaining>),
     /// Several runs, for each layer.
-    SeveralRuns(Vec<Several>),
+    SeveralRuns(Vec<SeveralRuns>),
 }
 
 impl Ready {
@@ -53,11 +53,21 @@ impl Ready {
         let (path, hash) = (file.path().to_owned(), file.sha256_once());
         let image = analysis::image_input(file.model(), options.spec.image_input.as_deref())?.name().to_owned();
         let (parts, work) = match methods::method(&options.spec.method)? {
-            Any::OneRun(method) => one_run(file, options, method, engine)?,
-            Any::SeveralRuns(method) => several_runs(&file, options, engine, method)?,
+            AnyMethod::OneRun(method) => one_run(file, options, method, engine)?,
+            AnyMethod::SeveralRuns(method) => several_runs(&file, options, engine, method)?,
         };
-        let Parts { score, target, row, layers, image_dims, image_kind, image_channels, tells_channels, runs, further } =
-            parts;
+        let Preparation {
+            score,
+            target,
+            row,
+            layers,
+            image_dims,
+            image_kind,
+            image_channels,
+            tells_channels,
+            runs,
+            further,
+        } = parts;
         let labels = options.labels.as_ref().map(|labels| labels.of(&score)).transpose()?.flatten();
         let unused_labels = options.labels.as_ref().filter(|_| labels.is_none()).map(Labels::len);
         let provenance = options.provenance(&path, hash.known(), engine);
@@ -152,15 +162,15 @@ impl Ready {
     pub(super) fn run(&self, samples: &[Fed], start: usize, watch: &mut Watch) -> Vec<Result<Explained, Error>> {
         let stop = watch.stop();
         // Of each sample the layers, of each of these the classes.
-        let found: Vec<Result<Vec<Vec<Found>>, Error>> = match &self.work {
-            Work::OneRun(session, layers) => {
+        let found: Vec<Result<Vec<Vec<FoundMap>>, Error>> = match &self.work {
+            Runner::OneRun(session, layers) => {
                 let found = self.run_once(session.as_ref(), layers, samples, stop);
                 (0..samples.len()).for_each(|i| watch.tell(Progress { sample: start + i, done: 1, of: 1 }));
                 found
             }
-            Work::SeveralRuns(layers) => {
+            Runner::SeveralRuns(layers) => {
                 let of_sample = |(i, fed): (usize, &Fed)| {
-                    let of_layer = |(l, several): (usize, &Several)| {
+                    let of_layer = |(l, several): (usize, &SeveralRuns)| {
                         let mut tell = |done, of| {
                             watch.tell(Progress { sample: start + i, done: l * of + done, of: layers.len() * of });
                         };
@@ -175,7 +185,7 @@ impl Ready {
     }
 
     /// What was made of a sample, of what each layer gave for each class.
-    fn explained(&self, found: Vec<Vec<Found>>, fed: &Fed) -> Result<Explained, Error> {
+    fn explained(&self, found: Vec<Vec<FoundMap>>, fed: &Fed) -> Result<Explained, Error> {
         for of_layer in &found {
             for found in of_layer {
                 finite("map", &found.map)?;
@@ -197,7 +207,7 @@ impl Ready {
                 // It shows in what is made of photos, and in maps of pixels.
                 let matters = fed.photo.is_some() || shared.layer == self.image;
                 let notes = found.notes.iter().chain(self.assumed.iter().filter(|_| matters)).cloned().collect();
-                maps.push(Explanation::new(shared.clone(), Found { notes, ..found }, fed.photo.clone()));
+                maps.push(Explanation::new(shared.clone(), FoundMap { notes, ..found }, fed.photo.clone()));
             }
         }
         Ok(Explained::new(fed.sample.id.clone(), layers, maps))
@@ -224,7 +234,7 @@ pub(super) struct Shown {
 pub(super) struct Fed<'a> {
     pub(super) sample: &'a Sample,
     pub(super) array: Array,
-    pub(super) beside: Beside,
+    pub(super) beside: FurtherArrays,
     photo: Option<(Photo, Rect)>,
 }
 

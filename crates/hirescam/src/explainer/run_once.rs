@@ -2,8 +2,8 @@
 
 use super::Error;
 use super::ready::{Fed, Ready};
-use crate::explanation::{Found, Logits};
-use crate::further_inputs::Beside;
+use crate::explanation::{FoundMap, ImageLogits};
+use crate::further_inputs::FurtherArrays;
 use crate::watch::Stop;
 use hirescam_core::cam::{Explaining, Target};
 use hirescam_core::shape::Dim;
@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Of each layer the classes.
-type OfSample = Result<Vec<Vec<Found>>, Error>;
+type OfSample = Result<Vec<Vec<FoundMap>>, Error>;
 
 /// What a run is given: its inputs by name, and what is said of its maps.
 struct Run<'a> {
@@ -101,7 +101,7 @@ impl Ready {
                 Cow::Owned(together.ok_or_else(|| Error::Argument("images of several shapes make no run".into()))?)
             }
         };
-        let beside = Beside::of_all(&all.iter().map(|fed| &fed.beside).collect::<Vec<_>>());
+        let beside = FurtherArrays::of_all(&all.iter().map(|fed| &fed.beside).collect::<Vec<_>>());
         let mut inputs: Vec<(&str, Cow<Array>)> =
             beside.into_iter().map(|(name, array)| (name, Cow::Owned(array))).collect();
         inputs.push((&self.image, image));
@@ -116,7 +116,7 @@ impl Ready {
 }
 
 /// Gives each sample of a run what came of it.
-fn give(all: &mut [OfSample], part: Range<usize>, found: Result<Vec<Vec<Vec<Found>>>, Error>) {
+fn give(all: &mut [OfSample], part: Range<usize>, found: Result<Vec<Vec<Vec<FoundMap>>>, Error>) {
     let of_part = all.iter_mut().skip(part.start).take(part.len());
     match found {
         Ok(found) => of_part.zip(found).for_each(|(one, found)| *one = Ok(found)),
@@ -129,8 +129,8 @@ fn of_samples(
     layers: &[Explaining],
     made: &[(String, Array)],
     notes: &[String],
-) -> Result<Vec<Vec<Vec<Found>>>, Error> {
-    let mut all: Vec<Vec<Vec<Found>>> = Vec::new();
+) -> Result<Vec<Vec<Vec<FoundMap>>>, Error> {
+    let mut all: Vec<Vec<Vec<FoundMap>>> = Vec::new();
     for layer in layers {
         let found = of_layer(layer, made)?;
         all.resize_with(found.len(), Vec::new);
@@ -143,7 +143,7 @@ fn of_samples(
 }
 
 /// What one layer makes of each image and class.
-fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec<Found>>, Error> {
+fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec<FoundMap>>, Error> {
     let names = &explaining.outputs;
     let find = |name: &str| {
         let found = made.iter().find(|(n, _)| n == name).map(|(_, a)| a);
@@ -158,18 +158,18 @@ fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec
     let mut others = other_tokens.as_ref().map(|o| o.iter());
     let mut of_image = |image_map: ArrayViewD<f32>| {
         let row = rows.as_mut().and_then(Iterator::next);
-        let logits = Arc::new(Logits::new(row.iter().flatten().copied()));
+        let logits = Arc::new(ImageLogits::new(row.iter().flatten().copied()));
         let one = |i: usize| {
             let map = if m == 1 { image_map.to_owned() } else { image_map.index_axis(Axis(0), i).to_owned() };
             let class = classes.next().and_then(|&c| usize::try_from(c).ok());
             let score = scores.next().copied().unwrap_or(f64::NAN);
             let other_tokens = others.as_mut().and_then(Iterator::next).copied().map(f64::from);
             let (logits, bias) = (logits.clone(), explaining.b(class.unwrap_or(0)));
-            Found { map, class, score, logits, bias, other_tokens, integral: None, notes: Vec::new() }
+            FoundMap { map, class, score, logits, bias, other_tokens, integral: None, notes: Vec::new() }
         };
         let all = (0..m).map(one);
         // What is not above the threshold has no class.
-        let is_wanted = |found: &Found| found.class.is_some() || !matches!(explaining.target, Target::Above(_));
+        let is_wanted = |found: &FoundMap| found.class.is_some() || !matches!(explaining.target, Target::Above(_));
         all.filter(is_wanted).collect()
     };
     Ok(map.axis_iter(Axis(0)).map(&mut of_image).collect())

@@ -1,7 +1,7 @@
 //! Ablation-CAM.
 
-use super::cut::{Setup, Wanted};
-use super::{Made, Method, NOTHING, Prepared, Site, weigh};
+use super::cut::{GradientUse, Setup};
+use super::{MethodMap, NOTHING, PreparedMethod, SeveralRunsMethod, Subject, weigh};
 use crate::Error;
 use hirescam_core::cam::list::MethodRow;
 use ndarray::{Axis, Zip};
@@ -17,7 +17,7 @@ use ndarray::{Axis, Zip};
 ///
 /// # Differs from the paper
 /// The paper rectifies the map. Here that is a step of its own, on request.
-pub(super) const METHOD: Method = Method {
+pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
     row: MethodRow {
         name: "ablationcam",
         title: "Ablation-CAM",
@@ -31,22 +31,23 @@ pub(super) const METHOD: Method = Method {
     but: "weighs whole channels by what the score loses without them, and lights up places where such a channel is active, used or not",
     at_image: false,
     sums: false,
-    gradient: Wanted::WhereAffine,
+    gradient: GradientUse::WhereAffine,
     prepare: |_: &Setup| Ok(Box::new(AblationCam)),
 };
 
 struct AblationCam;
 
-impl Prepared for AblationCam {
-    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
-        if site.scores.contains(&0.0) {
+impl PreparedMethod for AblationCam {
+    fn maps(&self, subject: &Subject, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<MethodMap>, Error> {
+        if subject.scores.contains(&0.0) {
             return Err(Error::Argument("Ablation-CAM divides by the score, and it is 0 for this image".into()));
         }
-        let (drops, how) = match site.cut.has_gradient() {
-            true => {
-                (from_gradient(site, watch)?, "the head is affine: what a channel is worth follows from the gradient")
-            }
-            false => (from_runs(site, watch)?, "the head ran once for each channel, without it"),
+        let (drops, how) = match subject.cut.has_gradient() {
+            true => (
+                from_gradient(subject, watch)?,
+                "the head is affine: what a channel is worth follows from the gradient",
+            ),
+            false => (from_runs(subject, watch)?, "the head ran once for each channel, without it"),
         };
         let one = |(drops, &score): (Vec<f64>, &f64)| {
             let weights: Vec<f64> = drops.iter().map(|d| d / score).collect();
@@ -54,19 +55,19 @@ impl Prepared for AblationCam {
             if score < 0.0 {
                 notes.push("the score is negative, and dividing by it turns the sign of every weight".into());
             }
-            Made::at_layer(site, weigh(&site.state.activation, site.cut.channels, &weights), notes)
+            MethodMap::at_layer(subject, weigh(&subject.state.activation, subject.cut.channels, &weights), notes)
         };
-        Ok(drops.into_iter().zip(site.scores).map(one).collect())
+        Ok(drops.into_iter().zip(subject.scores).map(one).collect())
     }
 }
 
 /// s − s_c of each pick and channel: Σ_places A_c ⊙ g_c.
-fn from_gradient(site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Vec<f64>>, Error> {
-    let (activation, channels) = (&site.state.activation, Axis(site.cut.channels));
-    let mut drops = vec![Vec::new(); site.picks.len()];
-    for (i, (pick, drops)) in site.picks.iter().zip(&mut drops).enumerate() {
-        site.cut.gradients(
-            site.state,
+fn from_gradient(subject: &Subject, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Vec<f64>>, Error> {
+    let (activation, channels) = (&subject.state.activation, Axis(subject.cut.channels));
+    let mut drops = vec![Vec::new(); subject.picks.len()];
+    for (i, (pick, drops)) in subject.picks.iter().zip(&mut drops).enumerate() {
+        subject.cut.gradients(
+            subject.state,
             1,
             |_, _| {},
             &pick.weights,
@@ -78,21 +79,21 @@ fn from_gradient(site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec
                 *drops = both.map(|(a, g)| sum(a, g)).collect();
             },
         )?;
-        watch(i + 2, site.picks.len() + 1);
+        watch(i + 2, subject.picks.len() + 1);
     }
     Ok(drops)
 }
 
 /// The same by running the head without each channel.
-fn from_runs(site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Vec<f64>>, Error> {
-    let channels = site.cut.channels;
-    let n = site.cut.dims.get(channels).copied().unwrap_or(0);
-    let mut drops = vec![vec![0.0; n]; site.picks.len()];
-    site.scores(
+fn from_runs(subject: &Subject, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Vec<f64>>, Error> {
+    let channels = subject.cut.channels;
+    let n = subject.cut.dims.get(channels).copied().unwrap_or(0);
+    let mut drops = vec![vec![0.0; n]; subject.picks.len()];
+    subject.scores(
         n,
         |c, mut a| a.index_axis_mut(Axis(channels), c).fill(0.0),
         |c, scores| {
-            for (drops, (with, without)) in drops.iter_mut().zip(site.scores.iter().zip(scores)) {
+            for (drops, (with, without)) in drops.iter_mut().zip(subject.scores.iter().zip(scores)) {
                 drops.iter_mut().skip(c).take(1).for_each(|d| *d = with - without);
             }
         },

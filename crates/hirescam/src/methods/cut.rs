@@ -3,7 +3,7 @@
 
 use super::Settings;
 use crate::Error;
-use crate::further_inputs::{Beside, FurtherInputs, kind};
+use crate::further_inputs::{FurtherArrays, FurtherInputs, kind};
 use crate::spec::Resolved;
 use crate::watch::Stop;
 use hirescam_core::analysis::Analysis;
@@ -31,7 +31,7 @@ pub(crate) struct Setup<'a> {
 
 /// What a method needs to know of gradients.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum GradientUse {
     Nothing,
     WhereAffine,
     Always,
@@ -41,7 +41,7 @@ pub(crate) enum Wanted {
 pub(crate) type Changed<'a> = ArrayViewMutD<'a, f32>;
 
 /// The network cut at a layer.
-pub(crate) struct Cut {
+pub(crate) struct CutNetwork {
     /// The layer.
     pub(crate) layer: String,
     /// The activation's extents, its channel axis and its axes of space, without the batch.
@@ -58,10 +58,10 @@ pub(crate) struct Cut {
     head: Box<dyn Session>,
     gradient: Option<(Box<dyn Session>, GradientModel)>,
     /// What the body hands to the head.
-    values: Vec<Port>,
+    values: Vec<CutValue>,
     /// The scores, and the extents of one image's.
     score: Score,
-    logits: Port,
+    logits: CutValue,
     of_image: Vec<usize>,
     /// How many images a run has: as asked for, or what the file fixes.
     batch: usize,
@@ -70,14 +70,14 @@ pub(crate) struct Cut {
 }
 
 /// A value between sessions.
-struct Port {
+struct CutValue {
     name: String,
     kind: Kind,
     /// The extents for one image, where its first axis is the batch.
     per_image: Option<Vec<usize>>,
 }
 
-impl Port {
+impl CutValue {
     /// The value `name` of a network that is cut at `layer`.
     fn new(shapes: &Shapes, layer: &str, name: &str) -> Result<Self, Error> {
         let dims = shapes.dims(name).unwrap_or_default();
@@ -87,30 +87,30 @@ impl Port {
         })?;
         let follows = !shapes.free_batch() || dims.first() == Some(&Dim::Batch(1));
         let rest = dims.iter().skip(1).map(|d| d.per_image()).collect();
-        Ok(Port { name: name.to_owned(), kind, per_image: follows.then_some(rest) })
+        Ok(CutValue { name: name.to_owned(), kind, per_image: follows.then_some(rest) })
     }
 }
 
 /// What the body makes of an image.
-pub(crate) struct State<'a> {
+pub(crate) struct BodyOutput<'a> {
     /// The activation, without a batch axis.
     pub(crate) activation: ArrayD<f32>,
     /// What goes around the layer: a row for the image, or as it is where it has no batch axis.
     carried: Vec<Array>,
     /// What the network takes beside the image.
-    pub(super) beside: &'a Beside,
+    pub(super) beside: &'a FurtherArrays,
     /// What stops the work between two runs.
     pub(super) stop: Stop<'a>,
 }
 
-impl Cut {
+impl CutNetwork {
     /// Cuts the network at `layer` and makes its parts ready to run. `channels` and `given` are the layer's channel axis and
     /// the grid of its places where the graph does not tell them.
     pub(crate) fn new(
         setup: &Setup,
         layer: &str,
         (channels, given): (Option<i64>, Option<&[usize]>),
-        wanted: Wanted,
+        wanted: GradientUse,
     ) -> Result<Self, Error> {
         let Analysis { shapes, score, .. } = setup.analysis;
         let (analysis, model) = (setup.analysis, setup.analysis.model());
@@ -125,7 +125,7 @@ impl Cut {
         let grid = cut.grid(analysis, given)?;
         let part = Model::new(head::model(analysis, &cut)?)?;
         let names: Vec<&str> = part.inputs().map(|i| i.name()).collect();
-        let values = names.iter().map(|name| Port::new(shapes, layer, name)).collect::<Result<Vec<_>, _>>()?;
+        let values = names.iter().map(|name| CutValue::new(shapes, layer, name)).collect::<Result<Vec<_>, _>>()?;
         let dims = values.first().and_then(|v| v.per_image.clone());
         let dims = dims.ok_or_else(|| Error::Argument(format!("the first axis of {layer:?} is not the batch")))?;
         let prepare = |proto: &onnx::messages::ModelProto| setup.engine.prepare(&onnx::write(proto));
@@ -142,13 +142,13 @@ impl Cut {
         };
         let certificate = Certificate { elsewhere: cut.elsewhere(analysis), ..certify(analysis, &cut, false) };
         let gradient = match wanted {
-            Wanted::Always => true,
-            Wanted::WhereAffine => certificate.verdict == Verdict::Exact,
-            Wanted::Nothing => false,
+            GradientUse::Always => true,
+            GradientUse::WhereAffine => certificate.verdict == Verdict::Exact,
+            GradientUse::Nothing => false,
         };
         let gradient = gradient.then(|| head::gradient(&part, layer, &score.logits)).transpose()?;
         let gradient = gradient.map(|g| Ok::<_, Error>((prepare(&g.model)?, g))).transpose()?;
-        Ok(Cut {
+        Ok(CutNetwork {
             layer: layer.to_owned(),
             dims,
             channels,
@@ -160,7 +160,7 @@ impl Cut {
             head: prepare(part.proto())?,
             gradient,
             values,
-            logits: Port::new(shapes, layer, &score.logits)?,
+            logits: CutValue::new(shapes, layer, &score.logits)?,
             of_image: {
                 let dims = shapes.dims(&score.logits).unwrap_or_default();
                 let axes = dims.iter().enumerate().filter(|(axis, _)| Some(*axis) != score.batch);
@@ -210,7 +210,12 @@ impl Cut {
     }
 
     /// Runs the body on one image, given with a batch axis of 1.
-    pub(crate) fn state<'a>(&self, image: &Array, beside: &'a Beside, stop: Stop<'a>) -> Result<State<'a>, Error> {
+    pub(crate) fn state<'a>(
+        &self,
+        image: &Array,
+        beside: &'a FurtherArrays,
+        stop: Stop<'a>,
+    ) -> Result<BodyOutput<'a>, Error> {
         stop.check()?;
         let rows = self.least;
         let mut known = beside.rows(rows);
@@ -222,7 +227,7 @@ impl Cut {
             }
             None => Vec::new(),
         };
-        let value = |port: &Port| {
+        let value = |port: &CutValue| {
             let given = known.iter().find(|(name, _)| *name == port.name).map(|(_, array)| array);
             let whole = given.map_or_else(|| output(&made, &port.name), Ok)?;
             let first = port.per_image.as_ref().and_then(|_| whole.rows(&[0]));
@@ -232,13 +237,13 @@ impl Cut {
         let activation = values.next().unwrap_or_else(|| Err(missing(&self.layer)))?.into_f32();
         let activation = activation.axis_iter(Axis(0)).next().map(|a| a.to_owned());
         let activation = activation.ok_or_else(|| missing(&self.layer))?;
-        Ok(State { activation, carried: values.collect::<Result<_, Error>>()?, beside, stop })
+        Ok(BodyOutput { activation, carried: values.collect::<Result<_, Error>>()?, beside, stop })
     }
 
     /// The logits of `n` changed activations: `change` makes them one by one, `each` is given the number and the logits.
     pub(crate) fn scores(
         &self,
-        state: &State,
+        state: &BodyOutput,
         n: usize,
         mut change: impl FnMut(usize, Changed),
         mut each: impl FnMut(usize, &[f32]),
@@ -256,7 +261,7 @@ impl Cut {
     /// The gradients of Σ weight · logit for `n` changed activations, in the activation's shape.
     pub(crate) fn gradients(
         &self,
-        state: &State,
+        state: &BodyOutput,
         n: usize,
         mut change: impl FnMut(usize, Changed),
         weights: &[(usize, f64)],
@@ -300,7 +305,7 @@ impl Cut {
     /// Fills one run after the other with changed activations.
     fn chunks(
         &self,
-        state: &State,
+        state: &BodyOutput,
         n: usize,
         change: &mut dyn FnMut(usize, Changed),
         run: &mut dyn FnMut(usize, usize, Inputs) -> Result<(), Error>,

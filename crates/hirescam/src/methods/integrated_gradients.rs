@@ -1,7 +1,7 @@
 //! Integrated gradients.
 
-use super::cut::Wanted;
-use super::{Made, Method, Prepared, Site};
+use super::cut::GradientUse;
+use super::{MethodMap, PreparedMethod, SeveralRunsMethod, Subject};
 use crate::Error;
 use crate::explanation::{Integral, number, percent};
 use hirescam_core::cam::list::MethodRow;
@@ -19,7 +19,7 @@ use std::borrow::Cow;
 /// # Differs from the paper
 /// The integral is summed by the midpoint rule, at α = (k − ½) / steps. The paper's rule (eq. 3) takes the right ends,
 /// α = k / steps, whose error goes with 1 / steps and not with 1 / steps². Channels are summed.
-pub(super) const METHOD: Method = Method {
+pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
     row: MethodRow {
         name: "integrated-gradients",
         title: "Integrated Gradients",
@@ -33,7 +33,7 @@ pub(super) const METHOD: Method = Method {
     but: "keeps the sum only up to the error of its steps, and follows inputs on the way from the baseline that are not this image",
     at_image: true,
     sums: true,
-    gradient: Wanted::Always,
+    gradient: GradientUse::Always,
     prepare: |_| Ok(Box::new(IntegratedGradients)),
 };
 
@@ -46,38 +46,38 @@ const DOUBLINGS: u32 = 4;
 
 struct IntegratedGradients;
 
-impl Prepared for IntegratedGradients {
-    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
-        let (cut, x, baseline) = (site.cut, &site.state.activation, site.settings.baseline);
-        let first = site.settings.steps.unwrap_or(STEPS);
-        let tolerance = match site.settings.steps {
-            None => Some(site.settings.tolerance.unwrap_or(TOLERANCE)),
-            Some(_) => site.settings.tolerance,
+impl PreparedMethod for IntegratedGradients {
+    fn maps(&self, subject: &Subject, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<MethodMap>, Error> {
+        let (cut, x, baseline) = (subject.cut, &subject.state.activation, subject.settings.baseline);
+        let first = subject.settings.steps.unwrap_or(STEPS);
+        let tolerance = match subject.settings.steps {
+            None => Some(subject.settings.tolerance.unwrap_or(TOLERANCE)),
+            Some(_) => subject.settings.tolerance,
         };
         let mut at_baseline = Vec::new();
         cut.scores(
-            site.state,
+            subject.state,
             1,
             |_, mut a| a.fill(baseline),
             |_, logits| {
-                at_baseline = site.picks.iter().map(|p| p.score(logits)).collect();
+                at_baseline = subject.picks.iter().map(|p| p.score(logits)).collect();
             },
         )?;
         let mut done = 2;
         let mut made = Vec::new();
-        for (i, ((pick, score), b)) in site.picks.iter().zip(site.scores).zip(at_baseline).enumerate() {
+        for (i, ((pick, score), b)) in subject.picks.iter().zip(subject.scores).zip(at_baseline).enumerate() {
             let difference = score - b;
             let mut steps = first;
             let (map, integral) = loop {
                 // As far as is known now: nothing is doubled from here on.
-                let of = done + steps + first * (site.picks.len() - i - 1);
+                let of = done + steps + first * (subject.picks.len() - i - 1);
                 watch(done, of);
                 let mut mean = ArrayD::<f64>::zeros(x.raw_dim());
                 let on_the_way = |k: usize, mut a: super::Changed| {
                     let part = ((k as f64 + 0.5) / steps as f64) as f32;
                     a.mapv_inplace(|v| baseline + part * (v - baseline));
                 };
-                cut.gradients(site.state, steps, on_the_way, &pick.weights, |k, gradient| {
+                cut.gradients(subject.state, steps, on_the_way, &pick.weights, |k, gradient| {
                     Zip::from(&mut mean).and(&gradient).for_each(|m, &g| *m += f64::from(g) / steps as f64);
                     watch(done + k + 1, of);
                 })?;
@@ -92,8 +92,8 @@ impl Prepared for IntegratedGradients {
                 steps *= 2;
             };
             let notes = notes(&integral, difference, baseline);
-            let made_here = Made::at_layer(site, map.mapv(|v| v as f32), notes);
-            made.push(Made { bias: Some(b), integral: Some(integral), ..made_here });
+            let made_here = MethodMap::at_layer(subject, map.mapv(|v| v as f32), notes);
+            made.push(MethodMap { bias: Some(b), integral: Some(integral), ..made_here });
         }
         Ok(made)
     }

@@ -14,11 +14,11 @@ mod scorecam;
 mod several;
 mod smoothgrad;
 
-pub(crate) use several::Several;
+pub(crate) use several::SeveralRuns;
 
 use crate::Error;
 use crate::explanation::Integral;
-use cut::{Changed, Cut, Setup, State};
+use cut::{BodyOutput, Changed, CutNetwork, Setup};
 use hirescam_core::cam::list::{self, MethodRow};
 use hirescam_core::cam::{self, Pick};
 use hirescam_core::near;
@@ -132,7 +132,7 @@ impl Settings {
 }
 
 /// A method that takes several runs.
-pub struct Method {
+pub struct SeveralRunsMethod {
     /// What there is to say of it.
     pub row: MethodRow,
     /// What it does that costs it the head's certificate: the rest of a sentence that begins with its title.
@@ -142,13 +142,13 @@ pub struct Method {
     /// Whether its cells add up to s(x) − b, with a b that it finds.
     sums: bool,
     /// What it needs to know of gradients.
-    gradient: cut::Wanted,
+    gradient: cut::GradientUse,
     /// Makes it ready for a network.
-    prepare: fn(&Setup) -> Result<Box<dyn Prepared>, Error>,
+    prepare: fn(&Setup) -> Result<Box<dyn PreparedMethod>, Error>,
 }
 
 /// A method made ready for a network.
-trait Prepared: Send + Sync {
+trait PreparedMethod: Send + Sync {
     /// The layer that is explained, where it is not the one that the network is cut at.
     fn layer(&self) -> Option<&str> {
         None
@@ -160,15 +160,15 @@ trait Prepared: Send + Sync {
     }
 
     /// The maps of one image, one for each of its picks. `watch` is told how many passes of how many are done.
-    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error>;
+    fn maps(&self, subject: &Subject, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<MethodMap>, Error>;
 }
 
 /// What a method sees of an image.
-struct Site<'a> {
+struct Subject<'a> {
     /// The network, cut at the layer.
-    cut: &'a Cut,
+    cut: &'a CutNetwork,
     /// The activation there, and what goes around it.
-    state: &'a State<'a>,
+    state: &'a BodyOutput<'a>,
     /// The image, with a batch axis of 1.
     image: &'a Array,
     /// What is explained.
@@ -178,7 +178,7 @@ struct Site<'a> {
     settings: &'a Settings,
 }
 
-impl Site<'_> {
+impl Subject<'_> {
     /// The scores of `n` changed activations: `each` is given the number and the score of every pick.
     fn scores(
         &self,
@@ -197,7 +197,7 @@ impl Site<'_> {
 }
 
 /// What a method makes for one pick.
-struct Made {
+struct MethodMap {
     /// The raw map.
     map: ArrayD<f32>,
     /// b, for methods whose cells add up.
@@ -210,16 +210,16 @@ struct Made {
     notes: Vec<String>,
 }
 
-impl Made {
+impl MethodMap {
     fn new(map: ArrayD<f32>, notes: Vec<String>) -> Self {
-        Made { map, bias: None, other_tokens: None, integral: None, notes }
+        MethodMap { map, bias: None, other_tokens: None, integral: None, notes }
     }
 
     /// Of a map of the places that the network is cut at: laid out as they lie in the image.
-    fn at_layer(site: &Site, map: ArrayD<f32>, notes: Vec<String>) -> Self {
-        let laid = site.cut.grid.as_ref().map(|grid| grid.lay_out(&map));
+    fn at_layer(subject: &Subject, map: ArrayD<f32>, notes: Vec<String>) -> Self {
+        let laid = subject.cut.grid.as_ref().map(|grid| grid.lay_out(&map));
         let (map, other_tokens) = laid.unwrap_or((map, None));
-        Made { map, bias: None, other_tokens, integral: None, notes }
+        MethodMap { map, bias: None, other_tokens, integral: None, notes }
     }
 }
 
@@ -227,7 +227,7 @@ impl Made {
 const NOTHING: Cow<'static, str> = Cow::Borrowed("nothing");
 
 /// All methods that take several runs.
-pub const METHODS: &[Method] = &[
+pub const METHODS: &[SeveralRunsMethod] = &[
     ablationcam::METHOD,
     reciprocam::METHOD,
     scorecam::METHOD,
@@ -239,11 +239,11 @@ pub const METHODS: &[Method] = &[
 
 /// A method of either kind.
 #[non_exhaustive]
-pub enum Any {
+pub enum AnyMethod {
     /// It is a part of the explaining model.
     OneRun(&'static cam::Method),
     /// It runs the network, or its head, several times.
-    SeveralRuns(&'static Method),
+    SeveralRuns(&'static SeveralRunsMethod),
 }
 
 /// What there is to say of all methods, those of one run first.
@@ -260,11 +260,11 @@ pub fn several_runs() -> Vec<MethodRow> {
 ///
 /// # Errors
 /// [`Error::Core`] with near names.
-pub fn method(name: &str) -> Result<Any, Error> {
+pub fn method(name: &str) -> Result<AnyMethod, Error> {
     if let Some(method) = METHODS.iter().find(|m| m.row.name == name) {
-        return Ok(Any::SeveralRuns(method));
+        return Ok(AnyMethod::SeveralRuns(method));
     }
-    cam::method(name).map(Any::OneRun).map_err(|_| {
+    cam::method(name).map(AnyMethod::OneRun).map_err(|_| {
         let near = near(name, rows().iter().map(|r| r.name));
         hirescam_core::Error::NotFound { kind: "method", name: name.to_owned(), near }.into()
     })
@@ -276,8 +276,8 @@ pub fn method(name: &str) -> Result<Any, Error> {
 /// [`Error::Argument`] for a method that takes several, [`Error::Core`] for an unknown one.
 pub fn one_run(name: &str) -> Result<&'static cam::Method, Error> {
     match method(name)? {
-        Any::OneRun(method) => Ok(method),
-        Any::SeveralRuns(method) => Err(Error::Argument(format!(
+        AnyMethod::OneRun(method) => Ok(method),
+        AnyMethod::SeveralRuns(method) => Err(Error::Argument(format!(
             "{} takes several runs of the network; this is for methods that one run is enough for ({})",
             method.row.title,
             list::one_run().iter().map(|r| r.name).collect::<Vec<_>>().join(", ")

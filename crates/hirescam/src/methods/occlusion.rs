@@ -1,7 +1,7 @@
 //! Occlusion.
 
-use super::cut::Wanted;
-use super::{Made, Method, NOTHING, Prepared, Site};
+use super::cut::GradientUse;
+use super::{MethodMap, NOTHING, PreparedMethod, SeveralRunsMethod, Subject};
 use crate::Error;
 use hirescam_core::cam::list::MethodRow;
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
@@ -18,7 +18,7 @@ use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
 /// The paper shows the class's probability under the occluder; here it is what the score loses, so that what matters is
 /// bright. The grey of the occluder is a number in the network's own input
 /// ([`Settings::baseline`](super::Settings::baseline)).
-pub(super) const METHOD: Method = Method {
+pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
     row: MethodRow {
         name: "occlusion",
         title: "Occlusion",
@@ -32,7 +32,7 @@ pub(super) const METHOD: Method = Method {
     but: "shows what the score loses when a window is covered, alone; the covered image is none that the network was trained for",
     at_image: true,
     sums: false,
-    gradient: Wanted::Nothing,
+    gradient: GradientUse::Nothing,
     prepare: |_| Ok(Box::new(Occlusion)),
 };
 
@@ -55,19 +55,19 @@ fn windows(extent: usize, stride: Option<usize>, window: Option<usize>) -> Vec<(
     (0..cells).map(of).collect()
 }
 
-impl Prepared for Occlusion {
-    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
-        let settings = site.settings;
+impl PreparedMethod for Occlusion {
+    fn maps(&self, subject: &Subject, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<MethodMap>, Error> {
+        let settings = subject.settings;
         let along: Vec<Vec<(usize, usize)>> =
-            site.cut.neighbours()?.iter().map(|&n| windows(n, settings.stride, settings.window)).collect();
+            subject.cut.neighbours()?.iter().map(|&n| windows(n, settings.stride, settings.window)).collect();
         let shape: Vec<usize> = along.iter().map(Vec::len).collect();
         let cells: Vec<IxDyn> = ndarray::indices(IxDyn(&shape)).into_iter().collect();
-        let mut maps = vec![ArrayD::<f32>::zeros(IxDyn(&shape)); site.picks.len()];
-        site.scores(
+        let mut maps = vec![ArrayD::<f32>::zeros(IxDyn(&shape)); subject.picks.len()];
+        subject.scores(
             cells.len(),
             |i, mut a| {
                 let Some(cell) = cells.get(i) else { return };
-                for ((&axis, windows), &at) in site.cut.space.iter().zip(&along).zip(cell.slice()) {
+                for ((&axis, windows), &at) in subject.cut.space.iter().zip(&along).zip(cell.slice()) {
                     if let Some(&(first, end)) = windows.get(at) {
                         a.slice_axis_inplace(Axis(axis), Slice::from(first..end));
                     }
@@ -76,7 +76,7 @@ impl Prepared for Occlusion {
             },
             |i, occluded| {
                 let Some(cell) = cells.get(i) else { return };
-                for (map, (score, occluded)) in maps.iter_mut().zip(site.scores.iter().zip(occluded)) {
+                for (map, (score, occluded)) in maps.iter_mut().zip(subject.scores.iter().zip(occluded)) {
                     map.get_mut(cell).into_iter().for_each(|v| *v = (score - occluded) as f32);
                 }
             },
@@ -89,7 +89,7 @@ impl Prepared for Occlusion {
             across.join("×"),
             settings.baseline
         );
-        Ok(maps.into_iter().map(|map| Made::new(map, vec![note.clone()])).collect())
+        Ok(maps.into_iter().map(|map| MethodMap::new(map, vec![note.clone()])).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! ReciproCAM.
 
-use super::cut::{Setup, Wanted, at_mut};
-use super::{Made, Method, NOTHING, Prepared, Site};
+use super::cut::{GradientUse, Setup, at_mut};
+use super::{MethodMap, NOTHING, PreparedMethod, SeveralRunsMethod, Subject};
 use crate::Error;
 use hirescam_core::cam::list::MethodRow;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
@@ -15,7 +15,7 @@ use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 /// # Differs from the paper
 /// The score is the logit, not the class's probability, unless the output itself is explained. The map is not brought to
 /// 0…1. The paper's other masks, Gaussian ones of 3×3, are left out.
-pub(super) const METHOD: Method = Method {
+pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
     row: MethodRow {
         name: "reciprocam",
         title: "ReciproCAM",
@@ -29,23 +29,23 @@ pub(super) const METHOD: Method = Method {
     but: "asks what the head would say to an activation that is 0 everywhere but at one place, which is none that it was trained for",
     at_image: false,
     sums: false,
-    gradient: Wanted::Nothing,
+    gradient: GradientUse::Nothing,
     prepare: |_: &Setup| Ok(Box::new(ReciproCam)),
 };
 
 struct ReciproCam;
 
-impl Prepared for ReciproCam {
-    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
-        let (space, shape) = (&site.cut.space, site.cut.places());
-        let mut maps = vec![ArrayD::<f32>::zeros(IxDyn(&shape)); site.picks.len()];
+impl PreparedMethod for ReciproCam {
+    fn maps(&self, subject: &Subject, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<MethodMap>, Error> {
+        let (space, shape) = (&subject.cut.space, subject.cut.places());
+        let mut maps = vec![ArrayD::<f32>::zeros(IxDyn(&shape)); subject.picks.len()];
         let places: Vec<IxDyn> = ndarray::indices(IxDyn(&shape)).into_iter().collect();
-        site.scores(
+        subject.scores(
             places.len(),
             |i, mut a| {
                 let Some(place) = places.get(i) else { return };
                 a.fill(0.0);
-                at_mut(a, space, place).assign(&at(site.state.activation.view(), space, place));
+                at_mut(a, space, place).assign(&at(subject.state.activation.view(), space, place));
             },
             |i, scores| {
                 let Some(place) = places.get(i) else { return };
@@ -55,7 +55,7 @@ impl Prepared for ReciproCam {
             },
             watch,
         )?;
-        Ok(maps.into_iter().map(|map| Made::at_layer(site, map, Vec::new())).collect())
+        Ok(maps.into_iter().map(|map| MethodMap::at_layer(subject, map, Vec::new())).collect())
     }
 }
 

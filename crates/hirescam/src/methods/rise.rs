@@ -1,7 +1,7 @@
 //! RISE.
 
-use super::cut::Wanted;
-use super::{Made, Method, NOTHING, Prepared, Site};
+use super::cut::GradientUse;
+use super::{MethodMap, NOTHING, PreparedMethod, SeveralRunsMethod, Subject};
 use crate::Error;
 use crate::heatmap::resize_linear;
 use crate::random::Random;
@@ -18,7 +18,7 @@ use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice, Zip};
 /// # Differs from the paper
 /// The score is the logit, not the class's probability, unless the output itself is explained. A cell's width is
 /// ⌈extent / h⌉ and not ⌊extent / h⌋, as in the authors' code, so that the masks are never too small.
-pub(super) const METHOD: Method = Method {
+pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
     row: MethodRow {
         name: "rise",
         title: "RISE",
@@ -32,7 +32,7 @@ pub(super) const METHOD: Method = Method {
     but: "is a mean over random masks: it differs from seed to seed, and masked images are none that the network was trained for",
     at_image: true,
     sums: false,
-    gradient: Wanted::Nothing,
+    gradient: GradientUse::Nothing,
     prepare: |_| Ok(Box::new(Rise)),
 };
 
@@ -44,19 +44,19 @@ const MOST_CELLS: usize = 1 << 20;
 
 struct Rise;
 
-impl Prepared for Rise {
-    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
-        let (settings, shape) = (site.settings, site.cut.neighbours()?);
+impl PreparedMethod for Rise {
+    fn maps(&self, subject: &Subject, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<MethodMap>, Error> {
+        let (settings, shape) = (subject.settings, subject.cut.neighbours()?);
         let n = settings.samples.unwrap_or(SAMPLES);
         // Checked once: the sizes of all masks are the same.
         mask(settings, &shape, 0)?;
         let mask = |i: usize| mask(settings, &shape, i).unwrap_or_else(|_| ArrayD::zeros(IxDyn(&shape)));
-        let mut maps = vec![ArrayD::<f64>::zeros(IxDyn(&shape)); site.picks.len()];
-        site.scores(
+        let mut maps = vec![ArrayD::<f64>::zeros(IxDyn(&shape)); subject.picks.len()];
+        subject.scores(
             n,
             |i, mut x| {
                 let mask = mask(i);
-                x.axis_iter_mut(Axis(site.cut.channels)).for_each(|mut colour| colour *= &mask);
+                x.axis_iter_mut(Axis(subject.cut.channels)).for_each(|mut colour| colour *= &mask);
             },
             |i, scores| {
                 let mask = mask(i);
@@ -71,7 +71,7 @@ impl Prepared for Rise {
             "{n} random masks of {} cells along each axis, {} of them kept (seed {})",
             settings.cells, settings.keep, settings.seed
         );
-        Ok(maps.into_iter().map(|m| Made::new(m.mapv(|v| (v / share) as f32), vec![note.clone()])).collect())
+        Ok(maps.into_iter().map(|m| MethodMap::new(m.mapv(|v| (v / share) as f32), vec![note.clone()])).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Score-CAM.
 
-use super::cut::{Cut, Wanted};
-use super::{Made, Method, NOTHING, Prepared, Site, weigh};
+use super::cut::{CutNetwork, GradientUse};
+use super::{MethodMap, NOTHING, PreparedMethod, SeveralRunsMethod, Subject, weigh};
 use crate::Error;
 use crate::heatmap::resize_linear;
 use hirescam_core::cam::list::MethodRow;
@@ -16,7 +16,7 @@ use ndarray::{ArrayD, Axis};
 /// # Differs from the paper
 /// The score of a baseline image, which the paper takes off every score, is left out: the softmax takes it off again.
 /// The paper rectifies the map; here that is a step of its own, on request.
-pub(super) const METHOD: Method = Method {
+pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
     row: MethodRow {
         name: "scorecam",
         title: "Score-CAM",
@@ -30,26 +30,29 @@ pub(super) const METHOD: Method = Method {
     but: "weighs whole channels by scores of images that were multiplied with them, and lights up places where such a channel is active, used or not",
     at_image: false,
     sums: false,
-    gradient: Wanted::Nothing,
+    gradient: GradientUse::Nothing,
     prepare: |setup| {
-        Ok(Box::new(ScoreCam { whole: Cut::new(setup, &setup.analysis.image, (None, None), Wanted::Nothing)? }))
+        Ok(Box::new(ScoreCam {
+            whole: CutNetwork::new(setup, &setup.analysis.image, (None, None), GradientUse::Nothing)?,
+        }))
     },
 };
 
 struct ScoreCam {
     /// The network from the image on.
-    whole: Cut,
+    whole: CutNetwork,
 }
 
-impl Prepared for ScoreCam {
-    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
-        let laid = laid_out(site);
-        let (activation, channels) = laid.as_ref().map_or((&site.state.activation, site.cut.channels), |l| (l, 0));
+impl PreparedMethod for ScoreCam {
+    fn maps(&self, subject: &Subject, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<MethodMap>, Error> {
+        let laid = laid_out(subject);
+        let (activation, channels) =
+            laid.as_ref().map_or((&subject.state.activation, subject.cut.channels), |l| (l, 0));
         let (size, channels) = (self.whole.places(), Axis(channels));
         if size.len() + 1 != activation.ndim() {
             return Err(Error::Argument(format!(
                 "Score-CAM lays the layer's channels over the image, but {:?} has {} axes of space and the image {}: say in which grid its tokens lie",
-                site.cut.layer,
+                subject.cut.layer,
                 activation.ndim() - 1,
                 size.len()
             )));
@@ -58,8 +61,8 @@ impl Prepared for ScoreCam {
         for channel in 0..activation.len_of(channels) {
             masks.extend(Mask::new(activation, channels, channel, &size)?);
         }
-        let image = self.whole.state(site.image, site.state.beside, site.state.stop)?;
-        let mut scores = vec![Vec::new(); site.picks.len()];
+        let image = self.whole.state(subject.image, subject.state.beside, subject.state.stop)?;
+        let mut scores = vec![Vec::new(); subject.picks.len()];
         let mut fault = None;
         self.whole.scores(
             &image,
@@ -72,7 +75,7 @@ impl Prepared for ScoreCam {
                 None => {}
             },
             |i, logits| {
-                scores.iter_mut().zip(site.picks).for_each(|(scores, pick)| scores.push(pick.score(logits)));
+                scores.iter_mut().zip(subject.picks).for_each(|(scores, pick)| scores.push(pick.score(logits)));
                 watch(i + 2, masks.len() + 1);
             },
         )?;
@@ -93,16 +96,16 @@ impl Prepared for ScoreCam {
                 1 => notes.push("1 channel is constant for this image and was left out".into()),
                 _ => notes.push(format!("{skipped} channels are constant for this image and were left out")),
             }
-            Made::at_layer(site, weigh(&site.state.activation, site.cut.channels, &weights), notes)
+            MethodMap::at_layer(subject, weigh(&subject.state.activation, subject.cut.channels, &weights), notes)
         };
         Ok(scores.into_iter().map(one).collect())
     }
 }
 
 /// The channels of tokens as they lie in the image, `[channels, rows, columns]`.
-fn laid_out(site: &Site) -> Option<ArrayD<f32>> {
-    let grid = site.cut.grid.as_ref()?;
-    let channels = site.state.activation.axis_iter(Axis(site.cut.channels));
+fn laid_out(subject: &Subject) -> Option<ArrayD<f32>> {
+    let grid = subject.cut.grid.as_ref()?;
+    let channels = subject.state.activation.axis_iter(Axis(subject.cut.channels));
     let laid: Vec<ArrayD<f32>> = channels.map(|channel| grid.lay_out(&channel.to_owned()).0).collect();
     ndarray::stack(Axis(0), &laid.iter().map(|l| l.view()).collect::<Vec<_>>()).ok()
 }

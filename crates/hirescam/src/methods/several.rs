@@ -1,10 +1,10 @@
 //! A method of several runs, made ready for a network.
 
-use super::cut::{Cut, Setup, State};
-use super::{Made, Method, Prepared, Site};
+use super::cut::{BodyOutput, CutNetwork, Setup};
+use super::{MethodMap, PreparedMethod, SeveralRunsMethod, Subject};
 use crate::Error;
-use crate::explanation::{Found, Logits};
-use crate::further_inputs::Beside;
+use crate::explanation::{FoundMap, ImageLogits};
+use crate::further_inputs::FurtherArrays;
 use crate::watch::Stop;
 use hirescam_core::cam::list::MethodRow;
 use hirescam_core::cam::{self, Target};
@@ -14,31 +14,36 @@ use hirescam_engine::Array;
 use std::sync::Arc;
 
 /// A method of several runs, made ready for a network.
-pub(crate) struct Several {
-    method: &'static Method,
-    prepared: Box<dyn Prepared>,
-    cut: Cut,
+pub(crate) struct SeveralRuns {
+    method: &'static SeveralRunsMethod,
+    prepared: Box<dyn PreparedMethod>,
+    cut: CutNetwork,
     score: Score,
     target: Target,
     settings: super::Settings,
 }
 
-impl Several {
+impl SeveralRuns {
     /// Makes `method` ready.
     ///
     /// # Errors
     /// [`Error::Argument`] for settings out of range; what cutting the network and preparing its parts gives.
-    pub(crate) fn new(method: &'static Method, setup: &Setup) -> Result<Self, Error> {
+    pub(crate) fn new(method: &'static SeveralRunsMethod, setup: &Setup) -> Result<Self, Error> {
         setup.settings().check()?;
         let layer = match setup.layer {
             Some(layer) => layer.to_owned(),
             None if method.at_image => setup.analysis.real_image().to_owned(),
             None => layers::recommended(setup.analysis)?,
         };
-        Ok(Several {
+        Ok(SeveralRuns {
             method,
             prepared: (method.prepare)(setup)?,
-            cut: Cut::new(setup, &layer, (setup.options.spec.channel_axis, setup.options.grid()), method.gradient)?,
+            cut: CutNetwork::new(
+                setup,
+                &layer,
+                (setup.options.spec.channel_axis, setup.options.grid()),
+                method.gradient,
+            )?,
             score: setup.analysis.score.clone(),
             target: setup.options.target.on(&setup.analysis.score)?,
             settings: setup.settings().clone(),
@@ -77,21 +82,21 @@ impl Several {
     pub(crate) fn explain(
         &self,
         image: &Array,
-        beside: &Beside,
+        beside: &FurtherArrays,
         stop: Stop,
         watch: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Found>, Error> {
-        let state: State = self.cut.state(image, beside, stop)?;
+    ) -> Result<Vec<FoundMap>, Error> {
+        let state: BodyOutput = self.cut.state(image, beside, stop)?;
         let mut logits = Vec::new();
         self.cut.scores(&state, 1, |_, _| {}, |_, row| logits = row.to_vec())?;
         let picks = self.target.picks(&self.score, &logits)?;
         let scores: Vec<f64> = picks.iter().map(|p| p.score(&logits)).collect();
-        let site =
-            Site { cut: &self.cut, state: &state, image, picks: &picks, scores: &scores, settings: &self.settings };
-        let made = self.prepared.maps(&site, watch)?;
+        let subject =
+            Subject { cut: &self.cut, state: &state, image, picks: &picks, scores: &scores, settings: &self.settings };
+        let made = self.prepared.maps(&subject, watch)?;
         let one_a_class = logits.iter().copied().filter(|_| !self.score.is_dense());
-        let one_a_class = Arc::new(Logits::new(one_a_class));
-        let found = |(made, (pick, score)): (Made, (&cam::Pick, &f64))| Found {
+        let one_a_class = Arc::new(ImageLogits::new(one_a_class));
+        let found = |(made, (pick, score)): (MethodMap, (&cam::Pick, &f64))| FoundMap {
             map: made.map,
             class: pick.class,
             score: *score,

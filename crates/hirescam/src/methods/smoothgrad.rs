@@ -1,7 +1,7 @@
 //! SmoothGrad.
 
-use super::cut::{Setup, Wanted, missing, output, rows_of, seed};
-use super::{Made, Method, NOTHING, Prepared, Site, one_run};
+use super::cut::{GradientUse, Setup, missing, output, rows_of, seed};
+use super::{MethodMap, NOTHING, PreparedMethod, SeveralRunsMethod, Subject, one_run};
 use crate::Error;
 use crate::further_inputs::kind;
 use crate::random::Random;
@@ -19,7 +19,7 @@ use ndarray::{ArrayD, Axis, IxDyn};
 /// # Differs from the paper
 /// The paper averages the gradients of all colours and makes a picture of the mean. Here whole maps are averaged: for
 /// saliency, of which the largest |gradient| of a place is taken, that comes before the mean.
-pub(super) const METHOD: Method = Method {
+pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
     row: MethodRow {
         name: "smoothgrad",
         title: "SmoothGrad",
@@ -33,7 +33,7 @@ pub(super) const METHOD: Method = Method {
     but: "shows the mean of maps of other, noisy images",
     at_image: true,
     sums: false,
-    gradient: Wanted::Nothing,
+    gradient: GradientUse::Nothing,
     prepare: |setup| Ok(Box::new(SmoothGrad::new(setup)?)),
 };
 
@@ -79,7 +79,7 @@ impl SmoothGrad {
     }
 }
 
-impl Prepared for SmoothGrad {
+impl PreparedMethod for SmoothGrad {
     fn layer(&self) -> Option<&str> {
         Some(&self.explaining.head.layer)
     }
@@ -88,17 +88,17 @@ impl Prepared for SmoothGrad {
         Some(self.base)
     }
 
-    fn maps(&self, site: &Site, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<Made>, Error> {
-        let settings = site.settings;
+    fn maps(&self, subject: &Subject, watch: &mut dyn FnMut(usize, usize)) -> Result<Vec<MethodMap>, Error> {
+        let settings = subject.settings;
         let n = settings.samples.unwrap_or(SAMPLES);
-        let image: ArrayD<f32> = site.image.to_f32();
+        let image: ArrayD<f32> = subject.image.to_f32();
         let (low, high) = image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
         let deviation = settings.noise * f64::from(high - low);
-        let of = 1 + n * site.picks.len();
+        let of = 1 + n * subject.picks.len();
         let mut made = Vec::new();
-        for (p, pick) in site.picks.iter().enumerate() {
+        for (p, pick) in subject.picks.iter().enumerate() {
             let mut mean: Option<ArrayD<f64>> = None;
-            site.cut.runs(n, |start, count, rows| {
+            subject.cut.runs(n, |start, count, rows| {
                 let mut images = rows_of(&image.index_axis(Axis(0), 0).to_owned(), rows);
                 for (i, mut image) in images.axis_iter_mut(Axis(0)).take(count).enumerate() {
                     let mut random = Random::of_sample(settings.seed, start + i);
@@ -107,11 +107,11 @@ impl Prepared for SmoothGrad {
                 let seed = seed(&pick.weights, &self.logits, rows)?;
                 let kind = if self.kind == Kind::F16 { Kind::F32 } else { self.kind };
                 let seed = Array::from_f32(kind, seed).ok_or_else(|| missing(&self.input))?;
-                site.state.stop.check()?;
-                let mut inputs = site.state.beside.rows(rows);
+                subject.state.stop.check()?;
+                let mut inputs = subject.state.beside.rows(rows);
                 inputs.push((
                     &self.explaining.image,
-                    Array::from_f32(self.image, images).unwrap_or_else(|| site.image.clone()),
+                    Array::from_f32(self.image, images).unwrap_or_else(|| subject.image.clone()),
                 ));
                 inputs.push((&self.input, seed));
                 let out = self.session.run(&inputs.iter().map(|(name, array)| (*name, array)).collect::<Vec<_>>())?;
@@ -127,7 +127,7 @@ impl Prepared for SmoothGrad {
                 "the mean of {n} maps by {} with noise of the deviation {deviation:.3}, {} of the image's range (seed {})",
                 self.base.title, settings.noise, settings.seed
             );
-            made.push(Made::new(mean.mapv(|v| v as f32), vec![note]));
+            made.push(MethodMap::new(mean.mapv(|v| v as f32), vec![note]));
         }
         Ok(made)
     }

@@ -18,7 +18,7 @@ pub enum AxisOrder {
 
 /// What the network's input looks like; `None` where it takes any size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ImageInput {
+pub struct InputShape {
     /// Order of the axes.
     pub layout: AxisOrder,
     /// Number of channels.
@@ -29,11 +29,11 @@ pub struct ImageInput {
     pub width: Option<usize>,
 }
 
-impl ImageInput {
-    /// As [`ImageInput::from_shape`], for extents that are all known.
+impl InputShape {
+    /// As [`InputShape::from_shape`], for extents that are all known.
     ///
     /// # Errors
-    /// As [`ImageInput::from_shape`].
+    /// As [`InputShape::from_shape`].
     pub(crate) fn from_dims(dims: &[Dim], channels: Option<usize>) -> Result<Self, PreprocessError> {
         Self::from_shape(&dims.iter().map(|d| Some(d.per_image())).collect::<Vec<_>>(), channels)
     }
@@ -92,7 +92,7 @@ impl Preprocess {
     /// # Errors
     /// As [`Preprocess::validate`]; [`PreprocessError::Mismatch`] if the crop is larger than the photo, or the result
     /// does not fit the network's channels or size: the message says what to set.
-    pub fn apply(&self, photo: &Photo, input: ImageInput) -> Result<PreparedPhoto, PreprocessError> {
+    pub fn apply(&self, photo: &Photo, input: InputShape) -> Result<PreparedPhoto, PreprocessError> {
         self.validate()?;
         if let Some(channels) = input.channels
             && channels != self.channels.count()
@@ -248,7 +248,7 @@ mod tests {
     use ndarray::{Array2, s};
 
     const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/preprocess");
-    const ANY: ImageInput = ImageInput { layout: AxisOrder::ChannelsFirst, channels: None, height: None, width: None };
+    const ANY: InputShape = InputShape { layout: AxisOrder::ChannelsFirst, channels: None, height: None, width: None };
 
     fn photo() -> Photo {
         Photo::open(format!("{GOLDENS}/photo.png")).unwrap()
@@ -278,7 +278,7 @@ mod tests {
             let worst = (&first - &torchvision).mapv(f32::abs).fold(0.0, |a: f32, b| a.max(*b));
             assert!(worst < 1e-6, "{name}: {worst}");
             let last =
-                preprocess.apply(&photo(), ImageInput { layout: AxisOrder::ChannelsLast, ..ANY }).unwrap().tensor;
+                preprocess.apply(&photo(), InputShape { layout: AxisOrder::ChannelsLast, ..ANY }).unwrap().tensor;
             assert_eq!(last.permuted_axes(ndarray::IxDyn(&[0, 3, 1, 2])), first);
         }
     }
@@ -361,10 +361,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error_with_its_remedy() {
         let unit = super::super::preset("unit").unwrap();
-        let fixed = ImageInput { channels: Some(3), height: Some(224), width: Some(224), ..ANY };
+        let fixed = InputShape { channels: Some(3), height: Some(224), width: Some(224), ..ANY };
         let error = unit.apply(&flat(300, 200), fixed).unwrap_err().to_string();
         assert!(error.contains("crop = [224, 224]"), "{error}");
-        let error = unit.apply(&flat(28, 28), ImageInput { channels: Some(1), ..ANY }).unwrap_err().to_string();
+        let error = unit.apply(&flat(28, 28), InputShape { channels: Some(1), ..ANY }).unwrap_err().to_string();
         assert!(error.contains("gray"), "{error}");
         let crop = Preprocess { crop: Some([30, 30]), ..Preprocess::default() };
         assert!(matches!(crop.apply(&flat(29, 40), ANY), Err(PreprocessError::Mismatch(_))));
@@ -378,14 +378,14 @@ mod tests {
     #[test]
     fn the_channel_axis_tells_the_layout() {
         let layout = |shape: &[usize], channels: usize| {
-            ImageInput::from_shape(&shape.iter().map(|n| (*n > 0).then_some(*n)).collect::<Vec<_>>(), Some(channels))
+            InputShape::from_shape(&shape.iter().map(|n| (*n > 0).then_some(*n)).collect::<Vec<_>>(), Some(channels))
         };
         assert_eq!(layout(&[1, 3, 224, 224], 1).unwrap().layout, AxisOrder::ChannelsFirst);
         assert_eq!(layout(&[1, 3, 32, 3], 3).unwrap().layout, AxisOrder::ChannelsLast);
         let last = layout(&[0, 240, 0, 3], 3).unwrap();
         assert_eq!(
             last,
-            ImageInput { layout: AxisOrder::ChannelsLast, channels: Some(3), height: Some(240), width: None }
+            InputShape { layout: AxisOrder::ChannelsLast, channels: Some(3), height: Some(240), width: None }
         );
         assert!(layout(&[1, 1, 64, 64, 64], 1).is_err());
         assert!(layout(&[1, 13, 32, 32], 1).is_err());

@@ -62,9 +62,9 @@ pub(crate) fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter
 pub(crate) fn resize_levels(levels: &[f32], from: (u32, u32), to: (u32, u32), filter: Filter) -> Vec<f32> {
     let ((from_width, from_height), (width, height)) = (from, to);
     let along = |from: u32, to: u32| match filter {
-        Filter::Nearest => (0..to)
-            .map(|i| Window { first: nearest(i, from, to) as usize, weights: vec![1.0], fixed: vec![] })
-            .collect(),
+        Filter::Nearest => {
+            (0..to).map(|i| Taps { first: nearest(i, from, to) as usize, weights: vec![1.0], fixed: vec![] }).collect()
+        }
         _ => windows(from, to, filter),
     };
     let mut rows = levels.to_vec();
@@ -106,14 +106,14 @@ fn level(sum: i32) -> u8 {
 }
 
 /// The pixels that make up one output pixel: from `first` on, with these weights, and the same in fixed point.
-struct Window {
+struct Taps {
     first: usize,
     weights: Vec<f64>,
     fixed: Vec<i32>,
 }
 
 /// A window for each of `to` pixels along an axis of `from`; widened by from / to when shrinking.
-fn windows(from: u32, to: u32, filter: Filter) -> Vec<Window> {
+fn windows(from: u32, to: u32, filter: Filter) -> Vec<Taps> {
     let scale = f64::from(from) / f64::from(to);
     let widening = scale.max(1.0);
     let support = support(filter) * widening;
@@ -126,7 +126,7 @@ fn windows(from: u32, to: u32, filter: Filter) -> Vec<Window> {
         let sum: f64 = weights.iter().sum();
         let weights: Vec<f64> = weights.iter().map(|w| w / sum).collect();
         let fixed = weights.iter().map(|w| (w * f64::from(1 << PRECISION)).round() as i32).collect();
-        Window { first: first as usize, weights, fixed }
+        Taps { first: first as usize, weights, fixed }
     };
     (0..to).map(window).collect()
 }

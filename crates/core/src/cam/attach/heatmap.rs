@@ -9,23 +9,23 @@ use ndarray::Array1;
 
 /// How many cells a heatmap has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Size {
+pub enum HeatmapSize {
     /// As many as the image has pixels.
     Image,
     /// So many along each axis of space.
     Cells(Vec<usize>),
 }
 
-impl std::str::FromStr for Size {
+impl std::str::FromStr for HeatmapSize {
     type Err = Error;
 
     /// `image`, or a number for each axis: `224x224`.
     fn from_str(text: &str) -> Result<Self, Error> {
         if text == "image" {
-            return Ok(Size::Image);
+            return Ok(HeatmapSize::Image);
         }
         let cells: Result<_, _> = text.split('x').map(str::parse).collect();
-        cells.map(Size::Cells).map_err(|_| {
+        cells.map(HeatmapSize::Cells).map_err(|_| {
             Error::Argument(format!("{:?} is no size of a heatmap: HEIGHTxWIDTH, as 224x224, or image", short(text)))
         })
     }
@@ -34,19 +34,19 @@ impl std::str::FromStr for Size {
 /// More cells than this are nothing to look at.
 const MOST_CELLS: usize = 1 << 24;
 
-impl Size {
+impl HeatmapSize {
     /// The extents for a map with `axes` axes of space, of an image of so many pixels along each of its own.
     ///
     /// # Errors
     /// [`Error::Argument`] where the numbers of axes differ, and for a size of 0 or beyond reason.
     pub(super) fn cells(&self, axes: usize, image: &[usize]) -> Result<Vec<usize>, Error> {
         let cells = match self {
-            Size::Image => image,
-            Size::Cells(cells) => cells,
+            HeatmapSize::Image => image,
+            HeatmapSize::Cells(cells) => cells,
         };
         let shown = shown(cells);
         if cells.len() != axes {
-            let whose = if *self == Size::Image { "the image" } else { "the size asked for" };
+            let whose = if *self == HeatmapSize::Image { "the image" } else { "the size asked for" };
             return Err(Error::Argument(format!(
                 "the map has {axes} axes of space, {whose} {} ({shown}): a heatmap needs one number for each axis of the map, as 224x224",
                 cells.len()

@@ -1,6 +1,6 @@
 //! What to attach.
 
-use super::heatmap::Size;
+use super::heatmap::HeatmapSize;
 use crate::cam::methods::{Method, hirescam};
 use crate::target::Target;
 
@@ -20,7 +20,7 @@ pub struct Request {
     /// Whether the logits become an output too, where they are one a class.
     pub logits: bool,
     /// Whether the map made for display becomes an output too, and of what size.
-    pub heatmap: Option<Size>,
+    pub heatmap: Option<HeatmapSize>,
 }
 
 impl Default for Request {
