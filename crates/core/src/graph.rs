@@ -234,13 +234,15 @@ fn captured<'a>(graph: &'a GraphProto, names: &mut Vec<&'a str>) {
 
 fn topological(graph: &GraphProto, maker: &HashMap<String, usize>, given: &HashSet<&str>) -> Result<Vec<usize>, Error> {
     let mut waits = Vec::with_capacity(graph.node.len());
-    let mut users: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut users: Vec<Vec<usize>> = vec![Vec::new(); graph.node.len()];
     for (i, node) in graph.node.iter().enumerate() {
         let mut wait = 0usize;
         for name in reads(node) {
             match maker.get(name) {
                 Some(&m) => {
-                    users.entry(m).or_default().push(i);
+                    if let Some(users) = users.get_mut(m) {
+                        users.push(i);
+                    }
                     wait += 1;
                 }
                 None if given.contains(name) => {}
@@ -258,7 +260,7 @@ fn topological(graph: &GraphProto, maker: &HashMap<String, usize>, given: &HashS
     let mut order = Vec::with_capacity(waits.len());
     while let Some(i) = ready.pop_first() {
         order.push(i);
-        for user in users.remove(&i).unwrap_or_default() {
+        for &user in users.get(i).into_iter().flatten() {
             if let Some(wait) = waits.get_mut(user) {
                 *wait -= 1;
                 if *wait == 0 {

@@ -221,3 +221,19 @@ pub(super) fn regrouped(axes: &[Counts], from: &[usize], to: &[usize], work: &mu
     }
     Some(made)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_beyond_all_measure_are_none() {
+        // So many pads before, and as many places cut away behind, leave as many entries as there were.
+        let far = i64::MAX - 8;
+        let apart = Counts::of((0..8).map(|k| at(0, 2 * k)));
+        assert_eq!(apart.padded(far, -far), Counts::Places(vec![None; 8].into()));
+        assert_eq!(apart.padded(1, -1), Counts::of((-1..7).map(|k| at(0, 2 * k))));
+        assert_eq!(line(&[at(0, i64::MIN), at(0, i64::MAX)]), None);
+        assert!(!covers(&[i64::MIN, i64::MAX], 8));
+    }
+}
