@@ -3,6 +3,7 @@
 //! An engine that runs the operators named here runs every explanation. Differences between operator sets
 //! (an attribute that became an input) are settled here and nowhere else.
 
+mod arithmetic;
 mod peephole;
 mod quirks;
 mod value;

@@ -83,11 +83,11 @@ impl<'g> Value<'g> {
         self.graph.constant(Tensor { dtype: self.dtype(), data })
     }
 
-    fn unary(self, op: &'static str) -> Value<'g> {
+    pub(super) fn unary(self, op: &'static str) -> Value<'g> {
         self.graph.one(op, &[self], vec![])
     }
 
-    fn binary(self, op: &'static str, other: Value<'g>) -> Value<'g> {
+    pub(super) fn binary(self, op: &'static str, other: Value<'g>) -> Value<'g> {
         self.graph.one(op, &[self, other], vec![])
     }
 
@@ -582,30 +582,5 @@ impl<'g> Value<'g> {
     /// [`Fault::Invalid`] when it lies outside.
     pub fn axis(self, at: i64) -> Result<usize, Fault> {
         axis(at, self.rank())
-    }
-}
-
-macro_rules! arithmetic {
-    ($($trait:ident $method:ident $op:literal)*) => {$(
-        impl<'g> std::ops::$trait for Value<'g> {
-            type Output = Value<'g>;
-            fn $method(self, other: Value<'g>) -> Value<'g> {
-                self.binary($op, other)
-            }
-        }
-        impl<'g> std::ops::$trait<f64> for Value<'g> {
-            type Output = Value<'g>;
-            fn $method(self, other: f64) -> Value<'g> {
-                self.binary($op, self.scalar(other))
-            }
-        }
-    )*};
-}
-arithmetic! { Add add "Add"  Sub sub "Sub"  Mul mul "Mul"  Div div "Div" }
-
-impl<'g> std::ops::Neg for Value<'g> {
-    type Output = Value<'g>;
-    fn neg(self) -> Value<'g> {
-        self.unary("Neg")
     }
 }
