@@ -446,24 +446,7 @@ impl Graph {
         for id in constants {
             let Some(value) = folded(id) else { continue };
             let name = format!("{prefix}/constant_{id}");
-            // Before operator set 9 constants are floats.
-            let cast = (self.opset < 9 && !is_float(value.dtype)).then(|| format!("{name}_float"));
-            let dtype = if cast.is_some() { DataType::Double } else { value.dtype };
-            let stored = cast.as_ref().unwrap_or(&name);
-            let node = |op: &str, name: &str| NodeProto {
-                op_type: Some(op.into()),
-                name: Some(name.to_owned()),
-                output: vec![name.to_owned()],
-                ..Default::default()
-            };
-            let mut constant = node("Constant", stored);
-            let tensor = Tensor { dtype, data: value.data.clone() }.to_proto(stored).map_err(|f| f.at(&constant))?;
-            constant.attribute = vec![attribute("value", AttributeValue::Tensor(Box::new(tensor)))];
-            made.push(constant);
-            if let Some(float) = cast {
-                let to = vec![attribute("to", value.dtype as i64)];
-                made.push(NodeProto { input: vec![float], attribute: to, ..node("Cast", &name) });
-            }
+            made.extend(self.constant_nodes(&name, value)?);
             names.insert(id, name);
         }
         let mut name_of = |id: usize, op: &str| -> String {
@@ -497,6 +480,27 @@ impl Graph {
             }
         }
         Ok(made)
+    }
+
+    /// The nodes of a constant that is called `name`. Before operator set 9 constants are floats.
+    fn constant_nodes(&self, name: &str, value: &Tensor) -> Result<Vec<NodeProto>, Error> {
+        let node = |op: &str, name: &str| NodeProto {
+            op_type: Some(op.into()),
+            name: Some(name.to_owned()),
+            output: vec![name.to_owned()],
+            ..Default::default()
+        };
+        let float = (self.opset < 9 && !is_float(value.dtype)).then(|| format!("{name}_float"));
+        let dtype = if float.is_some() { DataType::Double } else { value.dtype };
+        let stored = float.as_deref().unwrap_or(name);
+        let mut constant = node("Constant", stored);
+        let tensor = Tensor { dtype, data: value.data.clone() }.to_proto(stored).map_err(|f| f.at(&constant))?;
+        constant.attribute = vec![attribute("value", AttributeValue::Tensor(Box::new(tensor)))];
+        let cast = float.map(|float| {
+            let to = vec![attribute("to", value.dtype as i64)];
+            NodeProto { input: vec![float], attribute: to, ..node("Cast", name) }
+        });
+        Ok([constant].into_iter().chain(cast).collect())
     }
 }
 
