@@ -24,6 +24,7 @@ use crate::network::Network;
 use crate::overlay::scaled;
 use crate::record;
 use crate::spec::Spec;
+use crate::watch::{Stop, Watch};
 use crate::{Error, Explainer, Input, Sample};
 use hirescam_core::analysis::Analysis;
 use hirescam_core::axes::Samples;
@@ -35,6 +36,7 @@ use image::{ImageFormat, RgbImage};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::io::Cursor;
+use std::sync::atomic::AtomicBool;
 
 /// What is checked, and how much of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,16 +100,21 @@ pub struct Step<'a> {
 /// Counts steps.
 struct StepCounter<'w> {
     tell: &'w mut dyn FnMut(Step),
+    stop: Stop<'w>,
     done: usize,
     of: usize,
 }
 
 impl StepCounter<'_> {
     /// Says that a step begins.
-    fn step(&mut self, what: &str) {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] where it is not to begin.
+    fn step(&mut self, what: &str) -> Result<(), Error> {
         self.of = self.of.max(self.done + 1);
         (self.tell)(Step { what, done: self.done, of: self.of });
         self.done += 1;
+        self.stop.check()
     }
 }
 
@@ -137,6 +144,21 @@ impl Network {
         images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
         watch: &mut dyn FnMut(Step),
     ) -> Result<Report, Error> {
+        self.check_until(spec, images, watch, &AtomicBool::new(false))
+    }
+
+    /// As [`Network::check`], where no step begins once `stop` is true.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] then, else those of [`Network::check`].
+    pub fn check_until(
+        &self,
+        spec: &Spec,
+        images: &mut dyn Iterator<Item = (String, Result<Input, String>)>,
+        watch: &mut dyn FnMut(Step),
+        stop: &AtomicBool,
+    ) -> Result<Report, Error> {
+        let stop = Watch::default().stopped_by(stop).stop();
         let options = spec.resolve(self)?;
         options.spec.settings.check()?;
         let plan = &spec.check;
@@ -158,7 +180,7 @@ impl Network {
         with_setup(&*self.analysis(&options)?, &options, engine.as_ref(), |setup| {
             options.labels.as_ref().map_or(Ok(None), |labels| labels.of(&setup.analysis.score))?;
             let work = Checking { file: self, setup, plan, methods: &methods };
-            work.report(&mut images, &mut StepCounter { tell: watch, done: 0, of: 0 })
+            work.report(&mut images, &mut StepCounter { tell: watch, stop, done: 0, of: 0 })
         })
     }
 }
@@ -202,6 +224,8 @@ impl Checking<'_> {
                 randomisation::Trial { setup: self.setup, layer: &layer, methods: self.methods, images: &images };
             trial.run(cut.filter(|cut| cut.layer == layer), watch)
         });
+        // What was left out is no part of a report.
+        watch.stop.check()?;
         Ok(Report {
             schema: record::SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),

@@ -15,6 +15,7 @@ use image::RgbImage;
 use ndarray::{ArrayD, Axis};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Several methods on one image.
@@ -74,6 +75,8 @@ pub struct Comparer {
     network: Network,
     options: Resolved,
     hirescam: Explainer,
+    /// What stops them.
+    stop: Option<Arc<AtomicBool>>,
     /// The other methods by name and layer.
     others: Mutex<HashMap<(String, String), Arc<Explainer>>>,
 }
@@ -92,7 +95,7 @@ impl Network {
             at_image(name, &spec.settings)?;
         }
         let hirescam = Explainer::resolved(self.clone(), options.by("hirescam"))?;
-        Ok(Comparer { network: self.clone(), options, hirescam, others: Mutex::default() })
+        Ok(Comparer { network: self.clone(), options, hirescam, stop: None, others: Mutex::default() })
     }
 }
 
@@ -100,6 +103,12 @@ impl Comparer {
     /// What it was made for.
     pub fn spec(&self) -> &Spec {
         self.hirescam.spec()
+    }
+
+    /// Stops between two runs once `stop` is true: what is not made by then is [`Error::Cancelled`].
+    #[must_use]
+    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Self {
+        Comparer { stop: Some(stop), ..self }
     }
 
     /// The network.
@@ -203,7 +212,14 @@ impl Comparer {
         watch: &mut dyn FnMut(&str, Progress),
     ) -> Vec<Result<Explanation, Error>> {
         let title = explainer.title();
-        let made = explainer.explain(samples, &mut Watch::new(|p| watch(title, p)));
+        let watch = Watch::new(|p| watch(title, p));
+        let made = explainer.explain(
+            samples,
+            &mut match &self.stop {
+                Some(stop) => watch.stopped_by(stop),
+                None => watch,
+            },
+        );
         let only = |made: Result<Explained, Error>| {
             let mut maps = made?.into_maps();
             match (maps.pop(), maps.len()) {

@@ -10,6 +10,8 @@ use hirescam::photo::Photo;
 use hirescam::{Error, Input, Spec, comparison};
 use ndarray::ArrayD;
 use spec::tract;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
@@ -287,4 +289,26 @@ fn files_with_a_fixed_batch_have_the_same_report() {
     let stages = |report: &Report| report.randomisation.as_ref().unwrap().stages.len();
     assert!(stages(&one) > 1 && stages(&one) == stages(&four));
     assert!(four.layers[0].ablation.as_ref().unwrap().deviation_relative < ROUNDING);
+}
+
+#[test]
+fn what_is_stopped_gives_no_report_and_no_comparison() {
+    let (network, options) = (file("digits-cnn.onnx"), tract());
+    let (mut steps, stop) = (0, AtomicBool::new(false));
+    let (name, seven) = photo("seven.png");
+    let mut images = std::iter::once((name, Ok(seven.clone())));
+    let report = network.check_until(
+        &options,
+        &mut images,
+        &mut |_| {
+            steps += 1;
+            stop.store(steps == 2, Ordering::Relaxed);
+        },
+        &stop,
+    );
+    assert!(matches!(report, Err(Error::Cancelled)));
+    // Two layers have not begun, nor has the randomisation.
+    assert!(steps < 6, "{steps}");
+    let comparer = network.comparer(&options).unwrap().stopped_by(Arc::new(AtomicBool::new(true)));
+    assert!(matches!(comparer.compare(&[seven.into()], &mut |_, _| {}).remove(0), Err(Error::Cancelled)));
 }

@@ -52,7 +52,9 @@ impl Checking<'_> {
         let mut compared: Vec<Option<Comparison>> = seen.iter().map(|_| None).collect();
         let mut errors: Vec<Option<String>> = self.methods.iter().map(|_| None).collect();
         for (method, error) in self.methods.iter().zip(&mut errors) {
-            watch.step(method.title);
+            if watch.step(method.title).is_err() {
+                break;
+            }
             let made = match self.explain(&layer.name, method.name, seen, ready) {
                 Ok(made) => made,
                 Err(why) => {
@@ -80,8 +82,7 @@ impl Checking<'_> {
         }
         layer.equal = compared.iter().flatten().next().and_then(Comparison::why_equal);
         let mut ablated: Vec<Option<Ablated>> = Vec::new();
-        if self.plan.places > 0 {
-            watch.step("taking places out");
+        if self.plan.places > 0 && watch.step("taking places out").is_ok() {
             let keep = layer.recommended && self.plan.randomise;
             let wanted = if keep { GradientUse::Always } else { GradientUse::Nothing };
             let given = (self.setup.options.spec.channel_axis, self.setup.options.grid());

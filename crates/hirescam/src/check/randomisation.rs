@@ -54,7 +54,9 @@ impl Trial<'_> {
         let stages = stages(weights.len());
         watch.of += stages.len();
         for count in stages {
-            watch.step("randomised weights");
+            if watch.step("randomised weights").is_err() {
+                break;
+            }
             let (taken, _) = weights.split_at(count);
             let down_to = taken.last().cloned().unwrap_or_default();
             let stage = match self.stage(taken, &original) {
