@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 const PARTS: [&str; 3] = [ENGINE, "settings", "picture"];
 const ENGINE: &str = "engine";
 const NAME: &str = "name";
+/// What goes on within a word of its own.
+const PLANS: [&str; 2] = ["compare", "check"];
 /// What is explained is said by one of these.
 const EXPLAINED: [&str; 3] = ["class", "top", "target"];
 
@@ -104,7 +106,7 @@ fn put(tree: &mut Map<String, Value>, nothing: &Map<String, Value>, word: &str, 
     let Some(options) = options else { return Ok(()) };
     match options.get_mut(name) {
         // A part that is given whole says only what it says.
-        Some(Value::Object(there)) if PARTS.contains(&name) => {
+        Some(Value::Object(there)) if PARTS.contains(&name) || PLANS.contains(&name) => {
             there.extend(value.as_object().cloned().unwrap_or_default())
         }
         Some(there) => *there = value,
@@ -142,7 +144,9 @@ mod tests {
         assert_eq!(with(&Spec::default(), Value::Object(spec.words().unwrap())).unwrap(), spec);
         let picture = with(&spec, json!({"picture": {"clip": 99.0}, "seed": null})).unwrap();
         assert_eq!(picture.picture, Picture { signed: true, clip: Some(99.0), ..Picture::default() });
-        assert_eq!((picture.settings.seed, picture.layers), (0, spec.layers));
+        assert_eq!((picture.settings.seed, &picture.layers), (0, &spec.layers));
+        let check = with(&spec, json!({"check": {"places": 3}})).unwrap().check;
+        assert_eq!(check, crate::check::Plan { places: 3, ..spec.check });
     }
 
     #[test]
