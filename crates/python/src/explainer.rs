@@ -5,7 +5,7 @@ use crate::image::Image;
 use crate::spec::Spec;
 use crate::work::{self, OfProcess};
 use crate::{array, error};
-use hirescam::{Error, Sample, Watch};
+use hirescam::{Error, Progress, Sample, Watch};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use rayon::prelude::*;
@@ -18,7 +18,7 @@ pub type Ready = Arc<OfProcess<hirescam::Explainer>>;
 #[pyclass(frozen, module = "hirescam._hirescam")]
 pub struct Explainer {
     network: hirescam::Network,
-    spec: Arc<hirescam::Spec>,
+    spec: hirescam::Spec,
     ready: Mutex<Ready>,
 }
 
@@ -29,7 +29,7 @@ impl Explainer {
     /// Makes a network ready.
     pub fn new(py: Python, network: hirescam::Network, spec: hirescam::Spec) -> PyResult<Self> {
         let ready = Mutex::new(make_ready(py, &network, &spec)?);
-        Ok(Explainer { network, spec: spec.into(), ready })
+        Ok(Explainer { network, spec, ready })
     }
 
     /// What is ready in this process.
@@ -54,7 +54,7 @@ impl Explainer {
     /// The options.
     #[getter]
     fn spec(&self) -> Spec {
-        Spec((*self.spec).clone())
+        Spec(self.spec.clone())
     }
 
     /// Whether all rows of a tensor make one sample.
@@ -82,6 +82,7 @@ impl Explainer {
         py: Python<'py>,
         images: Vec<Bound<'py, Image>>,
         inputs: Vec<Option<Bound<'py, PyDict>>>,
+        row: usize,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let ready = self.ready(py)?;
@@ -93,7 +94,8 @@ impl Explainer {
         let read: Vec<&Image> = images.iter().map(Bound::get).collect();
         let made = work::watched(py, progress, |progress, stop| {
             let Some(explainer) = ready.here() else { return Err(Error::Cancelled) };
-            Ok(explained(explainer, &read, &beside, &mut Watch::new(progress).stopped_by(stop)))
+            let tell = |p: Progress| progress(p.sample, p.done, p.of);
+            Ok(explained(explainer, &read, &beside, row, &mut Watch::new(tell).stopped_by(stop)))
         })?;
         let failed = |error: &Error| error::raised(py, error).into_value(py).into_bound(py).into_any();
         let all = PyList::empty(py);
@@ -109,7 +111,7 @@ impl Explainer {
             for (index, sample) in samples.into_iter().enumerate() {
                 match sample {
                     Ok(explained) => {
-                        let of = |map| Explanation::new(map, image.id(), hash.clone(), index, &self.spec, &ready);
+                        let of = |map| Explanation::new(map, image.id(), hash.clone(), index);
                         let maps = explained.into_maps().into_iter().map(|map| Bound::new(py, of(map)));
                         of_image.append(PyList::new(py, maps.collect::<PyResult<Vec<_>>>()?)?)?;
                     }
@@ -122,11 +124,12 @@ impl Explainer {
     }
 }
 
-/// Reads images and explains them all together.
+/// Reads images and explains them all together. Of inputs that have a row for each sample, the first has the number `row`.
 fn explained(
     explainer: &hirescam::Explainer,
     images: &[&Image],
     beside: &[Vec<(String, hirescam::engine::Array)>],
+    row: usize,
     watch: &mut Watch,
 ) -> Vec<OfImage> {
     let read: Vec<_> = images.par_iter().map(|image| image.read()).collect();
@@ -144,8 +147,11 @@ fn explained(
                 Some(&rows) if rows == count && count > 1 => array.rows(&[i]).unwrap_or_else(|| array.clone()),
                 _ => array.clone(),
             };
-            all.extend(samples.into_iter().enumerate().map(|(i, sample)| {
-                beside.iter().fold(sample, |sample: Sample, (name, array)| sample.with_input(name, of(array, i)))
+            let rows = row + all.len()..;
+            all.extend(samples.into_iter().zip(rows).enumerate().map(|(i, (sample, row))| {
+                beside
+                    .iter()
+                    .fold(sample.with_row(row), |sample: Sample, (name, array)| sample.with_input(name, of(array, i)))
             }));
             Ok((count, hash))
         })

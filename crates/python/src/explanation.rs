@@ -1,6 +1,5 @@
 //! One explanation: a map and all that is known of it.
 
-use crate::explainer::Ready;
 use crate::image::Image;
 use crate::{data, error};
 use hirescam::heatmap::Normalize;
@@ -15,7 +14,6 @@ use numpy::{IntoPyArray, PyArray2, PyArray3, PyArrayDyn, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Where the network saw a class in an image, and what is proven of that map.
 ///
@@ -32,20 +30,16 @@ pub struct Explanation {
     image: String,
     image_sha256: Option<String>,
     index: usize,
-    spec: Arc<hirescam::Spec>,
-    ready: Ready,
 }
 
 impl Explanation {
-    pub fn new(
-        of: hirescam::Explanation,
-        image: &str,
-        image_sha256: Option<String>,
-        index: usize,
-        spec: &Arc<hirescam::Spec>,
-        ready: &Ready,
-    ) -> Self {
-        Explanation { of, image: image.to_owned(), image_sha256, index, spec: spec.clone(), ready: ready.clone() }
+    pub fn new(of: hirescam::Explanation, image: &str, image_sha256: Option<String>, index: usize) -> Self {
+        Explanation { of, image: image.to_owned(), image_sha256, index }
+    }
+
+    /// What was asked for.
+    fn spec(&self) -> &hirescam::Spec {
+        &self.of.provenance().spec
     }
 
     fn record(&self, files: Files) -> Record {
@@ -55,7 +49,7 @@ impl Explanation {
 
     /// The overlay as the options of the explainer say.
     fn overlaid(&self) -> Result<image::RgbImage, Error> {
-        self.of.overlay(self.spec.picture.signed, &self.style(&self.spec.picture)?)
+        self.of.overlay(self.spec().picture.signed, &self.style(&self.spec().picture)?)
     }
 
     fn style(&self, picture: &Picture) -> Result<Style, Error> {
@@ -65,7 +59,7 @@ impl Explanation {
     fn drawn(&self, py: Python, image: Option<&Image>, options: Option<&Bound<PyDict>>) -> PyResult<image::RgbImage> {
         let options = data::options(py, options)?;
         let draw = || {
-            let picture = self.spec.with(options)?.picture;
+            let picture = self.spec().with(options)?.picture;
             let style = self.style(&picture)?;
             let Some(image) = image else { return self.of.overlay(picture.signed, &style) };
             let Input::Photo(photo) = image.read()?.0 else {
@@ -267,7 +261,7 @@ impl Explanation {
         signed: Option<bool>,
         colorbar: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let signed = signed.unwrap_or(slf.get().spec.picture.signed);
+        let signed = signed.unwrap_or(slf.get().spec().picture.signed);
         slf.py().import("hirescam._display")?.call_method1("plot", (slf, ax, signed, colorbar))
     }
 
@@ -281,7 +275,8 @@ impl Explanation {
             "json" => sink::write(&path, &self.record(Files::default()).to_json()?),
             _ => {
                 let mut parts = vec![("npy", sink::npy(&self.of.map)?)];
-                let mut files = Files { map: record::path(&part_of(&path, "npy")), ..Files::default() };
+                let mut files = Files::default();
+                files.map = record::path(&part_of(&path, "npy"));
                 match self.overlaid() {
                     Ok(picture) => {
                         parts.push(("png", sink::png(&picture)?));

@@ -1,6 +1,7 @@
 //! Images as they come from Python, to be read when they are explained.
 
 use crate::{array, error};
+use hirescam::engine::Array;
 use hirescam::photo::Photo;
 use hirescam::{Error, Input, source};
 use image::{DynamicImage, ImageBuffer};
@@ -8,6 +9,7 @@ use ndarray::{ArrayD, Ix3};
 use numpy::PyReadonlyArrayDyn;
 use pyo3::prelude::*;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// An image of which it is settled what it is: a file, the bytes of one, pixels, or a tensor in the network's own shape.
 #[pyclass(frozen, module = "hirescam._hirescam")]
@@ -19,7 +21,9 @@ pub struct Image {
 enum Content {
     File(PathBuf),
     Bytes(Vec<u8>),
-    Ready(Input),
+    Photo(Photo),
+    /// It is taken where it is read, and not copied.
+    Tensor(Mutex<Option<Array>>),
 }
 
 #[pymethods]
@@ -40,13 +44,14 @@ impl Image {
     #[staticmethod]
     fn pixels(array: &Bound<PyAny>) -> PyResult<Self> {
         let photo = photo(array).map_err(|e| error::raised(array.py(), &e))?;
-        Ok(Image { id: String::new(), content: Content::Ready(photo.into()) })
+        Ok(Image { id: String::new(), content: Content::Photo(photo) })
     }
 
     /// A tensor in the network's own shape.
     #[staticmethod]
     fn tensor(array: &Bound<PyAny>) -> PyResult<Self> {
-        Ok(Image { id: String::new(), content: Content::Ready(array::from_numpy(array)?.into()) })
+        let tensor = Mutex::new(Some(array::from_numpy(array)?));
+        Ok(Image { id: String::new(), content: Content::Tensor(tensor) })
     }
 }
 
@@ -61,7 +66,12 @@ impl Image {
         match &self.content {
             Content::File(path) => source::read(path).map(|(input, hash)| (input, Some(hash))),
             Content::Bytes(bytes) => Ok((source::decode(bytes)?, None)),
-            Content::Ready(input) => Ok((input.clone(), None)),
+            Content::Photo(photo) => Ok((photo.clone().into(), None)),
+            Content::Tensor(tensor) => {
+                let taken = tensor.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let taken = taken.ok_or_else(|| Error::Argument("the tensor was explained already".into()))?;
+                Ok((taken.into(), None))
+            }
         }
     }
 }

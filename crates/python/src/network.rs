@@ -4,8 +4,9 @@ use crate::explainer::Explainer;
 use crate::image::Image;
 use crate::spec::Spec;
 use crate::{data, error, work};
-use hirescam::Sample;
-use hirescam::record::{Origin, Record};
+use hirescam::check::Step;
+use hirescam::record::{Mark, Origin, Record};
+use hirescam::{Error, Sample};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::path::{Path, PathBuf};
@@ -105,16 +106,38 @@ impl Network {
         &self,
         py: Python<'py>,
         spec: &Spec,
-        methods: Vec<String>,
         image: &Image,
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let record = work::watched(py, None, |progress, _| {
+        let record = work::watched(py, progress, |progress, stop| {
             let (input, hash) = image.read()?;
-            let sample = Sample::new(image.id(), input);
-            let made = self.0.compare(&spec.0, &methods, &sample, &mut |_, p| progress(p))?;
+            let comparer = self.0.comparer(&spec.0)?.stopped_by(stop.clone());
+            let made =
+                comparer.compare(&[Sample::new(image.id(), input)], &mut |_, p| progress(p.sample, p.done, p.of)).pop();
             let origin = Origin::new(Path::new(image.id()), hash.as_deref(), Some(0));
-            Ok(Record::comparison(&made, origin, &spec.0, Err(String::new()), Default::default()))
+            Ok(Record::comparison(&made.unwrap_or(Err(Error::Cancelled))?, origin, Err(String::new()), Mark::default()))
         })?;
         data::to_python(py, &record)
+    }
+
+    /// How far maps can be trusted: the report as data, as text and as a page.
+    fn check<'py>(
+        &self,
+        py: Python<'py>,
+        spec: &Spec,
+        images: Vec<Bound<'py, Image>>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(Bound<'py, PyAny>, String, String)> {
+        let images: Vec<&Image> = images.iter().map(Bound::get).collect();
+        let report = work::watched(py, progress, |progress, stop| {
+            let read = |(i, image): (usize, &&Image)| {
+                let name = if image.id().is_empty() { i.to_string() } else { image.id().to_owned() };
+                let input = image.read().map(|(input, _)| input).map_err(|error| error.without(Path::new(&name)));
+                (name, input)
+            };
+            let mut step = |step: Step| progress(0, step.done, step.of);
+            self.0.check_until(&spec.0, &mut images.iter().enumerate().map(read), &mut step, stop)
+        })?;
+        Ok((data::to_python(py, &report)?, report.text(), report.html()))
     }
 }

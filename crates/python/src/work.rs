@@ -1,8 +1,8 @@
 //! Work that is done without the interpreter: its threads, its panics, its signals.
 
 use crate::error;
+use hirescam::Error;
 use hirescam::engine::{WORKERS, caught};
-use hirescam::{Error, Progress};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::process;
@@ -21,23 +21,26 @@ pub fn done<T: Send>(py: Python, work: impl FnOnce() -> Result<T, Error> + Send)
     made.map_err(|message| error::panicked(py, &message))?.map_err(|error| error::raised(py, &error))
 }
 
+/// Told of which sample how many steps of how many are done.
+pub type Tell<'a> = dyn FnMut(usize, usize, usize) + Send + 'a;
+
 /// As [`done`], of work that shows how far it is. Between its steps it is stopped where Python has been sent a signal, and `progress`
 /// is called.
 pub fn watched<T: Send>(
     py: Python,
     progress: Option<Py<PyAny>>,
-    work: impl FnOnce(&mut (dyn FnMut(Progress) + Send), &AtomicBool) -> Result<T, Error> + Send,
+    work: impl FnOnce(&mut Tell, &Arc<AtomicBool>) -> Result<T, Error> + Send,
 ) -> PyResult<T> {
-    let (stop, mut raised, mut asked) = (AtomicBool::new(false), None, Instant::now());
-    let mut tell = |p: Progress| {
-        let last = p.done >= p.of;
+    let (stop, mut raised, mut asked) = (Arc::new(AtomicBool::new(false)), None, Instant::now());
+    let mut tell = |sample, done, of| {
+        let last = done >= of;
         if raised.is_some() || (!last && asked.elapsed() < OFTEN) {
             return;
         }
         asked = Instant::now();
         raised = Python::attach(|py| {
             py.check_signals()?;
-            progress.as_ref().map_or(Ok(()), |progress| progress.call1(py, (p.sample, p.done, p.of)).map(drop))
+            progress.as_ref().map_or(Ok(()), |progress| progress.call1(py, (sample, done, of)).map(drop))
         })
         .err();
         stop.store(raised.is_some(), Ordering::Relaxed);
@@ -84,11 +87,6 @@ impl<T> OfProcess<T> {
     /// The thing, in the process that it is of.
     pub fn here(&self) -> Option<&T> {
         self.thing.as_ref().filter(|_| self.process == process::id())
-    }
-
-    /// The thing in any process, for what takes no threads.
-    pub fn anywhere(&self) -> Option<&T> {
-        self.thing.as_ref()
     }
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import sys
 from pathlib import Path
 
 import hirescam
@@ -245,3 +247,74 @@ def test_a_record_makes_the_map_again(net: hirescam.Network) -> None:
     assert record["model_sha256"] == net.sha256 and record["score"] == e.score
     again = net.explain(SEVEN, spec=hirescam.Spec.from_record(record))
     assert np.array_equal(again.map, e.map)
+
+
+@pytest.mark.parametrize("file", ["patient.onnx", "pair.onnx"])
+def test_further_inputs_go_with_their_images(file: str, engine: str) -> None:
+    golden = json.loads(Path("inputs/golden.json").read_text())[file]
+    arrays = {name: np.array(of["data"]).reshape(of["shape"]) for name, of in golden["inputs"].items()}
+    image = "after" if file.startswith("pair") else "image"
+    images, beside = arrays.pop(image).astype(np.float32), arrays
+    network = hirescam.Network(f"inputs/{file}")
+    options = {"image_input": image, "layer": golden["layer"], "target": "class:1", "engine": engine}
+    of_options = network.explain(images, input=beside, **options)
+    of_call = network.explainer(input={name: 0 for name in beside}, **options).explain(images, input=beside)
+    one_by_one = network.explain([row[None] for row in images], input=beside, **options)
+    wanted = golden["score"]["data"] if isinstance(golden["score"], dict) else golden["score"]
+    for made in (of_options, of_call, [e for of_one in one_by_one for e in of_one]):
+        assert np.allclose([e.score for e in made], wanted, rtol=1e-4)
+    with pytest.raises(hirescam.ArgumentError, match="input="):
+        network.explain(images, **options)
+
+
+@pytest.mark.parametrize("name", ["alpha.png", "gray.png", "palette.png", "sixteen.png", "cmyk.jpg", "orientation_6.jpg", "photo.tif"])
+def test_pillow_images_are_what_their_files_are(name: str) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    explainer = hirescam.Network("efficientnet-lite0.onnx").explainer(engine="tract")
+    path = f"images/{name}"
+    of_file = explainer.explain(path)
+    with pillow.open(path) as image:
+        of_image = explainer.explain(image)
+    assert of_image.photo.shape == of_file.photo.shape
+    # Decoders of JPEG round otherwise; what is read without loss is the same.
+    if name.endswith(".jpg"):
+        assert np.abs(of_image.photo.astype(int) - of_file.photo).max() <= 6
+    else:
+        assert np.array_equal(of_image.map, of_file.map)
+
+
+def test_levels_of_sixteen_bits_are_kept() -> None:
+    levels = np.arange(28 * 28, dtype=np.uint16).reshape(28, 28)
+    steps = {"channels": "gray", "max": 1023, "scale": 1 / 255}
+    made = hirescam.Network("digits-cnn.onnx", preprocess=steps).explain(levels)
+    wanted = hirescam.Network("digits-cnn.onnx").explain((levels / np.float32(1023))[None].astype(np.float32))
+    assert made.score == pytest.approx(wanted.score, rel=1e-5)
+
+
+def test_a_photo_and_its_map_lie_over_each_other(engine: str) -> None:
+    e = hirescam.Network("efficientnet-lite0.onnx").explain("photos/chelsea.png", engine=engine)
+    assert (e.label, e.certificate.verdict, e.certificate.b_is_known) == ("tiger cat", "exact", True)
+    assert e.certificate.adds_up and abs(e.certificate.residual) < 1e-3
+    left, top, width, height = e.view
+    assert 0 <= left and left + width <= e.photo.shape[1] and 0 <= top and top + height <= e.photo.shape[0]
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
+    pyplot.switch_backend("agg")
+    axes = e.plot()
+    assert len(axes.images) == 2 and "tiger cat" in axes.get_title()
+    assert e.plot(axes, signed=True, colorbar=False) is axes
+    of_tensor = hirescam.Network("digits-cnn.onnx").explain(tensor()).plot()
+    assert len(of_tensor.images) == 1
+    pyplot.close("all")
+
+
+def test_what_is_not_installed_is_named(net: hirescam.Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    e = net.explain(SEVEN)
+    for name in ("PIL", "PIL.Image", "matplotlib", "matplotlib.pyplot", "pandas", "tqdm", "tqdm.auto"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match="pip install pillow"):
+        e.overlay()
+    with pytest.raises(ImportError, match="pip install matplotlib"):
+        e.plot()
+    assert isinstance(net.layers(), list) and isinstance(net.layers()[0], dict)
+    assert "data:image/png" in e._repr_html_() and e.pixels().shape[-1] == 3
+    assert net.explain([SEVEN], progress=True)[0].class_ == 7

@@ -131,27 +131,3 @@ def test_a_bar_is_shown_where_it_is_asked_for(net: hirescam.Network, capfd: pyte
     assert "image" in capfd.readouterr().err
     net.explain(SEVEN, method="rise", samples=64, progress=True)
     assert "pass" in capfd.readouterr().err
-
-
-def test_types_are_those_of_the_stubs(tmp_path: Path) -> None:
-    pytest.importorskip("mypy", reason="mypy is not installed")
-    done = subprocess.run([sys.executable, "-m", "mypy.stubtest", "hirescam"], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_package_passes_a_strict_type_check(tmp_path: Path) -> None:
-    pytest.importorskip("mypy", reason="mypy is not installed")
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import hirescam\n"
-        "net = hirescam.Network('digits-cnn.onnx')\n"
-        "e = net.explain('photos/seven.png', layer='relu2', top=1)\n"
-        "spec: hirescam.Spec = hirescam.Spec(method='gradcam', class_=3)\n"
-    )
-    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "-p", "hirescam"], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", str(program)], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    program.write_text("import hirescam\nhirescam.Spec(layr='relu2')\n")
-    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", str(program)], capture_output=True, text=True, cwd=tmp_path)
-    assert "layr" in done.stdout, done.stdout + done.stderr

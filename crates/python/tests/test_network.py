@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import hirescam
@@ -44,6 +45,13 @@ def test_compare(net: hirescam.Network) -> None:
         net.compare(SEVEN, ["gradcamm"])
 
 
+def test_check(net: hirescam.Network) -> None:
+    rows = records(net.check([SEVEN, "photos/three.png"], check={"randomise": False, "places": 4}))
+    assert {"hirescam", "gradcam"} <= {row["method"] for row in rows}
+    hirescams = [row for row in rows if row["method"] == "hirescam" and row["recommended"]]
+    assert hirescams[0]["verdict"] == "locally-linear" and hirescams[0]["residual"] < 1e-3
+
+
 def test_compiled_networks_run_elsewhere(net: hirescam.Network) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     made = net.compile(class_=7, heatmap=(14, 14))
@@ -66,3 +74,20 @@ def test_the_network_is_left_as_it_is(net: hirescam.Network) -> None:
     net.explain(SEVEN)
     assert net.bytes == before == Path("digits-cnn.onnx").read_bytes()
     assert "digits-cnn.onnx" in repr(net) and io.BytesIO(net.bytes).getbuffer().nbytes == len(before)
+
+
+def test_the_report_is_text_page_and_data(net: hirescam.Network, tmp_path: Path) -> None:
+    report = net.report([SEVEN], check={"randomise": False, "places": 4, "methods": ["gradcam"]})
+    for name, what in [("r.html", report.html), ("r.json", report.record), ("r.txt", report.text)]:
+        report.save(tmp_path / name)
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert (json.loads(text) if name.endswith("json") else text) == what
+    assert "1 images" in repr(report) and "<pre>" in report._repr_html_()
+    alone = records(net.check())
+    assert [row["layer"] for row in alone if row["recommended"]] and "method" not in alone[0]
+
+
+def test_tables_are_data_frames_where_pandas_is_there(net: hirescam.Network) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    for table in [net.layers(), net.compare(SEVEN, ["hirescam"]), net.check()]:
+        assert isinstance(table, pandas.DataFrame) and len(table) > 0

@@ -17,7 +17,7 @@ def test_the_types_have_the_options_that_there_are() -> None:
     from hirescam import _types
 
     options = set(hirescam.Spec().options())
-    hints = get_type_hints(_types.Options)
+    hints = get_type_hints(_types.AllOptions)
     assert {name.rstrip("_") if name == "class_" else name for name in hints} == options
     assert set(get_type_hints(_types.Picture)) <= options
 

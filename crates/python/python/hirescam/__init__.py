@@ -32,7 +32,7 @@ from ._errors import (
     UnsupportedError,
 )
 from ._hirescam import Certificate, Explanation, Spec, __version__
-from ._network import Explainer, Explanations, Network, strip
+from ._network import Explainer, Explanations, ImageInput, Network, Report, strip
 
 __all__ = [
     "ArgumentError",
@@ -45,6 +45,7 @@ __all__ = [
     "Explanation",
     "Explanations",
     "FileError",
+    "ImageInput",
     "InternalError",
     "LabelsError",
     "MemoryLimitError",
@@ -55,6 +56,7 @@ __all__ = [
     "NotFoundError",
     "PictureError",
     "PreprocessError",
+    "Report",
     "Spec",
     "UnsupportedError",
     "__version__",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import itertools
+import json
 import logging
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import TYPE_CHECKING, Any, NamedTuple
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from . import _display, _engine, _hirescam
 from ._errors import ArgumentError, Error, ModelError
@@ -19,12 +22,9 @@ from ._progress import Bar
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._types import Options
+    from ._types import AllOptions, Common, Path
 
 LOGGER = logging.getLogger("hirescam")
-
-COMPARED = ("hirescam", "gradcam", "gradcam++", "xgradcam", "layercam", "eigencam")
-"""What people compare with, as far as one run is enough for it."""
 
 KEPT = 2
 """How many explainers a network keeps ready for `explain`; each holds the weights once more."""
@@ -83,7 +83,7 @@ class Network:
             )
         said = {"labels": labels, "preprocess": preprocess}
         self._spec = Spec(**{key: value for key, value in said.items() if value is not None})
-        self._ready: OrderedDict[str, Explainer] = OrderedDict()
+        self._ready: OrderedDict[str, _hirescam.Explainer] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -98,7 +98,7 @@ class Network:
         return self._native.sha256
 
     @property
-    def bytes(self) -> bytes:
+    def bytes(self) -> builtins.bytes:
         """The file's bytes, without weights in files of their own."""
         return self._native.bytes
 
@@ -127,7 +127,7 @@ class Network:
         found = None if self._spec.preprocess is not None else self._native.preprocess()
         return self._spec.preprocess if found is None else found[0]
 
-    def spec(self, spec: Spec | None = None, **options: Unpack[Options]) -> Spec:
+    def spec(self, spec: Spec | None = None, **options: Unpack[AllOptions]) -> Spec:
         """All options as one thing: those of the network, then those of `spec`, then these.
 
         >>> hirescam.Network("digits-cnn.onnx", preprocess="imagenet").spec(top=2)
@@ -138,7 +138,7 @@ class Network:
         own = {key: value for key in ("labels", "preprocess") if getattr(spec, key) is None and (value := getattr(self._spec, key))}
         return spec.replace(**{**own, **options})
 
-    def explainer(self, *, spec: Spec | None = None, **options: Unpack[Options]) -> Explainer:
+    def explainer(self, *, spec: Spec | None = None, **options: Unpack[AllOptions]) -> Explainer:
         """The network made ready to explain any number of images with these options.
 
         >>> explainer = hirescam.Network("digits-cnn.onnx").explainer(method="gradcam", class_=7)
@@ -147,16 +147,53 @@ class Network:
         """
         return Explainer(self, self.spec(spec, **options))
 
+    @overload
+    def explain(
+        self,
+        image: Path | builtins.bytes | bytearray | memoryview,
+        *,
+        layer: str = ...,
+        class_: int | str = ...,
+        target: int = ...,
+        top: Literal[1] = ...,
+        progress: bool | None = None,
+        input: Mapping[str, Any] = ...,
+        **options: Unpack[Common],
+    ) -> Explanation: ...
+
+    @overload
+    def explain(
+        self,
+        image: Iterator[Any],
+        *,
+        spec: Spec | None = None,
+        array: str | None = None,
+        errors: Literal["raise", "return"] = "raise",
+        progress: bool | None = None,
+        **options: Unpack[AllOptions],
+    ) -> Iterator[Any]: ...
+
+    @overload
     def explain(
         self,
         image: Any,
         *,
         spec: Spec | None = None,
         array: str | None = None,
-        input: Any = None,
-        errors: str = "raise",
+        errors: Literal["raise", "return"] = "raise",
         progress: bool | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[AllOptions],
+    ) -> Any: ...
+
+    def explain(
+        self,
+        image: Any,
+        *,
+        spec: Spec | None = None,
+        array: str | None = None,
+        errors: Literal["raise", "return"] = "raise",
+        progress: bool | None = None,
+        **options: Any,
     ) -> Any:
         """Explains an image, a list of images or an iterator of them.
 
@@ -167,8 +204,7 @@ class Network:
         make that a list of them: the best class first, of each class the layers. A list of images and a tensor with a batch give a list of what each
         gives; an iterator gives an iterator, which reads no more than it needs.
 
-        `input` is what other inputs of the network are fed: a dictionary of arrays and numbers; of an array with as many rows as the tensor has, each row
-        goes with its own. With `errors="return"` the exception stands in the place of what failed; with `"raise"` the first one is raised, and its `image`
+        With `errors="return"` the exception stands in the place of what failed; with `"raise"` the first one is raised, and its `image`
         says which it was. `progress` shows a bar, if tqdm is there: True always, None where it takes longer than a few seconds.
 
         The network is made ready for the options of the last few calls; `explainer` says when, and holds it for as long as one likes.
@@ -180,29 +216,30 @@ class Network:
         2
         """
         explainer = self._kept(self.spec(spec, **options))
-        return explainer.explain(image, array=array, input=input, errors=errors, progress=progress)
+        return explainer.explain(image, array=array, errors=errors, progress=progress)
 
     def _kept(self, spec: Spec) -> Explainer:
         """The explainer for a spec: it is made ready where it is none of the last ones."""
         key = spec.to_json()
         with self._lock:
-            if key in self._ready:
+            ready = self._ready.get(key)
+            if ready is not None:
                 self._ready.move_to_end(key)
-                return self._ready[key]
+                return Explainer(self, spec, ready)
         explainer = Explainer(self, spec)
         with self._lock:
-            self._ready[key] = explainer
+            self._ready[key] = explainer._native
             while len(self._ready) > KEPT:
                 self._ready.popitem(last=False)
         return explainer
 
-    def layers(self, *, all: bool = False, spec: Spec | None = None, **options: Unpack[Options]) -> Any:
+    def layers(self, *, all: bool = False, spec: Spec | None = None, **options: Unpack[AllOptions]) -> Any:
         """The layers that can be explained at, from the image to the score, with what is proven there: a data frame if pandas is there, else a list of records.
 
         Those on every path from the image to the score; with `all` every one.
 
-        >>> [row["layer"] for row in hirescam.Network("digits-cnn.onnx").layers() if row["recommended"]]
-        ['/conv_layers/conv_layers.7/Relu_output_0']
+        >>> len(hirescam.Network("digits-cnn.onnx").layers()) > 5
+        True
         """
         rows, note = self._native.layers(self.spec(spec, **options), all)
         _said(note)
@@ -211,25 +248,72 @@ class Network:
     def compare(
         self,
         image: Any,
-        methods: Iterable[str] = COMPARED,
+        methods: Iterable[str] | None = None,
         *,
         spec: Spec | None = None,
         array: str | None = None,
-        **options: Unpack[Options],
+        progress: bool | None = None,
+        **options: Unpack[AllOptions],
     ) -> Any:
         """Several methods on one image, with their numbers: a data frame if pandas is there, else a list of records.
 
-        >>> rows = hirescam.Network("digits-cnn.onnx").compare("photos/seven.png", ["hirescam", "gradcam"])
-        >>> [row["method"] for row in rows]
-        ['hirescam', 'gradcam']
+        All are made for the class that HiResCAM explains. What the numbers are is said in the documentation of records.
+
+        >>> table = hirescam.Network("digits-cnn.onnx").compare("photos/seven.png", ["hirescam", "gradcam"])
+        >>> len(table)
+        2
         """
         spec = self.spec(spec, **options)
-        images, many = self._taker(spec, array).take(image)
+        if methods is not None:
+            spec = spec.replace(compare={"methods": list(methods)})
+        images, _ = self._taker(spec, array).take(image)
         if len(images) != 1:
             raise ArgumentError("methods are compared on one image")
-        return _display.table(self._native.compare(spec, list(methods), images[0])["methods"])
+        with Bar(progress, 1) as bar:
+            return _display.table(self._native.compare(spec, images[0], bar.passes)["methods"])
 
-    def compile(self, *, heatmap: Any = None, spec: Spec | None = None, **options: Unpack[Options]) -> bytes:
+    def check(
+        self,
+        images: Any = (),
+        *,
+        spec: Spec | None = None,
+        array: str | None = None,
+        progress: bool | None = None,
+        **options: Unpack[AllOptions],
+    ) -> Any:
+        """How far maps can be trusted on this network, and how they fare on some images: a row for each method at each layer, as a data frame if
+        pandas is there, else as a list of records.
+
+        Without images it is what is proven of the layers. `report` has all that was found.
+
+        >>> table = hirescam.Network("digits-cnn.onnx").check(["photos/seven.png"], check={"randomise": False, "places": 4, "methods": ["gradcam"]})
+        >>> len(table) >= 2
+        True
+        """
+        return self.report(images, spec=spec, array=array, progress=progress, **options).table()
+
+    def report(
+        self,
+        images: Any = (),
+        *,
+        spec: Spec | None = None,
+        array: str | None = None,
+        progress: bool | None = None,
+        **options: Unpack[AllOptions],
+    ) -> Report:
+        """The faithfulness report: all that `check` finds, as data, as text and as a page.
+
+        >>> report = hirescam.Network("digits-cnn.onnx").report()
+        >>> report.record["model_sha256"] == hirescam.Network("digits-cnn.onnx").sha256
+        True
+        """
+        spec = self.spec(spec, **options)
+        taker = self._taker(spec, array)
+        taken = [taker.take(image)[0] for image in ([images] if _is_one(images) else images)]
+        with Bar(progress, 1) as bar:
+            return Report(*self._native.check(spec, [image for of_one in taken for image in of_one], bar.passes))
+
+    def compile(self, *, heatmap: Any = None, spec: Spec | None = None, **options: Unpack[AllOptions]) -> builtins.bytes:
         """The explaining model: the bytes of the same ONNX file with map, class, score and b as more outputs.
 
         `heatmap` adds one more output for display: (height, width), or "image" for the size of the image.
@@ -269,11 +353,13 @@ class Explainer:
     True
     """
 
-    def __init__(self, network: Network, spec: Spec) -> None:
+    def __init__(self, network: Network, spec: Spec, _ready: _hirescam.Explainer | None = None) -> None:
         self.network = network
-        self._native, note = network._native.explainer(spec)
         self._image = network._image(spec)
-        _said(note)
+        if _ready is None:
+            _ready, note = network._native.explainer(spec)
+            _said(note)
+        self._native = _ready
 
     @property
     def spec(self) -> Spec:
@@ -285,11 +371,14 @@ class Explainer:
         image: Any,
         *,
         array: str | None = None,
-        input: Any = None,
-        errors: str = "raise",
+        input: Mapping[str, Any] | None = None,
+        errors: Literal["raise", "return"] = "raise",
         progress: bool | None = None,
     ) -> Any:
         """Explains an image, a list of images or an iterator of them; see `Network.explain`.
+
+        `input` is what other inputs of the network are fed with these images, in the place of what the options say: a dictionary of arrays and numbers; of
+        an array with as many rows as a tensor has, each row goes with its own.
 
         >>> explainer = hirescam.Network("digits-cnn.onnx").explainer()
         >>> [e.class_ for e in explainer.explain(iter(["photos/seven.png"]))]
@@ -300,7 +389,7 @@ class Explainer:
         taker = Taker(len(self._image.shape), self._image.dtype, array)
         if _is_one(image):
             with Bar(progress if self._native.together == 1 else False, 1) as bar:
-                made = self._of([image], taker, input, bar)[0]
+                made = self._of([image], 0, taker, input, bar)[0]
             if (error := _failed(made)) is not None and (errors == "raise" or error is made):
                 raise error
             return made
@@ -321,7 +410,7 @@ class Explainer:
         """What came of images, a few of them at a time."""
         images, start = iter(images), 0
         while part := list(itertools.islice(images, self._native.together)):
-            for number, made in enumerate(self._of(part, taker, input, bar), start):
+            for number, made in enumerate(self._of(part, start, taker, input, bar), start):
                 error = _failed(made)
                 if error is not None:
                     error.image = number
@@ -330,7 +419,7 @@ class Explainer:
                 yield made
             start += len(part)
 
-    def _of(self, images: Sequence[Any], taker: Taker, input: Any, bar: Bar) -> list[Any]:
+    def _of(self, images: Sequence[Any], start: int, taker: Taker, input: Any, bar: Bar) -> list[Any]:
         """What came of images, all of them together; an error in the place of what failed."""
         taken: list[Any] = []
         for image in images:
@@ -340,7 +429,7 @@ class Explainer:
                 taken.append(error)
         beside = None if input is None else {name: numbers(value) if is_array(value) else numbers([value]) for name, value in input.items()}
         native = [one for of_image in taken if not isinstance(of_image, Error) for one in of_image[0]]
-        made = iter(self._native.explain(native, [beside] * len(native), bar.passes))
+        made = iter(self._native.explain(native, [beside] * len(native), start, bar.passes))
         results = [one if isinstance(one, Error) else self._result(one, made) for one in taken]
         bar.images(len(images))
         return results
@@ -368,6 +457,46 @@ class Explainer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Explainer, (self.network, self.spec)
+
+
+class Report:
+    """How far maps can be trusted on a network: what is proven, what is measured on images, what is left when the weights are randomised.
+
+    >>> report = hirescam.Network("digits-cnn.onnx").report()
+    >>> report.text.splitlines()[0]
+    'digits-cnn.onnx'
+    """
+
+    def __init__(self, record: dict[str, Any], text: str, html: str) -> None:
+        self.record, self.text, self.html = record, text, html
+
+    def table(self) -> Any:
+        """A row for each method at each layer; without images, one for each layer. A data frame if pandas is there, else a list of records.
+
+        >>> len(hirescam.Network("digits-cnn.onnx").report().table()) > 0
+        True
+        """
+        rows = []
+        for layer in self.record["layers"]:
+            about = {"layer": layer["name"], **{key: layer[key] for key in ("recommended", "verdict", "bypass", "uniform", "error")}}
+            for method in layer["methods"] or [{}]:
+                numbers = {key: value["mean"] if isinstance(value, dict) else value for key, value in method.items() if key != "images"}
+                rows.append({**about, **numbers, "error": about["error"] or numbers.get("error")})
+        return _display.table(rows)
+
+    def save(self, path: Path) -> None:
+        """Writes the page where `path` ends in .html, the data where it ends in .json, else the text."""
+        ending = os.path.splitext(path)[1].lower()
+        text = self.html if ending in (".html", ".htm") else json.dumps(self.record) + "\n" if ending == ".json" else self.text
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.text)}</pre>"
+
+    def __repr__(self) -> str:
+        layers, images = len(self.record["layers"]), len(self.record["images"])
+        return f"<hirescam.Report of {self.record['model']!r}: {layers} layers, {images} images>"
 
 
 def strip(model: Any) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from typing import Any
 
 LONG = 5.0
@@ -9,31 +11,48 @@ LONG = 5.0
 
 
 class Bar:
-    """A bar over images; over the passes of each where there is one image. True shows it at once, None after a while, False never."""
+    """A bar over images; over the passes of one where it is one image.
+
+    True shows it at once, None where work turns out to be long and somebody looks, False never.
+    """
 
     def __init__(self, progress: bool | None, images: int | None) -> None:
-        self.bar: Any = None
         self.one = images == 1
-        if progress is False or (progress is None and images == 1 and False):
-            return
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            return
-        unit = "pass" if self.one else "image"
-        delay = 0 if progress else LONG
-        self.bar = tqdm(total=None if self.one else images, unit=unit, delay=delay, leave=False, disable=None if progress is None else False)
+        self.of = None if self.one else images
+        self.done = 0
+        self.bar: Any = None
+        self.wanted = progress is not False
+        self.start = time.monotonic() if progress is None else float("-inf")
 
     def passes(self, sample: int, done: int, of: int) -> None:
         """So many passes of all are done with an image."""
-        if self.bar is not None and self.one:
-            self.bar.total = of
-            self.bar.update(done - self.bar.n)
+        if self.one:
+            self.of = of
+            self._show(done)
 
     def images(self, count: int) -> None:
         """So many images more are done."""
-        if self.bar is not None and not self.one:
-            self.bar.update(count)
+        if not self.one:
+            self._show(self.done + count)
+
+    def _show(self, done: int) -> None:
+        self.done = done
+        if self.bar is None and self.wanted and time.monotonic() - self.start > LONG:
+            self.bar = self._made()
+            self.wanted = self.bar is not None
+        if self.bar is not None:
+            self.bar.total = self.of
+            self.bar.update(done - self.bar.n)
+
+    def _made(self) -> Any:
+        seen = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+        if not seen and self.start > 0:
+            return None
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            return None
+        return tqdm(total=self.of, unit="pass" if self.one else "image", leave=False)
 
     def __enter__(self) -> Bar:
         return self

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict, Union
+from typing import Any, Literal, Protocol, TypedDict, Union
 
 Path = Union[str, "os.PathLike[str]"]
 
 
-class Options(TypedDict, total=False):
-    """What is explained and how. All may be left out."""
+class Common(TypedDict, total=False):
+    """What is explained and how, but for what can ask for several maps. All may be left out."""
 
-    layer: str | Sequence[str] | None
-    """The target layer, by the name of its tensor; several for the maps of all of them from one run."""
-    class_: int | str | Sequence[int | str] | None
-    """A class, by number (from 0) or label, or several."""
-    top: int | None
-    """The K best classes of each image."""
-    target: int | str | Sequence[int | str] | None
-    """What is explained, in one word, as "contrast:cat,dog"; a number or a list stands for classes."""
     method: str
     """The method: "hirescam", "gradcam", "scorecam" …"""
     output: str | None
@@ -36,8 +28,6 @@ class Options(TypedDict, total=False):
     """The axis of the image that counts channels, where the graph does not tell it."""
     image_input: str | None
     """The input that carries the image, where it is not the first that could."""
-    input: Mapping[str, Any] | None
-    """What inputs beside the image are fed."""
     grid: str | Sequence[int] | None
     """How the layer's tokens lie in the image, as (14, 14)."""
     shape: Sequence[int] | None
@@ -98,6 +88,30 @@ class Options(TypedDict, total=False):
     """Which scales the colours of maps side by side have."""
     fuse: Literal["mean", "max"] | None
     """How the maps of several layers become one more, in what the command line writes."""
+    compare: Mapping[str, Any]
+    """What `compare` does: `methods`."""
+    check: Mapping[str, Any]
+    """What `check` does: `methods`, `all_layers`, `sample`, `places`, `randomise`, `pictures`."""
+
+
+class Options(Common, total=False):
+    """What is explained and how, but for what inputs beside the image are fed. All may be left out."""
+
+    layer: str | Sequence[str] | None
+    """The target layer, by the name of its tensor; several for the maps of all of them from one run."""
+    class_: int | str | Sequence[int | str] | None
+    """A class, by number (from 0) or label, or several."""
+    top: int | None
+    """The K best classes of each image."""
+    target: int | str | Sequence[int | str] | None
+    """What is explained, in one word, as "contrast:cat,dog"; a number or a list stands for classes."""
+
+
+class AllOptions(Options, total=False):
+    """What is explained and how. All may be left out."""
+
+    input: Mapping[str, Any] | None
+    """What inputs beside the image are fed."""
 
 
 class Picture(TypedDict, total=False):
