@@ -92,7 +92,7 @@ pub struct Card {
     pub final_activation: Option<FinalActivation>,
     /// Whether it gives the numbers of its first input again, in their order, under other axes or as another type.
     pub renames: bool,
-    /// Whether an output entry is the largest of several of its first input.
+    /// Whether an output entry is the largest of several of its first input, or says where that lies.
     pub takes_largest: bool,
     /// Whether its integers stand for real numbers.
     pub quantises: bool,

@@ -353,7 +353,7 @@ fn best(a: &Attributes, x: &[Option<&Tensor>], better: fn(f64, f64) -> bool) -> 
     Ok(vec![Tensor { dtype: DataType::Int64, data }])
 }
 
-const ARG_MAX: Card = Card { name: "ArgMax", eval: |a, x| best(a, x, |v, best| v > best), ..ARG };
+const ARG_MAX: Card = Card { name: "ArgMax", takes_largest: true, eval: |a, x| best(a, x, |v, best| v > best), ..ARG };
 const ARG_MIN: Card = Card { name: "ArgMin", eval: |a, x| best(a, x, |v, best| v < best), ..ARG };
 
 fn one_axis(t: &Tensor) -> Result<i64, Fault> {

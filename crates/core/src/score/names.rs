@@ -1,8 +1,9 @@
 //! Names of classes that stand in the graph, where converters of scikit-learn and Core ML write them.
 
 use super::MOST_RENAMINGS;
+use crate::Model;
 use crate::onnx::messages::NodeProto;
-use crate::{Model, ops};
+use crate::ops::{self, Entries};
 
 /// The domain of operators on tables and labels.
 const TABLES: &str = "ai.onnx.ml";
@@ -28,9 +29,7 @@ fn of_node(model: &Model, node: &NodeProto) -> Option<Vec<String>> {
         (TABLES, "LabelEncoder") if counts(a.ints("keys_int64s")?) && is_choice(model, input(0)?) => {
             strings(&a.get("values_strings")?.strings)
         }
-        (TABLES, "ArrayFeatureExtractor") | ("" | "ai.onnx", "Gather") if is_choice(model, input(1)?) => {
-            strings(&model.initializer(input(0)?)?.string_data)
-        }
+        _ if looks_up(node) && is_choice(model, input(1)?) => strings(&model.initializer(input(0)?)?.string_data),
         _ => None,
     }
 }
@@ -45,14 +44,20 @@ fn strings<T: AsRef<[u8]>>(bytes: &[T]) -> Option<Vec<String>> {
     bytes.iter().map(read).collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
 }
 
+/// Whether a node takes entries of its first input by the indices of its second.
+fn looks_up(node: &NodeProto) -> bool {
+    let by_card = || ops::named(node).is_some_and(|card| card.entries == Entries::Indexed);
+    (node.domain(), node.op_type()) == (TABLES, "ArrayFeatureExtractor") || by_card()
+}
+
 /// Whether `value` is what an ArgMax chose, in other clothes.
 fn is_choice(model: &Model, value: &str) -> bool {
     let mut at = value;
     for _ in 0..MOST_RENAMINGS {
         let Some(node) = model.maker(at) else { return false };
-        match (node.op_type(), ops::named(node), node.input.first()) {
-            ("ArgMax", ..) => return true,
-            (op, Some(card), Some(input)) if card.renames || op == "Cast" => at = input,
+        match (ops::named(node), node.input.first()) {
+            (Some(card), _) if card.entries == Entries::PlaceOfBest && card.takes_largest => return true,
+            (Some(card), Some(input)) if card.renames => at = input,
             _ => return false,
         }
     }
