@@ -1,8 +1,8 @@
 //! How good is a map?
 //!
-//! [Metrics](metrics) answer that: against what is known of the image (boxes, masks), against what is known of the network (its
-//! score, which places it used), or of the map alone. A metric sees arrays, never a model or an engine, so maps from
-//! anywhere can be measured.
+//! [Metrics](metrics) answer that: against what is known of the image (boxes, masks), against what the network does when the
+//! image is [changed], or of the map alone. A metric sees arrays and at most a function that scores images, never a model or an
+//! engine, so maps from anywhere can be measured.
 //!
 //! ```
 //! use hirescam_evaluate::metrics::{energy_pointing_game, pointing_game};
@@ -17,6 +17,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod changed;
 mod error;
 pub mod metrics;
 

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::error::argument;
+use hirescam::random::Random;
 use ndarray::ArrayViewD;
 
 /// What of a signed map counts as attention.
@@ -86,6 +87,15 @@ pub(crate) fn unit(map: &ArrayViewD<'_, f64>) -> Result<Vec<f64>, Error> {
     }
 }
 
+/// The indices of `values`, the largest first. Equal values come in an order drawn from the seed, the same for every call.
+pub(crate) fn descending(values: &[f64], seed: u64) -> Vec<usize> {
+    let mut random = Random::of_sample(seed, 0);
+    let mut keyed: Vec<(f64, f64, usize)> =
+        values.iter().enumerate().map(|(i, &v)| (v + 0.0, random.unit(), i)).collect();
+    keyed.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+    keyed.into_iter().map(|(_, _, i)| i).collect()
+}
+
 /// A mask that is true within boxes: each box is a range of indices for every axis, from its first to before its last.
 /// What lies beyond the mask is cut off.
 ///
@@ -108,4 +118,19 @@ pub fn mask_of_boxes(shape: &[usize], boxes: &[Vec<std::ops::Range<usize>>]) -> 
         let at = ndarray::Dimension::slice(&at);
         boxes.iter().any(|b| b.iter().zip(at).all(|(range, i)| range.contains(i)))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_are_broken_by_the_seed_and_not_by_place() {
+        let values = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.0, 2.0];
+        let order = descending(&values, 1);
+        assert_eq!(&order[..2], &[8, 0]);
+        assert_ne!(&order[2..], &[1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(order, descending(&values, 1));
+        assert_ne!(order, descending(&values, 2));
+    }
 }

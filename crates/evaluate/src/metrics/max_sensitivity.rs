@@ -24,7 +24,8 @@ pub const ROW: Row = Row {
 /// captum's `sensitivity_max` is the relative one, with radius 0.02 and 10 images. The class stays that of x.
 ///
 /// # Differs from captum
-/// It divides by 1 where the map is 0 everywhere. Here the relative one has no value then.
+/// It divides by 1 where the map is 0 everywhere. Here the relative one has no value then. Where the explaining function gives it a
+/// tensor and no tuple, captum 0.9 divides by the norm of one channel.
 ///
 /// # Errors
 /// [`Error::Undefined`] for a relative one of a map of zeros; [`Error::Argument`] for no maps or maps of another shape.

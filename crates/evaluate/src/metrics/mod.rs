@@ -3,47 +3,72 @@
 //! Maps are raw and signed, of any number of axes, and what stands beside a map (truth, another map) has its shape: nothing is
 //! resized here. What of a signed map counts is said by name, see [`Attention`]. Sums are in f64.
 //!
-//! Each is a plain function of arrays. Where the metric has no value (a map of zeros, an object without cells), that is
-//! [`Error::Undefined`], never a number that stands for nothing.
+//! Metrics of arrays are plain functions. Those that change the image and look at what becomes of the score implement
+//! [`Metric`](crate::changed::Metric); [`measure`](crate::changed::measure) runs any number of them together. Where a metric has
+//! no value (a map of zeros, an object without cells), that is [`Error::Undefined`], never a number that stands for nothing.
 
+mod adcc;
+mod aopc;
+mod arcc;
 mod area;
 mod arrays;
+mod average_drop;
+mod average_gain;
 mod coherency;
 mod completeness;
 mod complexity;
+mod confidence_increase;
+mod curve;
 mod dead_zone;
+mod deletion;
 mod energy;
 mod entropy;
 mod idle;
+mod infidelity;
+mod insertion;
 mod iou;
 mod max_sensitivity;
 mod mprt;
+mod mufidelity;
 mod organ_iou;
 mod pointing_game;
 mod relevance_mass;
 mod relevance_rank;
+mod road;
 mod sparseness;
 mod total_variation;
 mod unused;
 
 pub(crate) use arrays::*;
 
+pub use adcc::Adcc;
+pub use aopc::{AopcLerf, AopcMorf};
+pub use arcc::Arcc;
 pub use area::area_over_threshold;
 pub use arrays::{Attention, mask_of_boxes};
+pub use average_drop::AverageDrop;
+pub use average_gain::AverageGain;
 pub use coherency::coherency;
 pub use completeness::{completeness_error, completeness_residual};
 pub use complexity::complexity;
+pub use confidence_increase::ConfidenceIncrease;
+pub use curve::Curve;
 pub use dead_zone::dead_zone_ratio;
+pub use deletion::Deletion;
 pub use energy::energy_pointing_game;
 pub use entropy::entropy;
 pub use idle::idle_share;
+pub use infidelity::{Infidelity, Taken};
+pub use insertion::Insertion;
 pub use iou::{THRESHOLDS, best_threshold, iou, ious};
 pub use max_sensitivity::{Neighbours, max_sensitivity};
 pub use mprt::mprt;
+pub use mufidelity::MuFidelity;
 pub use organ_iou::{Perfect, organ_iou};
 pub use pointing_game::{PointingGame, is_difficult, point, pointing_game};
 pub use relevance_mass::relevance_mass;
 pub use relevance_rank::relevance_rank;
+pub use road::{Removed, Road};
 pub use sparseness::sparseness;
 pub use total_variation::total_variation;
 pub use unused::unused_share;
@@ -116,6 +141,18 @@ pub const METRICS: &[Row] = &[
     coherency::ROW,
     max_sensitivity::ROW,
     mprt::ROW,
+    deletion::ROW,
+    insertion::ROW,
+    aopc::MORF,
+    aopc::LERF,
+    average_drop::ROW,
+    confidence_increase::ROW,
+    average_gain::ROW,
+    road::ROW,
+    infidelity::ROW,
+    mufidelity::ROW,
+    adcc::ROW,
+    arcc::ROW,
 ];
 
 /// The row of the metric called `name`.
