@@ -90,12 +90,15 @@ impl PreparedMethod for ScoreCam {
                 weights.iter_mut().skip(mask.channel).take(1).for_each(|w| *w = weight);
             }
             let largest = weights.iter().copied().fold(0.0, f64::max);
-            let mut notes = vec![format!("the heaviest of {all} channels has {:.0} % of the weight", 100.0 * largest)];
-            match skipped {
-                0 => {}
-                1 => notes.push("1 channel is constant for this image and was left out".into()),
-                _ => notes.push(format!("{skipped} channels are constant for this image and were left out")),
-            }
+            let heaviest = || format!("the heaviest of {all} channels has {:.0} % of the weight", 100.0 * largest);
+            let notes = match skipped {
+                0 => vec![heaviest()],
+                1 if all > 1 => vec![heaviest(), "1 channel is constant for this image and was left out".into()],
+                n if n < all => {
+                    vec![heaviest(), format!("{n} channels are constant for this image and were left out")]
+                }
+                _ => vec!["every channel is constant for this image, and so none has a weight".into()],
+            };
             MethodMap::at_layer(subject, weigh(&subject.state.activation, subject.cut.channels, &weights), notes)
         };
         Ok(scores.into_iter().map(one).collect())
