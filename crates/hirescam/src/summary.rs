@@ -14,7 +14,7 @@ const MOST: usize = 10;
 pub(crate) const NOTHING: &str = "no score is above the threshold";
 
 /// The class and its score: `espresso (score 11.4004, probability 95.1 %)`.
-fn headline(e: &Explanation) -> String {
+pub fn headline(e: &Explanation) -> String {
     // Only what the network makes into one has one.
     let probability = e.probability.map_or(String::new(), |p| format!(", probability {}", percent(p)));
     format!("{} (score {}{probability})", e.name(), number(e.score))
