@@ -463,6 +463,7 @@ fn several_images_are_compared_one_by_one() {
     let done = hirescam(folder.path(), &all);
     let text = String::from_utf8(done.stdout).unwrap();
     assert_eq!(done.status.code(), Some(1));
+    assert_eq!(text.lines().filter(|line| line.starts_with("  gradcam ")).count(), 2, "{text}");
     let made = records(&String::from_utf8(hirescam(folder.path(), &[&all[..], &["--json"]].concat()).stdout).unwrap());
     assert_eq!(made.iter().filter(|r| r["error"].is_object()).count(), 1);
     for record in made.iter().filter(|r| r["error"].is_null()) {

@@ -90,8 +90,9 @@ impl Compare {
         if self.json {
             return output::json(&written.record);
         }
-        let words = written.comparison.in_words().join("\n");
-        say!("{}: {words}", path.display())?;
+        let mut lines = written.comparison.in_words().into_iter();
+        say!("{}: {}", path.display(), lines.next().unwrap_or_default())?;
+        lines.try_for_each(|line| say!("{line}"))?;
         match &written.picture {
             Ok(path) => say!("  picture: {}", path.display()),
             Err(why) => say!("  no picture: {why}"),
