@@ -428,12 +428,13 @@ impl<'g> Value<'g> {
         self.graph.one("Einsum", &[self, other], vec![attribute("equation", equation)])
     }
 
-    /// The mean over `axes`.
+    /// The mean over `axes`. The sum is divided by how many they are, not multiplied by 1/n: a normalisation takes means away
+    /// from what is nearly alike and divides by what is left, and with it what the rounding of 1/n would leave.
     pub fn mean(self, axes: &[usize], keep: bool) -> Value<'g> {
         let sizes = self.sizes();
         let count: usize = axes.iter().filter_map(|&a| sizes.get(a)).product();
         let sum = self.reduce_sum(axes, keep);
-        if count == 1 { sum } else { sum * (1.0 / count as f64) }
+        if count == 1 { sum } else { sum / sum.scalar(count as f64) }
     }
 
     /// `self[start : end : step]` along `axis`, with `start`, `end` ≥ 0 for a positive step.
