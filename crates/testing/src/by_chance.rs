@@ -10,10 +10,13 @@ use hirescam_core::onnx::messages::{
     AttributeProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, type_proto,
 };
 use hirescam_core::ops;
+use hirescam_core::ops::list::NEWEST_OPSET;
 use hirescam_core::shape::{self, Fact};
 use hirescam_core::tensor::DataType;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+
+mod of_cards;
 
 /// The domain of an operator that nobody knows: `Square`, the product of its input with itself.
 pub const FOREIGN: &str = "com.example";
@@ -23,7 +26,8 @@ pub const TWISTED: &str = "twisted";
 /// The network number `seed`: an image `x`, scores `y`, and in between what chance brings.
 pub fn network(seed: u64) -> ModelProto {
     let mut random = Random::new(seed);
-    let opset = [7, 8, 9, 10, 11, 12, 13, 13, 14, 15, 16, 17, 17, 18, 19, 20, 21, 22, 23, 24][below(&mut random, 20)];
+    let opset = [13, 17][below(&mut random, 2)];
+    let opset = if random.unit() < 0.1 { opset } else { 7 + below(&mut random, NEWEST_OPSET as usize - 6) as i64 };
     let dtype = if random.unit() < 0.2 { DataType::Double } else { DataType::Float };
     let (free, batch) = (random.unit() < 0.6, 1 + below(&mut random, 2));
     let batch = if free { 2 } else { batch };
@@ -200,7 +204,7 @@ impl Maker {
             return None;
         }
         let (rank, c) = (shape.len(), shape.get(1).copied().unwrap_or(1));
-        match self.below(20) {
+        match self.below(24) {
             0..=4 => self.unary(x),
             5..=6 => self.window(x),
             7 => self.normalization(x),
@@ -210,6 +214,12 @@ impl Maker {
             14 => {
                 let last = *shape.last()?;
                 let weights = self.weight(&[last, 3], -1.0, 1.0);
+                if rank == 2 && self.chance(0.5) {
+                    let turned = self.node("Transpose", &[x], vec![attribute("perm", [1, 0])], 1)?;
+                    let bias = self.weight(&[3], -0.5, 0.5);
+                    let factors = [attribute("transA", 1), attribute("alpha", 0.5f32), attribute("beta", 2.0f32)];
+                    return self.node("Gemm", &[&turned, &weights, &bias], factors.to_vec(), 1);
+                }
                 self.plain("MatMul", &[x, &weights])
             }
             15 if rank > 2 => {
@@ -239,6 +249,7 @@ impl Maker {
                 let weights = self.plain("Reshape", &[&weights, &target])?;
                 self.plain("Conv", &[x, &weights])
             }
+            20.. => self.of_a_card(x),
             _ => None,
         }
     }
@@ -684,3 +695,32 @@ pub fn truth(proto: &ModelProto) -> ModelProto {
     }
     proto
 }
+
+/// The same network with float64 for float32.
+pub fn in_double(proto: &ModelProto) -> ModelProto {
+    let (float, double) = (DataType::Float as i32, DataType::Double as i32);
+    let mut proto = proto.clone();
+    let Some(graph) = &mut proto.graph else { return proto };
+    // What an operator wants in float32 whatever the type of its first input.
+    let fixed: Vec<&String> =
+        graph.node.iter().filter(|n| SCALED.contains(&n.op_type())).flat_map(|n| n.input.iter().skip(1)).collect();
+    for stored in
+        graph.initializer.iter_mut().filter(|t| t.data_type() == float && !fixed.iter().any(|f| *f == t.name()))
+    {
+        let tensor = Tensor::from_proto(stored).unwrap();
+        *stored = Tensor { dtype: DataType::Double, ..tensor }.to_proto(stored.name()).unwrap();
+    }
+    for info in graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info) {
+        match info.r#type.as_mut().and_then(|t| t.value.as_mut()) {
+            Some(type_proto::Value::TensorType(t)) if t.elem_type == Some(float) => t.elem_type = Some(double),
+            _ => {}
+        }
+    }
+    for cast in graph.node.iter_mut().filter(|n| n.op_type() == "Cast").flat_map(|n| &mut n.attribute) {
+        cast.i = cast.i.map(|to| if to == i64::from(float) { i64::from(double) } else { to });
+    }
+    proto
+}
+
+/// Operators with scales beside their first input.
+const SCALED: &[&str] = &["Resize", "Upsample"];
