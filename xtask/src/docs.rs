@@ -38,8 +38,8 @@ layer any operator will do that the engine has.
 - **since**: the first operator set in which ONNX has it, and the last where it was dropped. Models of the operator sets {OLDEST_OPSET} to {NEWEST_OPSET} are
   read by what holds for theirs; older ones have to be converted.
 - **derivative**: without one, no layer before the operator can be explained through it. Operators that take or give no floats need none.
-- **function**: what the [certificate](certificate.md) follows from. A *product* is affine as long as one factor alone depends on the layer. A
-  *quotient* is smooth and may be blind to the scale of the layer. Where no derivative is needed, the operator chooses between pieces at most.
+- **function**: what the [certificate](certificate.md) follows from. A *product* is affine as long as one factor alone depends on the layer.
+  Where no derivative is needed, the operator chooses between pieces at most.
 
 | operator | since | derivative | function | limits |
 |---|---|---|---|---|

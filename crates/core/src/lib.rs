@@ -60,6 +60,7 @@
 
 pub mod analysis;
 pub mod axes;
+pub mod blind;
 pub mod build;
 pub mod cam;
 pub mod certify;

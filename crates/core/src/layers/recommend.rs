@@ -1,10 +1,10 @@
 //! Which layer is taken when none is named.
 
 use super::{Candidate, Layer, Search};
+use crate::blind::{ignores_scale, reads_one_place};
 use crate::certify::{Certificate, Verdict};
 use crate::graph::reads;
 use crate::ops::{self, Entries, Layout, Role};
-use crate::probe::{ignores_scale, reads_one_place};
 use crate::shape::Shapes;
 use crate::{Model, flow, head, score};
 use std::collections::{HashMap, HashSet};

@@ -5,8 +5,8 @@
 
 use super::form::Form;
 use super::{
-    Card, FinalActivation, Linearity, Role, affine, aligned, case, fact, like_first, map, never, piecewise, tensor,
-    where_first,
+    Card, EPSILON, FinalActivation, Linearity, Role, affine, aligned, case, degree_of_first, fact, like_first, map,
+    never, piecewise, tensor, where_first,
 };
 use crate::build::Value;
 use crate::error::{Fault, unsupported};
@@ -62,6 +62,7 @@ const ABS: Card = Card {
         Ok(vec![Some(x.by_sign(dy, -dy))])
     }),
     linearity: piecewise,
+    degree: degree_of_first,
     ..ELEMENTWISE
 };
 
@@ -95,6 +96,7 @@ const CAST: Card = Card {
         Ok(vec![Some(if is_float(from) { dy.cast(from) } else { dy })])
     }),
     linearity: affine,
+    degree: |a, x| degree_of_first(a, x).filter(|_| cast_to(a).is_ok_and(is_float)),
     role: Role::Movement,
     cases: || vec![case().x(&[2, 3]).set("to", DataType::Float as i64)],
     ..ELEMENTWISE
@@ -157,6 +159,15 @@ const CLIP: Card = Card {
         Ok(vec![Some(d)])
     }),
     linearity: piecewise,
+    // Bounds are homogeneous at 0 alone, and next to nothing where they keep a divisor from it.
+    degree: |a, x| {
+        let low = match (x.get(1).copied().flatten(), a.get("min")) {
+            (Some(low), _) => low.is_within(EPSILON),
+            (None, low) => low.is_none_or(|low| (0.0..=EPSILON).contains(&low.f().into())),
+        };
+        let high = x.get(2).copied().flatten().is_some() || a.get("max").is_some();
+        degree_of_first(a, x).filter(|_| low && !high)
+    },
     cases: || {
         vec![
             case().x(&[3, 5]).scalar(-0.5).scalar(1.0),
@@ -211,6 +222,7 @@ const DROPOUT: Card = Card {
     switch: Some(2),
     // With a third input it may drop, and what it drops differs from run to run.
     linearity: |a, _| if a.node.input.len() > 2 { Linearity::Smooth } else { Linearity::Affine },
+    degree: |a, x| degree_of_first(a, x).filter(|_| x.len() <= 2),
     role: Role::Movement,
     limits: "inference only",
     ..ELEMENTWISE
@@ -360,6 +372,7 @@ const IDENTITY: Card = Card {
     eval: |_, x| map(x, |v| v),
     vjp: Some(|s| Ok(vec![Some(s.dy()?)])),
     linearity: affine,
+    degree: degree_of_first,
     role: Role::Movement,
     ..ELEMENTWISE
 };
@@ -383,6 +396,7 @@ const LEAKY_RELU: Card = Card {
         Ok(vec![Some(d)])
     }),
     linearity: piecewise,
+    degree: degree_of_first,
     cases: || vec![case().x(&[3, 5]), case().x(&[3, 5]).set("alpha", -0.3f32)],
     ..ELEMENTWISE
 };
@@ -417,6 +431,7 @@ const NEG: Card = Card {
     eval: |_, x| map(x, |v| -v),
     vjp: Some(|s| Ok(vec![Some(-s.dy()?)])),
     linearity: affine,
+    degree: degree_of_first,
     ..ELEMENTWISE
 };
 
@@ -430,7 +445,7 @@ const RECIPROCAL: Card = Card {
         let y = s.y()?;
         Ok(vec![Some(-(s.dy()? * y * y))])
     }),
-    linearity: |_, _| Linearity::Ratio,
+    degree: |a, x| degree_of_first(a, x).map(|degree| -degree),
     cases: || vec![case().x_in(&[3, 5], 0.3, 3.0)],
     ..ELEMENTWISE
 };
@@ -443,6 +458,7 @@ const RELU: Card = Card {
     eval: |_, x| map(x, |v| v.max(0.0)),
     vjp: Some(|s| Ok(vec![Some(s.dy()? * s.y()?.mask(s.dy()?.dtype()))])),
     linearity: piecewise,
+    degree: degree_of_first,
     ..ELEMENTWISE
 };
 
@@ -537,6 +553,7 @@ const SQRT: Card = Card {
     eval: |_, x| map(x, f64::sqrt),
     vjp: Some(|s| Ok(vec![Some(s.dy()? / (s.y()? * 2.0))])),
     cases: || vec![case().x_in(&[3, 5], 0.2, 3.0)],
+    degree: |a, x| degree_of_first(a, x).map(|degree| degree / 2.0),
     ..ELEMENTWISE
 };
 

@@ -1,8 +1,8 @@
 //! Arithmetic on two or more values, with broadcasting.
 
 use super::{
-    Card, Dependence, Linearity, Role, Vjp, Weights, affine, aligned, case, fact, piecewise, product, tensor,
-    where_all, where_first,
+    Card, Dependence, Linearity, Role, Vjp, Weights, affine, aligned, case, degree_of_all, degree_of_first,
+    degree_of_product, degree_of_terms, fact, piecewise, product, tensor, where_all, where_first,
 };
 use crate::build::Value;
 use crate::error::{Fault, invalid};
@@ -124,6 +124,7 @@ const ADD: Card = Card {
         Ok(vec![Some(s.unbroadcast(dy, 0)?), Some(s.unbroadcast(dy, 1)?)])
     }),
     linearity: affine,
+    degree: degree_of_terms,
     role: Role::Join,
     ..PAIR
 };
@@ -137,6 +138,7 @@ const SUB: Card = Card {
         Ok(vec![Some(s.unbroadcast(dy, 0)?), Some(s.unbroadcast(-dy, 1)?)])
     }),
     linearity: affine,
+    degree: degree_of_terms,
     role: Role::Join,
     ..PAIR
 };
@@ -158,6 +160,7 @@ const MUL: Card = Card {
         Ok(vec![Some(s.unbroadcast(dy * b, 0)?), Some(s.unbroadcast(dy * a, 1)?)])
     }),
     linearity: product,
+    degree: degree_of_product,
     ..PAIR
 };
 
@@ -188,8 +191,12 @@ const DIV: Card = Card {
         Ok(vec![Some(s.unbroadcast(dy / b, 0)?), Some(s.unbroadcast(-(dy * y / b), 1)?)])
     }),
     linearity: |_, inputs| match inputs {
-        [_, Dependence::Smooth, ..] => Linearity::Ratio,
+        [_, Dependence::Smooth, ..] => Linearity::Smooth,
         _ => Linearity::Affine,
+    },
+    degree: |_, x| match x {
+        [Some(over), Some(under)] => Some(over.degree - under.degree),
+        _ => None,
     },
     cases: || vec![case().x(&[2, 3, 4]).x_in(&[2, 3, 4], 0.5, 2.0), case().x(&[2, 3, 4]).x_in(&[3, 1], -2.0, -0.5)],
     ..PAIR
@@ -229,6 +236,11 @@ const POW: Card = Card {
             case().x(&[2, 3]).scalar(0.0),
         ]
     },
+    degree: |a, x| {
+        let mut powers = x.get(1).copied().flatten()?.stored?.data.iter();
+        let first = powers.next().filter(|first| powers.all(|power| power == *first))?;
+        degree_of_first(a, x).map(|degree| degree * first)
+    },
     ..PAIR
 };
 
@@ -254,6 +266,7 @@ const PRELU: Card = Card {
         [_, Dependence::None] => Linearity::Piecewise,
         _ => Linearity::Smooth,
     },
+    degree: degree_of_first,
     along: aligned,
     cases: || vec![case().x(&[2, 3, 4]).x(&[3, 1]), case().x(&[2, 3]).w(&[1])],
     ..Card::BASE
@@ -265,6 +278,7 @@ const SUM: Card = Card {
     eval: |_, x| Ok(vec![nary(x, |a, b| a + b)?]),
     vjp: Some(|s| (0..s.x.len()).map(|i| Ok(Some(s.unbroadcast(s.dy()?, i)?))).collect()),
     linearity: affine,
+    degree: degree_of_terms,
     role: Role::Join,
     cases: several,
     ..PAIR
@@ -306,6 +320,7 @@ const MIN: Card = Card {
     eval: |_, x| Ok(vec![nary(x, f64::min)?]),
     vjp: Some(|s| outermost(s, |a, b| a.lt(b))),
     linearity: piecewise,
+    degree: degree_of_all,
     ..SUM
 };
 

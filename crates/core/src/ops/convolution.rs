@@ -1,7 +1,10 @@
 //! Convolutions over any number of spatial axes: 1-D, 2-D, 3-D.
 
 use super::window::{Side, Tap, Window, add_windows};
-use super::{Along, Card, Entries, Layout, Weights, case, channels_first, fact, product, products, size, tensor};
+use super::{
+    Along, Card, Entries, Layout, Weights, case, channels_first, degree_of_product, fact, product, products, size,
+    tensor,
+};
 use crate::build::Value;
 use crate::error::{Fault, invalid};
 use crate::graph::{Attributes, with_extent};
@@ -125,6 +128,7 @@ const CONV: Card = Card {
         Ok(vec![Some(dx), None, None])
     }),
     linearity: product,
+    degree: degree_of_product,
     layout: Layout::ChannelsFirst,
     along,
     limits: "by the input, not by weights that depend on the layer",
@@ -256,6 +260,7 @@ const CONV_TRANSPOSE: Card = Card {
         Ok(vec![Some(dy.conv(w, e.group as i64, window.geometry(pads))), None, None])
     }),
     linearity: product,
+    degree: degree_of_product,
     layout: Layout::ChannelsFirst,
     along,
     limits: "by the input, not by weights that depend on the layer",

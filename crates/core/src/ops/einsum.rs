@@ -234,6 +234,7 @@ const EINSUM: Card = Card {
         (0..ranks.len()).map(|i| Ok(Some(cotangent(s, &equation, i)?))).collect()
     }),
     linearity: product,
+    degree: |_, x| Some(x.iter().flatten().map(|factor| factor.degree).sum()),
     layout: Layout::Other,
     along: |a, x, input, axis| {
         let ranks: Vec<usize> = x.iter().flatten().map(|f| f.shape.len()).collect();

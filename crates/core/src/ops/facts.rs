@@ -1,6 +1,7 @@
 //! What cards say of an operator beside its shapes, values and derivative.
 
 use crate::graph::Attributes;
+use crate::tensor::Tensor;
 
 /// How a value depends on the target layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,8 +23,6 @@ pub enum Linearity {
     Piecewise,
     /// Anything else.
     Smooth,
-    /// Anything else that may also be blind to the scale of its input: a quotient, a normalisation.
-    Ratio,
 }
 
 /// Affine whichever inputs depend on the layer.
@@ -55,6 +54,66 @@ pub fn product(_: &Attributes, inputs: &[Dependence]) -> Linearity {
         0 | 1 => Linearity::Affine,
         _ => Linearity::Smooth,
     }
+}
+
+/// How an input of a node scales with the layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Scaling<'a> {
+    /// With t times the layer, for t > 0, it is tᵏ times what it was: this is k. 0 where it stays the same.
+    pub degree: f64,
+    /// Its value, where that is stored.
+    pub stored: Option<&'a Tensor>,
+}
+
+impl Scaling<'_> {
+    /// Whether it is stored, and between 0 and `most`.
+    pub(super) fn is_within(&self, most: f64) -> bool {
+        self.stored.is_some_and(|t| t.data.iter().all(|v| (0.0..=most).contains(v)))
+    }
+}
+
+/// From attributes and the inputs, at least one of them of another degree than 0 and `None` where one is left out, to the
+/// degree of the first output; none where it scales otherwise. Where an operator gives its input in parts it is that of
+/// all outputs.
+pub type DegreeRule = fn(&Attributes, &[Option<Scaling>]) -> Option<f64>;
+
+/// The largest ε of a normalisation: up to it, what is added to a value does not count for how that scales.
+pub const EPSILON: f64 = 1e-3;
+
+/// The degree that all inputs share. Zeros have any, and so has what is stored up to `most`.
+fn shared_degree(inputs: &[Option<Scaling>], most: f64) -> Option<f64> {
+    let mut degrees = inputs.iter().flatten().filter(|input| !input.is_within(most)).map(|input| input.degree);
+    let first = degrees.next()?;
+    degrees.all(|degree| degree == first).then_some(first)
+}
+
+/// Of inputs that stand side by side: the degree that they share.
+pub fn degree_of_all(_: &Attributes, inputs: &[Option<Scaling>]) -> Option<f64> {
+    shared_degree(inputs, 0.0)
+}
+
+/// Of a sum or a largest: the degree that the terms share, an ε left aside.
+pub fn degree_of_terms(_: &Attributes, inputs: &[Option<Scaling>]) -> Option<f64> {
+    shared_degree(inputs, EPSILON)
+}
+
+/// That of the first input, where no other changes.
+pub fn degree_of_first(_: &Attributes, inputs: &[Option<Scaling>]) -> Option<f64> {
+    let (first, rest) = inputs.split_first()?;
+    let changes = rest.iter().flatten().any(|input| input.degree != 0.0);
+    first.filter(|_| !changes).map(|input| input.degree)
+}
+
+/// Of a product of the first two inputs, to which a third is added where there is one.
+pub fn degree_of_product(_: &Attributes, inputs: &[Option<Scaling>]) -> Option<f64> {
+    let (factors, terms) = inputs.split_at_checked(2)?;
+    let degree = factors.iter().flatten().map(|factor| factor.degree).sum();
+    terms.iter().flatten().all(|term| term.degree == degree || term.is_within(0.0)).then_some(degree)
+}
+
+/// Of what divides its first input by a measure of its size: nothing is left, where no other input changes.
+pub fn degree_of_normalised(a: &Attributes, inputs: &[Option<Scaling>]) -> Option<f64> {
+    degree_of_first(a, inputs).filter(|_| a.float("epsilon", 0.0) <= EPSILON).map(|_| 0.0)
 }
 
 /// What an operator does with the axes of its first input.

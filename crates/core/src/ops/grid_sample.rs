@@ -1,7 +1,7 @@
 //! Sampling an image at places that another value names.
 
 use super::transposed::LARGEST;
-use super::{Along, Card, Entries, Layout, affine_in_first, case, fact, tensor};
+use super::{Along, Card, Entries, Layout, affine_in_first, case, degree_of_first, fact, tensor};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
@@ -200,6 +200,7 @@ const GRID_SAMPLE: Card = Card {
         Ok(vec![Some(dy.matmul(matrix).reshape(&dims)), None])
     }),
     linearity: affine_in_first,
+    degree: degree_of_first,
     layout: Layout::ChannelsFirst,
     along: |_, _, input, axis| match (input, axis) {
         (0 | 1, 0) => Along::To(0),

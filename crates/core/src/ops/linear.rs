@@ -1,7 +1,7 @@
 //! Matrix products.
 
 use super::arithmetic::{broadcast, stretch};
-use super::{Along, Card, Entries, Layout, Weights, case, fact, product, size, tensor};
+use super::{Along, Card, Entries, Layout, Weights, case, degree_of_product, fact, product, size, tensor};
 use crate::error::{Fault, invalid};
 use crate::graph::Attributes;
 use crate::shape::{Dim, Fact};
@@ -76,6 +76,7 @@ const GEMM: Card = Card {
         Ok(vec![Some(da), Some(db), dc])
     }),
     linearity: |a, inputs| product(a, inputs.get(..2).unwrap_or(inputs)),
+    degree: degree_of_product,
     layout: Layout::ChannelsLast,
     along: |a, x, input, axis| {
         let turned = |name: &str| usize::from(a.int(name, 0) != 0);
@@ -210,6 +211,7 @@ const MATMUL: Card = Card {
         Ok(vec![Some(da), Some(db.reshape(&bd))])
     }),
     linearity: product,
+    degree: degree_of_product,
     layout: Layout::ChannelsLast,
     along: |_, x, input, axis| {
         let (Ok(l), Ok(r)) = (fact(x, 0), fact(x, 1)) else { return Along::Unknown };

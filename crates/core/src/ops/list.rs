@@ -123,7 +123,6 @@ fn function(card: &Card) -> &'static str {
         (Linearity::Affine, _) => "affine in its first input",
         (Linearity::Piecewise, _) => "piecewise affine",
         (Linearity::Smooth, _) => "smooth",
-        (Linearity::Ratio, _) => "quotient",
     }
 }
 

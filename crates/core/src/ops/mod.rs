@@ -18,8 +18,9 @@ pub(crate) use common::{
 };
 
 pub use facts::{
-    Along, Dependence, Entries, FinalActivation, Layout, Linearity, Role, SignRule, Weights, affine, affine_in_first,
-    never, piecewise, product, smooth, where_all, where_first,
+    Along, DegreeRule, Dependence, EPSILON, Entries, FinalActivation, Layout, Linearity, Role, Scaling, SignRule,
+    Weights, affine, affine_in_first, degree_of_all, degree_of_first, degree_of_normalised, degree_of_product,
+    degree_of_terms, never, piecewise, product, smooth, where_all, where_first,
 };
 pub(crate) use no_card::{chooses_by, draws, extents_by_attribute, rounds};
 pub use vjp::Vjp;
@@ -78,6 +79,8 @@ pub struct Card {
     pub vjp: Option<Rule>,
     /// Whether the operator is affine in the inputs that depend on the target layer.
     pub linearity: fn(&Attributes, &[Dependence]) -> Linearity,
+    /// With which power of the layer's scale the outputs grow.
+    pub degree: DegreeRule,
     /// What the operator does with the axes of its first input.
     pub layout: Layout,
     /// What becomes of one axis of one input.
@@ -136,6 +139,7 @@ impl Card {
         work: |_, x, y| x.iter().flatten().copied().chain(y).map(size).fold(0, usize::saturating_add),
         vjp: None,
         linearity: smooth,
+        degree: |_, _| None,
         layout: Layout::Same,
         along: |_, _, _, _| Along::Unknown,
         entries: Entries::AsLaidOut,

@@ -1,8 +1,8 @@
 //! Renaming, rearranging, repeating and joining values.
 
 use super::{
-    Along, Card, Entries, Layout, Role, affine, apart, case, channels_first, fact, ints_in, ints_of, tensor, where_all,
-    where_first,
+    Along, Card, Entries, Layout, Role, affine, apart, case, channels_first, degree_of_all, degree_of_first, fact,
+    ints_in, ints_of, tensor, where_all, where_first,
 };
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
@@ -44,6 +44,7 @@ const RENAMING: Card = Card {
         Ok(vec![Some(s.full_dy()?.reshape(&x)), None])
     }),
     linearity: affine,
+    degree: degree_of_first,
     layout: Layout::Reshaped,
     role: Role::Movement,
     renames: true,
@@ -223,6 +224,7 @@ const TRANSPOSE: Card = Card {
         Ok(vec![Some(s.dy()?.with_rank(perm.len()).transpose(&inverse(&perm)))])
     }),
     linearity: affine,
+    degree: degree_of_first,
     layout: Layout::Permuted,
     along: |a, x, input, axis| {
         let rank = x.first().copied().flatten().map_or(0, |x| x.shape.len());
@@ -285,6 +287,7 @@ const CONCAT: Card = Card {
         Ok(ranges.into_iter().map(|r| r.map(|(from, to)| dy.slice(at, from, to, 1))).collect())
     }),
     linearity: affine,
+    degree: degree_of_all,
     along: |a, x, input, own| {
         let rank = x.get(input).copied().flatten().map_or(0, |x| x.shape.len());
         match axis(a.int("axis", 1), rank) {
@@ -348,6 +351,7 @@ const SPLIT: Card = Card {
         Ok(vec![Value::concat(&pieces, at), None])
     }),
     linearity: affine,
+    degree: degree_of_first,
     along: |a, x, input, own| {
         apart(fact(x, 0).and_then(|x| Ok(vec![axis(a.int("axis", 0), x.shape.len())?])), input, own)
     },
@@ -380,6 +384,7 @@ const EXPAND: Card = Card {
     },
     vjp: Some(|s| Ok(vec![Some(s.unbroadcast(s.dy()?, 0)?), None])),
     linearity: affine,
+    degree: degree_of_first,
     along: |a, x, input, axis| match (fact(x, 0), ints_of(a, "shape", x, 1)) {
         (Ok(x), Ok(Some(shape))) if input == 0 => Along::To(axis + shape.len().saturating_sub(x.shape.len())),
         _ => Along::Unknown,
@@ -433,6 +438,7 @@ const TILE: Card = Card {
         Ok(vec![Some(d), None])
     }),
     linearity: affine,
+    degree: degree_of_first,
     along: |a, x, input, axis| match ints_of(a, "repeats", x, 1) {
         Ok(Some(times)) if input == 0 && times.get(axis) == Some(&1) => Along::To(axis),
         _ if input == 0 => Along::Moved(axis),
@@ -508,6 +514,7 @@ const REARRANGING: Card = Card {
         Ok(vec![Some(dy.reshape(&apart).transpose(&inverse(&perm)).reshape(&joined))])
     }),
     linearity: affine,
+    degree: degree_of_first,
     layout: Layout::ChannelsFirst,
     along: channels_first,
     role: Role::Movement,

@@ -77,7 +77,7 @@ const BATCH_NORMALIZATION: Card = Card {
         Ok(vec![Some(s.dy()? * along_channels(factor, x.rank())), None, None, None, None])
     }),
     linearity: |a, inputs| match in_training(a) {
-        true => Linearity::Ratio,
+        true => Linearity::Smooth,
         false => super::affine_in_first(a, inputs),
     },
     layout: Layout::ChannelsFirst,
@@ -145,7 +145,7 @@ fn unstandardized<'g>(x: Value<'g>, g: Value<'g>, axes: &[usize], epsilon: f64) 
 
 /// The base of cards that divide by a measure of their input's size.
 const NORMALIZATION: Card =
-    Card { shape: super::like_first, linearity: |_, _| Linearity::Ratio, limits: "by the input", ..Card::BASE };
+    Card { shape: super::like_first, degree: super::degree_of_normalised, limits: "by the input", ..Card::BASE };
 
 fn normalized_axes(a: &Attributes, rank: usize) -> Result<Vec<usize>, Fault> {
     Ok((axis(a.int("axis", -1), rank)?..rank).collect())
@@ -502,6 +502,7 @@ const LRN: Card = Card {
             case().x(&[2, 3]).set("size", 2),
         ]
     },
+    degree: |_, _| None,
     ..NORMALIZATION
 };
 

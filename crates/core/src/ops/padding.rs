@@ -2,7 +2,7 @@
 
 use super::movement::checked;
 use super::transposed::{LARGEST, ungather};
-use super::{Card, Entries, Role, affine, apart, case, fact, ints_in, ints_of, tensor};
+use super::{Card, Entries, Role, affine, apart, case, degree_of_first, fact, ints_in, ints_of, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::axis;
 use crate::shape::{Dim, Fact};
@@ -134,6 +134,10 @@ const PAD: Card = Card {
         apart(moved(), input, axis)
     },
     linearity: affine,
+    degree: |a, x| {
+        let zeros = x.get(2).copied().flatten().is_none_or(|v| v.is_within(0.0)) && a.float("value", 0.0) == 0.0;
+        degree_of_first(a, x).filter(|_| zeros || a.string("mode", "constant") != "constant")
+    },
     role: Role::Movement,
     cases: || {
         let moded = |mode: &str| case().x(&[2, 3, 4]).set("mode", mode);

@@ -3,7 +3,7 @@
 use super::grids::Grids;
 use super::transposed::{MatrixRow, unmultiply};
 use super::window::{Side, Window};
-use super::{Card, Layout, Role, affine, case, fact, piecewise, size, tensor, where_first};
+use super::{Card, Layout, Role, affine, case, degree_of_first, fact, piecewise, size, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::Attributes;
@@ -25,6 +25,7 @@ const POOL: Card = Card {
     layout: Layout::ChannelsFirst,
     along: |_, x, input, axis| super::apart(fact(x, 0).map(|x| (2..x.shape.len()).collect()), input, axis),
     role: Role::Pooling,
+    degree: degree_of_first,
     ..Card::BASE
 };
 

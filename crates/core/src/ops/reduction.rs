@@ -1,8 +1,8 @@
 //! Reductions over axes, and running sums.
 
 use super::{
-    Along, Card, Case, Entries, Layout, Role, Vjp, affine, apart, case, fact, ints_in, ints_of, piecewise, tensor,
-    where_first,
+    Along, Card, Case, Entries, Layout, Role, Vjp, affine, apart, case, degree_of_first, fact, ints_in, ints_of,
+    piecewise, tensor, where_first,
 };
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
@@ -173,6 +173,7 @@ const REDUCE_SUM: Card = Card {
     eval: |a, x| reduce(a, x, 0.0, |p, q| p + q),
     vjp: Some(|s| Ok(vec![Some(kept(s)?.2), None])),
     linearity: affine,
+    degree: degree_of_first,
     cases: || {
         let mut cases = reductions();
         cases.iter_mut().filter(|c| c.attributes.iter().any(|a| a.name() == "axes")).for_each(|c| c.opset = 11);
@@ -196,6 +197,7 @@ const REDUCE_MEAN: Card = Card {
         Ok(vec![Some(dy * (1.0 / count.max(1) as f64)), None])
     }),
     linearity: affine,
+    degree: degree_of_first,
     limits: "not over the images of a batch",
     ..REDUCTION
 };
@@ -209,6 +211,7 @@ const REDUCE_MAX: Card = Card {
     eval: |a, x| reduce(a, x, f64::NEG_INFINITY, f64::max),
     vjp: Some(|s| share(s, |x, y| x.lt(y))),
     linearity: piecewise,
+    degree: degree_of_first,
     ..REDUCTION
 };
 
@@ -219,6 +222,7 @@ const REDUCE_MIN: Card = Card {
     eval: |a, x| reduce(a, x, f64::INFINITY, f64::min),
     vjp: Some(|s| share(s, |x, y| x.gt(y))),
     linearity: piecewise,
+    degree: degree_of_first,
     ..REDUCTION
 };
 
@@ -239,6 +243,7 @@ const REDUCE_L1: Card = Card {
         Ok(vec![Some(s.x(0)?.by_sign(dy, -dy)), None])
     }),
     linearity: piecewise,
+    degree: degree_of_first,
     ..REDUCTION
 };
 
@@ -250,6 +255,7 @@ const REDUCE_L2: Card = Card {
         let (_, y, dy) = kept(s)?;
         Ok(vec![Some(s.x(0)? * y.where_gt(0.0, dy / y)), None])
     }),
+    degree: degree_of_first,
     ..REDUCTION
 };
 
@@ -258,6 +264,7 @@ const REDUCE_SUM_SQUARE: Card = Card {
     name: "ReduceSumSquare",
     eval: |a, x| sum(a, x, |v| v * v, |s| s),
     vjp: Some(|s| Ok(vec![Some(s.x(0)? * (kept(s)?.2 * 2.0)), None])),
+    degree: |a, x| degree_of_first(a, x).map(|degree| 2.0 * degree),
     ..REDUCTION
 };
 
@@ -406,6 +413,7 @@ const CUM_SUM: Card = Card {
         apart(at(), input, own)
     },
     linearity: affine,
+    degree: degree_of_first,
     cases: || {
         let at = |i: i64| Tensor { dtype: DataType::Int64, data: ndarray::arr0(i as f64).into_dyn() };
         let x = |i| case().x(&[2, 3, 4]).fixed(at(i));

@@ -1,7 +1,7 @@
 //! Resizing: along each axis a matrix R, y = (R₁ ⊗ R₂ ⊗ …)·x, and its transpose back.
 
 use super::transposed::{self, LARGEST, MatrixRow};
-use super::{Card, Dependence, Entries, Linearity, Role, apart, case, fact, tensor};
+use super::{Card, Dependence, Entries, Linearity, Role, apart, case, degree_of_first, fact, tensor};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, axis, extent, extents, with_extent};
 use crate::shape::{Dim, Fact};
@@ -295,6 +295,7 @@ const RESIZE: Card = Card {
         [_, rest @ ..] if rest.iter().any(|&d| d != Dependence::None) => Linearity::Smooth,
         _ => Linearity::Affine,
     },
+    degree: |a, x| degree_of_first(a, x).filter(|_| a.float("extrapolation_value", 0.0) == 0.0),
     along: |a, x, input, axis| {
         let moved = || {
             let wanted = ResizeInputs::of(a, |i| match x.get(i).copied().flatten() {

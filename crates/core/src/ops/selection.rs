@@ -2,7 +2,9 @@
 
 use super::gather::scatter_add;
 use super::transposed::LARGEST;
-use super::{Along, Card, Entries, Layout, affine, aligned, apart, case, fact, piecewise, tensor};
+use super::{
+    Along, Card, Entries, Layout, affine, aligned, apart, case, degree_of_all, degree_of_first, fact, piecewise, tensor,
+};
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, around, axis, with_extent};
 use crate::shape::{Dim, Fact};
@@ -37,6 +39,10 @@ const WHERE: Card = Card {
         Ok(vec![None, Some(s.unbroadcast(c.select(dy, zero), 1)?), Some(s.unbroadcast(c.select(zero, dy), 2)?)])
     }),
     linearity: affine,
+    degree: |a, x| match x {
+        [Some(condition), chosen @ ..] if condition.degree == 0.0 => degree_of_all(a, chosen),
+        _ => None,
+    },
     along: aligned,
     cases: || {
         let mask =
@@ -113,6 +119,7 @@ const TOP_K: Card = Card {
         apart(fact(x, 0).and_then(|x| Ok(vec![axis(a.int("axis", -1), x.shape.len())?])), input, own)
     },
     linearity: piecewise,
+    degree: degree_of_first,
     cases: || {
         vec![
             case().x(&[2, 5]).list(&[3]).outputs(2),
@@ -166,6 +173,7 @@ const TRILU: Card = Card {
         Ok(vec![Some(dy * dy.tensor(triangle(&s.attributes, &x.sizes(), k as i64)?)), None])
     }),
     linearity: affine,
+    degree: degree_of_first,
     // Which entries are kept goes by their places on the last two axes.
     along: |a, x, input, axis| match x.get(input).copied().flatten() {
         Some(own) if input == 0 && axis + 2 >= own.shape.len() => Along::Moved(axis),

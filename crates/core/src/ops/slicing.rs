@@ -1,6 +1,6 @@
 //! Cutting values out.
 
-use super::{Card, Entries, Role, affine, apart, case, fact, ints_in, ints_of, tensor, where_first};
+use super::{Card, Entries, Role, affine, apart, case, degree_of_first, fact, ints_in, ints_of, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{axis, extent, with_extent};
@@ -118,6 +118,7 @@ const SLICE: Card = Card {
         apart(fact(x, 0).and_then(cut), input, axis)
     },
     linearity: affine,
+    degree: degree_of_first,
     role: Role::Movement,
     cases: || {
         vec![
