@@ -7,8 +7,9 @@
 //! along one axis of a value, each some entries long, as the frames of clips that are folded into the batch.
 
 use crate::error::short;
+use crate::graph::reads;
 use crate::onnx::describe;
-use crate::onnx::messages::ValueInfoProto;
+use crate::onnx::messages::{NodeProto, ValueInfoProto};
 use crate::shape::{Dim, Shapes};
 use crate::{Error, Model};
 use follow::{Known, samples};
@@ -114,6 +115,15 @@ impl Shapes {
     /// Whether it is proven that no sample is read for another's entries of `value`.
     pub fn keeps_samples_apart(&self, value: &str) -> bool {
         matches!(self.axes.samples.get(value), Some(Known::There(_)))
+    }
+
+    /// Whether what a node makes of an image may go by the place of that image in a batch of fixed size: where the images lie
+    /// is known before it, and not behind.
+    pub(crate) fn loses_samples(&self, node: &NodeProto) -> bool {
+        let known = |name: &str| matches!(self.axes.samples.get(name), Some(Known::There(_) | Known::Taken(_)));
+        let several = !self.free_batch() && self.count() != Dim::Fixed(1);
+        let made = node.output.iter().filter(|output| !output.is_empty());
+        several && reads(node).into_iter().any(known) && !made.map(String::as_str).all(known)
     }
 
     /// The node that reads several samples for one entry of `value`, in words.

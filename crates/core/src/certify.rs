@@ -13,6 +13,7 @@ use crate::head::Head;
 use crate::onnx::describe;
 use crate::onnx::messages::NodeProto;
 use crate::ops::{self, Dependence, Linearity};
+use crate::shape::Shapes;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -72,7 +73,7 @@ pub fn certify(analysis: &Analysis, head: &Head, uniform: bool) -> Certificate {
     let mut judgement = Judgement::default();
     for node in head.path.iter().rev().filter_map(|&i| model.graph().node.get(i)) {
         // A value can be reached both through the layer and around it; the join is where the two first meet.
-        judgement.add(model.attributes(node), &head.dependence, |input| around.contains(input));
+        judgement.add(&analysis.shapes, model.attributes(node), &head.dependence, |input| around.contains(input));
     }
     judgement.certificate(uniform)
 }
@@ -89,6 +90,7 @@ impl<'m> Judgement<'m> {
     /// which are reached by a path around it. A node that no card vouches for may be anything.
     pub(crate) fn add(
         &mut self,
+        shapes: &Shapes,
         a: Attributes<'m>,
         dependence: &HashMap<String, Dependence>,
         around: impl Fn(&str) -> bool,
@@ -105,7 +107,8 @@ impl<'m> Judgement<'m> {
             }
             Ok(card) => (card.linearity)(&a, &inputs),
         };
-        let linearity = linearity.min(Linearity::Smooth);
+        // b of one image is then not that of another.
+        let linearity = if shapes.loses_samples(node) { linearity.max(Linearity::Piecewise) } else { linearity };
         if linearity > Linearity::Affine && self.worst.is_none_or(|(worst, _)| linearity >= worst) {
             self.worst = Some((linearity, node));
         }

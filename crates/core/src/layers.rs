@@ -207,7 +207,7 @@ impl<'a> Search<'a> {
                 }
             }
             if on_path.contains(&i) {
-                judgement.add(model.attributes(node), &dependence, |i| {
+                judgement.add(shapes, model.attributes(node), &dependence, |i| {
                     around.contains(i) && !self.from_image.contains_key(i)
                 });
             }

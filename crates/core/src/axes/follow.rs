@@ -182,8 +182,9 @@ impl Follower<'_> {
         else {
             return false;
         };
-        // Indices are what samples are found by.
-        if !is_float(fact.dtype) && fact.dtype != DataType::Bool {
+        // Indices are what samples are found by, but not where there is one for each entry.
+        let each = matches!(card.entries, Entries::IndexedEach | Entries::IndexedByLists | Entries::Scattered);
+        if !is_float(fact.dtype) && fact.dtype != DataType::Bool && !each {
             return false;
         }
         let of_samples = |&own: &usize| {

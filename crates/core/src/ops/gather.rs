@@ -1,7 +1,7 @@
 //! Gathering values by indices and scattering them; each is the other's transpose.
 
 use super::transposed::{LARGEST, ungather};
-use super::{Along, Card, Entries, Layout, Linearity, Role, affine, case, fact, tensor, where_first};
+use super::{Along, Card, Entries, Layout, Linearity, Role, affine, case, degree_of_first, fact, tensor, where_first};
 use crate::build::Value;
 use crate::error::{Fault, invalid, unsupported};
 use crate::graph::{Attributes, around, axis, extent, with_extent};
@@ -133,6 +133,7 @@ const GATHER: Card = Card {
         }
     },
     linearity: affine,
+    degree: degree_of_first,
     role: Role::Movement,
     cases: || {
         vec![
@@ -191,6 +192,7 @@ const GATHER_ELEMENTS: Card = Card {
         Ok(vec![Some(scatter_add(s.full_dy()?, places, at, x, s.attributes.opset)?), None])
     }),
     linearity: affine,
+    degree: degree_of_first,
     role: Role::Movement,
     layout: Layout::Other,
     along: |a, x, input, own| match fact(x, 0).and_then(|x| axis(a.int("axis", 0), x.shape.len())) {
@@ -319,8 +321,20 @@ const GATHER_ND: Card = Card {
         Ok(vec![Some(sum.reshape(&x.dims())), None])
     }),
     linearity: affine,
+    degree: degree_of_first,
     role: Role::Movement,
     layout: Layout::Other,
+    along: |a, x, input, own| {
+        let (Ok(data), Ok(indices)) = (fact(x, 0), fact(x, 1)) else { return Along::Unknown };
+        let Ok(Tuples { batch, depth }) = Tuples::of(a, &data.shape, &indices.shape) else { return Along::Unknown };
+        let tuples = indices.shape.len().saturating_sub(1);
+        match input {
+            0 if own < batch => Along::To(own),
+            0 if own >= batch + depth => Along::To(own - batch - depth + tuples),
+            1 if own < tuples => Along::To(own),
+            _ => Along::Unknown,
+        }
+    },
     cases: || {
         vec![
             case().x(&[3, 2]).grid(&[3, 2], &[2, 0, 2, -1, 2, 0]),
@@ -355,8 +369,6 @@ fn adds(a: &Attributes) -> Result<bool, Fault> {
 }
 
 const SCATTERING: Card = Card {
-    // What is scattered can go anywhere; what it is scattered into stays where it is.
-    along: |_, _, input, axis| if input == 0 { Along::To(axis) } else { Along::Unknown },
     covers: |a| reduction(a).map(drop),
     linearity: |a, inputs| match a.string("reduction", "none") {
         "mul" => Linearity::Smooth,
@@ -399,6 +411,15 @@ const SCATTER_ELEMENTS: Card = Card {
         };
         Ok(vec![Some(dx), None, Some(dy.gather_elements(places, at))])
     }),
+    // Along the axis that indices name, and where they are fewer than entries, it goes by an entry's place what becomes of it.
+    along: |a, x, input, own| {
+        let (Ok(data), Ok(indices)) = (fact(x, 0), fact(x, 1)) else { return Along::Unknown };
+        match axis(a.int("axis", 0), data.shape.len()) {
+            Ok(at) if own != at && data.shape.get(own) == indices.shape.get(own) => Along::To(own),
+            Ok(_) if input == 0 => Along::Moved(own),
+            _ => Along::Unknown,
+        }
+    },
     cases: || {
         vec![
             case().x(&[4, 3]).grid(&[2, 2], &[2, 0, -1, 1]).x(&[2, 2]),
@@ -408,6 +429,23 @@ const SCATTER_ELEMENTS: Card = Card {
     },
     ..SCATTERING
 };
+
+/// Whether tuples of `depth` indices put the same into each entry of the axis `own` of what they scatter into.
+fn all_alike(x: &[Option<&Fact>], depth: usize, own: usize) -> bool {
+    let value = |i: usize| fact(x, i).ok().and_then(|fact| fact.value.as_deref());
+    let (Ok(data), Some(indices), Some(updates)) = (fact(x, 0), value(1), value(2)) else { return false };
+    let (tuples, updates) = (indices.to_ints(), updates.data.iter().copied().collect::<Vec<f64>>());
+    let piece = updates.len().checked_div(tuples.len() / depth).unwrap_or(0).max(1);
+    // For each entry what is put where, in its order.
+    let mut entries = vec![Vec::new(); data.shape.get(own).copied().unwrap_or(0)];
+    for (tuple, update) in tuples.chunks_exact(depth).zip(updates.chunks_exact(piece)) {
+        let place = tuple.iter().zip(&data.shape).map(|(&i, &n)| axis(i, n)).collect::<Result<Vec<_>, _>>();
+        let Ok(mut place) = place else { return false };
+        let of = place.get_mut(own).map(std::mem::take).unwrap_or_default();
+        entries.iter_mut().skip(of).take(1).for_each(|entry| entry.push((place.clone(), update)));
+    }
+    entries.windows(2).all(|pair| pair.first() == pair.last())
+}
 
 /// y = x, but the pieces y[indices[i…, :], …] are updates[i…, …] or are joined with them.
 const SCATTER_ND: Card = Card {
@@ -446,12 +484,24 @@ const SCATTER_ND: Card = Card {
         };
         Ok(vec![Some(dx), None, Some(chosen.reshape(&updates.dims()))])
     }),
+    along: |a, x, input, own| {
+        let (Ok(data), Ok(indices)) = (fact(x, 0), fact(x, 1)) else { return Along::Unknown };
+        let Ok(Tuples { depth, .. }) = Tuples::of(a, &data.shape, &indices.shape) else { return Along::Unknown };
+        let tuples = indices.shape.len().saturating_sub(1);
+        match input {
+            0 if own >= depth || all_alike(x, depth, own) => Along::To(own),
+            0 => Along::Moved(own),
+            2 if own >= tuples => Along::To(own - tuples + depth),
+            _ => Along::Unknown,
+        }
+    },
     cases: || {
         vec![
             case().x(&[4, 3]).grid(&[2, 1], &[2, -4]).x(&[2, 3]),
             case().x(&[4, 3]).grid(&[2, 2], &[2, 0, 3, -1]).x(&[2]).opset(11),
             case().x(&[2, 3, 2]).grid(&[1, 2, 2], &[1, 0, 0, -1]).x(&[1, 2, 2]),
             case().x(&[4, 3]).grid(&[3, 1], &[2, -4, 2]).x(&[3, 3]).set("reduction", "add"),
+            case().x(&[2, 3, 2]).grid(&[2, 2, 2], &[0, 0, 1, 0, 0, -1, 1, -1]).x(&[2, 2, 2]).set("reduction", "add"),
         ]
     },
     ..SCATTERING
