@@ -7,17 +7,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::analysis::{Analysis, Hints};
+use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Request, Target};
 use hirescam_core::certify::{self, Verdict};
 use hirescam_core::graph::standard;
 use hirescam_core::onnx;
 use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::messages::ModelProto;
+use hirescam_core::ops::{self, CaseInput};
 use hirescam_core::score::Reading;
 use hirescam_core::score::Score;
 use hirescam_core::shape::declared;
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Model, Tensor, layers, probe, reference};
+use hirescam_core::{Model, Tensor, blind, layers, reference};
 use hirescam_testing::Random;
 use hirescam_testing::by_chance;
 use ndarray::{ArrayD, Axis};
@@ -35,6 +37,11 @@ const IMAGES: usize = 3;
 const STEP: f64 = 1e-6;
 /// How far a slope by differences may be from the true one, of the largest number in the comparison.
 const SLOPE: f64 = 1e-5;
+/// An ε that does not count beside the variance of anything, rounding included.
+const NEXT_TO_NOTHING: f32 = 1e-37;
+/// No value of a network is to be larger than this: what goes by steps would go through many in one of [`STEP`].
+const LARGEST: f64 = 1e4;
+
 /// How far two sums of the same numbers may be apart. Constants are stored in the network's element type, as 1/n of a mean:
 /// in float32 each is up to 6e-8 off, and there are several one after the other.
 fn rounding(dtype: DataType) -> f64 {
@@ -46,6 +53,12 @@ fn rounding(dtype: DataType) -> f64 {
 fn silence(dtype: DataType) -> f64 {
     if dtype == DataType::Double { 1e-9 } else { 1e-6 }
 }
+
+/// What a cell and the sum are. Not on an edge between pieces, where each node chooses one for itself: see [`Trial::on_edge`].
+const SUM_SLOPE: &str = "the sum is the slope along the activation";
+const CELL_SLOPE: &str = "a cell is the slope along its place";
+/// The one claim that the rounding of constants to float32 can break by itself: see [`guarded`].
+const SILENCE: &str = "a place without influence has nothing";
 
 /// What a network's layer is tried with.
 struct Trial<'a> {
@@ -81,8 +94,16 @@ impl Trial<'_> {
         let (layer, outputs) = (&self.made.head.layer, &self.made.outputs);
         let mut wanted = vec![layer.as_str(), &outputs.map, &outputs.score, &outputs.b];
         wanted.extend(outputs.other_tokens.as_deref());
+        let own = wanted.len();
+        let nodes = self.made.head.path.iter().map(|&i| &self.explaining.graph().node[i]);
+        wanted.extend(nodes.flat_map(|n| &n.output).filter(|o| !o.is_empty()).map(String::as_str));
         let known = HashMap::from([("x".to_owned(), image.clone())]);
-        let mut values = reference::evaluate(&self.explaining, known, &wanted).ok()?.into_iter();
+        let mut values = reference::evaluate(&self.explaining, known, &wanted).ok()?;
+        if !values.iter().all(|t| t.data.iter().all(|v| v.abs() < LARGEST)) {
+            return None;
+        }
+        values.truncate(own);
+        let mut values = values.into_iter();
         let mut next = || values.next().map(|t| t.data);
         let (activation, map, scores, b) = (next()?, next()?, next()?, next()?);
         let list = |d: &ArrayD<f64>| d.iter().copied().collect::<Vec<f64>>();
@@ -118,14 +139,45 @@ impl Trial<'_> {
             let sides = at(h)?.into_iter().zip(at(-h)?).zip(&middle);
             Some(sides.map(|((up, down), s)| [(up - down) / (2.0 * h), (up + down - 2.0 * s) / h]).collect())
         };
-        let of_half = |([slope, bend], [half_slope, half_bend]): ([f64; 2], [f64; 2])| {
-            let smooth = [slope - half_slope, bend - 2.0 * half_bend].iter().all(|d| d.abs() <= SLOPE * size);
-            smooth.then_some(half_slope)
-        };
-        let slopes: Vec<Option<f64>> = by(STEP)?.into_iter().zip(by(STEP / 2.0)?).map(of_half).collect();
+        // By half a step, and by one so small that it does not cross the steps of a staircase one after the other.
+        let (whole, half, small) = (by(STEP)?, by(STEP / 2.0)?, by(STEP / 100.0)?);
+        let agreed =
+            |(([slope, bend], [half_slope, half_bend]), [small_slope, _]): (([f64; 2], [f64; 2]), [f64; 2])| {
+                let apart = [slope - half_slope, half_slope - small_slope, bend - 2.0 * half_bend];
+                apart.iter().all(|d| d.abs() <= SLOPE * size).then_some(half_slope)
+            };
+        let slopes: Vec<Option<f64>> = whole.into_iter().zip(half).zip(small).map(agreed).collect();
         let (corners, all) = self.corners.get();
         self.corners.set((corners + slopes.iter().filter(|s| s.is_none()).count(), all + slopes.len()));
         Some(slopes)
+    }
+
+    /// Whether a value between the layer and the score bends where the activation moves along `direction`, even if the score
+    /// does not: as the smallest of some values at a bound that the largest of all goes by.
+    fn on_edge(&self, run: &Run, direction: &ArrayD<f64>) -> Option<bool> {
+        let nodes = self.made.head.path.iter().map(|&i| &self.truth.graph().node[i]);
+        let wanted: Vec<&str> = nodes.flat_map(|n| &n.output).filter(|o| !o.is_empty()).map(String::as_str).collect();
+        let at = |t: f64| -> Option<Vec<f64>> {
+            let activation = Tensor { dtype: run.image.dtype, data: &run.activation.data + &(direction * t) };
+            let known =
+                HashMap::from([("x".to_owned(), run.image.clone()), (self.made.head.layer.clone(), activation)]);
+            let values = reference::evaluate(self.truth, known, &wanted).ok()?;
+            Some(values.iter().flat_map(|v| v.data.iter().copied()).collect())
+        };
+        let middle = at(0.0)?;
+        let bends = |h: f64| -> Option<Vec<f64>> {
+            Some(
+                at(h)?
+                    .iter()
+                    .zip(at(-h)?)
+                    .zip(&middle)
+                    .map(|((up, down), v)| ((up + down - 2.0 * v) / h).abs())
+                    .collect(),
+            )
+        };
+        // What is smooth bends half as much by half the step.
+        let kinked = |(whole, half): (&f64, f64)| half > 1e-4 && half > 0.75 * whole;
+        Some(bends(STEP)?.iter().zip(bends(STEP / 2.0)?).any(kinked))
     }
 
     /// The claims that do not hold for these images, by name; `None` where the network cannot be evaluated there.
@@ -134,9 +186,6 @@ impl Trial<'_> {
         let (certificate, data) = (&self.made.certificate, &run.activation.data);
         let (exact, local) = (certificate.verdict == Verdict::Exact, certificate.verdict <= Verdict::LocallyLinear);
         let numbers = run.map.iter().chain(&run.scores).chain(&run.b);
-        if !numbers.clone().all(|v| v.abs() < 1e6) || !data.iter().all(|v| v.abs() < 1e6) {
-            return None;
-        }
         let size = numbers.chain(data).fold(1e-3f64, |m, v| m.max(v.abs()));
         let (sum, silence) = (rounding(image.dtype), silence(image.dtype));
         let near = |a: f64, b: f64, tolerance: f64| (a - b).abs() <= tolerance * size;
@@ -157,10 +206,13 @@ impl Trial<'_> {
         }
 
         // Each image's map is its own.
-        if data.len_of(Axis(0)) > 1 {
+        if let Samples::Along { axis, outer: 1, inner: 1 } = self.made.head.samples
+            && data.len_of(Axis(axis)) > 1
+        {
             let mut changed = data.clone();
-            let noise = random.tensor(&data.shape()[1..], -1.0, 1.0).data;
-            changed.index_axis_mut(Axis(0), 0).zip_mut_with(&noise, |v, n| *v += n);
+            let mut first = changed.index_axis_mut(Axis(axis), 0);
+            let noise = random.tensor(first.shape(), -1.0, 1.0).data;
+            first += &noise;
             claim("images are apart", all(&self.scores(changed, image)?[1..], &plain[1..], sum));
         }
 
@@ -187,18 +239,38 @@ impl Trial<'_> {
             return Some(broken);
         }
         if local {
-            // Not where the image happens to lie, for that may be a corner, as where what was repeated is compared.
-            let aside = random.tensor(data.shape(), -1e-2, 1e-2).data;
-            let at = |t: f64| self.scores(data + &aside + &(&direction * t), image);
-            let step = 1e-5;
-            let sides = at(step)?.into_iter().zip(at(-step)?).zip(at(0.0)?);
-            let bends: Vec<f64> = sides.map(|((up, down), s)| (up + down - 2.0 * s) / step).collect();
-            claim("the head is affine nearby", bends.iter().all(|b| near(*b, 0.0, 1e-7)));
+            // Not where the image happens to lie, for that may be a corner, as where what was repeated is compared. What is
+            // curved is so at all points nearby; where hundreds of values are put in order, two change places at some.
+            let mut curved = true;
+            for _ in 0..3 {
+                let aside = random.tensor(data.shape(), -1e-2, 1e-2).data;
+                let at = |t: f64| self.scores(data + &aside + &(&direction * t), image);
+                let middle = at(0.0)?;
+                let bent = |step: f64, most: f64| -> Option<Vec<bool>> {
+                    let sides = at(step)?.into_iter().zip(at(-step)?).zip(&middle);
+                    Some(sides.map(|((up, down), s)| !near((up + down - 2.0 * s) / step, 0.0, most)).collect())
+                };
+                curved &= bent(1e-5, 1e-7)?.into_iter().zip(bent(1e-7, 1e-8)?).any(|(far, soon)| far && soon);
+                if !curved {
+                    break;
+                }
+            }
+            claim("the head is affine nearby", !curved);
         }
+        // Where values tie that are not 0, no single place changes the score, and each does together with others.
+        let mut inside = vec![true; plain.len()];
+        for _ in 0..2 {
+            let apart = random.tensor(data.shape(), -1.0, 1.0).data;
+            let slopes = self.slopes(&run, &(data * &apart), size)?;
+            inside.iter_mut().zip(slopes).for_each(|(inside, slope)| *inside &= slope.is_some());
+        }
+        let kept = |slopes: Vec<Option<f64>>| -> Vec<Option<f64>> {
+            slopes.into_iter().zip(&inside).map(|(slope, inside)| slope.filter(|_| *inside)).collect()
+        };
         let fits = |slopes: &[Option<f64>], given: &[f64]| {
             slopes.iter().zip(given).all(|(slope, given)| slope.is_none_or(|slope| near(slope, *given, SLOPE)))
         };
-        claim("the sum is the slope along the activation", fits(&self.slopes(&run, data, size)?, &run.sums));
+        claim(SUM_SLOPE, fits(&kept(self.slopes(&run, data, size)?), &run.sums));
 
         let space = &self.made.head.space;
         let extents: Vec<usize> = space.iter().map(|&a| data.shape()[a]).collect();
@@ -220,10 +292,10 @@ impl Trial<'_> {
             let mask = one_place(&place);
             if cells {
                 let cell: Vec<f64> = run.map.axis_iter(Axis(0)).map(|m| m[place.as_slice()]).collect();
-                let slopes = self.slopes(&run, &(data * &mask), size)?;
-                claim("a cell is the slope along its place", fits(&slopes, &cell));
+                let slopes = kept(self.slopes(&run, &(data * &mask), size)?);
+                claim(CELL_SLOPE, fits(&slopes, &cell));
                 let silent = |(s, cell): (&Option<f64>, &f64)| *s != Some(0.0) || cell.abs() <= silence * size;
-                claim("a place without influence has nothing", slopes.iter().zip(&cell).all(silent));
+                claim(SILENCE, slopes.iter().zip(&cell).all(silent));
                 if exact {
                     let without = self.scores(data * &(&whole - &mask), image)?;
                     let given: Vec<f64> = plain.iter().zip(&without).map(|(s, w)| s - w).collect();
@@ -245,6 +317,11 @@ impl Trial<'_> {
         if self.one_place {
             let lit = |m: ndarray::ArrayViewD<f64>| m.iter().filter(|v| **v != 0.0).count() <= 1;
             claim("one place decides", run.map.axis_iter(Axis(0)).all(lit));
+        }
+        let of_slopes = [SUM_SLOPE, CELL_SLOPE, SILENCE];
+        let random = random.tensor(data.shape(), -1.0, 1.0).data;
+        if broken.iter().any(|claim| of_slopes.contains(claim)) && self.on_edge(&run, &(data * &random))? {
+            broken.retain(|claim| !of_slopes.contains(claim));
         }
         Some(broken)
     }
@@ -273,7 +350,7 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
         node.attribute.retain(|a| a.name() != "epsilon");
         // Those without one refuse it.
         if !["LpNormalization", "MeanVarianceNormalization"].contains(&node.op_type()) {
-            node.attribute.push(attribute("epsilon", 1e-12f32));
+            node.attribute.push(attribute("epsilon", NEXT_TO_NOTHING));
         }
     }
     let without_epsilon = Model::new(proto_without).unwrap();
@@ -313,8 +390,8 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
                 logits: score,
                 class,
                 quantised: nodes.clone().any(|n| standard(n) == "QuantizeLinear"),
-                scale_free: probe::ignores_scale(&analysis, &made.head).unwrap_or(false),
-                one_place: probe::reads_one_place(&analysis, &made.head).unwrap_or(false),
+                scale_free: blind::ignores_scale(&analysis, &made.head).unwrap_or(false),
+                one_place: blind::reads_one_place(&analysis, &made.head).unwrap_or(false),
                 never_negative: !certify::can_be_negative(&analysis, &layer.name),
                 corners: Cell::new((0, 0)),
             };
@@ -347,22 +424,29 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
     Ok(seen)
 }
 
+/// Where contributions cancel and a normalisation divides what is left by the √ε of nearly nothing, the rounding of a constant
+/// to float32 is what remains. Then the same network has to keep the claim in float64.
 fn guarded(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
-    std::panic::catch_unwind(|| try_network(proto, seed)).unwrap_or_else(|_| Err("a panic".into()))
+    let tried = |proto: &ModelProto| {
+        std::panic::catch_unwind(|| try_network(proto, seed)).unwrap_or_else(|_| Err("a panic".into()))
+    };
+    match tried(proto) {
+        Err(what) if what.ends_with(&format!("but not: {SILENCE}")) => tried(&by_chance::in_double(proto)),
+        tried => tried,
+    }
 }
 
 #[test]
 fn networks_that_once_broke_a_claim_keep_it() {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/certificate");
     let files = std::fs::read_dir(&kept).into_iter().flatten().map(|f| f.unwrap().path());
+    let mut wrong = Vec::new();
     for path in files.filter(|p| p.extension().is_some_and(|e| e == "onnx")) {
         let proto = onnx::read(std::fs::read(&path).unwrap()).unwrap();
-        for seed in 0..8 {
-            if let Err(what) = guarded(&proto, seed) {
-                panic!("{}: {what}", path.display());
-            }
-        }
+        let found = (0..8).find_map(|seed| guarded(&proto, seed).err());
+        wrong.extend(found.map(|what| format!("{}: {what}", path.display())));
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -409,4 +493,37 @@ fn no_certificate_is_false() {
     assert!(count < 100 || corners * 10 < slopes);
     assert!(count < 100 || (maps > count / 2 && all.evaluated > maps / 2));
     assert!(count < 100 || all.verdicts.iter().all(|n| n * 20 > maps), "{:?}", all.verdicts);
+}
+
+/// So many networks suffice for everything to come up; of each operator there are fifty at least.
+const MANY: u64 = 30_000;
+
+#[test]
+fn every_setting_of_every_card_comes_up() {
+    let mut found: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut nodes: HashMap<String, usize> = HashMap::new();
+    for seed in 0..MANY {
+        for node in by_chance::network(seed).graph.unwrap().node {
+            *nodes.entry(node.op_type().to_owned()).or_default() += 1;
+            found.extend(node.attribute.iter().map(|a| (node.op_type().to_owned(), a.name().to_owned())));
+        }
+    }
+    // What makes something of nothing has no place behind an image.
+    let follows = |given: &CaseInput| matches!(given, CaseInput::Varied(..));
+    let mut missing = Vec::new();
+    for card in ops::all() {
+        let cases: Vec<_> =
+            (card.cases)().into_iter().filter(|case| case.inputs.first().is_some_and(follows)).collect();
+        if !cases.is_empty() && nodes.get(card.name).is_none_or(|n| *n < 50) {
+            missing.push(format!("{}: {:?}", card.name, nodes.get(card.name)));
+        }
+        for attribute in cases.iter().flat_map(|case| &case.attributes) {
+            if !found.contains(&(card.name.to_owned(), attribute.name().to_owned())) {
+                missing.push(format!("{} with {}", card.name, attribute.name()));
+            }
+        }
+    }
+    missing.sort();
+    missing.dedup();
+    assert!(missing.is_empty(), "{missing:#?}");
 }
