@@ -89,21 +89,22 @@ impl Image {
     }
 
     /// The place of each value, in the order of the values.
-    fn place_of(&self) -> impl Iterator<Item = usize> + '_ {
-        let (channels, inner) = self.split();
-        (0..self.values.len()).map(move |i| i / (channels * inner) * inner + i % inner)
+    fn place_of(&self) -> impl Iterator<Item = usize> + use<> {
+        let (outer, channels, inner) = self.split();
+        (0..outer).flat_map(move |o| (0..channels).flat_map(move |_| o * inner..(o + 1) * inner))
     }
 
     /// The channel of each value, in the order of the values.
-    fn channel_of(&self) -> impl Iterator<Item = usize> + '_ {
-        let (channels, inner) = self.split();
-        (0..self.values.len()).map(move |i| i / inner % channels)
+    fn channel_of(&self) -> impl Iterator<Item = usize> + use<> {
+        let (outer, channels, inner) = self.split();
+        (0..outer).flat_map(move |_| (0..channels).flat_map(move |c| std::iter::repeat_n(c, inner)))
     }
 
-    /// How many channels there are, and how many values lie between one and the next.
-    fn split(&self) -> (usize, usize) {
-        let channels = self.shape.get(self.channels).copied().unwrap_or(1);
-        (channels, self.shape.iter().skip(self.channels + 1).product())
+    /// How many values lie along the axes before that of the channels, along it, and along those after.
+    fn split(&self) -> (usize, usize, usize) {
+        let (before, rest) = self.shape.split_at(self.channels);
+        let (channels, after) = rest.split_first().unwrap_or((&1, &[]));
+        (before.iter().product(), *channels, after.iter().product())
     }
 
     /// The images of changes, `[N, …]`. What fills places and is the same for all changes is kept in `fills`.
@@ -133,7 +134,7 @@ impl Image {
         match *fill {
             Fill::Constant(value) => Some(vec![value as f32; self.values.len()]),
             Fill::Mean => {
-                let (channels, _) = self.split();
+                let (_, channels, _) = self.split();
                 let mut sums = vec![0.0; channels];
                 for (v, c) in self.values.iter().zip(self.channel_of()) {
                     sums.iter_mut().skip(c).take(1).for_each(|sum| *sum += f64::from(*v));
@@ -180,7 +181,7 @@ impl Image {
     fn impute(&self, places: &Places, noise: f64, seed: u64, row: &mut [f32]) -> Result<(), Error> {
         let [height, width] = self.places()[..] else { return argument("places are imputed along two axes") };
         let system = System::new(places, height, width)?;
-        let (channels, _) = self.split();
+        let (_, channels, _) = self.split();
         let mut random = Random::of_sample(seed, places.count());
         for channel in 0..channels {
             let own: Vec<usize> =
