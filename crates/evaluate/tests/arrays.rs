@@ -320,7 +320,7 @@ fn what_is_no_number_and_what_does_not_fit_is_refused() {
     let error = energy_pointing_game(map.view(), mask.view(), None).unwrap_err().to_string();
     assert!(error.contains("[2, 1]") && error.contains("[1, 2]"), "{error}");
     assert!(is_argument(sparseness(ArrayD::zeros(IxDyn(&[0, 3])).view())));
-    assert!(is_argument(mask_of_boxes(&[2, 2], &[vec![0..1]])));
+    assert!(is_argument(mask_of_boxes(&[2, 2], &[vec![0..1, 0..1, 0..1]])));
 }
 
 #[test]
@@ -400,14 +400,14 @@ fn pairs_of_maps_are_measured_as_by_scipy() {
         let (map, other) = (array_of(&case["map"]), array_of(&case["other"]));
         let (m, o) = (map.view(), other.view());
         check(case, "coherency", coherency(m.clone(), o.clone()).unwrap());
-        check(case, "spearman", mprt(m.clone(), &[o.clone()], None).unwrap()[0].unwrap());
-        let of_sizes = mprt(m.clone(), &[o.clone()], Some(Attention::Absolute)).unwrap();
+        check(case, "spearman", mprt(m.clone(), std::slice::from_ref(&o), None).unwrap()[0].unwrap());
+        let of_sizes = mprt(m.clone(), std::slice::from_ref(&o), Some(Attention::Absolute)).unwrap();
         check(case, "spearman_absolute", of_sizes[0].unwrap());
         check(case, "unused", unused_share(m.clone(), o.clone()).unwrap());
         check(case, "idle", idle_share(m.clone(), o.clone(), 0.2).unwrap());
         check(case, "dead", dead_zone_ratio(m.clone(), other.mapv(|v| v <= 0.0).view()).unwrap());
         check(case, "residual", completeness_residual(m.clone(), 1.25, 0.5).unwrap());
-        check(case, "distance", max_sensitivity(m.clone(), &[o.clone()], false).unwrap());
+        check(case, "distance", max_sensitivity(m.clone(), std::slice::from_ref(&o), false).unwrap());
         check(case, "relative", max_sensitivity(m, &[o], true).unwrap());
     }
 }
