@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import doctest
+import importlib.util
 import inspect
 from types import ModuleType
 from typing import Any
 
 import hirescam
 import hirescam.__main__
+import hirescam.arrow
 import hirescam.methods
 import pytest
 
 MODULES = [hirescam, hirescam.methods, hirescam.__main__]
+if importlib.util.find_spec("pyarrow"):
+    MODULES.append(hirescam.arrow)
 PARSER = doctest.DocTestParser()
 
 

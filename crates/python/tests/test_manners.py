@@ -120,7 +120,7 @@ def test_many_calls_take_no_more_memory(net: hirescam.Network) -> None:
 
 def test_importing_loads_no_framework() -> None:
     program = "import sys, hirescam; print(sorted({m.split('.')[0] for m in sys.modules} & set(sys.argv[1:])))"
-    frameworks = ["torch", "tensorflow", "PIL", "matplotlib", "pandas", "tqdm", "onnxruntime", "onnx"]
+    frameworks = ["torch", "tensorflow", "PIL", "matplotlib", "pandas", "tqdm", "onnxruntime", "onnx", "pyarrow"]
     done = subprocess.run([sys.executable, "-c", program, *frameworks], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done
 
