@@ -5,13 +5,14 @@ use hirescam::preprocess::{self, KEYS};
 use hirescam_core::build::OLDEST_OPSET;
 use hirescam_core::cam::list::{one_run, table};
 use hirescam_core::ops::list::{self, NEWEST_OPSET, OperatorRow};
+use hirescam_evaluate::metrics;
 
 /// Each page: its path in the repository, and its text.
 pub fn pages() -> [(&'static str, String); 5] {
     [
         ("docs/operators.md", operators()),
         ("docs/methods.md", methods()),
-        ("docs/metrics.md", metrics()),
+        ("docs/metrics.md", metric_page()),
         ("docs/preprocessing.md", preprocessing()),
         ("docs/record.schema.json", record()),
     ]
@@ -70,8 +71,8 @@ fn methods() -> String {
 }
 
 /// What there is to say of metrics, around their table.
-fn metrics() -> String {
-    include_str!("metrics.md").replace("{table}", &hirescam_evaluate::metrics::table())
+fn metric_page() -> String {
+    include_str!("metrics.md").replace("{table}", &metrics::table()).replace("{details}", &metrics::details())
 }
 
 /// What there is to say of preprocessing, around its keys and presets.

@@ -324,6 +324,15 @@ fn what_is_no_number_and_what_does_not_fit_is_refused() {
 }
 
 #[test]
+fn no_row_is_forgotten() {
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/metrics")).unwrap();
+    let rows = |file: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(file.unwrap().path()).unwrap().matches(": Row = Row {").count()
+    };
+    assert_eq!(folder.map(rows).sum::<usize>(), METRICS.len());
+}
+
+#[test]
 fn rows_are_complete_and_found_by_name() {
     for (i, row) in METRICS.iter().enumerate() {
         assert!(METRICS[..i].iter().all(|other| other.name != row.name), "{}", row.name);

@@ -41,11 +41,11 @@ pub enum Taken {
 /// The mean of (Σ I ⊙ h − (s(x) − s(x − I)))² over random I: how far a map is from foretelling how the score falls. Yeh et al. 2019,
 /// arXiv:1901.09392, definition 2.1. 0 for the gradient of a linear score, and for its gradient × input with patches set to 0.
 ///
-/// # Differs from captum
-/// It spreads maps over channels as they are; here what the map is in units of decides, see [`Taken`].
+/// captum's `infidelity` is that of noise, scaled where it is told to normalise.
 ///
 /// # Differs from Quantus
-/// It goes on from the image that the last patch left, so that I is all patches so far.
+/// It goes on from the image that the last patch left, so that I is all patches so far, and spreads a map over all channels
+/// as if it were a gradient by each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Infidelity {
     /// What is taken off.

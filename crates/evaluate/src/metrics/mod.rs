@@ -166,18 +166,22 @@ pub fn metric(name: &str) -> Result<&'static Row, Error> {
 
 /// The metrics as a table in Markdown.
 pub fn table() -> String {
-    let mut text = "| metric | what it measures | formula | range | better | needs | cannot show | source |\n|---|---|---|---|---|---|---|---|\n".to_owned();
+    let mut text =
+        "| metric | what it measures | range | better | needs beside the map |\n|---|---|---|---|---|\n".to_owned();
     for row in METRICS {
-        let [what, formula, range, needs, blind] =
-            [row.what, row.formula, row.range, row.needs, row.blind].map(|text| text.replace('|', "\\|"));
+        let Row { name, what, range, needs, .. } = row;
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "| `{}` | {what} | {formula} | {range} | {} | {needs} | {blind} | {} |",
-            row.name,
-            row.better.word(),
-            row.source
-        );
+        let _ = writeln!(text, "| `{name}` | {what} | {range} | {} | {needs} |", row.better.word());
+    }
+    text
+}
+
+/// The metrics one by one in Markdown: formula, what each cannot show, source.
+pub fn details() -> String {
+    let mut text = String::new();
+    for Row { name, formula, blind, source, .. } in METRICS {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "- **`{name}`**: {formula}.<br>Cannot show: {blind}.<br>{source}.");
     }
     text
 }

@@ -35,7 +35,7 @@ pub enum Removed {
 /// # Differs from pytorch-grad-cam
 /// It cuts the map at a percentile, and removes nothing where the cut falls on the many zeros of a rectified map, or
 /// everything. Here exactly as many places go as the share says; of those with the same value, the order is drawn from the
-/// seed. Without ties and without noise both are the same.
+/// seed. Without ties and without noise both are the same, up to a place.
 ///
 /// # Differs from Quantus
 /// It gives whether the class is still the first, share by share, and sorts channels of a pixel as if they were pixels.
