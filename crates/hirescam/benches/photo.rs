@@ -6,7 +6,7 @@ use hirescam::Network;
 use hirescam::Spec;
 use hirescam::overlay::Style;
 use hirescam::photo::Photo;
-use hirescam::preprocess::ImageInput;
+use hirescam::preprocess::InputShape;
 use std::hint::black_box;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
@@ -17,7 +17,7 @@ fn photo(c: &mut Criterion) {
 
     let (file, photo) = (Network::open(&network).unwrap(), Photo::open(&path).unwrap());
     let (preprocess, _) = file.preprocess().unwrap().unwrap();
-    let input = ImageInput::from_shape(&[Some(1), Some(3), Some(224), Some(224)], Some(1)).unwrap();
+    let input = InputShape::from_shape(&[Some(1), Some(3), Some(224), Some(224)], Some(1)).unwrap();
     c.bench_function("preprocess a photo", |b| b.iter(|| preprocess.apply(black_box(&photo), input).unwrap()));
 
     let explainer = file.explainer(&Spec { engine: "tract".into(), ..Spec::default() }).unwrap();
