@@ -29,7 +29,7 @@ def test_threads_share_an_explainer(net: hirescam.Network, engine: str) -> None:
 
 
 def test_other_threads_go_on_meanwhile(net: hirescam.Network) -> None:
-    explainer = net.explainer(method="rise", samples=20_000, engine="tract")
+    explainer = net.explainer(method="rise", samples=1_000, engine="tract")
     done, counted = threading.Event(), 0
 
     def work() -> None:
