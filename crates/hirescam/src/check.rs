@@ -111,10 +111,11 @@ impl StepCounter<'_> {
     /// # Errors
     /// [`Error::Cancelled`] where it is not to begin.
     fn step(&mut self, what: &str) -> Result<(), Error> {
+        self.stop.check()?;
         self.of = self.of.max(self.done + 1);
         (self.tell)(Step { what, done: self.done, of: self.of });
         self.done += 1;
-        self.stop.check()
+        Ok(())
     }
 }
 
@@ -215,7 +216,7 @@ impl Checking<'_> {
         watch.of = if seen.is_empty() { 0 } else { chosen.len() * (self.methods.len() + ablations) };
         let mut cut = None;
         let layer = |found| self.layer(found, &seen, &mut named, (fed.as_ref(), &mut cut), watch);
-        let layers: Vec<LayerReport> = chosen.iter().map(layer).collect();
+        let layers: Vec<LayerReport> = chosen.iter().map(layer).collect::<Result<_, _>>()?;
         let mut usable = layers.iter().filter(|l| l.error.is_none());
         let best = usable.clone().find(|l| l.recommended).or(usable.next_back()).map(|l| l.name.clone());
         let randomisation = best.filter(|_| self.plan.randomise && !seen.is_empty()).map(|layer| {

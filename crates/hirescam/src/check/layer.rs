@@ -36,6 +36,9 @@ impl Checking<'_> {
     }
 
     /// Checks a layer. What is `ready` is not made again; where the network was cut at the recommended layer is kept.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`]. All else that fails stands in the report.
     pub(super) fn layer(
         &self,
         found: &layers::Layer,
@@ -43,18 +46,16 @@ impl Checking<'_> {
         images: &mut [ImageReport],
         (ready, kept): (Option<&ReadyLayer>, &mut Option<CutNetwork>),
         watch: &mut StepCounter,
-    ) -> LayerReport {
+    ) -> Result<LayerReport, Error> {
         let mut layer = LayerReport::new(found, shape::show(&found.dims), self.resolution(found));
         if seen.is_empty() || layer.error.is_some() {
-            return layer;
+            return Ok(layer);
         }
         // For each image HiResCAM, and the methods held against it.
         let mut compared: Vec<Option<Comparison>> = seen.iter().map(|_| None).collect();
         let mut errors: Vec<Option<String>> = self.methods.iter().map(|_| None).collect();
         for (method, error) in self.methods.iter().zip(&mut errors) {
-            if watch.step(method.title).is_err() {
-                break;
-            }
+            watch.step(method.title)?;
             let made = match self.explain(&layer.name, method.name, seen, ready) {
                 Ok(made) => made,
                 Err(why) => {
@@ -82,7 +83,8 @@ impl Checking<'_> {
         }
         layer.equal = compared.iter().flatten().next().and_then(Comparison::why_equal);
         let mut ablated: Vec<Option<Ablated>> = Vec::new();
-        if self.plan.places > 0 && watch.step("taking places out").is_ok() {
+        if self.plan.places > 0 {
+            watch.step("taking places out")?;
             let keep = layer.recommended && self.plan.randomise;
             let wanted = if keep { GradientUse::Always } else { GradientUse::Nothing };
             let given = (self.setup.options.spec.channel_axis, self.setup.options.grid());
@@ -97,7 +99,7 @@ impl Checking<'_> {
         for (method, error) in self.methods.iter().zip(errors) {
             layer.methods.push(self.method(method, error, seen, &compared, &ablated));
         }
-        layer
+        Ok(layer)
     }
 
     /// Takes places out of the first images.
