@@ -1,5 +1,6 @@
 //! Errors of the library as exceptions: one class a kind, with the data that the error carries, and remedies in Python's terms.
 
+use crate::spec::python_name;
 use hirescam::core::Error as Core;
 use hirescam::labels::LabelsError;
 use hirescam::photo::PhotoError;
@@ -13,7 +14,16 @@ use std::path::Path;
 /// The exception for an error of the library.
 pub fn raised(py: Python, error: &Error) -> PyErr {
     let fill = |about: &Bound<PyDict>| fill(about, error);
-    exception(py, kind(error), &(error.to_string() + &remedy(error)), fill)
+    exception(py, kind(error), &(text(error) + &remedy(error)), fill)
+}
+
+/// The error in words, with options by their names as keywords.
+fn text(error: &Error) -> String {
+    let text = error.to_string();
+    match error {
+        Error::Core(Core::NotFound { kind: "option", .. }) => text.replace("\"class\"", "\"class_\""),
+        _ => text,
+    }
 }
 
 /// The exception for arguments that the package refuses before the library sees them.
@@ -44,11 +54,12 @@ fn kind(error: &Error) -> &'static str {
         | Error::Labels(LabelsError::NotFound { .. } | LabelsError::Ambiguous { .. })
         | Error::Preprocess(PreprocessError::NotFound { .. }) => "not-found",
         Error::Core(Core::Memory { .. }) => "memory",
-        Error::File { error, .. } | Error::Photo(PhotoError::Io { source: error, .. })
-            if error.kind() == ErrorKind::NotFound =>
-        {
-            "missing-file"
-        }
+        Error::File { error, .. }
+        | Error::Photo(PhotoError::Io { source: error, .. })
+        | Error::Labels(LabelsError::Io { source: error, .. }) => match error.kind() {
+            ErrorKind::NotFound => "missing-file",
+            _ => "file",
+        },
         Error::Engine(engine::Error::Argument(_) | engine::Error::Input(_)) => "argument",
         error => error.kind(),
     }
@@ -74,7 +85,8 @@ fn fill(about: &Bound<PyDict>, error: &Error) -> PyResult<()> {
             node(about, error)
         }
         Error::Core(Core::NotFound { kind, name, near }) => {
-            sought(kind, name, near.iter().map(String::as_str).collect())
+            let name_of = |name| if *kind == "option" { python_name(name) } else { name };
+            sought(kind, name, near.iter().map(|name| name_of(name.as_str())).collect())
         }
         Error::Labels(LabelsError::NotFound { text, near }) => {
             sought("class", text, near.iter().map(String::as_str).collect())
@@ -109,6 +121,10 @@ fn remedy(error: &Error) -> String {
         }
         Error::Exists { .. } | Error::Protected { .. } => ": choose another place for the result",
         Error::NoPreprocess { .. } => " (preprocess=, a preset's name or a file; a ready tensor is an array of floats)",
+        Error::File { error, .. } if error.kind() == ErrorKind::IsADirectory => ": give the files that are in it",
+        Error::Core(Core::NotFound { kind: "kind of target", near, .. }) if near.is_empty() => {
+            ": a class is asked for by class_=, a target by a kind and what belongs to it, as target=\"contrast:cat,dog\""
+        }
         Error::NoLabels { .. } => ": give labels=, a list or a file",
         Error::Core(Core::OpenShape { beside: false, .. }) => {
             ": say with which shape the network is to be explained (shape=(1, 3, 224, 224))"

@@ -11,6 +11,7 @@ use hirescam::spec::Picture;
 use hirescam::{Error, Input};
 use ndarray::Array3;
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyArrayDyn, PyArrayMethods};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::path::{Path, PathBuf};
@@ -186,7 +187,7 @@ impl Explanation {
     fn heatmap<'py>(
         &self,
         py: Python<'py>,
-        size: Option<(usize, usize)>,
+        size: Option<Bound<'py, PyAny>>,
         rectify: bool,
         normalize: Option<&str>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
@@ -200,6 +201,15 @@ impl Explanation {
                 return Err(error::argument(py, &text));
             }
         };
+        let size = size.map(|size| {
+            let given = size.extract::<(i64, i64)>().ok().map(|(height, width)| (height.try_into(), width.try_into()));
+            let Some((Ok(height), Ok(width))) = given else {
+                let text = format!("size={size}: it takes (height, width) in whole numbers of cells");
+                return Err(error::argument(py, &text));
+            };
+            Ok::<(usize, usize), PyErr>((height, width))
+        });
+        let size = size.transpose()?;
         let make = || {
             let mut heatmap = self.of.heatmap()?;
             heatmap = if rectify { heatmap.rectify() } else { heatmap };
@@ -310,6 +320,11 @@ impl Explanation {
         let (width, height) = (photo.width() as usize, photo.height() as usize);
         let pixels = Array3::from_shape_vec((height, width, 3), photo.rgb().as_raw().clone());
         Ok(Some(pixels.map_err(|e| error::argument(py, &e.to_string()))?.into_pyarray(py)))
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        let text = "an explanation cannot be pickled or copied: send its map (e.map) and its record (e.record), which makes it again";
+        Err(PyTypeError::new_err(text))
     }
 
     fn _repr_html_(slf: &Bound<Self>) -> PyResult<String> {

@@ -92,7 +92,7 @@ impl Spec {
     fn __dir__(&self, py: Python) -> PyResult<Vec<String>> {
         let names: Vec<String> = py.get_type::<Spec>().dir()?.extract()?;
         let words = self.0.words().map_err(|e| error::raised(py, &e))?;
-        Ok(names.into_iter().chain(words.into_iter().map(|(word, _)| python_name(&word))).collect())
+        Ok(names.into_iter().chain(words.into_iter().map(|(word, _)| python_name(&word).to_owned())).collect())
     }
 
     fn __repr__(&self, py: Python) -> PyResult<String> {
@@ -118,6 +118,6 @@ impl Spec {
 }
 
 /// An option's name as a keyword: that of the class is one of Python's own.
-fn python_name(word: &str) -> String {
-    if word == "class" { "class_".into() } else { word.into() }
+pub fn python_name(word: &str) -> &str {
+    if word == "class" { "class_" } else { word }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 
@@ -80,11 +81,39 @@ def test_values_that_are_none(net: hirescam.Network) -> None:
         np.zeros((1, 1, 28, 28), np.complex64),
         np.array([["a"]]),
         np.array([[None]], object),
+        np.zeros((28, 28, 3), np.float32),
+        io.StringIO("text"),
+        [[SEVEN]],
     ],
     ids=lambda image: repr(image)[:40],
 )
 def test_images_that_are_none(net: hirescam.Network, image: object) -> None:
     raised(hirescam.Error, lambda: net.explain(image))
+
+
+def test_files_that_are_closed_or_open_as_text(net: hirescam.Network) -> None:
+    with open(SEVEN, "rb") as file:
+        assert net.explain(file).class_ == 7
+    closed = raised(hirescam.ArgumentError, lambda: net.explain(file))
+    assert "closed" in str(closed)
+    raised(hirescam.ArgumentError, lambda: hirescam.Network(file))
+    with open("digits-cnn.toml", encoding="utf-8") as text:
+        raised(hirescam.ArgumentError, lambda: hirescam.Network(text))
+    with open("digits-cnn.onnx", "rb") as file:
+        assert hirescam.Network(file).sha256 == net.sha256
+
+
+def test_arguments_of_other_calls(net: hirescam.Network) -> None:
+    e = net.explain(SEVEN)
+    for size in [3, (-1, 3), (2.5, 3), (1, 2, 3), "28"]:
+        assert "height" in str(raised(hirescam.ArgumentError, lambda: e.heatmap(size=size)))
+    raised(hirescam.PictureError, lambda: e.heatmap(size=(0, 3)))
+    raised(hirescam.ArgumentError, lambda: net.explain(SEVEN, spec={"top": 3}))
+    raised(hirescam.MissingFileError, lambda: net.explain(SEVEN, labels="no/such.txt"))
+    assert "class_=" in str(raised(hirescam.NotFoundError, lambda: net.explain(SEVEN, target="cat")))
+    assert "class_" in raised(hirescam.NotFoundError, lambda: net.explain(SEVEN, clas=3)).near
+    with pytest.raises(TypeError, match="e.record"):
+        pickle.dumps(e)
 
 
 def test_remedies_are_pythons(net: hirescam.Network) -> None:

@@ -1,7 +1,7 @@
 import builtins
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from typing import Any, NoReturn, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +151,7 @@ class Explanation:
     def plot(self, ax: Any = None, *, signed: bool | None = None, colorbar: bool = True) -> Any: ...
     def save(self, path: str | os.PathLike[str]) -> None: ...
     def _repr_html_(self) -> str: ...
+    def __reduce__(self) -> NoReturn: ...
 
 @final
 class Certificate:

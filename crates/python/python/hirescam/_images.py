@@ -3,6 +3,7 @@
 - A path is a file: a photo (PNG, JPEG, WebP, TIFF, BMP, GIF) or a tensor (.npy). Bytes are those of such a file.
 - A Pillow image is a photo; its EXIF orientation is applied, as that of a file is.
 - An array of uint8 or uint16 is a photo where its last axis has 1, 3 or 4 channels (HWC) or it has two axes (HW); with one axis more in front, several.
+- An open file is read, as its bytes.
 - Any other array is a tensor in the network's own shape: with the axis of the batch each row is an image, and there are as many results; without it
   (CHW for a network of NCHW) it is one image.
 - Where this leaves it open, `array=` says how an array is to be read: "HW", "HWC", "CHW", with "N" in front for several, or "tensor".
@@ -59,19 +60,21 @@ def _exchanged(array: Any) -> np.ndarray[Any, Any]:
 
 
 class Taker:
-    """Takes images for a network whose input has so many axes and such elements."""
+    """Takes images for a network whose input has this shape and such elements."""
 
-    def __init__(self, axes: int, elements: str, array: str | None) -> None:
+    def __init__(self, shape: Sequence[int | None], elements: str, array: str | None) -> None:
         if array is not None and array != "tensor" and array.upper() not in PHOTOS:
             ways = ", ".join(f'"{way}"' for way in (*PHOTOS, "tensor"))
             raise ArgumentError(f"array={array!r}: it takes {ways}")
-        self.axes, self.elements = axes, elements
+        self.shape, self.axes, self.elements = tuple(shape), len(shape), elements
         self.array = array if array in (None, "tensor") else array.upper()
 
     def take(self, image: Any) -> tuple[list[Image], bool]:
         """The image, and whether it is several ones: rows of a tensor count, and are one `Image` all together."""
         if isinstance(image, (str, os.PathLike)):
             return [Image.file(os.fspath(image))], False
+        if hasattr(image, "read"):
+            image = content(image)
         if isinstance(image, (bytes, bytearray, memoryview)):
             return [Image.bytes(bytes(image))], False
         if is_pillow(image):
@@ -87,7 +90,18 @@ class Taker:
         if way != "tensor":
             return _photos(pixels, way)
         many = pixels.ndim != self.axes - 1
+        if self.array is None and pixels.shape[-1] in CHANNELS and not self._fits(pixels.shape):
+            raise ArgumentError(
+                f"an array of {pixels.dtype} is a tensor in the network's own shape {list(self.shape)}, and this one is {list(pixels.shape)}: as a "
+                'photo it needs levels of uint8 (0 to 255), which floats from 0 to 1 become by (255 * x).round().astype("uint8")'
+            )
         return [Image.tensor(np.ascontiguousarray(pixels if many else pixels[None]))], many
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a tensor is of the network's shape, as far as that is known; its rows count, or it is one of them."""
+        wanted = self.shape[1:]
+        own = shape[1:] if len(shape) == self.axes else shape
+        return len(own) == len(wanted) and all(w is None or w == n for w, n in zip(wanted, own))
 
     def _way(self, pixels: np.ndarray[Any, Any]) -> str:
         """How an array is to be read."""
@@ -141,16 +155,23 @@ def _of_pillow(image: Any) -> np.ndarray[Any, Any]:
     return np.asarray(image.convert("RGB"))
 
 
+def content(file: Any) -> bytes:
+    """The bytes of an open file."""
+    try:
+        read = file.read()
+    except Exception as error:
+        raise ArgumentError(f"the file cannot be read: {error}") from error
+    if not isinstance(read, (bytes, bytearray)):
+        raise ArgumentError('the file is open as text: open(path, "rb") reads bytes')
+    return bytes(read)
+
+
 def photo(image: Any) -> Image:
     """What is to be drawn on."""
     if isinstance(image, Image):
         return image
-    images, many = Taker(-1, "float32", None).take(image)
+    images, many = Taker((), "float32", None).take(image)
     if many or len(images) != 1:
         raise ArgumentError("image= takes one photo: a path, bytes, a Pillow image or an array of uint8")
     return images[0]
 
-
-def names(images: Sequence[Any]) -> list[str]:
-    """What images are called in messages."""
-    return [os.fspath(i) if isinstance(i, (str, os.PathLike)) else str(n) for n, i in enumerate(images)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 from . import _display, _engine, _hirescam
 from ._errors import ArgumentError, Error, ModelError
 from ._hirescam import Explanation, Image, Spec
-from ._images import Taker, is_array, is_pillow, names, numbers
+from ._images import Taker, content, is_array, is_pillow, numbers
 from ._progress import Bar
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ImageInput(NamedTuple):
 class Network:
     """A network: an ONNX file, with what lies beside it.
 
-    `model` is its path, the bytes of the file, or an `onnx.ModelProto`. `labels` (a list, or a file) and `preprocess` (a preset's name, a file, or a
+    `model` is its path, the bytes of the file, an open file, or an `onnx.ModelProto`. `labels` (a list, or a file) and `preprocess` (a preset's name, a file, or a
     dictionary of steps) stand for what lies with the file or in it; they are the options of these names, for everything that is asked of the network.
 
     >>> net = hirescam.Network("digits-cnn.onnx")
@@ -73,6 +73,8 @@ class Network:
         _engine.look()
         if hasattr(model, "SerializeToString"):
             model = model.SerializeToString()
+        elif hasattr(model, "read"):
+            model = content(model)
         if isinstance(model, (bytes, bytearray, memoryview)):
             self._native = _hirescam.Network.from_bytes(bytes(model))
         elif isinstance(model, (str, os.PathLike)):
@@ -135,6 +137,8 @@ class Network:
         """
         if spec is None:
             return self._spec.replace(**options)
+        if not isinstance(spec, Spec):
+            raise ArgumentError(f"spec= takes a hirescam.Spec, and this is a {type(spec).__name__}")
         own = {key: value for key in ("labels", "preprocess") if getattr(spec, key) is None and (value := getattr(self._spec, key))}
         return spec.replace(**{**own, **options})
 
@@ -248,7 +252,7 @@ class Network:
     def compare(
         self,
         image: Any,
-        methods: Iterable[str] | None = None,
+        methods: str | Iterable[str] | None = None,
         *,
         spec: Spec | None = None,
         array: str | None = None,
@@ -265,7 +269,7 @@ class Network:
         """
         spec = self.spec(spec, **options)
         if methods is not None:
-            spec = spec.replace(compare={"methods": list(methods)})
+            spec = spec.replace(compare={"methods": [methods] if isinstance(methods, str) else list(methods)})
         images, _ = self._taker(spec, array).take(image)
         if len(images) != 1:
             raise ArgumentError("methods are compared on one image")
@@ -330,7 +334,7 @@ class Network:
 
     def _taker(self, spec: Spec, array: str | None) -> Taker:
         image = self._image(spec)
-        return Taker(len(image.shape), image.dtype, array)
+        return Taker(image.shape, image.dtype, array)
 
     def __repr__(self) -> str:
         image = self.image
@@ -386,7 +390,7 @@ class Explainer:
         """
         if errors not in ("raise", "return"):
             raise ArgumentError(f'errors={errors!r}: it takes "raise" or "return"')
-        taker = Taker(len(self._image.shape), self._image.dtype, array)
+        taker = Taker(self._image.shape, self._image.dtype, array)
         if _is_one(image):
             with Bar(progress if self._native.together == 1 else False, 1) as bar:
                 made = self._of([image], 0, taker, input, bar)[0]
@@ -524,7 +528,8 @@ def _network(path: str | None, sha256: str, content: bytes | None, spec: Spec) -
 
 def _is_one(image: Any) -> bool:
     """Whether it is one image, and no list of them."""
-    return isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or is_pillow(image) or is_array(image)
+    known = isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(image, "read")
+    return known or is_pillow(image) or is_array(image)
 
 
 def _failed(made: Any) -> Error | None:
