@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib.util
 import inspect
+import re
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ import hirescam.__main__
 import hirescam.arrow
 import hirescam.methods
 import pytest
+from conftest import FIXTURES
 
 MODULES = [hirescam, hirescam.methods, hirescam.__main__]
 if importlib.util.find_spec("pyarrow"):
@@ -50,6 +52,16 @@ def test_examples_are_true(name: str, text: str) -> None:
     said: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS).run(test, out=said.append)
     assert not said, "".join(said)
+
+
+def test_the_readmes_program_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = FIXTURES.parent / "README.md"
+    if not readme.exists():
+        pytest.skip("the fixtures lie elsewhere than in the repository")
+    monkeypatch.chdir(FIXTURES.parent)
+    (program,) = re.findall(r"```python\n(import hirescam\n.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    exec(program, {})
+    assert "espresso" in capsys.readouterr().out
 
 
 def test_everything_public_is_documented() -> None:

@@ -6,6 +6,7 @@
 - An open file is read, as its bytes.
 - Any other array is a tensor in the network's own shape: with the axis of the batch each row is an image, and there are as many results; without it
   (CHW for a network of NCHW) it is one image.
+  Its numbers are copied once, whichever way they lie in memory.
 - Where this leaves it open, `array=` says how an array is to be read: "HW", "HWC", "CHW", with "N" in front for several, or "tensor".
 """
 
