@@ -139,7 +139,7 @@ const PIXEL_ART: u32 = 96;
 const PAPER: [u8; 3] = [255; 3];
 
 /// Draws a heatmap where it belongs on the upright photo: stretched bilinearly over `view`, the part the network saw
-/// (see [`Prepared`](crate::preprocess::Prepared)); the rest is paled.
+/// (see [`PreparedPhoto`](crate::preprocess::PreparedPhoto)); the rest is paled.
 ///
 /// What else the picture holds is the style's [`Arrangement`]. Under the colours the photo is grey, so that every hue in the picture is a value of the map. The map is taken as it is: rectify it
 /// before if only evidence for the class is to be seen, but do not normalise it, for the bar's numbers are its values.

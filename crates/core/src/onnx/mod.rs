@@ -6,7 +6,7 @@ pub(crate) mod functions;
 /// The messages that an ONNX file is made of, generated from ONNX's own schema, `proto/onnx-ml.proto`, which documents
 /// their fields.
 ///
-/// Here alone the types of [`prost`] show. [`read`] gives a [`ModelProto`], [`write`] and [`Model::new`](crate::Model::new)
+/// Here alone the types of [`prost`] show. [`read`] gives a [`ModelProto`], [`write()`] and [`Model::new`](crate::Model::new)
 /// take one, and [`Model::proto`](crate::Model::proto) lends it; the nodes that are told of one by one are its
 /// [`NodeProto`]s. All else of the crate speaks of names, numbers and bytes.
 ///

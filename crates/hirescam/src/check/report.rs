@@ -191,10 +191,10 @@ pub struct Numbers {
     pub bias: Option<f64>,
     /// score − Σ map / scale − b.
     pub residual: Option<f64>,
-    /// As [`Method::unused`].
+    /// As [`MethodReport::unused`].
     #[serde(rename = "share_where_hirescam_is_zero")]
     pub unused: Option<f64>,
-    /// As [`Method::outside`].
+    /// As [`MethodReport::outside`].
     #[serde(rename = "share_where_hirescam_is_not_positive")]
     pub outside: Option<f64>,
 }
