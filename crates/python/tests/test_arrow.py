@@ -175,3 +175,14 @@ def test_numbers_are_read_where_they_lie(net: hirescam.Network) -> None:
     column = pa.FixedSizeListArray.from_arrays(pa.array(flat), 28 * 28)
     images, _ = hirescam.arrow._images(pa, batch(column), "image", net.explainer(), None)
     assert all(np.shares_memory(image, flat) for image in images)
+
+
+def test_an_open_size_is_settled_by_the_spec() -> None:
+    has = pa.schema({"image": pa.list_(pa.float32())})
+    assert pa.types.is_list(hirescam.arrow.schema(has, model="kinds/free.onnx").field("map").type)
+    spec = hirescam.Spec(shape=(1, 3, 14, 18))
+    image = np.random.default_rng(0).random((3, 14, 18), np.float32)
+    made = hirescam.arrow.explain(batch([image.ravel(), image.ravel()[1:]], pa.list_(pa.float32())), spec, model="kinds/free.onnx")
+    assert made["error_kind"].to_pylist() == [None, "argument"]
+    assert made["map"].type.list_size == int(np.prod(made["map_shape"][0].as_py()))
+    assert np.array_equal(made["map"][0].as_py(), hirescam.Network("kinds/free.onnx").explain(image, spec=spec).map.ravel())

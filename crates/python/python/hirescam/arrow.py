@@ -25,8 +25,8 @@ An image that fails is a row in which all but `id`, `error_kind` and `error` is 
 (`above:0.5`) has no row. What is wrong with all images (the options, the column's type) is raised.
 
 The batch's schema depends on the network and the options alone, so that all batches have the same: `schema` gives it before any is explained. Where
-maps can differ in size (the file leaves the image's size open, several layers are asked for) `map` is a list of float. Give `shape=` to settle an open
-one, and `fixed=False` for readers who know no lists of fixed size, as Spark.
+maps can differ in size (the file leaves the image's size open, several layers are asked for) `map` is a list of float. The option `shape` of the spec settles
+an open one, and `fixed=False` is for readers who know no lists of fixed size, as Spark.
 
 An image is in a column of
 
