@@ -95,6 +95,11 @@ def test_what_fails_is_a_row() -> None:
     made.validate(full=True)
 
 
+def test_a_column_of_nothing_is_rows_without_maps() -> None:
+    made = hirescam.arrow.explain(batch([None, None]), model=MODEL)
+    assert made["error_kind"].to_pylist() == ["argument"] * 2 and made["map"].null_count == 2
+
+
 def test_nan_and_null_numbers_fail_by_themselves() -> None:
     tensors = [list(tensor.ravel()) for tensor in digits()]
     bad = [[np.nan, *tensors[0][1:]], [None, *tensors[0][1:]], tensors[0][:-1]]
@@ -168,6 +173,11 @@ def test_an_explainer_carries_its_network(net: hirescam.Network) -> None:
 def test_what_is_wrong_with_all_is_raised(images: Any, options: Any, said: str) -> None:
     with pytest.raises(hirescam.Error, match=said):
         hirescam.arrow.explain(batch(images), **{"model": MODEL, **options})
+
+
+def test_what_is_no_batch_is_refused() -> None:
+    with pytest.raises(hirescam.ArgumentError, match="record batch"):
+        hirescam.arrow.explain({"image": [SEVEN]}, model=MODEL)
 
 
 def test_numbers_are_read_where_they_lie(net: hirescam.Network) -> None:

@@ -98,6 +98,8 @@ def explain(
         made = schema(batch.schema, spec, model=model, image=image, prefix=prefix, fixed=fixed)
         how: dict[str, Any] = {"model": model, "image": image, "shape": shape, "array": array, "prefix": prefix, "fixed": fixed}
         return pa.Table.from_batches([explain(part, spec, **how) for part in batch.to_batches()], made)
+    if not isinstance(batch, pa.RecordBatch):
+        raise ArgumentError(f"explain() takes a record batch or a table of pyarrow, and this is a {type(batch).__module__}.{type(batch).__name__}")
     ready = _ready(spec, model)
     made = _schema(batch.schema, ready, image, prefix, fixed)
     images, failed = _images(pa, batch, image, ready.explainer, shape)
@@ -292,7 +294,7 @@ def _reader(pa: Any, kind: Any, metadata: Mapping[bytes, bytes], explainer: Expl
         return lambda cell: _of_struct(pa, cell)
     if any(is_kind(kind) for is_kind in _kinds(types, "binary", "large_binary", "fixed_size_binary", "binary_view")):
         return lambda cell: memoryview(_there(cell).as_buffer())
-    if any(is_kind(kind) for is_kind in _kinds(types, "string", "large_string", "string_view")):
+    if any(is_kind(kind) for is_kind in _kinds(types, "string", "large_string", "string_view", "null")):
         return lambda cell: _there(cell).as_py()
     element = kind
     nested: list[int | None] = []
