@@ -47,6 +47,7 @@ pub mod layers;
 pub mod methods;
 pub mod network;
 pub mod overlay;
+pub mod parts;
 pub mod photo;
 pub mod pipeline;
 pub mod preprocess;

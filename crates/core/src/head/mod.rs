@@ -16,7 +16,7 @@ use std::collections::HashMap;
 mod gradient;
 mod model;
 
-pub use gradient::{GradientModel, gradient};
+pub use gradient::{GradientModel, GradientsModel, gradient, gradients};
 pub use model::{body, model};
 
 /// What lies between a target layer and the score.

@@ -18,11 +18,13 @@ pub(crate) mod functions;
 #[allow(missing_docs, clippy::all)]
 #[rustfmt::skip]
 pub mod messages;
+mod rename;
 pub(crate) mod size;
 pub(crate) mod wire;
 
 pub use attribute::{AttributeValue, attribute};
 pub use describe::describe;
+pub use rename::rename;
 pub use size::elements;
 
 use crate::Error;

@@ -1,0 +1,101 @@
+//! A network in parts: what body and head make together is what the network makes, and gradients are those of an explanation.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod spec;
+
+use hirescam::engine::{Array, Session};
+use hirescam::{Error, Network, Spec};
+use ndarray::{ArrayD, Axis, IxDyn};
+use spec::tract;
+use std::collections::HashMap;
+
+const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits-cnn.onnx");
+
+fn ready(model: &[u8]) -> Box<dyn Session> {
+    hirescam::engine::engine("tract", &hirescam::engine::Options::default()).unwrap().prepare(model).unwrap()
+}
+
+fn image() -> Array {
+    let values = (0..28 * 28).map(|i| ((i as f64 * 0.618_033_988_749_895) % 1.0) as f32);
+    ArrayD::from_shape_vec(IxDyn(&[1, 1, 28, 28]), values.collect()).unwrap().into()
+}
+
+fn at(layers: &[&str]) -> Spec {
+    Spec { layers: layers.iter().map(|&layer| layer.to_owned()).collect(), target: Some("class:7".into()), ..tract() }
+}
+
+/// What a model makes of these values, of which it takes those that it needs.
+fn run(model: &[u8], values: &HashMap<String, Array>) -> HashMap<String, Array> {
+    let read = hirescam::core::Model::from_bytes(model.to_vec()).unwrap();
+    let names: Vec<String> = read.inputs().map(|input| input.name().to_owned()).collect();
+    let fed: Vec<(&str, &Array)> = names.iter().map(|name| (name.as_str(), &values[name])).collect();
+    ready(model).run(&fed).unwrap().into_iter().collect()
+}
+
+/// HiResCAM of class 7 by the parts, for each layer, and the scores.
+fn by_parts(network: &Network, layers: &[&str]) -> (Vec<ArrayD<f32>>, ArrayD<f32>) {
+    let parts = network.parts(&at(layers)).unwrap();
+    let mut values = HashMap::from([(parts.image.clone(), image())]);
+    if let Some(body) = &parts.body {
+        values.extend(run(body, &values));
+    }
+    let scores = run(&parts.head, &values)[&parts.scores].to_f32();
+    let mut seed = ArrayD::<f32>::zeros(scores.raw_dim());
+    seed[IxDyn(&[0, 7])] = 1.0;
+    values.insert(parts.seed.clone(), seed.into());
+    let made = run(&parts.gradient, &values);
+    assert_eq!(made[&parts.scores].to_f32(), scores);
+    let of = |(layer, gradient): (&&str, &String)| {
+        let activation = made.get(*layer).or_else(|| values.get(*layer)).unwrap().to_f32();
+        (activation * made[gradient].to_f32()).sum_axis(Axis(1)).index_axis_move(Axis(0), 0)
+    };
+    (layers.iter().zip(&parts.gradients).map(of).collect(), scores)
+}
+
+#[test]
+fn products_of_activation_and_gradient_are_the_maps() {
+    let network = Network::open(DIGITS).unwrap();
+    for layers in [&["relu1"][..], &["relu2"], &["relu2", "relu1"]] {
+        let (maps, scores) = by_parts(&network, layers);
+        let explained = network.explainer(&at(layers)).unwrap().explain_one(image()).unwrap();
+        for (map, e) in maps.iter().zip(explained.maps()) {
+            let most = e.map.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+            assert!(map.iter().zip(&e.map).all(|(a, b)| (a - b).abs() <= 1e-5 * most), "{layers:?}");
+            assert!((f64::from(scores[IxDyn(&[0, 7])]) - e.score).abs() < 1e-4);
+        }
+    }
+}
+
+#[test]
+fn any_value_can_be_an_output() {
+    let network = Network::open(DIGITS).unwrap();
+    let made = network.values();
+    assert!(made.iter().any(|value| value.value == "relu1") && made.iter().all(|value| value.scopes.is_none()));
+    let model = network.with_outputs(&["relu1".into()]).unwrap();
+    let input = network.model().inputs().next().unwrap().name().to_owned();
+    let found = run(&model, &HashMap::from([(input, image())]));
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["relu1"]);
+    let error = network.with_outputs(&["relu9".into()]).unwrap_err();
+    assert!(matches!(error, Error::Core(hirescam::core::Error::NotFound { .. })), "{error}");
+}
+
+#[test]
+fn other_names_change_nothing_else() {
+    let network = Network::open(DIGITS).unwrap();
+    let names = HashMap::from([("relu2".to_owned(), "features".to_owned())]);
+    let renamed = Network::from_bytes(network.renamed(&names).unwrap()).unwrap();
+    let map = |network: &Network, layer: &str| by_parts(network, &[layer]);
+    assert_eq!(map(&renamed, "features"), map(&network, "relu2"));
+    let taken = HashMap::from([("relu2".to_owned(), "relu1".to_owned())]);
+    assert!(network.renamed(&taken).unwrap_err().to_string().contains("relu1"));
+}
+
+#[test]
+fn layers_that_are_none_are_told() {
+    let network = Network::open(DIGITS).unwrap();
+    for layers in [&["relu9"][..], &["relu2", "relu9"]] {
+        let error = network.parts(&at(layers)).unwrap_err();
+        assert!(error.to_string().contains("relu9"), "{error}");
+    }
+    assert!(network.parts(&at(&[])).is_err());
+}
