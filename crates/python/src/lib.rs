@@ -11,6 +11,7 @@ mod explanation;
 mod image;
 mod methods;
 mod network;
+mod session;
 mod spec;
 mod work;
 
@@ -30,6 +31,8 @@ mod _hirescam {
     use super::methods::{on_arrays, one_run};
     #[pymodule_export]
     use super::network::Network;
+    #[pymodule_export]
+    use super::session::{Session, parts, renamed, values, with_outputs};
     #[pymodule_export]
     use super::spec::Spec;
 

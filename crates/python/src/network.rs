@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// A network's file with what lies beside it.
 #[pyclass(frozen, module = "hirescam._hirescam")]
-pub struct Network(hirescam::Network);
+pub struct Network(pub(crate) hirescam::Network);
 
 #[pymethods]
 impl Network {

@@ -9,6 +9,8 @@
 `net.explain` takes photos (a path, bytes, a Pillow image, an array of pixels) and ready tensors (arrays of floats, of NumPy, PyTorch, JAX …); one gives an
 `Explanation`, a list a list, an iterator an iterator. All options of the command line are keywords, by the same names: `Spec` has them.
 
+A module of PyTorch is made a network by `from_torch`, a model of Keras by `from_keras`; `hirescam.compat.pytorch_grad_cam` stands for that library.
+
 Errors are `hirescam.Error` or one of its kinds. Nothing is printed; what there is to say goes to the logger "hirescam".
 """
 
@@ -32,7 +34,9 @@ from ._errors import (
     UnsupportedError,
 )
 from ._hirescam import Certificate, Explanation, Spec, __version__
+from ._keras import from_keras
 from ._network import Explainer, Explanations, ImageInput, Network, Report, strip
+from ._torch import TorchNetwork, from_torch
 
 __all__ = [
     "ArgumentError",
@@ -58,8 +62,11 @@ __all__ = [
     "PreprocessError",
     "Report",
     "Spec",
+    "TorchNetwork",
     "UnsupportedError",
     "__version__",
+    "from_keras",
+    "from_torch",
     "methods",
     "strip",
 ]

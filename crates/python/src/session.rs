@@ -1,0 +1,137 @@
+//! Models that are run as they are, and networks in parts: for callers who make their own of activations and gradients.
+
+use crate::network::Network;
+use crate::spec::Spec;
+use crate::work::{self, OfProcess};
+use crate::{array, error};
+use hirescam::engine::{Array, Session as Runs};
+use numpy::PyArrayDyn;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+type Ready = Arc<OfProcess<Box<dyn Runs>>>;
+
+/// A model made ready to run, with the engine of a spec.
+#[pyclass(frozen, module = "hirescam._hirescam")]
+pub struct Session {
+    model: Vec<u8>,
+    spec: hirescam::Spec,
+    ready: Mutex<Ready>,
+    inputs: Vec<String>,
+}
+
+impl Session {
+    /// What is ready in this process.
+    fn ready(&self, py: Python) -> PyResult<Ready> {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if ready.here().is_some() {
+            return Ok(ready);
+        }
+        let ready = make_ready(py, &self.model, &self.spec)?;
+        *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = ready.clone();
+        Ok(ready)
+    }
+}
+
+fn make_ready(py: Python, model: &[u8], spec: &hirescam::Spec) -> PyResult<Ready> {
+    let engine = spec.engine.clone();
+    let made = work::done(py, || Ok(engine.start()?.prepare(model)?))?;
+    Ok(Arc::new(OfProcess::new(made)))
+}
+
+#[pymethods]
+impl Session {
+    #[new]
+    fn new(py: Python, model: Vec<u8>, spec: &Spec) -> PyResult<Self> {
+        let inputs = work::done(py, || {
+            let read = hirescam::core::Model::from_bytes(model.clone())?;
+            Ok(read.inputs().map(|input| input.name().to_owned()).collect())
+        })?;
+        let spec = spec.0.clone();
+        let ready = Mutex::new(make_ready(py, &model, &spec)?);
+        Ok(Session { model, spec, ready, inputs })
+    }
+
+    /// What the model has to be fed.
+    #[getter]
+    fn inputs(&self) -> Vec<String> {
+        self.inputs.clone()
+    }
+
+    /// Runs the model: all outputs by their names.
+    fn run<'py>(&self, py: Python<'py>, inputs: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+        let ready = self.ready(py)?;
+        let each = |(name, value): (Bound<PyAny>, Bound<PyAny>)| Ok((name.extract()?, array::from_numpy(&value)?));
+        let fed: Vec<(String, Array)> = inputs.iter().map(each).collect::<PyResult<_>>()?;
+        let made = work::done(py, || {
+            let Some(session) = ready.here() else { return Err(hirescam::Error::Cancelled) };
+            let fed: Vec<(&str, &Array)> = fed.iter().map(|(name, array)| (name.as_str(), array)).collect();
+            Ok(session.run(&fed)?)
+        })?;
+        let all = PyDict::new(py);
+        for (name, array) in made {
+            all.set_item(name, to_numpy(py, array))?;
+        }
+        Ok(all)
+    }
+}
+
+/// An array as NumPy's, without a copy.
+fn to_numpy(py: Python, array: Array) -> Bound<PyAny> {
+    let of = |array: Array| match array {
+        Array::F16(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::F64(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::I8(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::I16(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::I32(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::I64(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::U8(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::U16(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::U32(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::U64(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::Bool(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        other => PyArrayDyn::from_owned_array(py, other.into_f32()).into_any(),
+    };
+    of(array)
+}
+
+/// The network cut at the layers of a spec: models as bytes, and names.
+#[pyfunction]
+pub fn parts<'py>(py: Python<'py>, network: &Network, spec: &Spec) -> PyResult<Bound<'py, PyDict>> {
+    let made = work::done(py, || network.0.parts(&spec.0))?;
+    let all = PyDict::new(py);
+    all.set_item("body", made.body.map(|bytes| PyBytes::new(py, &bytes)))?;
+    all.set_item("head", PyBytes::new(py, &made.head))?;
+    all.set_item("gradient", PyBytes::new(py, &made.gradient))?;
+    all.set_item("image", made.image)?;
+    all.set_item("scores", made.scores)?;
+    all.set_item("seed", made.seed)?;
+    all.set_item("gradients", made.gradients)?;
+    Ok(all)
+}
+
+/// The values that the network's nodes make: each with its node, and with the scopes that PyTorch's exporter wrote.
+#[pyfunction]
+pub fn values(network: &Network) -> Vec<(String, String, Option<String>)> {
+    network.0.values().into_iter().map(|made| (made.value, made.node, made.scopes)).collect()
+}
+
+/// The bytes of the network with these values as its outputs.
+#[pyfunction]
+pub fn with_outputs<'py>(py: Python<'py>, network: &Network, values: Vec<String>) -> PyResult<Bound<'py, PyBytes>> {
+    let made = network.0.with_outputs(&values).map_err(|e| error::raised(py, &e))?;
+    Ok(PyBytes::new(py, &made))
+}
+
+/// The bytes of the network with other names for values.
+#[pyfunction]
+pub fn renamed<'py>(
+    py: Python<'py>,
+    network: &Network,
+    names: HashMap<String, String>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let made = network.0.renamed(&names).map_err(|e| error::raised(py, &e))?;
+    Ok(PyBytes::new(py, &made))
+}
