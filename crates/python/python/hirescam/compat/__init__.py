@@ -1,0 +1,1 @@
+"""What other libraries offer, by their names and in their form."""

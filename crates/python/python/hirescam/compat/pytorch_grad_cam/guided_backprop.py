@@ -1,0 +1,5 @@
+"""What is not here, at the place where that library has it."""
+
+from .missing import GuidedBackpropReLUModel
+
+__all__ = ["GuidedBackpropReLUModel"]
