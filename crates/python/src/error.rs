@@ -31,6 +31,19 @@ pub fn argument(py: Python, text: &str) -> PyErr {
     exception(py, "argument", text, |_| Ok(()))
 }
 
+/// The exception for an error of a metric.
+pub fn of_metric(py: Python, error: &hirescam_evaluate::Error) -> PyErr {
+    use hirescam_evaluate::Error;
+    let kind = match error {
+        Error::NotFinite { .. } => "not-finite",
+        Error::Undefined { .. } => "undefined",
+        Error::NotFound { .. } => "not-found",
+        Error::Scoring(_) => "engine",
+        _ => "argument",
+    };
+    exception(py, kind, &error.to_string(), |_| Ok(()))
+}
+
 /// The exception for a panic: the library has an error for everything it knows.
 pub fn panicked(py: Python, message: &str) -> PyErr {
     let text = format!("hirescam broke off, which deserves a report ({message})");

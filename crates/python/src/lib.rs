@@ -10,6 +10,7 @@ mod explainer;
 mod explanation;
 mod image;
 mod methods;
+mod metrics;
 mod network;
 mod session;
 mod spec;
@@ -29,6 +30,8 @@ mod _hirescam {
     use super::image::Image;
     #[pymodule_export]
     use super::methods::{on_arrays, one_run};
+    #[pymodule_export]
+    use super::metrics::Metrics;
     #[pymodule_export]
     use super::network::Network;
     #[pymodule_export]

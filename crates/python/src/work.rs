@@ -12,13 +12,18 @@ use std::time::{Duration, Instant};
 
 /// What `work` gives, while other threads of Python go on.
 pub fn done<T: Send>(py: Python, work: impl FnOnce() -> Result<T, Error> + Send) -> PyResult<T> {
+    alone(py, work)?.map_err(|error| error::raised(py, &error))
+}
+
+/// As [`done`], of work with errors of another kind.
+pub fn alone<T: Send>(py: Python, work: impl FnOnce() -> T + Send) -> PyResult<T> {
     let threads = threads(py)?;
     let caught = || caught(work);
     let made = py.detach(|| match &threads {
         Some(pool) => pool.install(caught),
         None => caught(),
     });
-    made.map_err(|message| error::panicked(py, &message))?.map_err(|error| error::raised(py, &error))
+    made.map_err(|message| error::panicked(py, &message))
 }
 
 /// Told of which sample how many steps of how many are done.

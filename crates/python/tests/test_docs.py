@@ -13,10 +13,11 @@ import hirescam
 import hirescam.__main__
 import hirescam.arrow
 import hirescam.methods
+import hirescam.metrics
 import pytest
 from conftest import FIXTURES
 
-MODULES = [hirescam, hirescam.methods, hirescam.__main__]
+MODULES = [hirescam, hirescam.methods, hirescam.metrics, hirescam.__main__]
 if importlib.util.find_spec("pyarrow"):
     MODULES.append(hirescam.arrow)
 PARSER = doctest.DocTestParser()

@@ -14,7 +14,7 @@ A module of PyTorch is made a network by `from_torch`, a model of Keras by `from
 Errors are `hirescam.Error` or one of its kinds. Nothing is printed; what there is to say goes to the logger "hirescam".
 """
 
-from . import methods
+from . import methods, metrics
 from ._errors import (
     ArgumentError,
     CancelledError,
@@ -31,6 +31,7 @@ from ._errors import (
     NotFoundError,
     PictureError,
     PreprocessError,
+    UndefinedError,
     UnsupportedError,
 )
 from ._hirescam import Certificate, Explanation, Spec, __version__
@@ -63,10 +64,12 @@ __all__ = [
     "Report",
     "Spec",
     "TorchNetwork",
+    "UndefinedError",
     "UnsupportedError",
     "__version__",
     "from_keras",
     "from_torch",
     "methods",
+    "metrics",
     "strip",
 ]

@@ -135,6 +135,12 @@ class NotFiniteError(Error, ArithmeticError):
     kind = "not-finite"
 
 
+class UndefinedError(Error, ArithmeticError):
+    """The metric has no value for this map or truth: a map of zeros, an object without cells. Another map may well have one."""
+
+    kind = "undefined"
+
+
 class CancelledError(Error):
     """The work was stopped before its end."""
 

@@ -1,0 +1,193 @@
+"""Metrics as functions: closed forms, other people's numbers, and what is refused."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import hirescam
+import numpy as np
+import pytest
+from hirescam import metrics
+
+GOLDEN = "metrics/arrays.json"
+# They score changed images.
+SCORED = {
+    "deletion", "insertion", "aopc-morf", "aopc-lerf", "average-drop", "confidence-increase", "average-gain", "road", "infidelity", "mufidelity", "adcc", "arcc",
+}  # fmt: skip
+ROWS = [row for row in metrics.METRICS if row["name"] not in SCORED]
+
+
+def golden(part: str) -> list[dict[str, Any]]:
+    read: dict[str, list[dict[str, Any]]] = json.loads(Path(GOLDEN).read_text(encoding="utf-8"))
+    return read[part]
+
+
+def array(of: dict[str, Any]) -> np.ndarray[Any, Any]:
+    return np.array(of["data"]).reshape(of["shape"])
+
+
+def close(a: object, b: object) -> bool:
+    return bool(np.allclose(np.array(a, float), np.array(b, float), rtol=1e-12, atol=1e-12))
+
+
+def test_there_is_a_function_for_every_metric_of_arrays() -> None:
+    assert SCORED < {row["name"] for row in metrics.METRICS}
+    for row in ROWS:
+        name = row["name"].replace("-", "_")
+        function = getattr(metrics, name)
+        assert name in metrics.__all__ and next(iter(inspect.signature(function).parameters)) == "map"
+        assert all(row[key] in function.__doc__ for key in ("what", "formula", "range", "better", "blind", "source")) and ">>>" in function.__doc__
+    assert all(set(row) == {"name", "what", "formula", "range", "better", "needs", "blind", "source"} for row in metrics.METRICS)
+
+
+def test_places_are_found_as_by_others() -> None:
+    assert tuple(golden("thresholds")) == metrics.THRESHOLDS
+    for case in golden("located"):
+        map, mask = array(case["map"]), array(case["mask"])
+        assert metrics.pointing_game(map, mask, tolerance=1) == case["pointing_quantus"]
+        for tolerance, hit in case["pointing_torchray"].items():
+            assert metrics.pointing_game(map, mask, tolerance=int(tolerance)) == hit
+        assert close(metrics.energy_pointing_game(map, mask), case["energy"])
+        assert close(metrics.relevance_mass(map, mask), case["mass"])
+        assert close(metrics.relevance_rank(map, mask), case["rank"])
+        assert close(metrics.ious(map, mask), case["iou"])
+        for i, threshold in enumerate(metrics.THRESHOLDS):
+            assert close(metrics.iou(map, mask, threshold=threshold), case["iou"][i])
+            assert close(metrics.organ_iou(map, mask, threshold=threshold), case["organ_iou"][i])
+            assert close(metrics.organ_iou(map, mask, threshold=threshold, perfect=0), case["organ_iou_as_coded"][i])
+            assert close(metrics.area_over_threshold(map, threshold=threshold), case["area"][i])
+
+
+def test_maps_are_measured_as_by_others() -> None:
+    for case in golden("alone"):
+        map = array(case["map"])
+        assert close(metrics.sparseness(map), case["sparseness"])
+        assert close(metrics.entropy(map), case["entropy"])
+        assert close(metrics.total_variation(map), case["total_variation"])
+    for case in golden("paired"):
+        map, other = array(case["map"]), array(case["other"])
+        assert close(metrics.coherency(map, other), case["coherency"])
+        assert close(metrics.mprt(map, [other]), [case["spearman"]])
+        assert close(metrics.mprt(map, [other], attention="absolute"), [case["spearman_absolute"]])
+        assert close(metrics.unused_share(map, other), case["unused"])
+        assert close(metrics.idle_share(map, other, tolerance=0.2), case["idle"])
+        assert close(metrics.dead_zone_ratio(map, other <= 0), case["dead"])
+        assert close(metrics.completeness_residual(map, 1.25, 0.5), case["residual"])
+        assert close(metrics.max_sensitivity(map, [other], relative=False), case["distance"])
+        assert close(metrics.max_sensitivity(map, [other]), case["relative"])
+
+
+def test_values_are_floats_whatever_holds_the_map() -> None:
+    map, mask = np.array([[1.0, -2.0], [3.0, 0.0]]), np.array([[1, 0], [1, 0]])
+    wanted = metrics.relevance_mass(map, mask)
+    others: list[Any] = [map.astype(np.float16), map.astype(np.int8), map.astype(">f8"), np.asfortranarray(map), map.tolist(), map[::-1][::-1]]
+    for other in others:
+        value = metrics.relevance_mass(other, mask.astype(bool))
+        assert value == wanted == 4 / 6 and type(value) is float
+    assert type(metrics.pointing_game(map, mask)) is float
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(map, requires_grad=True)
+    assert metrics.relevance_mass(tensor, torch.tensor(mask, dtype=torch.bool)) == wanted
+
+
+def test_an_explanation_is_measured(net: hirescam.Network) -> None:
+    e = net.explain("photos/seven.png")
+    assert e.certificate.b is not None or not e.certificate.b_is_known
+    residual = metrics.completeness_residual(e.map, e.score, e.certificate.b or 0.0)
+    assert np.isclose(residual, abs(e.score - (e.certificate.b or 0.0) - float(e.map.astype(float).sum())))
+    assert 0 <= metrics.energy_pointing_game(e.heatmap(), (4, 4, 24, 24)) <= 1
+
+
+def test_boxes_are_masks() -> None:
+    map = np.arange(12.0).reshape(3, 4)
+    mask = np.zeros((3, 4), bool)
+    mask[1:3, 2:4] = True
+    for box in [(2, 1, 4, 3), [(2, 1, 4, 2), (2, 2, 9, 9)], np.array([2.0, 1.0, 4.0, 3.0])]:
+        assert np.array_equal(metrics.mask_of_boxes((3, 4), box), mask)
+        assert metrics.relevance_mass(map, box) == metrics.relevance_mass(map, mask)
+    assert np.array_equal(metrics.mask_of_boxes((3, 4), (-5, -5, 1, 1)), map == 0)
+    # A map of four columns and as many masks' rows as boxes: what has the map's shape is a mask.
+    assert metrics.relevance_mass(map, mask.astype(int)) == metrics.relevance_mass(map, mask)
+    for wrong in [(2, 1, 4), (2.5, 1, 4, 3), "box", [[[0, 0, 1, 1]]], (0, 0, np.nan, 1), 1j * map, None, 255 * mask]:
+        with pytest.raises(hirescam.ArgumentError):
+            metrics.relevance_mass(map, wrong)
+    with pytest.raises(hirescam.ArgumentError):
+        metrics.relevance_mass(np.ones((2, 3, 4)), (0, 0, 1, 1))
+
+
+def test_what_is_void_counts_for_neither_side() -> None:
+    map, object, void = [[4.0, 2.0, 2.0]], [[1, 0, 0]], [[0, 0, 1]]
+    assert metrics.energy_pointing_game(map, object) == 0.5
+    assert close(metrics.energy_pointing_game(map, object, void=void), 4 / 6)
+    assert metrics.relevance_rank(map, object, void=[[0, 1, 1]]) == 1.0
+    assert metrics.iou(map, object, threshold=0.0, void=[(1, 0, 3, 1)]) == 1.0
+
+
+def test_what_has_no_value_is_an_error_that_says_why() -> None:
+    zeros, some = np.zeros((2, 2)), np.array([[1, 0], [0, 0]])
+    calls: list[Any] = [
+        lambda: metrics.pointing_game(zeros, some),
+        lambda: metrics.point(zeros),
+        lambda: metrics.pointing_game(some, zeros),
+        lambda: metrics.energy_pointing_game(-some, some),
+        lambda: metrics.relevance_mass(zeros, some),
+        lambda: metrics.relevance_rank(some, zeros),
+        lambda: metrics.iou(some, (1, 1, 1, 1), threshold=0.5),
+        lambda: metrics.unused_share(-some, some),
+        lambda: metrics.idle_share(zeros, some),
+        lambda: metrics.dead_zone_ratio(zeros, some),
+        lambda: metrics.completeness_error(some, 2.0, 2.0),
+        lambda: metrics.total_variation(zeros),
+        lambda: metrics.sparseness(zeros),
+        lambda: metrics.entropy(zeros),
+        lambda: metrics.coherency(some, zeros),
+        lambda: metrics.max_sensitivity(zeros, [some]),
+        lambda: metrics.mprt(zeros, [some]),
+    ]
+    for call in calls:
+        with pytest.raises(hirescam.UndefinedError, match="not defined here: ") as found:
+            call()
+        assert isinstance(found.value, (hirescam.Error, ArithmeticError)) and not isinstance(found.value, ValueError)
+        assert str(pickle.loads(pickle.dumps(found.value))) == str(found.value)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    map, mask = np.ones((2, 3)), np.ones((2, 3), bool)
+    calls: list[Any] = [
+        lambda: metrics.relevance_mass(map, mask.T),
+        lambda: metrics.relevance_mass(map, mask, void=mask.T),
+        lambda: metrics.relevance_mass("map", mask),
+        lambda: metrics.relevance_mass(map.astype(complex), mask),
+        lambda: metrics.sparseness(np.zeros((0, 3))),
+        lambda: metrics.iou(map, mask, threshold=1.5),
+        lambda: metrics.iou(map, mask, threshold=float("nan")),
+        lambda: metrics.pointing_game(map, mask, tolerance=float("nan")),
+        lambda: metrics.organ_iou(map, mask, threshold=0.5, perfect=2),  # type: ignore[arg-type]
+        lambda: metrics.mprt(np.arange(3), [np.arange(3)], attention="both"),  # type: ignore[arg-type]
+        lambda: metrics.idle_share(map, map, tolerance=-1),
+        lambda: metrics.coherency(map, map.T),
+        lambda: metrics.complexity(2 * map),
+        lambda: metrics.max_sensitivity(map, []),
+        lambda: metrics.best_threshold([]),
+        lambda: metrics.best_threshold([[0.5]]),
+        lambda: metrics.neighbours(map, samples=0),
+        lambda: metrics.neighbours(map, seed=-1),
+    ]
+    for call in calls:
+        with pytest.raises(hirescam.ArgumentError):
+            call()
+    with pytest.raises(hirescam.NotFiniteError, match=r"\[1, 2\]"):
+        metrics.sparseness([[1, 2, 3], [4, 5, float("nan")]])
+
+
+def test_neighbours_are_close_and_drawn_by_the_seed() -> None:
+    image = np.linspace(0, 1, 48).reshape(3, 4, 4)
+    images = metrics.neighbours(image, radius=0.25, samples=3, seed=1)
+    assert images.shape == (3, 3, 4, 4) and images.dtype == np.float32
+    assert 0.2 < np.abs(images - image).max() <= 0.25 + 1e-6
+    assert np.array_equal(images, metrics.neighbours(image, radius=0.25, samples=3, seed=1))
+    assert not np.array_equal(images[0], images[1]) and not np.array_equal(images, metrics.neighbours(image, radius=0.25, samples=3))
