@@ -55,7 +55,7 @@ def test_maps_are_those_of_the_library(model: Any, x: Any, method: str, given: b
     made = []
     for library in (peer(), ours):
         np.random.seed(0)
-        cam = getattr(library, method)(model=model, target_layers=[model[4], model[2]] if several else [model[4]])
+        cam = getattr(library, method)(model=model, target_layers=[model[2], model[4]] if several else [model[4]])
         wanted = [library.utils.model_targets.ClassifierOutputTarget(c) for c in (3, 1)] if given else None
         made.append(cam(input_tensor=x, targets=wanted))
     assert made[1].shape == (2, 24, 20) and made[1].dtype == made[0].dtype == np.float32

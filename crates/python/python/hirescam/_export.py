@@ -74,7 +74,10 @@ class Program:
         """The scores for other tensors in their places."""
         left = iter(tensors)
         torch = import_torch()
-        of = lambda value: next(left) if isinstance(value, torch.Tensor) else value  # noqa: E731
+
+        def of(value: Any) -> Any:
+            return next(left) if isinstance(value, torch.Tensor) else value
+
         args = [of(value) for value in self.args]
         kwargs = {name: of(value) for name, value in self.kwargs.items()}
         return self.pick(self.module(*args, **kwargs))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Unpack
 
-    from ._types import Options
+    from ._types import AllOptions
 
 LOGGER = logging.getLogger("hirescam")
 
@@ -65,7 +65,7 @@ class TorchNetwork(Network):
         self._without = without or {}
         self._paths: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
-    def spec(self, spec: Spec | None = None, **options: Unpack[Options]) -> Spec:
+    def spec(self, spec: Spec | None = None, **options: Unpack[AllOptions]) -> Spec:
         """All options as one thing, with layers by the names that they have in the exported network."""
         layer: Any = options.get("layer")
         if layer is not None:

@@ -42,7 +42,7 @@ class AblationCAM(BaseCAM):
         values = dict(parts.body(kept.inputs(input_tensor)))
         raw, images = torch.from_numpy(values.pop(name)), len(input_tensor)
         scores = kept.tensor(parts.scores({**values, name: raw.numpy()}))
-        original = np.float32([float(target(row)) for target, row in zip(targets, scores)])
+        original = np.array([float(target(row)) for target, row in zip(targets, scores)], np.float32)
         weights = np.repeat(original[:, None], activations.shape[1], axis=1)
         for i, target in enumerate(targets):
             channels = np.array(self.ablation_layer.activations_to_be_ablated(activations[i], self.ratio_channels_to_ablate))
@@ -55,4 +55,4 @@ class AblationCAM(BaseCAM):
                 around = {key: np.repeat(v[i : i + 1], count, axis=0) if len(v) == images else v for key, v in values.items()}
                 made += [float(target(row)) for row in kept.tensor(parts.scores({**around, name: ablated}))]
             weights[i, channels] = made
-        return (original[:, None] - weights) / original[:, None]
+        return np.asarray((original[:, None] - weights) / original[:, None])

@@ -24,7 +24,7 @@ class AblationLayer:
         """The places whose first principal component is above a share of the strongest."""
         projection = np.abs(get_2d_projection(activations[None])[0])
         projection = projection - projection.min()
-        return projection / projection.max() > threshold
+        return np.asarray(projection / projection.max() > threshold)
 
     def activations_to_be_ablated(self, activations: NDArray[Any], ratio_channels_to_ablate: float = 1.0) -> NDArray[np.int32]:
         """The channels that are taken out: all, or those that lie most and least within the places that matter."""
@@ -37,9 +37,9 @@ class AblationLayer:
             level = channel - channel.min()
             level = level / np.max(level)
             scores.append((mask * level).sum() / level.sum())
-        order = np.argsort(np.float32(scores))
+        order = np.argsort(np.asarray(scores, np.float32))
         count = int(len(order) * ratio_channels_to_ablate)
-        self.indices = np.int32([*order[::-1][:count], *order[:count]])
+        self.indices = np.array([*order[::-1][:count], *order[:count]], np.int32)
         return self.indices
 
     def set_next_batch(self, input_batch_index: int, activations: torch.Tensor, num_channels_to_ablate: int) -> None:

@@ -140,7 +140,7 @@ class BaseCAM:
         for transform in self.tta_transforms:
             cam = self.forward(transform.augment_image(input_tensor), targets, eigen_smooth)
             cams.append(transform.deaugment_mask(torch.from_numpy(cam[:, None])).numpy()[:, 0])
-        mean: NDArray[np.float32] = np.mean(np.float32(cams), axis=0)
+        mean: NDArray[np.float32] = np.mean(np.asarray(cams, np.float32), axis=0)
         return mean
 
     def __call__(
@@ -164,5 +164,5 @@ class BaseCAM:
 
 def summed(targets: Sequence[Target], scores: torch.Tensor) -> torch.Tensor:
     """The targets of all images, added up."""
-    total: torch.Tensor = sum(target(of_image) for target, of_image in zip(targets, scores))  # type: ignore[assignment]
+    total: torch.Tensor = sum(target(of_image) for target, of_image in zip(targets, scores))
     return total

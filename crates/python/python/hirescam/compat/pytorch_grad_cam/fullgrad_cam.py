@@ -33,7 +33,7 @@ class FullGrad(BaseCAM):
         """What the layer adds to each channel."""
         bias: torch.Tensor = layer.bias.data
         if isinstance(layer, torch.nn.BatchNorm2d):
-            bias = bias - layer.running_mean * layer.weight.data / torch.sqrt(layer.running_var + layer.eps)  # type: ignore[operator]
+            bias = bias - layer.running_mean * layer.weight.data / torch.sqrt(layer.running_var + layer.eps)
         return bias
 
     def forward(self, input_tensor: torch.Tensor, targets: Any, eigen_smooth: bool = False) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ._products import ProductCAM
@@ -16,7 +17,7 @@ class HiResCAM(ProductCAM):
     """Activation times gradient. Draelos and Carin, 2020. `hirescam.from_torch(model, x).explain(x)` says what is proven of the map."""
 
     def product(self, activations: NDArray[Any], grads: NDArray[Any]) -> NDArray[Any]:
-        return activations * grads
+        return np.asarray(activations * grads)
 
     def get_cam_image(self, *arguments: Any, **named: Any) -> NDArray[Any]:
         if named.get("eigen_smooth") or (len(arguments) > 5 and arguments[5]):

@@ -35,7 +35,7 @@ class ScoreCAM(BaseCAM):
         masks = torch.nn.functional.interpolate(torch.from_numpy(activations), size, mode="bilinear", align_corners=True)
         low, high = masks.amin(dim=(2, 3), keepdim=True), masks.amax(dim=(2, 3), keepdim=True)
         masks = (masks - low) / (high - low + LEAST)
-        scores = []
+        scores: list[float] = []
         for image, of_image, target in zip(input_tensor.cpu(), masks, targets):
             for start in range(0, len(of_image), self.batch_size):
                 seen = image[None] * of_image[start : start + self.batch_size, None]

@@ -32,7 +32,7 @@ def deprocess_image(img: NDArray[Any]) -> NDArray[np.uint8]:
     """An array of any range as a picture: its mean is grey, ten deviations are the whole range."""
     img = np.asarray(img)
     img = (img - np.mean(img)) / (np.std(img) + 1e-5)
-    return np.uint8(np.clip(img * 0.1 + 0.5, 0, 1) * 255)
+    return np.asarray(np.clip(img * 0.1 + 0.5, 0, 1) * 255).astype(np.uint8)
 
 
 def show_cam_on_image(
@@ -47,12 +47,13 @@ def show_cam_on_image(
         raise ArgumentError("img= takes a picture of floats from 0 to 1, as np.float32(img) / 255")
     if not 0 <= image_weight <= 1:
         raise ArgumentError(f"image_weight={image_weight}: it is from 0 to 1")
-    heatmap = _colours(colormap)[np.uint8(255 * np.asarray(mask))]
-    heatmap = np.float32(heatmap if use_rgb else heatmap[..., ::-1]) / 255
+    colours: NDArray[np.uint8] = _colours(colormap)[(255 * np.asarray(mask)).astype(np.uint8)]
+    heatmap = (colours if use_rgb else colours[..., ::-1]).astype(np.float32) / 255
     if heatmap.shape != np.shape(img):
         raise ArgumentError(f"img= has the shape {np.shape(img)}, and the map's picture has {heatmap.shape}: give both one size")
     cam = (1 - image_weight) * heatmap + image_weight * img
-    return np.uint8(255 * (cam / np.max(cam)))
+    made: NDArray[np.uint8] = (255 * (cam / np.max(cam))).astype(np.uint8)
+    return made
 
 
 def _colours(colormap: int) -> NDArray[np.uint8]:
@@ -74,7 +75,7 @@ def _jet() -> NDArray[np.uint8]:
     green = np.minimum(4 * (i - 32), 4 * (223 - i))
     blue = np.minimum(4 * i + 128, 4 * (159 - i) + 2)
     blue[159] = 1
-    return np.uint8(np.clip(np.stack([red, green, blue], axis=-1), 0, 255))
+    return np.clip(np.stack([red, green, blue], axis=-1), 0, 255).astype(np.uint8)
 
 
 JET = _jet()
@@ -86,8 +87,8 @@ def scale_cam_image(cam: Any, target_size: Sequence[int] | None = None) -> NDArr
     for img in np.asarray(cam):
         img = img - np.min(img)
         img = img / (1e-7 + np.max(img))
-        made.append(img if target_size is None else _resized(np.float32(img), tuple(target_size)[::-1]))
-    return np.float32(made)
+        made.append(img if target_size is None else _resized(np.asarray(img, np.float32), tuple(target_size)[::-1]))
+    return np.asarray(made, np.float32)
 
 
 def _resized(img: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:

@@ -115,6 +115,9 @@ class FasterRCNNBoxScoreTarget:
 def _overlaps(box: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
     """The intersection of a box with each of others, as a share of their union."""
     sides = (torch.minimum(box[2:], boxes[:, 2:]) - torch.maximum(box[:2], boxes[:, :2])).clamp(min=0)
-    area = lambda b: (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])  # noqa: E731
     shared = sides.prod(dim=1)
-    return shared / (area(box) + area(boxes) - shared)
+    return shared / (_area(box) + _area(boxes) - shared)
+
+
+def _area(boxes: torch.Tensor) -> torch.Tensor:
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])

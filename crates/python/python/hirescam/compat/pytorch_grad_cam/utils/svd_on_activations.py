@@ -17,7 +17,7 @@ def _each(activation_batch: NDArray[Any], component: Callable[[NDArray[Any]], ND
     for activations in np.where(np.isnan(activation_batch), activation_batch.dtype.type(0), activation_batch):
         places = activations.reshape(activations.shape[0], -1).T
         made.append(component(places - places.mean(axis=0)).reshape(activations.shape[1:]))
-    return np.float32(made)
+    return np.asarray(made, np.float32)
 
 
 def _principal(places: NDArray[Any]) -> NDArray[Any]:
