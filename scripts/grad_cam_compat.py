@@ -21,7 +21,7 @@ import hirescam.compat.pytorch_grad_cam as ours
 TOLERANCE = 1e-4
 METHODS = ["GradCAM", "HiResCAM", "GradCAMElementWise", "GradCAMPlusPlus", "XGradCAM", "LayerCAM", "EigenGradCAM"]
 SEED = 0
-# Their adaptive pooling is exported for sizes alone that it divides.
+# For other sizes the slower exporter alone exports their adaptive pooling.
 OWN_SIZE = {"vgg11": 224, "alexnet": 224}
 
 

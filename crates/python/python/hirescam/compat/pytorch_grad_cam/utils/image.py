@@ -75,7 +75,8 @@ def _jet() -> NDArray[np.uint8]:
     green = np.minimum(4 * (i - 32), 4 * (223 - i))
     blue = np.minimum(4 * i + 128, 4 * (159 - i) + 2)
     blue[159] = 1
-    return np.clip(np.stack([red, green, blue], axis=-1), 0, 255).astype(np.uint8)
+    made: NDArray[np.uint8] = np.clip(np.stack([red, green, blue], axis=-1), 0, 255).astype(np.uint8)
+    return made
 
 
 JET = _jet()
