@@ -2,7 +2,7 @@
 
 use crate::analysis::Analysis;
 use crate::graph::{Attributes, reads};
-use crate::head::Head;
+use crate::head::{self, Head};
 use crate::onnx::elements;
 use crate::onnx::messages::NodeProto;
 use crate::ops::{Along, Card, Entries, Layout, Scaling};
@@ -29,7 +29,10 @@ pub fn ignores_scale(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
     let Some((_, facts)) = shapes.probes.first() else { return Ok(false) };
     let mut known = HashMap::from([(head.layer.as_str(), Scaled { degree: 1.0, places: places.to_vec() })]);
     for node in head.path.iter().filter_map(|&i| model.graph().node.get(i)) {
-        let Some(made) = scaled(model, facts, head, node, &known) else { return Ok(false) };
+        let all = || scaled(model, facts, head, node, &known);
+        let Some(made) = all().or_else(|| scaled_beside_places(analysis, facts, head, node, &known)) else {
+            return Ok(false);
+        };
         // Of several outputs a card speaks of the first, but where it hands out its input in parts.
         let parts = model.card(node).is_some_and(|card| card.entries == Entries::Parted);
         let spoken_of = if parts || made.degree == 0.0 { node.output.len() } else { 1 };
@@ -85,6 +88,30 @@ fn scaled(
     Some(Scaled { degree, places: places.unwrap_or_default() })
 }
 
+/// How the tokens of a node's output that are no places of the image scale, where of that output the scores read no others.
+/// These tokens of the layer keep their size, and so do those of what has a factor of its own for each place.
+fn scaled_beside_places(
+    analysis: &Analysis,
+    facts: &Facts,
+    head: &Head,
+    node: &NodeProto,
+    known: &HashMap<&str, Scaled>,
+) -> Option<Scaled> {
+    let [output] = node.output.as_slice() else { return None };
+    let model = analysis.model();
+    let (a, card, to) = (model.attributes(node), model.card(node)?, facts.get(output)?);
+    let of_inputs: Vec<Option<&Fact>> = node.input.iter().map(|name| facts.get(name)).collect();
+    let mut beside = known.clone();
+    for (i, name) in node.input.iter().enumerate() {
+        let Some(own) = known.get(name.as_str()).filter(|own| !own.places.is_empty()) else { continue };
+        own.places.iter().map(|&axis| follow(card, &a, &of_inputs, to, (i, axis))).collect::<Option<Vec<_>>>()?;
+        beside.insert(name, Scaled { degree: 0.0, places: Vec::new() });
+    }
+    let made = scaled(model, facts, head, node, &beside)?;
+    let rest = head::cut(analysis, output, None).ok()?;
+    (places_read(analysis, &rest).ok()? == Some(0)).then_some(made)
+}
+
 /// The axis of an output of the shape of `to` that has an entry for each of the axis `axis` of input `i`, made of nothing
 /// else along it.
 fn follow(card: &Card, a: &Attributes, facts: &[Option<&Fact>], to: &Fact, (i, axis): (usize, usize)) -> Option<usize> {
@@ -111,9 +138,14 @@ fn follow(card: &Card, a: &Attributes, facts: &[Option<&Fact>], to: &Fact, (i, a
 /// # Errors
 /// Those of [`Head::grid`].
 pub fn reads_one_place(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
+    Ok(places_read(analysis, head)?.is_some_and(|places| places <= 1))
+}
+
+/// How many places of the image the scores read, where they are few: no more than there are tokens beside them, and one.
+fn places_read(analysis: &Analysis, head: &Head) -> Result<Option<usize>, Error> {
     let (model, shapes) = (analysis.model(), &analysis.shapes);
-    let Some((_, facts)) = shapes.probes.first() else { return Ok(false) };
-    let Some(layer) = facts.get(&head.layer) else { return Ok(false) };
+    let Some((_, facts)) = shapes.probes.first() else { return Ok(None) };
+    let Some(layer) = facts.get(&head.layer) else { return Ok(None) };
     let extent = |axis: usize| layer.shape.get(axis).copied().unwrap_or(1);
     let whole = head.space.iter().map(|&axis| Read::Along(axis, (0..extent(axis)).collect())).collect();
     let mut known: HashMap<&str, Vec<Read>> = HashMap::from([(head.layer.as_str(), whole)]);
@@ -123,7 +155,7 @@ pub fn reads_one_place(analysis: &Analysis, head: &Head) -> Result<bool, Error> 
             known.insert(output, made);
         }
     }
-    let Some(reads) = known.get(head.score.logits.as_str()) else { return Ok(false) };
+    let Some(reads) = known.get(head.score.logits.as_str()) else { return Ok(None) };
     // The places as numbers among all of the layer.
     let mut places = vec![0];
     let grid = head.grid(analysis, None)?;
@@ -131,12 +163,12 @@ pub fn reads_one_place(analysis: &Analysis, head: &Head) -> Result<bool, Error> 
     for (read, &axis) in reads.iter().zip(&head.space) {
         let entries = read.entries();
         if entries.len().saturating_mul(places.len()) > most {
-            return Ok(false);
+            return Ok(None);
         }
         places =
             places.iter().flat_map(|place| entries.iter().map(move |entry| place * extent(axis) + entry)).collect();
     }
-    Ok(places.iter().filter(|&&place| grid.as_ref().is_none_or(|grid| grid.holds(place))).count() <= 1)
+    Ok(Some(places.iter().filter(|&&place| grid.as_ref().is_none_or(|grid| grid.holds(place))).count()))
 }
 
 /// What is read of one axis of space.

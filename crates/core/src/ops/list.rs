@@ -170,7 +170,7 @@ mod tests {
             ("Div", "affine in its first input"),
             ("Relu", "piecewise affine"),
             ("Sigmoid", "smooth"),
-            ("LayerNormalization", "quotient"),
+            ("LayerNormalization", "smooth"),
             ("Greater", ""),
         ] {
             assert_eq!(of(name).function, function, "{name}");
