@@ -12,6 +12,7 @@ mod image;
 mod methods;
 mod metrics;
 mod network;
+mod scored;
 mod session;
 mod spec;
 mod work;
@@ -34,6 +35,8 @@ mod _hirescam {
     use super::metrics::Metrics;
     #[pymodule_export]
     use super::network::Network;
+    #[pymodule_export]
+    use super::scored::scored;
     #[pymodule_export]
     use super::session::{Session, parts, renamed, values, with_outputs};
     #[pymodule_export]

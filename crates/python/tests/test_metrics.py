@@ -14,15 +14,10 @@ import pytest
 from hirescam import metrics
 
 GOLDEN = "metrics/arrays.json"
-# They score changed images.
-SCORED = {
-    "deletion", "insertion", "aopc-morf", "aopc-lerf", "average-drop", "confidence-increase", "average-gain", "road", "infidelity", "mufidelity", "adcc", "arcc",
-}  # fmt: skip
-ROWS = [row for row in metrics.METRICS if row["name"] not in SCORED]
 
 
-def golden(part: str) -> list[dict[str, Any]]:
-    read: dict[str, list[dict[str, Any]]] = json.loads(Path(GOLDEN).read_text(encoding="utf-8"))
+def golden(part: str) -> Any:
+    read: dict[str, Any] = json.loads(Path(GOLDEN).read_text(encoding="utf-8"))
     return read[part]
 
 
@@ -34,9 +29,8 @@ def close(a: object, b: object) -> bool:
     return bool(np.allclose(np.array(a, float), np.array(b, float), rtol=1e-12, atol=1e-12))
 
 
-def test_there_is_a_function_for_every_metric_of_arrays() -> None:
-    assert SCORED < {row["name"] for row in metrics.METRICS}
-    for row in ROWS:
+def test_there_is_a_function_for_every_metric() -> None:
+    for row in metrics.METRICS:
         name = row["name"].replace("-", "_")
         function = getattr(metrics, name)
         assert name in metrics.__all__ and next(iter(inspect.signature(function).parameters)) == "map"
@@ -191,3 +185,118 @@ def test_neighbours_are_close_and_drawn_by_the_seed() -> None:
     assert 0.2 < np.abs(images - image).max() <= 0.25 + 1e-6
     assert np.array_equal(images, metrics.neighbours(image, radius=0.25, samples=3, seed=1))
     assert not np.array_equal(images[0], images[1]) and not np.array_equal(images, metrics.neighbours(image, radius=0.25, samples=3))
+
+
+# ---------------------------------------------------------------- scores of changed images
+
+
+def ratio(shape: tuple[int, ...], start: int, scale: float = 1.0) -> np.ndarray[Any, Any]:
+    """Multiples of the golden ratio, as in metrics/changed.py."""
+    values = ((np.arange(np.prod(shape)) + start) * 0.618033988749895) % 1.0
+    return ((values * 2 - 1) * scale).reshape(shape)
+
+
+class Network:
+    """s = Σ w x + (Σ v x)² / 2 and its sigmoid, as in metrics/changed.py."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.w, self.v = ratio(shape, 1000, 0.2).ravel(), ratio(shape, 5000, 0.1).ravel()
+        self.batches: list[int] = []
+
+    def __call__(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        assert images.dtype == np.float32
+        self.batches.append(len(images))
+        x = images.reshape(len(images), -1).astype(float)
+        s = x @ self.w + (x @ self.v) ** 2 / 2
+        return np.stack([s, 1 / (1 + np.exp(-s))], 1)
+
+
+def test_changed_images_are_scored_as_by_others() -> None:
+    read = json.loads(Path("metrics/changed.json").read_text(encoding="utf-8"))
+    case = read["curves"]
+    shape = tuple(case["shape"])
+    image, map, net = ratio(shape, 0).astype(np.float32), ratio(shape[1:], case["map"]), Network(shape)
+
+    def near(a: float, b: float) -> bool:
+        return bool(np.isclose(a, b, rtol=1e-6, atol=1e-9))
+
+    assert near(metrics.deletion(map, image, net, class_=1, steps=12), case["deletion"])
+    assert net.batches == [13]
+    assert near(metrics.insertion(map, image, net, class_=1, steps=12, batch=5), case["insertion"])
+    assert net.batches[1:] == [5, 5, 3]
+    for metric, name in [(metrics.aopc_morf, "aopc-morf"), (metrics.aopc_lerf, "aopc-lerf")]:
+        assert near(metric(map, image, net, class_=1, steps=12, patch=2), case[name])
+        assert near(metric(map, image, net, class_=1, steps=6, patch=2, share=0.5), case[name + "-half"])
+    case = read["channels"]
+    shape = tuple(case["shape"])
+    image, map, net = ratio(shape, 0).astype(np.float32), ratio(shape[1:], case["map"]), Network(shape)
+    heat, of_kept = (map + 1) / 2, ratio(shape[1:], case["of_kept"]) + map
+    for kept, name in [(metrics.average_drop, "drop"), (metrics.average_gain, "gain"), (metrics.confidence_increase, "increase")]:
+        assert near(kept(heat, image, net, class_=1), case[name]), name
+    assert near(metrics.adcc(heat, image, net, of_kept=of_kept, class_=1), case["adcc"])
+    road: dict[str, Any] = {"shares": (0.2, 0.4, 0.6, 0.8), "noise": 0.0, "class_": 1}
+    assert near(metrics.road(map, image, net, removed="strongest", **road), case["road-strongest"])
+    assert near(metrics.road(map, image, net, removed="weakest", **road), case["road-weakest"])
+    assert near(metrics.road(map, image, net, **road), case["road"])
+    assert near(metrics.arcc(heat, image, net, of_kept=of_kept, noise=0.0, class_=1), case["arcc"])
+    # Channels last is the same image.
+    assert near(metrics.road(map, np.moveaxis(image, 0, -1), lambda batch: net(np.moveaxis(batch, -1, 1)), channels=-1, **road), case["road"])
+
+
+def test_contributions_to_a_linear_score_foretell_it() -> None:
+    w, image = ratio((2, 6, 6), 3), np.round(ratio((2, 6, 6), 40), 2)
+    contributions = (w * image).sum(0)
+
+    def score(batch: np.ndarray[Any, Any]) -> Any:
+        return (batch * w).sum((1, 2, 3))
+
+    assert metrics.infidelity(contributions, image, score, patch=2, samples=30) < 1e-10
+    assert metrics.infidelity(2 * contributions, image, score, patch=2, samples=30, scaled=True) < 1e-10
+    assert metrics.infidelity(2 * contributions, image, score, patch=2, samples=30) > 1e-3
+    assert metrics.infidelity(w, image, score, samples=30) < 1e-10
+    assert np.isclose(metrics.mufidelity(contributions, image, score, grid=3, samples=30), 1.0)
+    fills: list[Any] = [0.5, "mean", ("blur", 3, 1.0), ("imputed", 0.0, 1)]
+    assert len({metrics.deletion(contributions, image, score, share=0.5, fill=fill) for fill in fills}) == 4
+
+
+def test_what_the_scores_raise_goes_on_as_it_is() -> None:
+    image, map = np.ones((1, 4, 4)), np.eye(4)
+
+    def broken(batch: object) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        metrics.deletion(map, image, broken)
+
+    def total(batch: np.ndarray[Any, Any]) -> Any:
+        return batch.sum((1, 2, 3))
+
+    calls: list[Any] = [
+        lambda: metrics.deletion(map, image, lambda batch: batch),
+        lambda: metrics.deletion(map, image, lambda batch: None),
+        lambda: metrics.deletion(map, image, lambda batch: [0.5]),
+        lambda: metrics.deletion(map, image, total, class_=1),
+        lambda: metrics.deletion(map, image, total, class_=-1),
+        lambda: metrics.deletion(map, image, total, channels=3),
+        lambda: metrics.deletion(map, image, total, batch=0),
+        lambda: metrics.deletion(map, image, total, steps=0),
+        lambda: metrics.deletion(map, image, total, steps=-1),
+        lambda: metrics.deletion(map, image, total, steps="many"),  # type: ignore[arg-type]
+        lambda: metrics.deletion(map, image, total, fill="blurred"),  # type: ignore[arg-type]
+        lambda: metrics.deletion(map, image, total, fill=("blur", 4, 1.0)),
+        lambda: metrics.deletion(map[1:], image, total),
+        lambda: metrics.road(map, image, total, removed="none"),  # type: ignore[arg-type]
+        lambda: metrics.average_drop(-map, image, total),
+    ]
+    for call in calls:
+        with pytest.raises(hirescam.ArgumentError):
+            call()
+    with pytest.raises(hirescam.UndefinedError):
+        metrics.average_drop(map, image, total)
+    not_finite: list[Any] = [
+        lambda: metrics.deletion(map, image, lambda batch: np.full(len(batch), np.nan)),
+        lambda: metrics.deletion(map, image * np.nan, total),
+    ]
+    for wrong in not_finite:
+        with pytest.raises(hirescam.NotFiniteError):
+            wrong()

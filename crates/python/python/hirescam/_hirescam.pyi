@@ -22,6 +22,7 @@ __all__ = [
     "main",
     "on_arrays",
     "one_run",
+    "scored",
 ]
 
 __version__: str
@@ -32,6 +33,16 @@ def one_run() -> list[tuple[str, str, str, str]]: ...
 def on_arrays(
     method: str, activation: NDArray[Any], gradient: NDArray[Any], channels: int
 ) -> NDArray[np.float64]: ...
+def scored(
+    metric: str,
+    map: NDArray[Any],
+    image: NDArray[np.float32],
+    channels: int,
+    score: Callable[[NDArray[np.float32]], NDArray[np.float64]],
+    column: int,
+    batch: int,
+    options: dict[str, Any],
+) -> float: ...
 @final
 class Image:
     @staticmethod

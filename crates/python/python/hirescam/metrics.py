@@ -15,14 +15,27 @@ A truth is a mask of the map's shape (true and false, or 1 and 0), or for maps o
 `(left, top, right, bottom)`, whole numbers from 0, with right and bottom the first beyond the box. Cells that are `void` count for neither side.
 
 Where a metric has no value (a map of zeros, an object without cells), `UndefinedError` says why; it is never a number that stands for nothing. No number
-says that a map is right. `METRICS` has a record for each metric of the library: those that score changed images are there, too, and have no function here.
+says that a map is right. `METRICS` has a record for each metric.
+
+Metrics that change the image take it as the network does, preprocessed and without an axis of the batch, a map with a cell for each of its places, and
+`score`: a function that is given a batch of changed images `[N, …]` in float32, `batch` of them at a time, and gives a score for each, or a row of
+scores, of which `class_` says the column. `channels` is the image's axis that counts channels; what is 0 in it is the mean colour where preprocessing
+takes that off. `fill` is with what places are filled: a number, "mean" (of the channel), ("blur", size, sigma) or ("imputed", noise, seed).
+
+>>> from PIL import Image
+>>> image = np.asarray(Image.open("photos/seven.png").convert("L"), np.float32)[None] / 255
+>>> explainer = hirescam.Network("digits-cnn.onnx").explainer(class_=7)
+>>> map = explainer.explain(image).heatmap(size=(28, 28))
+>>> def score(batch):
+...     return [e.score for e in explainer.explain(batch)]
+>>> hirescam.metrics.deletion(map, image, score, steps=28) < hirescam.metrics.deletion(-map, image, score, steps=28)
+True
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,59 +43,68 @@ from numpy.typing import NDArray
 from ._errors import ArgumentError
 from ._hirescam import Metrics
 from ._images import numbers
+from ._metric import METRICS, metric, real
+from ._scored import (
+    adcc,
+    aopc_lerf,
+    aopc_morf,
+    arcc,
+    average_drop,
+    average_gain,
+    confidence_increase,
+    deletion,
+    infidelity,
+    insertion,
+    mufidelity,
+    road,
+)
 
 __all__ = [
     "METRICS",
     "THRESHOLDS",
+    "adcc",
+    "aopc_lerf",
+    "aopc_morf",
+    "arcc",
     "area_over_threshold",
+    "average_drop",
+    "average_gain",
     "best_threshold",
     "coherency",
     "completeness_error",
     "completeness_residual",
     "complexity",
+    "confidence_increase",
     "dead_zone_ratio",
+    "deletion",
     "energy_pointing_game",
     "entropy",
     "idle_share",
+    "infidelity",
+    "insertion",
     "iou",
     "ious",
     "mask_of_boxes",
     "max_sensitivity",
     "mprt",
+    "mufidelity",
     "neighbours",
     "organ_iou",
     "point",
     "pointing_game",
     "relevance_mass",
     "relevance_rank",
+    "road",
     "sparseness",
     "total_variation",
     "unused_share",
 ]
 
-METRICS: list[dict[str, str]] = Metrics.rows()
-"""A record for each metric: name, what, formula, range, better (higher, lower, neither), needs, blind (what it cannot show), source. `pandas.DataFrame`
-takes it as it is."""
-
 THRESHOLDS: tuple[float, ...] = tuple(Metrics.thresholds())
 """The thresholds that the author of HiResCAM chooses from: 0.004, 0.008, 0.012, 0.016, then 0.02, 0.04 … 0.98."""
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-_BY_NAME = {row["name"].replace("-", "_"): row for row in METRICS}
 
-
-def _metric(function: _F) -> _F:
-    """A metric, documented by its record, and then by what stands in the function: its arguments and an example."""
-    row = _BY_NAME[function.__name__]
-    needs = "" if row["needs"] == "nothing" else f"Needs beside the map: {row['needs']}.\n"
-    function.__doc__ = (
-        f"{row['what']}\n\nFormula: {row['formula']}.\nRange: {row['range']}; better: {row['better']}.\n{needs}"
-        f"Cannot show: {row['blind']}.\nSource: {row['source']}.\n\n{inspect.cleandoc(function.__doc__ or '')}"
-    )
-    return function
-
-
-@_metric
+@metric
 def completeness_residual(map: Any, score: float, bias: float) -> float:
     """
     >>> hirescam.metrics.completeness_residual([[1.0, -0.5], [2.0, 0.0]], score=4.0, bias=1.0)
@@ -91,7 +113,7 @@ def completeness_residual(map: Any, score: float, bias: float) -> float:
     return Metrics.completeness_residual(numbers(map), score, bias)
 
 
-@_metric
+@metric
 def completeness_error(map: Any, score: float, bias: float) -> float:
     """
     Undefined where score and bias are the same.
@@ -102,7 +124,7 @@ def completeness_error(map: Any, score: float, bias: float) -> float:
     return Metrics.completeness_error(numbers(map), score, bias)
 
 
-@_metric
+@metric
 def unused_share(map: Any, contributions: Any) -> float:
     """
     Undefined for a map without positive cells.
@@ -113,7 +135,7 @@ def unused_share(map: Any, contributions: Any) -> float:
     return Metrics.unused_share(numbers(map), numbers(contributions))
 
 
-@_metric
+@metric
 def idle_share(map: Any, contributions: Any, *, tolerance: float = 0.0) -> float:
     """
     `tolerance` is in units of the score and stands for rounding: 0 for a gradient that is 0, about 1e-6 times the score for differences of scores in
@@ -125,7 +147,7 @@ def idle_share(map: Any, contributions: Any, *, tolerance: float = 0.0) -> float
     return Metrics.idle_share(numbers(map), numbers(contributions), tolerance)
 
 
-@_metric
+@metric
 def dead_zone_ratio(map: Any, dead: Any) -> float:
     """
     `dead` is a mask, or boxes, of the places that the score cannot depend on. Undefined for a map of zeros.
@@ -145,7 +167,7 @@ def point(map: Any) -> tuple[int, ...]:
     return tuple(Metrics.point(numbers(map)))
 
 
-@_metric
+@metric
 def pointing_game(map: Any, object: Any, *, tolerance: float = 15.0) -> float:
     """
     `object` is a mask or boxes. The usual tolerance is 15 pixels of the image as the data set has it, so the map is resized to that first; 0 asks for the
@@ -159,7 +181,7 @@ def pointing_game(map: Any, object: Any, *, tolerance: float = 15.0) -> float:
     return float(Metrics.pointing_game(numbers(map), _truth(map, object), tolerance))
 
 
-@_metric
+@metric
 def energy_pointing_game(map: Any, object: Any, *, void: Any = None) -> float:
     """
     `object` and `void` are masks or boxes. Undefined for a map without positive cells, and for an object without cells.
@@ -170,7 +192,7 @@ def energy_pointing_game(map: Any, object: Any, *, void: Any = None) -> float:
     return Metrics.energy_pointing_game(numbers(map), _truth(map, object), _void(map, void))
 
 
-@_metric
+@metric
 def relevance_mass(map: Any, object: Any, *, void: Any = None) -> float:
     """
     `object` and `void` are masks or boxes. Undefined for a map of zeros, and for an object without cells.
@@ -181,7 +203,7 @@ def relevance_mass(map: Any, object: Any, *, void: Any = None) -> float:
     return Metrics.relevance_mass(numbers(map), _truth(map, object), _void(map, void))
 
 
-@_metric
+@metric
 def relevance_rank(map: Any, object: Any, *, void: Any = None) -> float:
     """
     `object` and `void` are masks or boxes. Places with the same value that do not all fit count with the share of them that does. Undefined for an object
@@ -193,7 +215,7 @@ def relevance_rank(map: Any, object: Any, *, void: Any = None) -> float:
     return Metrics.relevance_rank(numbers(map), _truth(map, object), _void(map, void))
 
 
-@_metric
+@metric
 def iou(map: Any, object: Any, *, threshold: float, void: Any = None) -> float:
     """
     `object` and `void` are masks or boxes; the threshold lies within 0 and 1. Undefined for an object without cells.
@@ -224,7 +246,7 @@ def best_threshold(rows: Iterable[Sequence[float]]) -> float:
     return THRESHOLDS[Metrics.best_threshold([[float(value) for value in row] for row in rows])]
 
 
-@_metric
+@metric
 def organ_iou(map: Any, allowed: Any, *, threshold: float, perfect: Literal[0, 1] = 1, void: Any = None) -> float:
     """
     `allowed` and `void` are masks or boxes; the threshold lies within 0 and 1. `perfect` is what a map gets of which nothing lies beyond what is allowed: 1
@@ -236,7 +258,7 @@ def organ_iou(map: Any, allowed: Any, *, threshold: float, perfect: Literal[0, 1
     return Metrics.organ_iou(numbers(map), _truth(map, allowed), _void(map, void), threshold, perfect)
 
 
-@_metric
+@metric
 def area_over_threshold(map: Any, *, threshold: float) -> float:
     """
     The threshold lies within 0 and 1. 0 where no cell is positive.
@@ -247,7 +269,7 @@ def area_over_threshold(map: Any, *, threshold: float) -> float:
     return Metrics.area_over_threshold(numbers(map), threshold)
 
 
-@_metric
+@metric
 def total_variation(map: Any) -> float:
     """
     Undefined for a map of zeros or of a single cell.
@@ -258,7 +280,7 @@ def total_variation(map: Any) -> float:
     return Metrics.total_variation(numbers(map))
 
 
-@_metric
+@metric
 def sparseness(map: Any) -> float:
     """
     Undefined for a map of zeros.
@@ -269,7 +291,7 @@ def sparseness(map: Any) -> float:
     return Metrics.sparseness(numbers(map))
 
 
-@_metric
+@metric
 def entropy(map: Any) -> float:
     """
     Undefined for a map of zeros.
@@ -280,7 +302,7 @@ def entropy(map: Any) -> float:
     return Metrics.entropy(numbers(map))
 
 
-@_metric
+@metric
 def complexity(map: Any) -> float:
     """
     >>> hirescam.metrics.complexity([[0.0, 1.0], [0.5, 0.5]])
@@ -289,7 +311,7 @@ def complexity(map: Any) -> float:
     return Metrics.complexity(numbers(map))
 
 
-@_metric
+@metric
 def coherency(map: Any, of_kept: Any) -> float:
     """
     Undefined where one of the maps is the same everywhere.
@@ -300,7 +322,7 @@ def coherency(map: Any, of_kept: Any) -> float:
     return Metrics.coherency(numbers(map), numbers(of_kept))
 
 
-@_metric
+@metric
 def max_sensitivity(map: Any, of_neighbours: Iterable[Any], *, relative: bool = True) -> float:
     """
     `of_neighbours` are the maps of images close to the image, for the same class; `neighbours` draws such images. Undefined for a map of zeros where it is
@@ -323,10 +345,10 @@ def neighbours(image: Any, *, radius: float = 0.02, samples: int = 10, seed: int
     """
     if samples < 1 or seed < 0 or not np.isfinite(radius):
         raise ArgumentError(f"samples={samples}, radius={radius}, seed={seed}: it takes at least one sample, a number, and a seed of at least 0")
-    return np.stack(Metrics.neighbours(_real(image).astype(np.float32), radius, samples, seed))
+    return np.stack(Metrics.neighbours(real(image).astype(np.float32), radius, samples, seed))
 
 
-@_metric
+@metric
 def mprt(map: Any, randomised: Iterable[Any], *, attention: Literal["positive", "absolute"] | None = None) -> list[float | None]:
     """
     `randomised` are the maps of the networks with random weights, and there is a value for each: none for a map that is the same everywhere. `attention`
@@ -346,27 +368,17 @@ def mask_of_boxes(shape: Sequence[int], boxes: Any) -> NDArray[np.bool_]:
     array([[False,  True,  True],
            [False, False, False]])
     """
-    each = _real(boxes)
+    each = real(boxes)
     if len(shape) != 2 or each.shape[-1:] != (4,) or each.ndim > 2:
         raise ArgumentError(
             f"boxes {list(each.shape)} in a map {list(shape)}: a box is (left, top, right, bottom) in a map of two axes; else a truth is a mask of the map's shape"
         )
-    if not np.array_equal(each, np.floor(each)):
+    if not (np.isfinite(each).all() and np.array_equal(each, np.floor(each))):
         raise ArgumentError("a box has numbers that are not whole: it is in cells of the map, from 0, right and bottom the first beyond it")
     mask = np.zeros(tuple(shape), np.bool_)
     for left, top, right, bottom in np.maximum(each, 0).reshape(-1, 4).astype(np.int64).tolist():
         mask[top:bottom, left:right] = True
     return mask
-
-
-def _real(array: Any) -> NDArray[Any]:
-    """An array of finite numbers."""
-    made = numbers(array)
-    if made.dtype.kind not in "biuf":
-        raise ArgumentError(f"an array of {made.dtype}: it takes real numbers")
-    if not np.isfinite(made).all():
-        raise ArgumentError("an array holds NaN or an infinity")
-    return made
 
 
 def _truth(map: Any, truth: Any) -> NDArray[Any]:
