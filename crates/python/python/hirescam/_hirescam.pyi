@@ -16,13 +16,18 @@ __all__ = [
     "Image",
     "Metrics",
     "Network",
+    "Session",
     "Spec",
     "__version__",
     "found_onnxruntime",
     "main",
     "on_arrays",
     "one_run",
+    "parts",
+    "renamed",
     "scored",
+    "values",
+    "with_outputs",
 ]
 
 __version__: str
