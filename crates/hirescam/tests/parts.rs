@@ -10,6 +10,8 @@ use spec::tract;
 use std::collections::HashMap;
 
 const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits-cnn.onnx");
+const EARLY: &str = "/conv_layers/conv_layers.4/Relu_output_0";
+const LATE: &str = "/conv_layers/conv_layers.7/Relu_output_0";
 
 fn ready(model: &[u8]) -> Box<dyn Session> {
     hirescam::engine::engine("tract", &hirescam::engine::Options::default()).unwrap().prepare(model).unwrap()
@@ -55,7 +57,7 @@ fn by_parts(network: &Network, layers: &[&str]) -> (Vec<ArrayD<f32>>, ArrayD<f32
 #[test]
 fn products_of_activation_and_gradient_are_the_maps() {
     let network = Network::open(DIGITS).unwrap();
-    for layers in [&["relu1"][..], &["relu2"], &["relu2", "relu1"]] {
+    for layers in [&[EARLY][..], &[LATE], &[LATE, EARLY]] {
         let (maps, scores) = by_parts(&network, layers);
         let explained = network.explainer(&at(layers)).unwrap().explain_one(image()).unwrap();
         for (map, e) in maps.iter().zip(explained.maps()) {
@@ -70,11 +72,11 @@ fn products_of_activation_and_gradient_are_the_maps() {
 fn any_value_can_be_an_output() {
     let network = Network::open(DIGITS).unwrap();
     let made = network.values();
-    assert!(made.iter().any(|value| value.value == "relu1") && made.iter().all(|value| value.scopes.is_none()));
-    let model = network.with_outputs(&["relu1".into()]).unwrap();
+    assert!(made.iter().any(|value| value.value == EARLY) && made.iter().all(|value| value.scopes.is_none()));
+    let model = network.with_outputs(&[EARLY.into()]).unwrap();
     let input = network.model().inputs().next().unwrap().name().to_owned();
     let found = run(&model, &HashMap::from([(input, image())]));
-    assert_eq!(found.keys().collect::<Vec<_>>(), ["relu1"]);
+    assert_eq!(found.keys().collect::<Vec<_>>(), [EARLY]);
     let error = network.with_outputs(&["relu9".into()]).unwrap_err();
     assert!(matches!(error, Error::Core(hirescam::core::Error::NotFound { .. })), "{error}");
 }
@@ -82,18 +84,18 @@ fn any_value_can_be_an_output() {
 #[test]
 fn other_names_change_nothing_else() {
     let network = Network::open(DIGITS).unwrap();
-    let names = HashMap::from([("relu2".to_owned(), "features".to_owned())]);
+    let names = HashMap::from([(LATE.to_owned(), "features".to_owned())]);
     let renamed = Network::from_bytes(network.renamed(&names).unwrap()).unwrap();
     let map = |network: &Network, layer: &str| by_parts(network, &[layer]);
-    assert_eq!(map(&renamed, "features"), map(&network, "relu2"));
-    let taken = HashMap::from([("relu2".to_owned(), "relu1".to_owned())]);
-    assert!(network.renamed(&taken).unwrap_err().to_string().contains("relu1"));
+    assert_eq!(map(&renamed, "features"), map(&network, LATE));
+    let taken = HashMap::from([(LATE.to_owned(), EARLY.to_owned())]);
+    assert!(network.renamed(&taken).unwrap_err().to_string().contains(EARLY));
 }
 
 #[test]
 fn layers_that_are_none_are_told() {
     let network = Network::open(DIGITS).unwrap();
-    for layers in [&["relu9"][..], &["relu2", "relu9"]] {
+    for layers in [&["relu9"][..], &[LATE, "relu9"]] {
         let error = network.parts(&at(layers)).unwrap_err();
         assert!(error.to_string().contains("relu9"), "{error}");
     }
