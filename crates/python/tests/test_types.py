@@ -38,7 +38,9 @@ def mypy(*args: str, at: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_stubs_have_what_the_package_has(tmp_path: Path) -> None:
-    done = mypy("mypy.stubtest", "hirescam", "--mypy-config-file", SETTINGS, "--allowlist", ALLOWED, at=tmp_path)
+    # What is allowed depends on what is installed beside the package.
+    options = ["--mypy-config-file", SETTINGS, "--allowlist", ALLOWED, "--ignore-unused-allowlist"]
+    done = mypy("mypy.stubtest", "hirescam", *options, at=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
