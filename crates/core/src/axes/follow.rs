@@ -81,6 +81,10 @@ impl Follower<'_> {
             Samples::One => true,
             Samples::Along { axis, outer, inner } => dims.get(*axis) == Some(&self.shapes.count().times(outer * inner)),
         };
+        let elsewhere = |name: &str| match known.get(name) {
+            Some(Known::There(samples) | Known::Taken(samples)) => *samples != Samples::FIRST,
+            _ => false,
+        };
         match made {
             Known::There(samples) if fits(&samples) && (self.n > 1 || samples.lead() == 1) => made,
             // One sample is not mixed with others, whatever a node does.
@@ -92,6 +96,10 @@ impl Follower<'_> {
             // Of an operator that nobody knows the shape tells all there is: so what comes behind it can still mix samples.
             _ if model.card(node).is_none() && dims.first() == Some(&self.shapes.count()) => {
                 Known::Taken(Samples::FIRST)
+            }
+            // In a batch of fixed size the shape tells nothing of samples that came from elsewhere than the first axis.
+            Known::Unknown if !self.shapes.free_batch() && reads(node).into_iter().any(elsewhere) => {
+                Known::Mixed(index)
             }
             _ => made,
         }
