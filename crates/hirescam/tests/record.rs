@@ -80,11 +80,16 @@ fn lasting(record: &Record) -> Value {
             *field = "…".into();
         }
     }
-    for key in ["model", "image", "map", "overlay"] {
-        if let Some(Value::String(path)) = value.get_mut(key) {
+    let name = |path: &mut Value| {
+        if let Value::String(path) = path {
             *path = Path::new(&path).file_name().unwrap().to_string_lossy().into_owned();
         }
+    };
+    for key in ["model", "image", "map", "overlay"] {
+        value.get_mut(key).map(name);
     }
+    let images = value.get_mut("images").and_then(Value::as_array_mut);
+    images.into_iter().flatten().filter_map(|image| image.get_mut("name")).for_each(name);
     value
 }
 
