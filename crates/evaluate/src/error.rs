@@ -33,6 +33,14 @@ pub enum Error {
         /// Names that exist and look alike.
         near: Vec<String>,
     },
+    /// Data that are missing, broken, or do not go together.
+    #[error("{}: {because}", .path.display())]
+    Data {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        because: String,
+    },
     /// The function that scores images failed.
     #[error("the images could not be scored: {0}")]
     Scoring(Box<dyn std::error::Error + Send + Sync>),

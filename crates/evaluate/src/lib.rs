@@ -18,7 +18,9 @@
 #![forbid(unsafe_code)]
 
 pub mod changed;
+pub mod data;
 mod error;
 pub mod metrics;
+pub mod rows;
 
 pub use error::Error;
