@@ -22,5 +22,6 @@ pub mod data;
 mod error;
 pub mod metrics;
 pub mod rows;
+pub mod statistics;
 
 pub use error::Error;
