@@ -41,6 +41,14 @@ pub enum Error {
         /// What is wrong with it.
         because: String,
     },
+    /// A file that cannot be written.
+    #[error("{} cannot be written: {because}", .path.display())]
+    Output {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// Why.
+        because: String,
+    },
     /// The function that scores images failed.
     #[error("the images could not be scored: {0}")]
     Scoring(Box<dyn std::error::Error + Send + Sync>),

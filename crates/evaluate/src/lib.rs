@@ -21,6 +21,7 @@ pub mod changed;
 pub mod data;
 mod error;
 pub mod metrics;
+pub mod report;
 pub mod rows;
 pub mod statistics;
 

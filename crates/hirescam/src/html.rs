@@ -4,7 +4,7 @@
 const GENERATOR: &str = "<meta name=\"generator\" content=\"hirescam\" />";
 
 /// How a page begins.
-pub(crate) fn start(title: &str) -> String {
+pub fn start(title: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n{GENERATOR}\n<title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
         escape(title)
@@ -12,7 +12,7 @@ pub(crate) fn start(title: &str) -> String {
 }
 
 /// How a page ends.
-pub(crate) const END: &str = "</main>\n</body>\n</html>\n";
+pub const END: &str = "</main>\n</body>\n</html>\n";
 
 /// Whether a file is a page that was made here.
 pub fn is_ours(bytes: &[u8]) -> bool {
@@ -45,6 +45,19 @@ tbody tr:nth-child(odd) { background: var(--tint); }
 .wider figure { max-width: 22rem; }
 figure { margin: 0; max-width: 14rem; break-inside: avoid; }
 figure img { display: block; width: 100%; height: auto; }
+h3 { font-size: 1rem; margin: 1.5rem 0 .5rem; overflow-wrap: anywhere; }
+h4 { font-size: .9rem; margin: 1rem 0 .25rem; }
+.better { color: var(--soft); font-weight: normal; }
+td .small { white-space: nowrap; }
+td.none { color: var(--soft); }
+td.breaks { white-space: normal; overflow-wrap: anywhere; }
+th.turned { vertical-align: bottom; padding: .2rem; }
+th.turned span { writing-mode: vertical-rl; transform: rotate(180deg); font-weight: normal; }
+details { margin: .75rem 0; }
+summary { cursor: pointer; color: var(--soft); }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem 1.5rem; margin: .75rem 0; }
+.plots figure { max-width: 29rem; }
+.plots svg { display: block; width: 100%; height: auto; color: var(--ink); }
 dt { font-weight: 600; }
 dd { margin: 0 0 .5rem; color: var(--soft); }
 @media print {
@@ -53,6 +66,8 @@ dd { margin: 0 0 .5rem; color: var(--soft); }
   main { max-width: none; padding: 0; }
   .wide { overflow: visible; }
   .pictures { grid-template-columns: repeat(6, 1fr); }
+  .plots { grid-template-columns: repeat(2, 1fr); }
+  details::details-content { content-visibility: visible; height: auto; }
   table { font-size: 7.5pt; }
   th, td { padding: .1rem .25rem; }
   h2, tr { break-after: avoid; break-inside: avoid; }
@@ -60,7 +75,7 @@ dd { margin: 0 0 .5rem; color: var(--soft); }
 ";
 
 /// Text as it stands in HTML, in attributes too. Control characters, which no page may hold, are left out.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -76,8 +91,8 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// RFC 4648, section 4.
-pub(crate) fn base64(bytes: &[u8]) -> String {
+/// Bytes as text, for what a page holds of them. RFC 4648, section 4.
+pub fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
