@@ -110,12 +110,24 @@ impl Photo {
     /// [`PhotoError::TooLarge`] over `limits`, [`PhotoError::Unsupported`] for other kinds of file,
     /// [`PhotoError::Invalid`] for damaged or truncated ones.
     pub fn decode(bytes: &[u8], limits: Limits) -> Result<Self, PhotoError> {
+        Self::decode_guarded(bytes, limits, true)
+    }
+
+    /// The same without the EXIF orientation: pixels lie as they are stored, which is what boxes and masks of data sets go by.
+    ///
+    /// # Errors
+    /// As [`Photo::decode`].
+    pub fn decode_as_stored(bytes: &[u8], limits: Limits) -> Result<Self, PhotoError> {
+        Self::decode_guarded(bytes, limits, false)
+    }
+
+    fn decode_guarded(bytes: &[u8], limits: Limits, upright: bool) -> Result<Self, PhotoError> {
         // A decoder that panics on damaged data has nothing that others could see half-made.
-        let made = hirescam_engine::caught(|| Self::decode_unguarded(bytes, limits));
+        let made = hirescam_engine::caught(|| Self::decode_unguarded(bytes, limits, upright));
         made.unwrap_or_else(|_| Err(PhotoError::Invalid("the decoder broke off".into())))
     }
 
-    fn decode_unguarded(bytes: &[u8], limits: Limits) -> Result<Self, PhotoError> {
+    fn decode_unguarded(bytes: &[u8], limits: Limits, upright: bool) -> Result<Self, PhotoError> {
         if bytes.is_empty() {
             return Err(PhotoError::Invalid("the file is empty".into()));
         }
@@ -154,7 +166,9 @@ impl Photo {
         // A damaged EXIF block says nothing about the orientation.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut image = DynamicImage::from_decoder(decoder).map_err(error)?;
-        image.apply_orientation(orientation);
+        if upright {
+            image.apply_orientation(orientation);
+        }
         let pages = format.and_then(|format| pages::pages(bytes, format));
         Ok(Photo { pages, ..Self::from_image(image)? })
     }
