@@ -5,14 +5,15 @@ use hirescam::preprocess::{self, KEYS};
 use hirescam_core::build::OLDEST_OPSET;
 use hirescam_core::cam::list::{one_run, table};
 use hirescam_core::ops::list::{self, NEWEST_OPSET, OperatorRow};
-use hirescam_evaluate::metrics;
+use hirescam_evaluate::{data, metrics};
 
 /// Each page: its path in the repository, and its text.
-pub fn pages() -> [(&'static str, String); 5] {
+pub fn pages() -> [(&'static str, String); 6] {
     [
         ("docs/operators.md", operators()),
         ("docs/methods.md", methods()),
         ("docs/metrics.md", metric_page()),
+        ("docs/datasets.md", include_str!("datasets.md").replace("{table}", &data::table())),
         ("docs/preprocessing.md", preprocessing()),
         ("docs/record.schema.json", record()),
     ]

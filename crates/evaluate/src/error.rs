@@ -25,9 +25,11 @@ pub enum Error {
         /// What keeps it from having a value.
         because: String,
     },
-    /// There is no metric of this name.
-    #[error("there is no metric {name:?}{}", did_you_mean(.near))]
+    /// There is nothing of this name.
+    #[error("there is no {what} {name:?}{}", did_you_mean(.near))]
     NotFound {
+        /// What was looked for: a metric, a format of data.
+        what: &'static str,
         /// The name as given.
         name: String,
         /// Names that exist and look alike.

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod changed;
+pub mod classes;
 pub mod data;
 mod error;
 pub mod metrics;

@@ -160,7 +160,8 @@ pub const METRICS: &[Row] = &[
 /// # Errors
 /// [`Error::NotFound`] with near names.
 pub fn metric(name: &str) -> Result<&'static Row, Error> {
-    let missing = || Error::NotFound { name: name.to_owned(), near: near(name, METRICS.iter().map(|m| m.name)) };
+    let missing =
+        || Error::NotFound { what: "metric", name: name.to_owned(), near: near(name, METRICS.iter().map(|m| m.name)) };
     METRICS.iter().find(|m| m.name == name).ok_or_else(missing)
 }
 
