@@ -324,6 +324,16 @@ fn what_is_no_number_and_what_does_not_fit_is_refused() {
 }
 
 #[test]
+fn shares_of_the_largest_numbers_are_shares() {
+    let map = map_of(&[4], vec![f64::MAX, f64::MAX, f64::MAX, -f64::MAX]);
+    let object = ArrayD::from_shape_vec(vec![4], vec![true, false, false, true]).unwrap();
+    assert!(close(energy_pointing_game(map.view(), object.view(), None).unwrap(), 1.0 / 3.0));
+    assert!(close(relevance_mass(map.view(), object.view(), None).unwrap(), 0.5));
+    assert!(close(entropy(map.view()).unwrap(), 4.0f64.ln()));
+    assert!(sparseness(map.view()).unwrap().abs() < 1e-12);
+}
+
+#[test]
 fn no_row_is_forgotten() {
     let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/metrics")).unwrap();
     let rows = |file: std::io::Result<std::fs::DirEntry>| {

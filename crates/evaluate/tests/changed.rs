@@ -428,3 +428,20 @@ fn draws_are_judged_as_by_captum() {
     let views: Vec<ArrayViewD<f64>> = maps.iter().map(|map| map.view()).collect();
     check(&part, "max-sensitivity", max_sensitivity(gradient.view(), &views, true), 1e-7);
 }
+
+#[test]
+fn what_no_machine_could_score_is_refused() {
+    let image = Image::new(ArrayD::zeros(vec![1, 6, 6]).view(), 0).unwrap();
+    let map = golden(&[6, 6], 1, 1.0);
+    let refused = |metric: &dyn Metric| matches!(metric.plan(&image, map.view()), Err(Error::Argument(_)));
+    assert!(refused(&MuFidelity { samples: usize::MAX, ..MuFidelity::default() }));
+    let patch = Taken::Patch { size: 2, fill: Fill::ZERO };
+    assert!(refused(&Infidelity { samples: usize::MAX, taken: patch, ..Infidelity::default() }));
+    let mut scorer = |images: ArrayViewD<'_, f32>| Ok(Array2::zeros((images.len_of(Axis(0)), 1)));
+    let blur = Deletion(Curve { fill: Fill::Blur { size: usize::MAX, sigma: 1.0 }, ..Curve::deletion() });
+    let requests = [Request { metric: &blur, map: map.view(), column: 0 }];
+    let measured = measure(&image, &requests, &mut scorer, 8).unwrap();
+    assert!(matches!(measured.values[..], [Err(Error::Argument(_))]));
+    let beyond = [Request { metric: &Deletion(Curve::deletion()), map: map.view(), column: usize::MAX }];
+    assert!(matches!(measure(&image, &beyond, &mut scorer, 8), Err(Error::Argument(_))));
+}

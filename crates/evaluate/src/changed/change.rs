@@ -38,6 +38,9 @@ impl Places {
     }
 }
 
+/// The longest kernel of a blur: wider than any image that a network takes.
+const MOST_CELLS: usize = 4095;
+
 /// What stands where the image was.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fill {
@@ -71,9 +74,13 @@ impl Fill {
     pub(super) fn check(&self) -> Result<(), Error> {
         match *self {
             Fill::Constant(value) if !value.is_finite() => argument(format!("places cannot be filled with {value}")),
-            Fill::Blur { size, sigma } if size % 2 == 0 || !(sigma > 0.0 && sigma.is_finite()) => argument(format!(
-                "a blur of {size} cells and a deviation of {sigma}: wanted are an odd size and a deviation above 0"
-            )),
+            Fill::Blur { size, sigma }
+                if size % 2 == 0 || size > MOST_CELLS || !(sigma > 0.0 && sigma.is_finite()) =>
+            {
+                argument(format!(
+                    "a blur of {size} cells and a deviation of {sigma}: wanted are an odd size of at most {MOST_CELLS} and a deviation above 0"
+                ))
+            }
             Fill::Imputed { noise, .. } if !(noise >= 0.0 && noise.is_finite()) => {
                 argument(format!("noise with a deviation of {noise}: wanted is a number of at least 0"))
             }

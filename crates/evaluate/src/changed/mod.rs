@@ -137,7 +137,7 @@ pub fn measure(
         }));
     }
     drop(known);
-    let columns = requests.iter().map(|r| r.column + 1).max().unwrap_or(0);
+    let columns = requests.iter().map(|r| r.column.saturating_add(1)).max().unwrap_or(0);
     let mut scores: Vec<Vec<f64>> = Vec::with_capacity(distinct.len());
     let mut fills = HashMap::new();
     for changes in distinct.chunks(batch) {

@@ -4,6 +4,7 @@ use super::adcc::harmonic;
 use super::{Better, Removed, Road, Row, coherency, complexity};
 use crate::Error;
 use crate::changed::{Image, Metric, Plan};
+use crate::error::undefined;
 use ndarray::{ArrayD, ArrayViewD};
 
 /// [`Arcc`] for people.
@@ -47,6 +48,9 @@ impl Metric for Arcc {
         let coherent = coherency(map.view(), self.of_kept.view())?;
         let simple = 1.0 - complexity(map)?;
         let value = move |scores: &[f64]| {
+            if let Some(score) = scores.iter().find(|s| !(0.0..=1.0).contains(*s)) {
+                return undefined(ROW.name, format!("it is of probabilities, and a score is {score}"));
+            }
             let faithful = (2.0 * (road.value)(scores)?).clamp(0.0, 1.0);
             Ok(harmonic([coherent, simple, faithful]))
         };

@@ -34,9 +34,26 @@ pub(crate) fn cells(what: &'static str, map: &ArrayViewD<'_, f64>) -> Result<Vec
     Ok(map.iter().copied().collect())
 }
 
-/// What counts as attention of a map, in row-major order.
+/// What counts as attention of a map, in row-major order. Metrics ask for shares and orders of it: where the cells would not add up to a
+/// finite number, all are scaled down alike.
 pub(crate) fn attention(map: &ArrayViewD<'_, f64>, which: Attention) -> Result<Vec<f64>, Error> {
-    Ok(cells("map", map)?.into_iter().map(|v| which.of(v)).collect())
+    let shown: Vec<f64> = cells("map", map)?.into_iter().map(|v| which.of(v)).collect();
+    let largest = shown.iter().copied().fold(0.0, f64::max);
+    Ok(match largest > f64::MAX / shown.len() as f64 {
+        true => shown.into_iter().map(|v| v / largest).collect(),
+        false => shown,
+    })
+}
+
+/// More images than this are not asked for by one metric.
+const MOST_IMAGES: usize = 1 << 20;
+
+/// That a metric asks for no more changed images than can be scored.
+pub(crate) fn countable(images: usize) -> Result<(), Error> {
+    match images <= MOST_IMAGES {
+        true => Ok(()),
+        false => argument(format!("{images} changed images of one image: at most {MOST_IMAGES} can be asked for")),
+    }
 }
 
 /// The cells of an array that has to have the map's shape.

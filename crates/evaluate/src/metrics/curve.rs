@@ -1,6 +1,6 @@
 //! How a score goes as places are filled one after the other: what deletion, insertion and AOPC share.
 
-use super::descending;
+use super::{countable, descending};
 use crate::Error;
 use crate::changed::{Change, Fill, Image, Places};
 use crate::error::argument;
@@ -49,6 +49,7 @@ impl Curve {
         let order: Vec<Vec<usize>> = descending(&means, self.seed).into_iter().map(cells).collect();
         let filled = ((self.share * order.len() as f64).round() as usize).max(1);
         let steps = self.steps.min(filled);
+        countable(steps)?;
         Ok((order, (0..=steps).map(|step| step * filled / steps).collect()))
     }
 

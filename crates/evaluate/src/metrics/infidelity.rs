@@ -1,6 +1,6 @@
 //! Infidelity.
 
-use super::{Better, Row, cells};
+use super::{Better, Row, cells, countable};
 use crate::Error;
 use crate::changed::{Change, Fill, Image, Metric, Places, Plan};
 use crate::error::{argument, undefined};
@@ -71,6 +71,7 @@ impl Metric for Infidelity {
         if self.samples == 0 {
             return argument("there is nothing to be averaged over 0 draws");
         }
+        countable(self.samples)?;
         let drawn: Vec<(Change, f64)> = match self.taken {
             Taken::Noise { sigma } => self.noises(image, &map, sigma)?,
             Taken::Patch { size, fill } => self.patches(image, &map, size, fill)?,

@@ -1,6 +1,6 @@
 //! MuFidelity.
 
-use super::{Better, Row, cells};
+use super::{Better, Row, cells, countable};
 use crate::Error;
 use crate::changed::{Change, Fill, Image, Metric, Places, Plan};
 use crate::error::{argument, undefined};
@@ -61,6 +61,7 @@ impl Metric for MuFidelity {
                 self.samples, self.share
             ));
         }
+        countable(self.samples)?;
         let patch = |at: &[usize]| {
             let along = at.iter().zip(map.shape()).zip(&grid);
             along.fold(0, |number, ((i, n), g)| number * g + i * g / n)
