@@ -105,7 +105,7 @@ def measured(model: AxialNet, data: tuple, seed: int) -> dict:
     bias = model.fc.bias.detach().numpy()
     for label in range(CLASSES):
         chosen = [n for n in range(len(x)) if y[n, label]]
-        for n, e in zip(chosen, net.explain([x[n][None] for n in chosen], layer="body", class_=label)):
+        for n, e in zip(chosen, net.explain([x[n] for n in chosen], layer="body", class_=label)):
             map = np.asarray(e.map, np.float64)
             forward = attention[n, label] / SLICES
             identity = max(identity, np.abs(map - forward).max() / np.abs(forward).max())

@@ -132,7 +132,7 @@ def measured(model: nn.Module, fields: np.ndarray, labels: np.ndarray, things: l
     found = {m: {"empty": 0, "maps": 0, "verdict": "", **{k: ([], []) for k in KEYS}} for m in METHODS}
     for label, (kind, of_row, of_column) in enumerate(WANTED):
         chosen = [n for n in range(len(fields)) if labels[n, label] and logits[n, label] > 0]
-        made = {m: net.explain([fields[n][None] for n in chosen], layer="body", class_=label, method=m) for m in METHODS}
+        made = {m: net.explain([fields[n] for n in chosen], layer="body", class_=label, method=m) for m in METHODS}
         for i, n in enumerate(chosen):
             meant, wrong = np.zeros((SIDE, SIDE), bool), np.zeros((SIDE, SIDE), bool)
             for thing, row, column, mask in things[n]:
@@ -173,7 +173,7 @@ def picture(model: nn.Module, fields: np.ndarray, labels: np.ndarray, things: li
     drawn = [twice[i] for i in random.choice(len(twice), rows, replace=False)]
     figure, axes = plt.subplots(rows, 3, figsize=(7, 2.4 * rows), layout="constrained")
     for (n, label), line in zip(drawn, axes):
-        maps = [np.asarray(net.explain(fields[n][None], layer="body", class_=label, method=m).map) for m in ("hirescam", "gradcam")]
+        maps = [np.asarray(net.explain(fields[n], layer="body", class_=label, method=m).map) for m in ("hirescam", "gradcam")]
         line[0].imshow(fields[n, 0], cmap="gray")
         line[0].set_title(LABELS[label], fontsize=9)
         for axis, map, name in zip(line[1:], maps, ("HiResCAM", "Grad-CAM")):

@@ -105,7 +105,7 @@ def tried(axes: int, dtype: torch.dtype, head: str, seed: int) -> dict[str, floa
     net = hirescam.from_torch(module, x)
     explained = {"score": "output"} if head.endswith("explained") else {}
     target = {"layer": "body", "class_": 1, **explained}
-    maps = {m: net.explain(x.numpy(), method=m, **target) for m in ("hirescam", "gradcam", "xgradcam")}
+    maps = {m: net.explain(x[0].numpy(), method=m, **target) for m in ("hirescam", "gradcam", "xgradcam")}
     e = maps["hirescam"]
     of = {m: np.asarray(made.map, np.float64) for m, made in maps.items()}
     with torch.no_grad():
@@ -113,7 +113,7 @@ def tried(axes: int, dtype: torch.dtype, head: str, seed: int) -> dict[str, floa
         nothing = float(module.head(torch.zeros_like(activation))[0, 1])
     # The head as a network of its own, whose image is the activation.
     head_alone = hirescam.from_torch(module.head, activation)
-    product = head_alone.explain(activation.numpy(), method="gradient-x-input", class_=1, **explained)
+    product = head_alone.explain(activation[0].numpy(), method="gradient-x-input", class_=1, **explained)
     a = activation.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(module.head(a)[0, 1], a)
     torchs = (gradient * activation).sum(1)[0].numpy().astype(np.float64)
@@ -128,7 +128,7 @@ def tried(axes: int, dtype: torch.dtype, head: str, seed: int) -> dict[str, floa
         "head gradient x input": largest(np.asarray(product.map, np.float64).reshape(torchs.shape), torchs),
     }
     if head.startswith("GAP"):
-        cam = net.explain(x.numpy(), method="cam", **target)
+        cam = net.explain(x[0].numpy(), method="cam", **target)
         found["cam"] = largest(np.asarray(cam.map, np.float64) / PLACES**axes, of["hirescam"])
     return found
 

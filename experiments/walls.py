@@ -102,7 +102,7 @@ def measured(net: hirescam.Network, layer: str, images: np.ndarray, methods: lis
     found: dict[str, dict] = {}
     for method in methods:
         places, pixels, silent, verdict = [], [], 0, "–"
-        for e in net.explain(list(images[:, None]), layer=layer, method=method, batch=16, **options):
+        for e in net.explain(list(images), layer=layer, method=method, batch=16, **options):
             map = np.asarray(e.map, np.float64)
             verdict = e.certificate.verdict
             if not map.any():

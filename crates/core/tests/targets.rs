@@ -575,6 +575,23 @@ fn a_sum_over_all_places_of_a_head_without_space_has_a_uniform_gradient() {
 }
 
 #[test]
+fn pooling_over_flattened_places_has_a_uniform_gradient() {
+    let shape = Tensor::ints(&[0, 2, -1]);
+    for (axes, uniform) in [(vec![2_i64], true), (vec![1], false)] {
+        let rest = if uniform { 2 } else { 25 };
+        let stored = [("w", Random::new(3).tensor(&[rest, 3], -1.0, 1.0)), ("shape", shape.clone())];
+        let nodes = vec![
+            node("Relu", &["x"], "a", vec![]),
+            node("Reshape", &["a", "shape"], "flat", vec![]),
+            node("ReduceMean", &["flat"], "mean", vec![("axes", axes.into()), ("keepdims", 0_i64.into())]),
+            node("MatMul", &["mean", "w"], "y", vec![]),
+        ];
+        let model = network(nodes, &[0, 2, 5, 5], &[("y", &[0, 3])], &stored);
+        assert_eq!(cam::attach(&model, &request("a", "class:1")).unwrap().certificate.uniform, uniform);
+    }
+}
+
+#[test]
 fn what_the_output_does_not_have_is_refused() {
     for (output, target, hint) in [
         ("segments", "top", "element:0,0,0"),

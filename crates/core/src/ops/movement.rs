@@ -12,6 +12,7 @@ use crate::onnx::messages::NodeProto;
 use crate::shape::{Dim, Fact};
 use crate::tensor::Tensor;
 use ndarray::{Axis, IxDyn, Slice as Cut};
+use std::ops::Range;
 
 /// The cards of this family.
 pub const CARDS: &[Card] =
@@ -32,16 +33,55 @@ fn reshaped(t: &Tensor, shape: &[usize]) -> Result<Tensor, Fault> {
     }
 }
 
-/// A card whose values stay and whose shape changes: the rule is a Reshape back.
+/// The axes of two shapes of the same values, in runs from the left: those of one run hold the same entries, in the same order. Axes that do not
+/// come out even make one run together.
+fn runs(x: &[Dim], y: &[Dim]) -> Vec<(Range<usize>, Range<usize>)> {
+    let whole = || vec![(0..x.len(), 0..y.len())];
+    // How many entries the axes hold for one image, and how often the batch stands among them.
+    let grown = |(n, batches): (usize, usize), dim: &Dim| match dim {
+        Dim::Fixed(by) => Some((n.checked_mul(*by)?, batches)),
+        Dim::Batch(by) => Some((n.checked_mul(*by)?, batches + 1)),
+    };
+    let (mut all, mut start, mut end) = (Vec::new(), (0, 0), (0, 0));
+    let (mut of_x, mut of_y) = ((1, 0), (1, 0));
+    loop {
+        let at_start = end == start;
+        if of_x == of_y && !at_start {
+            all.push((start.0..end.0, start.1..end.1));
+            (start, of_x, of_y) = (end, (1, 0), (1, 0));
+        }
+        let x_is_behind = of_x.1 < of_y.1 || of_x.1 == of_y.1 && of_x.0 <= of_y.0;
+        let grow = match (x.get(end.0), y.get(end.1)) {
+            (None, None) => break,
+            (Some(dim), _) if x_is_behind || end.1 == y.len() => {
+                grown(of_x, dim).map(|n| (of_x, end.0) = (n, end.0 + 1))
+            }
+            (_, Some(dim)) => grown(of_y, dim).map(|n| (of_y, end.1) = (n, end.1 + 1)),
+            _ => None,
+        };
+        if grow.is_none() {
+            return whole();
+        }
+    }
+    if start == end { all } else { whole() }
+}
+
+/// A card whose values stay and whose shape changes: the rule is a Reshape back. Where a cotangent has an extent of 1 along all axes of a run, it has
+/// so along those that the run comes from.
 const RENAMING: Card = Card {
     vjp: Some(|s| {
-        let (x, y, dy) = (s.x(0)?.dims(), s.y()?, s.dy()?);
-        // A cotangent of one row for the whole batch stays one row where the batch axis stays.
-        let row = dy.dims().first() == Some(&Dim::Fixed(1)) && y.dims().first() != Some(&Dim::Fixed(1));
-        if row && x.first() == y.dims().first() && dy.dims().get(1..) == y.dims().get(1..) {
-            return Ok(vec![Some(dy.reshape(&[&[Dim::Fixed(1)], x.get(1..).unwrap_or(&[])].concat())), None]);
+        let (x, y) = (s.x(0)?.dims(), s.y()?.dims());
+        let own = s.dy()?.with_rank(y.len()).dims();
+        let (mut written, mut dims) = (Vec::new(), Vec::new());
+        for (of_x, of_y) in runs(&x, &y) {
+            if own.get(of_y.clone()).is_some_and(|own| own.iter().all(|n| *n == Dim::Fixed(1))) {
+                dims.extend(of_x.map(|_| Dim::Fixed(1)));
+            } else {
+                written.extend(of_y);
+                dims.extend_from_slice(x.get(of_x).unwrap_or(&[]));
+            }
         }
-        Ok(vec![Some(s.full_dy()?.reshape(&x)), None])
+        Ok(vec![Some(s.dy_along(&written)?.reshape(&dims)), None])
     }),
     linearity: affine,
     degree: degree_of_first,
@@ -547,3 +587,21 @@ const SPACE_TO_DEPTH: Card = Card {
     },
     ..REARRANGING
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_are_matched_in_runs() {
+        let (n, f) = (Dim::Batch, Dim::Fixed);
+        let image = [n(1), f(6), f(5), f(5)];
+        assert_eq!(runs(&image, &[n(1), f(6), f(25)]), [(0..1, 0..1), (1..2, 1..2), (2..4, 2..3)]);
+        assert_eq!(runs(&image, &[n(1), f(150)]), [(0..1, 0..1), (1..4, 1..2)]);
+        assert_eq!(runs(&image, &[n(6), f(25)]), [(0..2, 0..1), (2..4, 1..2)]);
+        assert_eq!(runs(&[f(2), f(3), f(4)], &[f(4), f(3), f(2)]), [(0..3, 0..3)]);
+        assert_eq!(runs(&[f(5), f(1)], &[f(5)]), [(0..1, 0..1), (1..2, 1..1)]);
+        assert_eq!(runs(&[f(0), f(3)], &[f(0), f(5)]), [(0..2, 0..2)]);
+        assert_eq!(runs(&[], &[]), []);
+    }
+}
