@@ -74,9 +74,7 @@ impl Fill {
     pub(super) fn check(&self) -> Result<(), Error> {
         match *self {
             Fill::Constant(value) if !value.is_finite() => argument(format!("places cannot be filled with {value}")),
-            Fill::Blur { size, sigma }
-                if size % 2 == 0 || size > MOST_CELLS || !(sigma > 0.0 && sigma.is_finite()) =>
-            {
+            Fill::Blur { size, sigma } if size % 2 == 0 || size > MOST_CELLS || !(sigma > 0.0 && sigma.is_finite()) => {
                 argument(format!(
                     "a blur of {size} cells and a deviation of {sigma}: wanted are an odd size of at most {MOST_CELLS} and a deviation above 0"
                 ))
