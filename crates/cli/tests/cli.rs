@@ -34,6 +34,67 @@ fn several_layers_give_files_each_and_one_fused() {
 }
 
 #[test]
+fn several_methods_give_files_each_and_one_file_compiled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, photo) = (fixture("digits-cnn.onnx"), fixture("photos/seven.png"));
+    let explain = |out: &str, more: &[&str]| {
+        let csv = format!("{out}.csv");
+        let all = [&["explain", &model, &photo, "--json", "--top", "2", "--out", out, "--csv", &csv], more].concat();
+        records(&ok(folder.path(), &all))
+    };
+    let methods = |made: &[Value]| made.iter().map(|r| r["method"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let made = explain("out", &["--method", "gradcam++,hirescam,reciprocam"]);
+    assert_eq!(methods(&made), ["gradcam++", "hirescam", "reciprocam", "gradcam++", "hirescam", "reciprocam"]);
+    for (rank, of_class) in made.chunks(3).enumerate() {
+        for record in of_class {
+            assert_eq!((&record["class"], &record["score"]), (&of_class[0]["class"], &of_class[0]["score"]));
+            let name = format!("out/seven-{}-{}.npy", rank + 1, record["method"].as_str().unwrap());
+            assert_eq!(record["map"], name.as_str());
+            assert!(folder.path().join(name).is_file());
+        }
+    }
+    let table = std::fs::read_to_string(folder.path().join("out.csv")).unwrap();
+    assert_eq!(table.lines().filter(|line| line.contains(",hirescam,")).count(), 2);
+    // The record says it all.
+    std::fs::write(folder.path().join("one.json"), made[0].to_string()).unwrap();
+    let again = explain("again", &["--spec", "one.json"]);
+    assert_eq!((methods(&again), &again[0]["spec"]), (methods(&made), &made[0]["spec"]));
+    std::fs::write(folder.path().join("list.toml"), "method = ['gradcam++', 'hirescam', 'reciprocam']").unwrap();
+    assert_eq!(explain("list", &["--spec", "list.toml"])[0]["spec"]["method"], made[0]["spec"]["method"]);
+    let line = ok(folder.path(), &["explain", &model, &photo, &photo, "--out", "b", "--method", "hirescam,xgradcam"]);
+    let (first, summary) = (line.lines().next().unwrap(), line.lines().skip(2).collect::<String>());
+    assert!(
+        first.matches("score").count() == 3 && first.contains(" by HiResCAM") && first.contains(" by XGrad-CAM"),
+        "{first}"
+    );
+    assert!(summary.contains("HiResCAM at") && summary.contains("XGrad-CAM at"), "{summary}");
+    ok(folder.path(), &["compile", &model, "-o", "both.onnx", "--method", "hirescam,gradcam++"]);
+    let both = hirescam::Network::open(folder.path().join("both.onnx")).unwrap().model().clone();
+    let names: Vec<&str> = both.graph().output.iter().map(|o| o.name()).collect();
+    let own = ["map_hirescam", "class", "score", "b_hirescam", "map_gradcam_plus_plus", "b_gradcam_plus_plus"];
+    assert_eq!(names, [&["logits"], &own[..]].concat());
+    ok(folder.path(), &["strip", "both.onnx", "-o", "stripped.onnx"]);
+    assert_eq!(std::fs::read(folder.path().join("stripped.onnx")).unwrap(), std::fs::read(&model).unwrap());
+    let (code, says) = fails(folder.path(), &["compile", &model, "-o", "no.onnx", "--method", "hirescam,rise"]);
+    assert!(code == 2 && says.contains("several runs"), "{says}");
+    let (code, says) = fails(folder.path(), &["explain", &model, &photo, "--method", "hirescam,gradcan"]);
+    assert!(code == 2 && says.contains("gradcam"), "{says}");
+}
+
+#[test]
+fn classes_that_come_with_each_image_are_given_as_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, photos) =
+        (fixture("digits-cnn.onnx"), ["seven", "three"].map(|name| fixture(&format!("photos/{name}.png"))));
+    write_npy(folder.path().join("classes.npy"), &ndarray::arr1(&[4i64, 9])).unwrap();
+    let with = ["--json", "--target", "class-input", "--input", "class=classes.npy"];
+    let made = records(&ok(folder.path(), &[&["explain", &model, &photos[0], &photos[1]], &with[..]].concat()));
+    assert_eq!(made.iter().map(|r| r["class"].as_u64().unwrap()).collect::<Vec<_>>(), [4, 9]);
+    let (code, says) = fails(folder.path(), &["explain", &model, &photos[0], "--target", "class-input"]);
+    assert!(code == 2 && says.contains("--input class="), "{says}");
+}
+
+#[test]
 fn a_photo_of_a_cat_is_explained_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let model = fixture("efficientnet-lite0.onnx");

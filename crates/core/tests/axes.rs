@@ -140,7 +140,7 @@ fn map(model: &Model, request: &Request, image: &Tensor) -> ArrayD<f64> {
 
 fn map_of(analysis: &Analysis, request: &Request, image: &Tensor) -> ArrayD<f64> {
     let request = Request { target: Target::Classes(vec![1]), ..request.clone() };
-    let made = cam::attach_to(analysis, &request, &[]).unwrap().remove(0);
+    let made = cam::attach_to(analysis, &request, &cam::Further::default()).unwrap().remove(0);
     let known = HashMap::from([("x".to_owned(), image.clone())]);
     let proto = ModelProto::clone(&made.model);
     let made = reference::evaluate(&Model::new(proto).unwrap(), known, &[&made.outputs.map]).unwrap();

@@ -371,7 +371,9 @@ fn try_network(proto: &ModelProto, seed: u64) -> Result<Seen, String> {
         for layer in &listed {
             let request =
                 Request { layer: Some(layer.name.clone()), target: Target::Classes(vec![class]), ..Request::default() };
-            let Some(made) = cam::attach_to(&analysis, &request, &[]).ok().and_then(|mut all| all.pop()) else {
+            let Some(made) =
+                cam::attach_to(&analysis, &request, &cam::Further::default()).ok().and_then(|mut all| all.pop())
+            else {
                 continue;
             };
             if let Ok(c) = &layer.certificate {

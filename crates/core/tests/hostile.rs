@@ -537,7 +537,7 @@ fn many_constants_take_bounded_memory_and_time() {
     let allowed = Hints { memory: u64::MAX, ..Hints::default() };
     within(20, || {
         let analysis = Analysis::of(Model::new(proto).unwrap(), &allowed).unwrap();
-        drop(cam::attach_to(&analysis, &Request::default(), &[]).unwrap());
+        drop(cam::attach_to(&analysis, &Request::default(), &cam::Further::default()).unwrap());
     });
 }
 
@@ -590,7 +590,8 @@ fn a_size_that_does_not_fit_is_no_fault_of_the_network() {
         let proto = model(17, nodes.clone(), vec![image.clone()], vec![output.clone()], &stored);
         let hints = Hints { image_shape: Some(shape.to_vec()), ..Hints::default() };
         let analysis = Analysis::of(Model::new(proto).unwrap(), &hints)?;
-        cam::attach_to(&analysis, &Request::default(), &[]).map(|mut made| made.remove(0).head.layer)
+        cam::attach_to(&analysis, &Request::default(), &cam::Further::default())
+            .map(|mut made| made.remove(0).head.layer)
     };
     let Some(type_proto::Value::TensorType(tensor)) = image.r#type.as_mut().and_then(|t| t.value.as_mut()) else {
         panic!()

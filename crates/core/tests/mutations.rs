@@ -85,7 +85,7 @@ proptest! {
         let longer = [bytes.as_slice(), &graph, &unknown, &unknown].concat();
         let hints = Hints { image_shape: image_shape(&model), ..Hints::default() };
         let attach = |model: &Model| {
-            let made = cam::attach_to(&Analysis::of(model, &hints)?, &Request::default(), &[])?;
+            let made = cam::attach_to(&Analysis::of(model, &hints)?, &Request::default(), &cam::Further::default())?;
             Ok::<_, Error>(made.into_iter().next().unwrap())
         };
         let Ok(plain) = attach(&model) else { return Ok(()) };

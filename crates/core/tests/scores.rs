@@ -189,7 +189,7 @@ fn any_tensor_of_floats_can_be_named() {
     assert!(matches!(of("zz"), Err(Error::NotFound { near, .. }) if near.contains(&"z".to_owned())));
     // The layer comes before what is explained.
     let behind = Analysis::of(&model, &Hints { scores: reading("c"), ..Hints::default() }).unwrap();
-    let behind = cam::attach_to(&behind, &request("element:0,0,0"), &[]);
+    let behind = cam::attach_to(&behind, &request("element:0,0,0"), &cam::Further::default());
     assert!(matches!(behind, Err(Error::Argument(why)) if why.contains("does not lead")));
 }
 

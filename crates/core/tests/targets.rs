@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use hirescam_core::analysis::{Analysis, Hints};
-use hirescam_core::cam::{self, Explaining, METHODS, Request, Target, method};
+use hirescam_core::cam::{self, Explaining, Further, METHODS, Method, Request, Target, method};
 use hirescam_core::certify::Verdict;
 use hirescam_core::onnx;
 use hirescam_core::onnx::AttributeValue;
@@ -37,7 +37,7 @@ fn explain(model: &Model, request: &Request, images: &Tensor, given: Option<Tens
 fn attach(model: &Model, output: Option<&str>, request: &Request) -> Result<Explaining, Error> {
     let scores = Reading { output: output.map(str::to_owned), ..Reading::default() };
     let analysis = Analysis::of(model, &Hints { scores, ..Hints::default() })?;
-    Ok(cam::attach_to(&analysis, request, &[])?.swap_remove(0))
+    Ok(cam::attach_to(&analysis, request, &Further::default())?.swap_remove(0))
 }
 
 fn run(explaining: Explaining, images: &Tensor, given: Option<Tensor>) -> Result<Made, Error> {
@@ -128,7 +128,7 @@ fn several_layers_in_one_run_give_the_maps_of_each() {
         let request = request(layers[0], target);
         let further: Vec<String> = layers[1..].iter().map(|l| (*l).to_owned()).collect();
         let analysis = Analysis::of(&model, &Hints::default()).unwrap();
-        let all = cam::attach_to(&analysis, &request, &further).unwrap();
+        let all = cam::attach_to(&analysis, &request, &Further::layers(&further)).unwrap();
         let whole = Model::new(all[0].model.as_ref().clone()).unwrap();
         assert!(cam::strip(&all[0].to_bytes()).unwrap().is_some_and(|bare| bare == onnx::write(model.proto())));
         let image = HashMap::from([(all[0].image.clone(), images.clone())]);
@@ -158,8 +158,95 @@ fn several_layers_in_one_run_give_the_maps_of_each() {
         assert!(added(&all[0]) < apart && added(&all[0]) > added(&deepest), "{target}");
     }
     let analysis = Analysis::of(&model, &Hints::default()).unwrap();
-    let twice = cam::attach_to(&analysis, &request(layers[0], "top:1"), &[layers[0].into()]);
+    let twice = cam::attach_to(&analysis, &request(layers[0], "top:1"), &Further::layers(&[layers[0].into()]));
     assert!(matches!(twice, Err(Error::Argument(why)) if why.contains("twice")));
+}
+
+#[test]
+fn several_methods_in_one_run_give_the_maps_of_each() {
+    for &(file, layer, _) in LAYERS {
+        let model = zoo(file);
+        let images = images(&model, 3);
+        let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+        for target in ["top:2", "class-input"] {
+            let request = request(layer, target);
+            let given = (target == "class-input").then(|| Tensor::ints(&[1, 0, 1][..images.data.len_of(Axis(0))]));
+            // A method that the head is not for spoils those beside it, and is asked for apart.
+            let fits = |m: &&&'static Method| cam::attach(&model, &Request { method: m, ..request.clone() }).is_ok();
+            let methods: Vec<&'static Method> = METHODS.iter().filter(|m| fits(&m)).collect();
+            assert!(methods.len() >= METHODS.len() - 1);
+            let further = Further { methods: methods[1..].to_vec(), ..Further::default() };
+            let all = cam::attach_to(&analysis, &request, &further).unwrap();
+            assert!(cam::strip(&all[0].to_bytes()).unwrap().is_some_and(|bare| bare == onnx::write(model.proto())));
+            let whole = Model::new(all[0].model.as_ref().clone()).unwrap();
+            let mut known = HashMap::from([(all[0].image.clone(), images.clone())]);
+            known.extend(all[0].input.clone().zip(given.clone()));
+            let (mut apart, mut largest) = (0, 0);
+            let outputs = all.iter().map(|e| &e.outputs).flat_map(|o| [&o.map, &o.class, &o.score, &o.b]);
+            let outputs: Vec<&str> = outputs.map(String::as_str).collect();
+            let made = reference::evaluate(&whole, known, &outputs).unwrap();
+            for ((e, m), made) in all.iter().zip(&methods).zip(made.chunks(4)) {
+                let context = format!("{} for {target} at {layer} of {file}", m.name);
+                let one = explain(&model, &Request { method: m, ..request.clone() }, &images, given.clone()).unwrap();
+                let o = &e.outputs;
+                // The same nodes make them: not only near.
+                for (made, alone) in made.iter().zip([&one.map, &one.class, &one.score, &one.b]) {
+                    assert_eq!(&made.data, alone, "{context}");
+                }
+                let named = m.name.replace("++", "_plus_plus").replace('-', "_");
+                assert_eq!((o.map.clone(), e.method.name), (format!("map_{named}"), m.name));
+                assert_eq!((&o.class, &o.score), (&all[0].outputs.class, &all[0].outputs.score));
+                let (c, alone) = (&e.certificate, &one.explaining.certificate);
+                assert_eq!((c.verdict, c.uniform, c.scale), (alone.verdict, alone.uniform, alone.scale), "{context}");
+                assert_eq!((&c.but, &c.caution), (&alone.but, &alone.caution), "{context}");
+                assert_eq!(e.bias, one.explaining.bias, "{context}");
+                let key = format!("hirescam.verdict_{named}");
+                assert_eq!(whole.metadata(&key), Some(c.verdict.to_string().as_str()), "{context}");
+                apart += added(&one.explaining);
+                largest = largest.max(added(&one.explaining));
+            }
+            let names: Vec<&str> = methods.iter().map(|m| m.name).collect();
+            assert_eq!(whole.metadata("hirescam.method"), Some(names.join(",").as_str()));
+            assert!(added(&all[0]) < apart && added(&all[0]) >= largest, "{file}, {target}");
+        }
+    }
+}
+
+#[test]
+fn methods_and_layers_are_named_in_the_outputs() {
+    let model = zoo("resnet.ts.onnx");
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    let methods = |names: &[&str]| -> Vec<&'static Method> { names.iter().map(|n| method(n).unwrap()).collect() };
+    let further = |layers: &[&str], names: &[&str]| Further {
+        layers: layers.iter().map(|l| (*l).to_owned()).collect(),
+        methods: methods(names),
+    };
+    let request = Request { heatmap: Some(cam::HeatmapSize::Image), ..request("/Relu_2_output_0", "top:1") };
+    let all = cam::attach_to(&analysis, &request, &further(&["/Relu_1_output_0"], &["gradcam++"])).unwrap();
+    let made: Vec<_> = all.iter().map(|e| (e.method.name, e.head.layer.as_str(), e.outputs.map.as_str())).collect();
+    let (deep, early) = ("/Relu_2_output_0", "/Relu_1_output_0");
+    assert_eq!(
+        made,
+        [
+            ("hirescam", deep, "map_hirescam"),
+            ("hirescam", early, "map_hirescam_2"),
+            ("gradcam++", deep, "map_gradcam_plus_plus"),
+            ("gradcam++", early, "map_gradcam_plus_plus_2")
+        ]
+    );
+    let outputs = all[0].model.graph.as_ref().unwrap().output.iter().map(|o| o.name()).skip(model.graph().output.len());
+    let first = ["map_hirescam", "class", "score", "b_hirescam", "heatmap_hirescam", "map_hirescam_2"];
+    assert_eq!(outputs.take(6).collect::<Vec<_>>(), first);
+    let whole = Model::new(all[0].model.as_ref().clone()).unwrap();
+    assert_eq!(whole.metadata("hirescam.layer_gradcam_plus_plus_2"), Some(early));
+    // Where no layer is named, each is where it is alone.
+    let own = Request { layer: None, ..request.clone() };
+    let all = cam::attach_to(&analysis, &own, &further(&[], &["saliency"])).unwrap();
+    assert_eq!(all.iter().map(|e| e.head.layer.as_str()).collect::<Vec<_>>(), [deep, all[0].image.as_str()]);
+    let twice = cam::attach_to(&analysis, &request, &further(&[], &["gradcam", "hirescam"]));
+    assert!(matches!(twice, Err(Error::Argument(why)) if why.contains("hirescam is asked for twice")));
+    let cam = cam::attach_to(&analysis, &Request { layer: Some(early.into()), ..request }, &further(&[], &["cam"]));
+    assert!(matches!(cam, Err(Error::Argument(why)) if why.contains("is defined for")));
 }
 
 #[test]

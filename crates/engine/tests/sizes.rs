@@ -19,7 +19,9 @@ fn explaining_models_keep_to_the_size_that_their_derivative_holds_for() {
         let attach = |bytes: &[u8], image_shape: Vec<usize>, heatmap: Option<HeatmapSize>| {
             let hints = Hints { image_shape: Some(image_shape), ..Hints::default() };
             let analysis = Analysis::of(Model::from_bytes(bytes.to_vec()).unwrap(), &hints).unwrap();
-            cam::attach_to(&analysis, &Request { heatmap, ..Request::default() }, &[]).unwrap().remove(0)
+            cam::attach_to(&analysis, &Request { heatmap, ..Request::default() }, &cam::Further::default())
+                .unwrap()
+                .remove(0)
         };
         let made = attach(&file, shape(case), Some(HeatmapSize::Image));
         let closed: Vec<_> = made.closed().collect();

@@ -103,7 +103,7 @@ fn check(
         };
         let scores = Reading { output: Some(text(&layer["output"]).to_owned()), ..Reading::default() };
         let analysis = Analysis::of(model, &Hints { scores, ..Hints::default() }).map_err(|e| e.to_string())?;
-        let made = cam::attach_to(&analysis, &request, &[]).map_err(|e| e.to_string())?.remove(0);
+        let made = cam::attach_to(&analysis, &request, &cam::Further::default()).map_err(|e| e.to_string())?.remove(0);
         if name == "hirescam" {
             let c = &made.certificate;
             let claims: [(&str, Value); 5] = [

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::explained::Explained;
 use crate::explainer::Explainer;
 use crate::explanation::Explanation;
-use crate::methods::{self, AnyMethod, Settings};
+use crate::methods;
 use crate::network::Network;
 use crate::overlay::{Scales, Style, Tile, number, side_by_side};
 use crate::sample::Sample;
@@ -69,12 +69,16 @@ impl Default for Plan {
 
 /// Methods made ready to be compared on any number of samples.
 ///
-/// HiResCAM comes first: it says at which layer and for which class the others explain a sample. Each method is made ready once,
-/// when it is first needed, and holds a copy of the network's weights in its engine.
+/// HiResCAM and the methods that one run is enough for at its layer are made by one run. It says at which layer and for which class
+/// the others explain a sample: methods at the image and those of several runs. Each of these is made ready once, when it is first
+/// needed, and holds a copy of the network's weights in its engine.
 pub struct Comparer {
     network: Network,
     options: Resolved,
-    hirescam: Explainer,
+    /// HiResCAM, and the methods that share its run.
+    together: Explainer,
+    /// Their names, HiResCAM's first.
+    of_one_run: Vec<&'static str>,
     /// What stops them.
     stop: Option<Arc<AtomicBool>>,
     /// The other methods by name and layer.
@@ -85,24 +89,29 @@ impl Network {
     /// Makes HiResCAM ready to be compared with the methods of the spec's plan.
     ///
     /// # Errors
-    /// [`Error::Argument`] for several layers, [`Error::Core`] for an unknown method, otherwise as [`Network::explainer`].
+    /// [`Error::Argument`] for several layers, [`Error::Core`] for an unknown method or one that the layer's head is not for, otherwise as [`Network::explainer`].
     pub fn comparer(&self, spec: &Spec) -> Result<Comparer, Error> {
         let options = spec.resolve(self)?;
         if !options.further_layers().is_empty() {
             return Err(Error::Argument("methods are compared at one layer".into()));
         }
+        let mut of_one_run = vec!["hirescam"];
         for name in &spec.compare.methods {
-            at_image(name, &spec.settings)?;
+            let method = methods::method(name)?;
+            let shares = !method.is_at_image(&spec.settings)? && !method.is_of_several_runs();
+            if shares && !of_one_run.contains(&method.name()) {
+                of_one_run.push(method.name());
+            }
         }
-        let hirescam = Explainer::resolved(self.clone(), options.by("hirescam"))?;
-        Ok(Comparer { network: self.clone(), options, hirescam, stop: None, others: Mutex::default() })
+        let together = Explainer::resolved(self.clone(), options.by(&of_one_run.join(",")))?;
+        Ok(Comparer { network: self.clone(), options, together, of_one_run, stop: None, others: Mutex::default() })
     }
 }
 
 impl Comparer {
     /// What it was made for.
     pub fn spec(&self) -> &Spec {
-        self.hirescam.spec()
+        self.together.spec()
     }
 
     /// Stops between two runs once `stop` is true: what is not made by then is [`Error::Cancelled`].
@@ -118,8 +127,8 @@ impl Comparer {
 
     /// How many images are compared together where there are many, as [`Explainer::together`].
     pub fn together(&self) -> usize {
-        let several = |name: &String| matches!(methods::method(name), Ok(AnyMethod::SeveralRuns(_)));
-        if self.spec().compare.methods.iter().any(several) { 1 } else { self.hirescam.together() }
+        let several = |name: &String| methods::method(name).is_ok_and(|method| method.is_of_several_runs());
+        if self.spec().compare.methods.iter().any(several) { 1 } else { self.together.together() }
     }
 
     /// Explains samples by each method: HiResCAM for the spec's target, the others for the class that it explains of a sample.
@@ -130,13 +139,23 @@ impl Comparer {
     /// Of a sample: [`Error::Argument`] for a target of several maps, otherwise as [`Explainer::explain`] and
     /// [`Network::explainer`].
     pub fn compare(&self, samples: &[Sample], watch: &mut dyn FnMut(&str, Progress)) -> Vec<Result<Comparison, Error>> {
-        let of = |hirescam| Comparison { hirescam, methods: Vec::new() };
-        let hirescam = self.explain(&self.hirescam, samples, watch);
-        let mut all: Vec<Result<Comparison, Error>> = hirescam.into_iter().map(|made| made.map(of)).collect();
+        let together = self.explain(&self.together, samples, watch);
+        let (mut all, made): (Vec<Result<Comparison, Error>>, Vec<Vec<Explanation>>) = together
+            .into_iter()
+            .map(|of_sample| match of_sample {
+                Ok(maps) => match maps.first().cloned() {
+                    Some(hirescam) => (Ok(Comparison { hirescam, methods: Vec::new() }), maps),
+                    None => (Err(Error::Cancelled), Vec::new()),
+                },
+                Err(error) => (Err(error), Vec::new()),
+            })
+            .unzip();
         for name in &self.spec().compare.methods {
-            if name == "hirescam" {
-                for comparison in all.iter_mut().flatten() {
-                    comparison.methods.push(Compared::new(comparison.hirescam.clone(), &comparison.hirescam.map));
+            if self.of_one_run.contains(&name.as_str()) {
+                for (comparison, maps) in all.iter_mut().zip(&made) {
+                    let Ok(comparison) = comparison else { continue };
+                    let own = maps.iter().find(|e| e.method().name == name).cloned();
+                    comparison.methods.extend(own.map(|e| Compared::new(e, &comparison.hirescam.map)));
                 }
                 continue;
             }
@@ -177,7 +196,7 @@ impl Comparer {
                     let mut watch = |title: &str, p: Progress| {
                         watch(title, Progress { sample: numbers.get(p.sample).copied().unwrap_or_default(), ..p });
                     };
-                    found.extend(numbers.iter().copied().zip(self.explain(&explainer, &own, &mut watch)));
+                    found.extend(numbers.iter().copied().zip(self.explain_alone(&explainer, &own, &mut watch)));
                 }
                 Err(error) => found.extend(numbers.iter().map(|&i| (i, Err(error.again())))),
             }
@@ -201,16 +220,27 @@ impl Comparer {
         let target = Target::Classes(hirescam.entry.into_iter().collect());
         let options = Resolved { target, ..self.at(name, hirescam.layer())? };
         let explainer = Explainer::resolved(self.network.clone(), options)?;
-        self.explain(&explainer, std::slice::from_ref(sample), watch).pop().unwrap_or(Err(Error::Cancelled))
+        self.explain_alone(&explainer, std::slice::from_ref(sample), watch).pop().unwrap_or(Err(Error::Cancelled))
     }
 
-    /// The one map of each sample.
-    fn explain(
+    /// The one map of each sample, of an explainer of one method.
+    fn explain_alone(
         &self,
         explainer: &Explainer,
         samples: &[Sample],
         watch: &mut dyn FnMut(&str, Progress),
     ) -> Vec<Result<Explanation, Error>> {
+        let made = self.explain(explainer, samples, watch);
+        made.into_iter().map(|made| made?.pop().ok_or(Error::Cancelled)).collect()
+    }
+
+    /// The maps of the one class of each sample.
+    fn explain(
+        &self,
+        explainer: &Explainer,
+        samples: &[Sample],
+        watch: &mut dyn FnMut(&str, Progress),
+    ) -> Vec<Result<Vec<Explanation>, Error>> {
         let title = explainer.title();
         let watch = Watch::new(|p| watch(title, p));
         let made = explainer.explain(
@@ -221,12 +251,12 @@ impl Comparer {
             },
         );
         let only = |made: Result<Explained, Error>| {
-            let mut maps = made?.into_maps();
-            match (maps.pop(), maps.len()) {
-                (Some(only), 0) => Ok(only),
-                (last, others) => Err(Error::Argument(format!(
-                    "methods are compared for one class, and {} are asked for ({})",
-                    others + last.iter().len(),
+            let made = made?;
+            let classes = made.classes().len();
+            match classes {
+                1 => Ok(made.into_maps()),
+                _ => Err(Error::Argument(format!(
+                    "methods are compared for one class, and {classes} are asked for ({})",
                     self.options.target
                 ))),
             }
@@ -249,7 +279,7 @@ impl Comparer {
     /// What a method is made ready with: the layer that HiResCAM explains, or the image.
     fn at(&self, name: &str, layer: &str) -> Result<Resolved, Error> {
         let mut options = self.options.by(name);
-        if at_image(name, &options.spec.settings)? {
+        if methods::method(name)?.is_at_image(&options.spec.settings)? {
             // What is said of the layer does not hold for the image.
             (options.spec.layers, options.spec.channel_axis, options.spec.grid) = (Vec::new(), None, None);
         } else {
@@ -257,15 +287,6 @@ impl Comparer {
         }
         Ok(options)
     }
-}
-
-/// Whether a method is made at the image.
-fn at_image(name: &str, settings: &Settings) -> Result<bool, Error> {
-    Ok(match methods::method(name)? {
-        AnyMethod::OneRun(method) => method.at_image,
-        AnyMethod::SeveralRuns(method) if method.row.name == "smoothgrad" => methods::one_run(&settings.base)?.at_image,
-        AnyMethod::SeveralRuns(method) => method.at_image,
-    })
 }
 
 /// The share of Σ |map| that lies where `counts` is true of `reference`.
@@ -460,7 +481,8 @@ mod tests {
         for samples in [vec![photo("seven")], vec![photo("three"), photo("seven")]] {
             let made = comparer.compare(&samples, &mut |_, _| {});
             let ready = ready();
-            assert_eq!(ready.len(), names.len() - 1);
+            // The others share HiResCAM's run.
+            assert_eq!(ready.len(), ["saliency", "ablationcam", "smoothgrad"].len());
             let before = before.get_or_insert_with(|| ready.clone());
             assert!(ready.iter().all(|(key, explainer)| Arc::ptr_eq(explainer, &before[key])));
             for (compared, sample) in made.into_iter().zip(&samples) {

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::explained::Explained;
 use crate::further_inputs::FurtherArrays;
 use crate::labels::Labels;
-use crate::methods::{self, AnyMethod};
+use crate::methods::AnyMethod;
 use crate::network::Network;
 use crate::photo::Photo;
 use crate::preprocess::{InputShape, PreparedPhoto, Preprocess};
@@ -41,7 +41,7 @@ pub struct Explainer {
 
 /// What is known of an explainer before the first image.
 pub(crate) struct About {
-    title: &'static str,
+    title: String,
     several_runs: bool,
     one_map: bool,
     image_kind: Kind,
@@ -89,12 +89,11 @@ impl Explainer {
     pub(crate) fn resolved(file: Network, options: Resolved) -> Result<Self, Error> {
         let engine = options.spec.engine.start()?;
         let (preprocess, labels, spec) = (options.preprocess.clone(), options.labels.clone(), options.asked.clone());
-        let (title, several_runs) = match methods::method(&options.spec.method)? {
-            AnyMethod::OneRun(method) => (method.title, false),
-            AnyMethod::SeveralRuns(method) => (method.row.title, true),
-        };
+        let methods = options.methods()?;
+        let title = methods.iter().map(AnyMethod::title).collect::<Vec<_>>().join(", ");
+        let several_runs = methods.iter().any(AnyMethod::is_of_several_runs);
         let image_kind = image_kind(file.model(), &options)?;
-        let one_map = options.target.is_one_map() && options.further_layers().is_empty();
+        let one_map = options.target.is_one_map() && options.further_layers().is_empty() && methods.len() == 1;
         let about = |model: PathBuf, model_sha256: String| About {
             title,
             several_runs,
@@ -137,7 +136,7 @@ impl Explainer {
         &self.about
     }
 
-    /// Whether each sample gets one map: one class or target at one layer.
+    /// Whether each sample gets one map: one class or target by one method at one layer.
     pub fn makes_one_map(&self) -> bool {
         self.about.one_map
     }
@@ -151,9 +150,14 @@ impl Explainer {
         }
     }
 
-    /// The method, in prose.
-    pub fn title(&self) -> &'static str {
-        self.about.title
+    /// The methods, in prose.
+    pub fn title(&self) -> &str {
+        &self.about.title
+    }
+
+    /// Whether methods are among them that take several runs.
+    pub fn takes_several_runs(&self) -> bool {
+        self.about.several_runs
     }
 
     /// What is ready for images of the shape `shape`; it is made ready where the file leaves the size open.
@@ -342,7 +346,9 @@ impl Explainer {
 mod tests {
     use super::*;
     use hirescam_core::onnx::{read, write};
+    use hirescam_engine::Session;
     use ndarray::{ArrayD, Axis};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn tract() -> Spec {
         Spec { engine: "tract".into(), ..Spec::default() }
@@ -361,6 +367,77 @@ mod tests {
         let explainer = file.explainer(&tract())?;
         let image = explainer.ready(&[])?.image_dims.iter().map(|d| d.per_image()).collect::<Vec<_>>();
         explainer.explain_one(Array::from(ArrayD::from_elem(image, 0.5f32)))
+    }
+
+    /// An engine whose sessions count how often they are run.
+    struct Counting {
+        engine: Box<dyn Engine>,
+        sessions: AtomicUsize,
+        runs: Arc<AtomicUsize>,
+    }
+
+    struct CountingSession(Box<dyn Session>, Arc<AtomicUsize>);
+
+    impl Engine for Counting {
+        fn name(&self) -> &'static str {
+            self.engine.name()
+        }
+
+        fn version(&self) -> String {
+            self.engine.version()
+        }
+
+        fn prepare(&self, model: &[u8]) -> Result<Box<dyn Session>, hirescam_engine::Error> {
+            self.sessions.fetch_add(1, Ordering::Relaxed);
+            Ok(Box::new(CountingSession(self.engine.prepare(model)?, self.runs.clone())))
+        }
+    }
+
+    impl Session for CountingSession {
+        fn run(&self, inputs: &[(&str, &Array)]) -> Result<Vec<(String, Array)>, hirescam_engine::Error> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.run(inputs)
+        }
+
+        fn is_slow_at_batches(&self) -> bool {
+            self.0.is_slow_at_batches()
+        }
+    }
+
+    #[test]
+    fn methods_of_one_run_share_it_and_those_of_several_explain_its_class() {
+        let file = Network::open(DIGITS).unwrap();
+        let x = Array::from(ArrayD::from_shape_fn(vec![1, 1, 28, 28], |i| ((i[2] * 5 + i[3] * 3) % 7) as f32 / 7.0));
+        let sample = Sample::from(x);
+        let of_one_run = "gradcam,hirescam,layercam,eigencam,saliency";
+        for (method, runs) in [(of_one_run.to_owned(), Some(1)), (format!("reciprocam,{of_one_run},occlusion"), None)] {
+            let spec = Spec { method, top: Some(2), ..tract() };
+            let counting =
+                Counting { engine: spec.engine.start().unwrap(), sessions: AtomicUsize::new(0), runs: Arc::default() };
+            let ready = Ready::of(file.clone(), &spec.resolve(&file).unwrap(), &counting).unwrap();
+            let Input::Tensor(array) = sample.image.clone() else { panic!() };
+            let fed = ready.feed(&sample, Shown { array, photo: None }).unwrap();
+            let made = ready.run(&[fed], 0, &mut Watch::default()).remove(0).unwrap();
+            if let Some(wanted) = runs {
+                assert_eq!(counting.runs.load(Ordering::Relaxed), wanted);
+                assert_eq!(counting.sessions.load(Ordering::Relaxed), 1);
+            }
+            let names: Vec<&str> = spec.methods().collect();
+            assert_eq!((made.methods(), made.layers(), made.classes().len()), (names.len(), 1, 2));
+            for of_class in made.classes() {
+                assert_eq!(of_class.iter().map(|e| e.method().name).collect::<Vec<_>>(), names);
+                assert!(of_class.iter().all(|e| e.class == of_class[0].class));
+            }
+            for (at, name) in names.iter().enumerate() {
+                let spec = Spec { method: (*name).to_owned(), ..spec.clone() };
+                let alone = file.explainer(&spec).unwrap().explain_one(sample.clone()).unwrap();
+                for (of_class, alone) in made.classes().zip(alone.maps()) {
+                    let e = &of_class[at];
+                    assert_eq!((e.layer(), e.class, &e.map), (alone.layer(), alone.class, &alone.map), "{name}");
+                    assert_eq!((e.score, e.bias, e.sum), (alone.score, alone.bias, alone.sum), "{name}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! The inputs that a network takes beside the image.
+//! The inputs that a network takes beside the image, and the one that a target takes with each image.
 
 use crate::error::Error;
 use crate::sample::Sample;
-use hirescam_core::Model;
-use hirescam_core::shape::show;
-use hirescam_core::shape::{Dim, Shapes};
+use hirescam_core::analysis::Analysis;
+use hirescam_core::cam::{self, Target, TargetInput};
+use hirescam_core::shape::{Dim, show};
 use hirescam_core::tensor::DataType;
 use hirescam_engine::{Array, Kind};
 
@@ -16,6 +16,8 @@ use hirescam_engine::{Array, Kind};
 pub(crate) struct FurtherInputs {
     ports: Vec<FurtherPort>,
     arrays: Vec<Option<Array>>,
+    /// The one that is no input of the network's, but of what is explained.
+    target: Option<String>,
 }
 
 /// An input beside the image.
@@ -59,13 +61,14 @@ impl FurtherPort {
 }
 
 impl FurtherInputs {
-    /// The inputs of `model` beside `image`, fed with `given`.
+    /// The inputs of a network beside its image and the one of `target`, fed with `given`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for what does not fit; [`hirescam_core::Error::NotFound`] for one that the network has not.
-    pub(crate) fn new(model: &Model, shapes: &Shapes, image: &str, given: &[(String, Array)]) -> Result<Self, Error> {
+    /// [`Error::Argument`] for what does not fit; [`hirescam_core::Error::NotFound`] for one that there is not.
+    pub(crate) fn new(analysis: &Analysis, target: &Target, given: &[(String, Array)]) -> Result<Self, Error> {
+        let (model, Analysis { shapes, image, .. }) = (analysis.model(), analysis);
         let mut ports = Vec::new();
-        for info in model.inputs().filter(|i| i.name() != image) {
+        for info in model.inputs().filter(|i| i.name() != *image) {
             let name = info.name().to_owned();
             let (Some(dims), Some(kind)) = (shapes.dims(&name), shapes.dtype(&name).and_then(kind)) else {
                 let what = "takes what engines cannot be fed, or of no known shape";
@@ -74,7 +77,15 @@ impl FurtherInputs {
             };
             ports.push(FurtherPort { name, kind, dims });
         }
-        let mut inputs = FurtherInputs { arrays: Vec::new(), ports };
+        let of_target = cam::target_input(analysis, target);
+        let target = of_target.as_ref().map(|input| input.name.clone());
+        // Each sample has a row, where the file fixes how many there are as well.
+        let of_target = of_target.and_then(|TargetInput { name, dtype, mut dims }| {
+            dims.iter_mut().take(1).for_each(|first| *first = Dim::Batch(1));
+            Some(FurtherPort { name, kind: kind(dtype)?, dims })
+        });
+        ports.extend(of_target);
+        let mut inputs = FurtherInputs { arrays: Vec::new(), ports, target };
         inputs.are_known(given)?;
         let of = |port: &FurtherPort| last(given, &port.name).map(|array| port.take(array)).transpose();
         inputs.arrays = inputs.ports.iter().map(of).collect::<Result<_, _>>()?;
@@ -135,31 +146,61 @@ impl FurtherInputs {
                 (None, Some(array)) => array.clone(),
                 (None, None) => return Err(port.missing()),
             };
-            Ok((port.name.clone(), array, port.follows()))
+            Ok(FedInput {
+                name: port.name.clone(),
+                array,
+                follows: port.follows(),
+                of_target: self.target.as_ref() == Some(&port.name),
+            })
         };
         self.ports.iter().zip(&self.arrays).map(of).collect::<Result<_, _>>().map(FurtherArrays)
     }
 }
 
-/// What goes with one sample: by name, and whether the input has a row for each.
+/// What goes with one sample.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FurtherArrays(Vec<(String, Array, bool)>);
+pub(crate) struct FurtherArrays(Vec<FedInput>);
+
+/// What an input is fed.
+#[derive(Clone, Debug)]
+struct FedInput {
+    name: String,
+    array: Array,
+    /// Whether it has a row for each sample.
+    follows: bool,
+    /// Whether it is no input of the network's, but of what is explained.
+    of_target: bool,
+}
 
 impl FurtherArrays {
-    /// For `n` copies of the sample.
+    /// What the network takes for `n` copies of the sample.
     pub(crate) fn rows(&self, n: usize) -> Vec<(&str, Array)> {
-        FurtherArrays::of_all(&vec![self; n])
+        let own = |fed: &&FedInput| !fed.of_target;
+        let of = |fed: &'_ FedInput| fed.together(&vec![&fed.array; n]);
+        self.0.iter().filter(own).map(|fed| (fed.name.as_str(), of(fed))).collect()
     }
 
-    /// For these samples in one run.
+    /// What the explaining model takes for these samples in one run.
     pub(crate) fn of_all<'a>(samples: &[&'a FurtherArrays]) -> Vec<(&'a str, Array)> {
         let Some(FurtherArrays(first)) = samples.first() else { return Vec::new() };
-        let of = |(i, (name, array, follows)): (usize, &'a (String, Array, bool))| {
-            let all: Vec<&Array> = samples.iter().filter_map(|beside| Some(&beside.0.get(i)?.1)).collect();
-            let together = if *follows && all.len() > 1 { Array::concatenate(&all) } else { None };
-            (name.as_str(), together.unwrap_or_else(|| array.clone()))
+        let of = |(i, fed): (usize, &'a FedInput)| {
+            let all: Vec<&Array> = samples.iter().filter_map(|beside| Some(&beside.0.get(i)?.array)).collect();
+            (fed.name.as_str(), fed.together(&all))
         };
         first.iter().enumerate().map(of).collect()
+    }
+
+    /// What the target takes with the sample.
+    pub(crate) fn of_target(&self) -> Option<&Array> {
+        self.0.iter().find(|fed| fed.of_target).map(|fed| &fed.array)
+    }
+}
+
+impl FedInput {
+    /// These arrays of several samples as one.
+    fn together(&self, all: &[&Array]) -> Array {
+        let together = if self.follows && all.len() > 1 { Array::concatenate(all) } else { None };
+        together.unwrap_or_else(|| self.array.clone())
     }
 }
 

@@ -178,17 +178,22 @@ impl Work for Pipeline<'_> {
         all.into_iter().map(|one: Result<_, Error>| of_file(one?)).collect()
     }
 
-    /// Image, class and layer.
+    /// Image, class, method and layer.
     fn suffixes(&self, images: &OfFile) -> Vec<String> {
         let mut suffixes = Vec::new();
         for (n, of_image) in images.iter().enumerate().filter_map(|(n, made)| Some((n, made.as_ref().ok()?))) {
-            let (classes, layers) = (of_image.classes().len(), of_image.layers());
+            let (methods, layers) = (of_image.methods(), of_image.layers());
+            let (classes, several) = (of_image.classes(), of_image.classes().len() > 1);
             let image = if images.len() > 1 { format!("-{n}") } else { String::new() };
-            for rank in 0..classes {
-                let class = if classes > 1 { format!("-{}", rank + 1) } else { String::new() };
-                let layer = |i: usize| if layers > 1 { format!("-layer{}", i + 1) } else { String::new() };
-                suffixes.extend((0..layers).map(|i| format!("{image}{class}{}", layer(i))));
-                suffixes.extend(self.picture().fuse.map(|_| format!("{image}{class}-fused")));
+            for (rank, of_class) in classes.enumerate() {
+                let class = if several { format!("-{}", rank + 1) } else { String::new() };
+                for of_method in of_class.chunks(layers) {
+                    let name = of_method.first().map_or("", |e| e.method().name);
+                    let method = if methods > 1 { format!("-{name}") } else { String::new() };
+                    let layer = |i: usize| if layers > 1 { format!("-layer{}", i + 1) } else { String::new() };
+                    suffixes.extend((0..layers).map(|i| format!("{image}{class}{method}{}", layer(i))));
+                    suffixes.extend(self.picture().fuse.map(|_| format!("{image}{class}{method}-fused")));
+                }
             }
         }
         suffixes
@@ -235,13 +240,13 @@ impl Work for Pipeline<'_> {
             let layers = of_image.layers();
             let mut of_image = of_image.into_maps().into_iter();
             while of_image.len() > 0 {
-                let of_class: Vec<Explanation> = of_image.by_ref().take(layers).collect();
+                let of_method: Vec<Explanation> = of_image.by_ref().take(layers).collect();
                 let fused = self
                     .picture()
                     .fuse
-                    .map(|how| Ok::<_, Error>((how, fuse(&of_class.iter().collect::<Vec<_>>(), how)?)));
-                let fused = fused.transpose()?.zip(of_class.first().cloned());
-                for e in of_class {
+                    .map(|how| Ok::<_, Error>((how, fuse(&of_method.iter().collect::<Vec<_>>(), how)?)));
+                let fused = fused.transpose()?.zip(of_method.first().cloned());
+                for e in of_method {
                     let record = |files, mark| Record::map(&e, of.clone(), files, mark);
                     let record =
                         put(&e.map, self.pictures.then(|| e.overlay(self.picture().signed, &self.style(&e))), &record)?;

@@ -50,8 +50,10 @@ pub struct Spec {
     /// docs/targets.md lists them
     #[cfg_attr(feature = "clap", arg(long, conflicts_with_all = ["classes", "top"]))]
     pub target: Option<String>,
-    /// The method: hirescam, gradcam, scorecam, …; `hirescam methods` lists them
+    /// The method: hirescam, gradcam, scorecam, …; `hirescam methods` lists them. Several between commas: the maps of all of
+    /// them, and those that one run is enough for from one run
     #[cfg_attr(feature = "clap", arg(long, default_value_t = Spec::default().method))]
+    #[serde(deserialize_with = "read::one_or_joined")]
     pub method: String,
     /// What is explained: an output of the model, or any floating-point tensor inside it
     #[cfg_attr(feature = "clap", arg(long, value_name = "NAME"))]

@@ -5,7 +5,7 @@ use crate::explanation::{Explanation, number, percent};
 use crate::pipeline::{Made, Written};
 use hirescam_core::cam::Target;
 use hirescam_core::certify::{Certificate, Verdict};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// How many classes, failures and remarks are named; the others are counted.
@@ -28,11 +28,17 @@ pub fn line(file: &Path, index: Option<usize>, of_image: &[Written]) -> String {
         Made::Fused(_) => None,
     });
     let maps: Vec<_> = maps.collect();
-    let classes = maps.chunk_by(|a, b| a.entry == b.entry && a.layer() != b.layer()).map(|of_class| {
+    let place = |e: &Explanation| (e.method().name, e.layer().to_owned());
+    let classes = maps.chunk_by(|a, b| a.entry == b.entry && place(a) != place(b)).map(|of_class| {
+        let several =
+            |of: &dyn Fn(&Explanation) -> String| of_class.iter().map(|e| of(e)).collect::<HashSet<_>>().len() > 1;
+        let methods = several(&|e| e.method().name.to_owned());
+        let layers = several(&|e| e.layer().to_owned());
         let sum = |e: &&Explanation| {
             let share = share(e.share(), e.other_tokens.is_some(), e.certificate().scale);
-            let layer = if of_class.len() > 1 { format!(" at {}", e.layer()) } else { String::new() };
-            format!("{}{share}{layer}", number(e.sum))
+            let method = if methods { format!(" by {}", e.method().title) } else { String::new() };
+            let layer = if layers { format!(" at {}", e.layer()) } else { String::new() };
+            format!("{}{share}{method}{layer}", number(e.sum))
         };
         let sums: Vec<String> = of_class.iter().filter(|e| e.residual.is_some()).map(sum).collect();
         let sums = if sums.is_empty() { String::new() } else { format!(", Σ map {}", sums.join(", ")) };

@@ -71,7 +71,7 @@ fn a_sample_that_fails_spoils_no_other_and_is_explained_once() {
 }
 
 #[test]
-fn what_is_made_is_found_by_class_and_layer() {
+fn what_is_made_is_found_by_class_method_and_layer() {
     let file = format!("{FIXTURES}/digits-cnn.onnx");
     let layers = digits("hirescam").explain_one(seven()).unwrap();
     let layer = layers.maps()[0].layer().to_owned();
@@ -79,18 +79,23 @@ fn what_is_made_is_found_by_class_and_layer() {
     let relu = earlier.model().graph().node.iter().find(|n| n.op_type() == "Relu").unwrap().output[0].clone();
     assert_ne!(relu, layer);
     let classes = ["7", "1", "3"].map(str::to_owned).to_vec();
-    let options = Spec { layers: vec![layer.clone(), relu.clone()], classes, ..tract() };
+    let layers = vec![layer.clone(), relu.clone()];
+    let method = "gradcam,hirescam".to_owned();
+    let options = Spec { method, layers, classes, ..tract() };
     let made = Network::open(&file).unwrap().explainer(&options).unwrap().explain_one(seven()).unwrap();
-    assert_eq!((made.layers(), made.maps().len(), made.classes().len()), (2, 6, 3));
+    assert_eq!((made.methods(), made.layers(), made.maps().len(), made.classes().len()), (2, 2, 12, 3));
     for (rank, (of_class, class)) in made.classes().zip([7, 1, 3]).enumerate() {
         assert!(of_class.iter().all(|e| e.class == Some(class)));
-        for name in [&layer, &relu] {
-            let e = made.at(rank, name).unwrap();
-            assert_eq!((e.layer(), e.class), (&**name, Some(class)));
+        let places: Vec<_> = of_class.iter().map(|e| (e.method().name, e.layer())).collect();
+        let of = |method| [(method, layer.as_str()), (method, relu.as_str())];
+        assert_eq!(places, [of("gradcam"), of("hirescam")].concat());
+        for (method, name) in places {
+            let e = made.at(rank, method, name).unwrap();
+            assert_eq!((e.method().name, e.layer(), e.class), (method, name, Some(class)));
         }
-        assert!(made.at(rank, "none").is_none());
+        assert!(made.at(rank, "hirescam", "none").is_none() && made.at(rank, "layercam", &layer).is_none());
     }
-    assert!(made.at(3, &layer).is_none());
+    assert!(made.at(3, "hirescam", &layer).is_none());
 }
 
 #[test]

@@ -151,6 +151,6 @@ fn a_spec_in_a_record_repeats_the_run() {
     assert_eq!(read, map.provenance.spec);
     let explainer = Network::open(&map.provenance.model).unwrap().explainer(&read).unwrap();
     let again = explainer.explain_one(Photo::open(&map.origin.image).unwrap()).unwrap();
-    let e = again.at(0, &map.layer).unwrap();
+    let e = again.at(0, &map.method, &map.layer).unwrap();
     assert_eq!((e.score, e.sum, e.class), (map.score, map.sum, map.class));
 }

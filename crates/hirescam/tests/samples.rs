@@ -172,3 +172,21 @@ fn a_squeeze_that_takes_the_batch_away_gives_the_maps_of_a_batch() {
         }
     }
 }
+
+#[test]
+fn classes_come_with_the_samples_of_a_batch_that_the_file_fixes() {
+    let file = network(4, &[("Reshape", vec![], Some(&[4, CHANNELS as i64])), scores()]);
+    for engine in engines::names() {
+        let explainer = file.explainer(&Spec { target: Some("class-input".into()), ..options(engine) }).unwrap();
+        let samples = explainer.samples("", Array::from(images(6))).unwrap();
+        let class = |i: usize| Array::from(ndarray::arr1(&[(i % CLASSES) as i64]).into_dyn());
+        let samples: Vec<_> = samples.into_iter().enumerate().map(|(i, s)| s.with_input("class", class(i))).collect();
+        for (i, made) in explainer.explain(&samples, &mut Watch::default()).into_iter().enumerate() {
+            let e = made.unwrap().into_maps().remove(0);
+            let named = Spec { target: Some(format!("class:{}", i % CLASSES)), ..options(engine) };
+            let named = explain(&file, &named, &[images(6)]).unwrap().remove(i);
+            assert_eq!((e.class, e.score), (Some(i % CLASSES), named.score));
+            assert_near(&e.map, &named.map, &format!("{i} with {engine}"));
+        }
+    }
+}

@@ -20,7 +20,11 @@ pub fn run(bytes: &[u8]) {
         let target = if i % 2 == 0 { Target::Top(1) } else { Target::Classes(vec![0, 0]) };
         let heatmap = (i % 3 == 1).then_some(HeatmapSize::Image);
         let request = Request { layer, target, logits: true, heatmap, ..Request::default() };
-        let Some(made) = cam::attach_to(&analysis, &request, &[]).ok().and_then(|mut all| all.pop()) else { continue };
+        let Some(made) =
+            cam::attach_to(&analysis, &request, &cam::Further::default()).ok().and_then(|mut all| all.pop())
+        else {
+            continue;
+        };
         let bytes = made.to_bytes();
         assert!(onnx::read(bytes.clone()).is_ok_and(|again| onnx::write(&again) == onnx::write(&made.model)));
         assert!(cam::strip(&bytes).is_ok_and(|bare| bare.is_some_and(|bare| Model::from_bytes(bare).is_ok())));

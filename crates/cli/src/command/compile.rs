@@ -44,10 +44,10 @@ impl Compile {
         let made = file.explaining_model(&spec, self.heatmap.as_deref().map(str::parse).transpose()?)?;
         if let Some(path) = &self.output_file {
             file.save(path, &made.bytes)?;
-            say!("{}: {}", path.display(), made.method)?;
+            say!("{}: {}", path.display(), made.methods())?;
         }
         if let Some(folder) = &self.triton {
-            say!("{}: {}", triton::write(folder, &file, &made, self.overwrite)?.display(), made.method)?;
+            say!("{}: {}", triton::write(folder, &file, &made, self.overwrite)?.display(), made.methods())?;
         }
         made.in_words().iter().try_for_each(|line| say!("  {line}"))?;
         Ok(0)

@@ -7,7 +7,6 @@ use crate::{inputs, output, progress};
 use clap::Args;
 use hirescam::Network;
 use hirescam::fusion::Fuse;
-use hirescam::methods::{self, AnyMethod};
 use hirescam::overlay::Arrangement;
 use hirescam::pipeline::{Outcome, Pipeline};
 use hirescam::sink::{self, Folder, Gallery, Protected, Table};
@@ -92,7 +91,7 @@ impl Explain {
         };
         let run = sink::fingerprint(&json!([pipeline.run(), contents]));
         let mut folder = Folder::open(&self.out.out, "explain", run, protected, self.out.overwrite)?;
-        let several = matches!(methods::method(&spec.method)?, AnyMethod::SeveralRuns(_));
+        let several = explainer.takes_several_runs();
         let bar = if several { progress::passes() } else { progress::images(files.len()) };
         let one = files.len() == 1;
         let mut report = Report { json: self.json, one, table, gallery, summary: Summary::default() };

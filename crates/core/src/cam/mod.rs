@@ -11,5 +11,5 @@ pub use arrays::on_arrays;
 pub use attach::explaining::Explaining;
 pub use attach::heatmap::HeatmapSize;
 pub use attach::outputs::Outputs;
-pub use attach::{Request, attach, attach_to};
+pub use attach::{Further, Request, TargetInput, attach, attach_to, target_input};
 pub use methods::{Guarantee, METHODS, Method, MethodInput, method};

@@ -78,7 +78,7 @@ impl Target {
             }
             Target::Given(_) | Target::Seed => {
                 return Err(Error::Argument(format!(
-                    "the target {self} comes with each image: it is for compiled models"
+                    "the target {self} comes with each image: it is for methods of one run"
                 )));
             }
         })

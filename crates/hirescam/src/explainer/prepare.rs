@@ -1,6 +1,5 @@
-//! Making a method ready: what is asked of a model, and the sessions that answer.
+//! Making methods ready: what is asked of a model, and the sessions that answer.
 
-use super::ready::Runner;
 use super::{Error, Input};
 use crate::further_inputs::{FurtherInputs, kind};
 use crate::labels::Labels;
@@ -12,21 +11,21 @@ use crate::spec::{Resolved, ScoreFrom};
 use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::axes::Runs;
 use hirescam_core::cam::list::MethodRow;
-use hirescam_core::cam::{self, Explaining, Request, Target};
+use hirescam_core::cam::{self, Explaining, Further, Request, Target};
 use hirescam_core::certify::Certificate;
 use hirescam_core::score::{Reading, Score};
 use hirescam_core::shape::{Dim, declared, element_type};
 use hirescam_core::{Model, analysis, onnx};
-use hirescam_engine::{Engine, Kind};
+use hirescam_engine::{Engine, Kind, Session};
 use std::sync::Arc;
 
-/// What is known of a method made ready.
+/// What is known of methods made ready.
 pub(super) struct Preparation {
     pub(super) score: Score,
     /// What is explained, in the output's own entries.
     pub(super) target: Target,
-    pub(super) row: MethodRow,
-    pub(super) layers: Vec<(String, Certificate)>,
+    /// What there is to say of each map: of one method after the other the layers.
+    pub(super) maps: Vec<AboutMap>,
     pub(super) image_dims: Vec<Dim>,
     pub(super) image_kind: Kind,
     pub(super) image_channels: Option<usize>,
@@ -35,29 +34,32 @@ pub(super) struct Preparation {
     pub(super) further: FurtherInputs,
 }
 
-/// A method of one run: the explaining model in an engine. Meanwhile the file's SHA-256 is found.
+/// A map, whatever the image: the method, the layer and what is proven.
+pub(super) type AboutMap = (MethodRow, String, Certificate);
+
+/// The explaining model in an engine: what makes the maps of methods of one run.
+pub(super) type OneRun = (Box<dyn Session>, Vec<Explaining>);
+
+/// The explaining model with the maps of `method` and `further` ones, in an engine. Meanwhile the file's SHA-256 is found.
 pub(super) fn one_run(
     file: Network,
     options: &Resolved,
-    method: &'static cam::Method,
+    (method, further): (&'static cam::Method, &[&'static cam::Method]),
     engine: &dyn Engine,
-) -> Result<(Preparation, Runner), Error> {
-    let request = Request { logits: true, ..options.request(method) };
+) -> Result<(Preparation, OneRun), Error> {
+    let at_image = [&method].into_iter().chain(further).all(|method| method.at_image);
+    let (channels, grid) = options.said_of_layer(at_image)?;
+    let grid = grid.map(<[usize]>::to_vec);
+    let request = Request { logits: true, channels, grid, ..options.request(method) };
     let analysis = file.analysis(options)?;
-    let mut layers = cam::attach_to(&analysis, &request, options.further_layers())?;
-    let Some(first) = layers.first() else { return Err(Error::Argument("no layer is asked for".into())) };
-    if let Some(input) = &first.input {
-        return Err(Error::Argument(format!(
-            "the target {} takes the input {input:?} with each image: compile the model and run it in an engine",
-            request.target
-        )));
-    }
+    let further = Further { layers: options.further_layers().to_vec(), methods: further.to_vec() };
+    let mut maps = cam::attach_to(&analysis, &request, &further)?;
+    let Some(first) = maps.first() else { return Err(Error::Argument("no layer is asked for".into())) };
     let parts = Preparation {
-        further: FurtherInputs::new(analysis.model(), &analysis.shapes, &analysis.image, &options.inputs)?,
+        further: FurtherInputs::new(&analysis, &options.target, &options.inputs)?,
         score: first.head.score.clone(),
         target: first.target.clone(),
-        row: request.method.row(),
-        layers: layers.iter().map(|e| (e.head.layer.clone(), e.certificate.clone())).collect(),
+        maps: maps.iter().map(|e| (e.method.row(), e.head.layer.clone(), e.certificate.clone())).collect(),
         image_dims: first.image_dims.clone(),
         image_kind: image_kind(file.model(), options)?,
         image_channels: first.image_channels,
@@ -71,7 +73,7 @@ pub(super) fn one_run(
     drop(analysis);
     let (bytes, file) = match alone {
         Some(model) => (onnx::write(&model).into(), file),
-        None => Explaining::take_bytes(&mut layers, file),
+        None => Explaining::take_bytes(&mut maps, file),
     };
     let session = beside(
         || {
@@ -79,7 +81,7 @@ pub(super) fn one_run(
         },
         || engine.prepare(&bytes),
     );
-    Ok((parts, Runner::OneRun(session?, layers)))
+    Ok((parts, (session?, maps)))
 }
 
 /// The kind of elements that the network's image has.
@@ -109,24 +111,24 @@ fn beside<T>(hash: impl FnOnce() + Send, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// A method of several runs. Meanwhile the file's SHA-256 is found.
+/// Methods of several runs. Meanwhile the file's SHA-256 is found.
 pub(super) fn several_runs(
     file: &Network,
     options: &Resolved,
+    methods: &[&'static methods::SeveralRunsMethod],
     engine: &dyn Engine,
-    method: &'static methods::SeveralRunsMethod,
-) -> Result<(Preparation, Runner), Error> {
+) -> Result<(Preparation, Vec<SeveralRuns>), Error> {
     let make = |setup: &Setup| {
-        let first = SeveralRuns::new(method, setup)?;
-        let row = first.row();
-        let mut layers = vec![first];
-        for layer in options.further_layers() {
-            layers.push(SeveralRuns::new(method, &Setup { layer: Some(layer), ..*setup })?);
+        let mut maps = Vec::new();
+        for method in methods {
+            maps.push(SeveralRuns::new(method, setup)?);
+            for layer in options.further_layers() {
+                maps.push(SeveralRuns::new(method, &Setup { layer: Some(layer), ..*setup })?);
+            }
         }
         let Analysis { image, shapes, score, .. } = setup.analysis;
         let parts = Preparation {
-            row,
-            layers: layers.iter().map(|s| (s.layer().to_owned(), s.certificate())).collect(),
+            maps: maps.iter().map(|s| (s.row(), s.layer().to_owned(), s.certificate())).collect(),
             image_channels: shapes.image_channels(image),
             tells_channels: shapes.tells_channels(image),
             image_dims: shapes.dims(image).unwrap_or_default(),
@@ -136,7 +138,7 @@ pub(super) fn several_runs(
             target: setup.options.target.on(score)?,
             further: setup.further.clone(),
         };
-        Ok((parts, Runner::SeveralRuns(layers)))
+        Ok((parts, maps))
     };
     beside(
         || {
@@ -153,7 +155,7 @@ pub(crate) fn with_setup<T>(
     engine: &dyn Engine,
     then: impl FnOnce(&Setup) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let further = &FurtherInputs::new(analysis.model(), &analysis.shapes, &analysis.image, &options.inputs)?;
+    let further = &FurtherInputs::new(analysis, &options.target, &options.inputs)?;
     then(&Setup { analysis, layer: options.layer().map(String::as_str), further, engine, options })
 }
 

@@ -1,12 +1,13 @@
 //! A model made ready for images of one size: what it is fed, and what comes of samples.
 
 use super::Error;
-use super::prepare::{Preparation, one_run, several_runs};
+use super::prepare::{AboutMap, OneRun, Preparation, one_run, several_runs};
+use super::run_once::OfSample;
 use crate::explained::Explained;
 use crate::explanation::{Explanation, FoundMap, Shared};
 use crate::further_inputs::{FurtherArrays, FurtherInputs};
 use crate::labels::Labels;
-use crate::methods::{self, AnyMethod, SeveralRuns};
+use crate::methods::{AnyMethod, Given, SeveralRuns};
 use crate::network::Network;
 use crate::photo::Photo;
 use crate::preprocess::{PreprocessError, Rect};
@@ -15,17 +16,18 @@ use crate::spec::Resolved;
 use crate::watch::{Progress, Watch};
 use hirescam_core::analysis;
 use hirescam_core::axes::Runs;
-use hirescam_core::cam::Explaining;
-use hirescam_core::certify::Certificate;
 use hirescam_core::shape;
 use hirescam_core::shape::Dim;
-use hirescam_engine::{Array, Engine, Kind, Session};
+use hirescam_engine::{Array, Engine, Kind};
 use ndarray::ArrayD;
 use std::sync::Arc;
 
 /// A model made ready for images of one size.
 pub(super) struct Ready {
-    pub(super) work: Runner,
+    /// What one run makes, where methods are among them that one run is enough for.
+    once: Option<OneRun>,
+    /// What takes several runs.
+    several: Vec<SeveralRuns>,
     pub(super) image_dims: Vec<Dim>,
     pub(super) image_kind: Kind,
     /// The input that carries the image.
@@ -35,16 +37,12 @@ pub(super) struct Ready {
     pub(super) assumed: Option<String>,
     pub(super) runs: Runs,
     pub(super) further: FurtherInputs,
-    /// One for each layer.
+    /// How many methods there are.
+    methods: usize,
+    /// One for each map of a class: of one method after the other the layers.
     pub(super) shared: Vec<Arc<Shared>>,
-}
-
-/// What makes the maps.
-pub(super) enum Runner {
-    /// One run of the explaining model, as each layer sees it.
-    OneRun(Box<dyn Session>, Vec<Explaining>),
-    /// Several runs, for each layer.
-    SeveralRuns(Vec<SeveralRuns>),
+    /// Where each of these stands among what is made, one run's first.
+    order: Vec<usize>,
 }
 
 impl Ready {
@@ -52,45 +50,72 @@ impl Ready {
     pub(super) fn of(file: Network, options: &Resolved, engine: &dyn Engine) -> Result<Self, Error> {
         let (path, hash) = (file.path().to_owned(), file.sha256_once());
         let image = analysis::image_input(file.model(), options.spec.image_input.as_deref())?.name().to_owned();
-        let (parts, work) = match methods::method(&options.spec.method)? {
-            AnyMethod::OneRun(method) => one_run(file, options, method, engine)?,
-            AnyMethod::SeveralRuns(method) => several_runs(&file, options, engine, method)?,
-        };
+        let methods = options.methods()?;
+        let (mut of_one_run, mut of_several) = (Vec::new(), Vec::new());
+        for method in &methods {
+            match method {
+                AnyMethod::OneRun(method) => of_one_run.push(*method),
+                AnyMethod::SeveralRuns(method) => of_several.push(*method),
+            }
+        }
+        let (mut parts, mut several) = (Vec::new(), Vec::new());
+        if !of_several.is_empty() {
+            let (part, made) = several_runs(&file, options, &of_several, engine)?;
+            (parts, several) = (vec![part], made);
+        }
+        let mut once = None;
+        if let [first, further @ ..] = of_one_run.as_slice() {
+            let (part, made) = one_run(file, options, (first, further), engine)?;
+            parts.insert(0, part);
+            once = Some(made);
+        }
+        let made: Vec<AboutMap> = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.maps)).collect();
+        let order = methods.iter().flat_map(|method| {
+            let of_method = move |(_, (row, ..)): &(usize, &AboutMap)| row.name == method.name();
+            made.iter().enumerate().filter(of_method).map(|(at, _)| at)
+        });
+        let order: Vec<usize> = order.collect();
+        let Some(part) = parts.into_iter().next() else { return Err(Error::Argument("no method is asked for".into())) };
         let Preparation {
-            score,
-            target,
-            row,
-            layers,
-            image_dims,
-            image_kind,
-            image_channels,
-            tells_channels,
-            runs,
-            further,
-        } = parts;
+            score, target, image_dims, image_kind, image_channels, tells_channels, runs, further, ..
+        } = part;
         let labels = options.labels.as_ref().map(|labels| labels.of(&score)).transpose()?.flatten();
         let unused_labels = options.labels.as_ref().filter(|_| labels.is_none()).map(Labels::len);
         let provenance = options.provenance(&path, hash.known(), engine);
-        let shared = |(layer, certificate): (String, Certificate)| Shared {
-            method: row.clone(),
+        let shared = |(method, layer, certificate): &AboutMap| Shared {
+            method: method.clone(),
             target: target.clone(),
-            layer,
+            layer: layer.clone(),
             score: score.clone(),
             unused_labels,
-            certificate,
+            certificate: certificate.clone(),
             image_axes: image_dims.len().saturating_sub(2),
             labels: labels.clone(),
             preprocess: options.preprocess.clone(),
             provenance: provenance.clone(),
         };
-        let shared = layers.into_iter().map(|layer| Arc::new(shared(layer))).collect();
+        let shared = order.iter().filter_map(|&at| made.get(at)).map(|map| Arc::new(shared(map))).collect();
         let assumed = image_channels.filter(|_| !tells_channels).map(|axis| {
             format!(
                 "which axis of the image counts channels the network does not tell: the axis {axis} was taken, {} long",
                 image_dims.get(axis).map_or(0, |d| d.per_image())
             )
         });
-        Ok(Ready { work, image, image_dims, image_kind, image_channels, assumed, runs, further, shared })
+        let methods = methods.len();
+        Ok(Ready {
+            once,
+            several,
+            image,
+            image_dims,
+            image_kind,
+            image_channels,
+            assumed,
+            runs,
+            further,
+            methods,
+            shared,
+            order,
+        })
     }
 
     /// Whether an image of this shape is what was made ready, whatever the number of images where each is a sample.
@@ -161,56 +186,60 @@ impl Ready {
     /// Explains samples, of which the first is the number `start`. One that fails spoils no other.
     pub(super) fn run(&self, samples: &[Fed], start: usize, watch: &mut Watch) -> Vec<Result<Explained, Error>> {
         let stop = watch.stop();
-        // Of each sample the layers, of each of these the classes.
-        let found: Vec<Result<Vec<Vec<FoundMap>>, Error>> = match &self.work {
-            Runner::OneRun(session, layers) => {
-                let found = self.run_once(session.as_ref(), layers, samples, stop);
-                (0..samples.len()).for_each(|i| watch.tell(Progress { sample: start + i, done: 1, of: 1 }));
-                found
-            }
-            Runner::SeveralRuns(layers) => {
-                let of_sample = |(i, fed): (usize, &Fed)| {
-                    let of_layer = |(l, several): (usize, &SeveralRuns)| {
-                        let mut tell = |done, of| {
-                            watch.tell(Progress { sample: start + i, done: l * of + done, of: layers.len() * of });
-                        };
-                        several.explain(&fed.array, &fed.beside, stop, &mut tell)
-                    };
-                    layers.iter().enumerate().map(of_layer).collect()
-                };
-                samples.iter().enumerate().map(of_sample).collect()
-            }
+        // Of each sample the maps, of each of these the classes.
+        let mut found: Vec<OfSample> = match &self.once {
+            Some((session, maps)) => self.run_once(session.as_ref(), maps, samples, stop),
+            None => samples.iter().map(|_| Ok(Vec::new())).collect(),
         };
+        for (i, (found, fed)) in found.iter_mut().zip(samples).enumerate() {
+            let mut tell = |done, of| watch.tell(Progress { sample: start + i, done, of });
+            match self.several.len() {
+                0 => tell(1, 1),
+                count => {
+                    for (at, several) in self.several.iter().enumerate() {
+                        let Ok(before) = found else { break };
+                        // All methods explain the same classes, where rounding decides between two as well.
+                        let classes = before.first().map(|first| first.iter().filter_map(|f| f.class).collect());
+                        let given = Given { image: &fed.array, beside: &fed.beside, classes };
+                        let mut tell = |done, of| tell(at * of + done, count * of);
+                        match several.explain(&given, stop, &mut tell) {
+                            Ok(made) => before.push(made),
+                            Err(error) => *found = Err(error),
+                        }
+                    }
+                }
+            }
+        }
         found.into_iter().zip(samples).map(|(found, fed)| self.explained(found?, fed)).collect()
     }
 
-    /// What was made of a sample, of what each layer gave for each class.
+    /// What was made of a sample, of the classes of each map.
     fn explained(&self, found: Vec<Vec<FoundMap>>, fed: &Fed) -> Result<Explained, Error> {
-        for of_layer in &found {
-            for found in of_layer {
+        for of_map in &found {
+            for found in of_map {
                 finite("map", &found.map)?;
                 if !found.score.is_finite() {
                     return Err(Error::NotFinite { what: "score", value: found.score });
                 }
             }
             // An infinite score of another class is one; NaN among them makes the choice of the class void.
-            if of_layer.first().is_some_and(|found| found.logits.has_nan()) {
+            if of_map.first().is_some_and(|found| found.logits.has_nan()) {
                 return Err(Error::NotFinite { what: "list of class scores", value: f64::NAN });
             }
         }
-        let layers = found.len();
+        let layers = found.len() / self.methods.max(1);
         let mut found: Vec<_> = found.into_iter().map(Vec::into_iter).collect();
         let mut maps = Vec::new();
-        while found.iter().any(|of_layer| of_layer.len() > 0) {
-            for (of_layer, shared) in found.iter_mut().zip(&self.shared) {
-                let Some(found) = of_layer.next() else { continue };
+        while found.iter().any(|of_map| of_map.len() > 0) {
+            for (&at, shared) in self.order.iter().zip(&self.shared) {
+                let Some(found) = found.get_mut(at).and_then(Iterator::next) else { continue };
                 // It shows in what is made of photos, and in maps of pixels.
                 let matters = fed.photo.is_some() || shared.layer == self.image;
                 let notes = found.notes.iter().chain(self.assumed.iter().filter(|_| matters)).cloned().collect();
                 maps.push(Explanation::new(shared.clone(), FoundMap { notes, ..found }, fed.photo.clone()));
             }
         }
-        Ok(Explained::new(fed.sample.id.clone(), layers, maps))
+        Ok(Explained::new(fed.sample.id.clone(), (self.methods, layers), maps))
     }
 }
 

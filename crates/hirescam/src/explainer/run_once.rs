@@ -13,8 +13,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Of each layer the classes.
-type OfSample = Result<Vec<Vec<FoundMap>>, Error>;
+/// Of each map the classes.
+pub(super) type OfSample = Result<Vec<Vec<FoundMap>>, Error>;
 
 /// What a run is given: its inputs by name, and what is said of its maps.
 struct Run<'a> {
@@ -28,7 +28,7 @@ impl Ready {
     pub(super) fn run_once(
         &self,
         session: &dyn Session,
-        layers: &[Explaining],
+        maps: &[Explaining],
         samples: &[Fed],
         stop: Stop,
     ) -> Vec<OfSample> {
@@ -50,7 +50,7 @@ impl Ready {
                 .map(|(_, run)| run.inputs.iter().map(|(name, array)| (*name, array.as_ref())).collect())
                 .collect();
             for (made, (part, run)) in session.run_all(&lists).into_iter().zip(&runs) {
-                match made.map_err(Error::from).and_then(|made| of_samples(layers, &made, &run.notes)) {
+                match made.map_err(Error::from).and_then(|made| of_samples(maps, &made, &run.notes)) {
                     Err(_) if part.len() > 1 && (self.runs.apart || self.runs.least() <= 1) => {
                         waiting.extend(part.clone().map(|i| i..i + 1));
                     }
@@ -124,15 +124,15 @@ fn give(all: &mut [OfSample], part: Range<usize>, found: Result<Vec<Vec<Vec<Foun
     }
 }
 
-/// What a run made: of each sample the layers, of each of these the classes.
+/// What a run made: of each sample the maps, of each of these the classes.
 fn of_samples(
-    layers: &[Explaining],
+    maps: &[Explaining],
     made: &[(String, Array)],
     notes: &[String],
 ) -> Result<Vec<Vec<Vec<FoundMap>>>, Error> {
     let mut all: Vec<Vec<Vec<FoundMap>>> = Vec::new();
-    for layer in layers {
-        let found = of_layer(layer, made)?;
+    for explaining in maps {
+        let found = of_map(explaining, made)?;
         all.resize_with(found.len(), Vec::new);
         for (of_sample, mut found) in all.iter_mut().zip(found) {
             found.iter_mut().for_each(|found| found.notes.extend(notes.iter().cloned()));
@@ -142,8 +142,8 @@ fn of_samples(
     Ok(all)
 }
 
-/// What one layer makes of each image and class.
-fn of_layer(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec<FoundMap>>, Error> {
+/// One map of each image and class.
+fn of_map(explaining: &Explaining, made: &[(String, Array)]) -> Result<Vec<Vec<FoundMap>>, Error> {
     let names = &explaining.outputs;
     let find = |name: &str| {
         let found = made.iter().find(|(n, _)| n == name).map(|(_, a)| a);

@@ -14,7 +14,7 @@ mod scorecam;
 mod several;
 mod smoothgrad;
 
-pub(crate) use several::SeveralRuns;
+pub(crate) use several::{Given, SeveralRuns};
 
 use crate::Error;
 use crate::explanation::Integral;
@@ -238,12 +238,48 @@ pub const METHODS: &[SeveralRunsMethod] = &[
 ];
 
 /// A method of either kind.
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum AnyMethod {
     /// It is a part of the explaining model.
     OneRun(&'static cam::Method),
     /// It runs the network, or its head, several times.
     SeveralRuns(&'static SeveralRunsMethod),
+}
+
+impl AnyMethod {
+    /// The name in options and records.
+    pub fn name(&self) -> &'static str {
+        match self {
+            AnyMethod::OneRun(method) => method.name,
+            AnyMethod::SeveralRuns(method) => method.row.name,
+        }
+    }
+
+    /// The name in prose.
+    pub fn title(&self) -> &'static str {
+        match self {
+            AnyMethod::OneRun(method) => method.title,
+            AnyMethod::SeveralRuns(method) => method.row.title,
+        }
+    }
+
+    /// Whether it works at the image where no layer is named.
+    ///
+    /// # Errors
+    /// Those of [`one_run`], for the method that SmoothGrad smooths.
+    pub fn is_at_image(&self, settings: &Settings) -> Result<bool, Error> {
+        Ok(match self {
+            AnyMethod::OneRun(method) => method.at_image,
+            AnyMethod::SeveralRuns(method) if method.row.name == "smoothgrad" => one_run(&settings.base)?.at_image,
+            AnyMethod::SeveralRuns(method) => method.at_image,
+        })
+    }
+
+    /// Whether it takes several runs.
+    pub fn is_of_several_runs(&self) -> bool {
+        matches!(self, AnyMethod::SeveralRuns(_))
+    }
 }
 
 /// What there is to say of all methods, those of one run first.

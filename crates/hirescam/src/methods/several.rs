@@ -23,6 +23,37 @@ pub(crate) struct SeveralRuns {
     settings: super::Settings,
 }
 
+/// What is given of a sample.
+pub(crate) struct Given<'a> {
+    /// Its image, with a batch axis of 1.
+    pub(crate) image: &'a Array,
+    /// What goes beside it.
+    pub(crate) beside: &'a FurtherArrays,
+    /// The classes that other methods explain of it, where there are such.
+    pub(crate) classes: Option<Vec<usize>>,
+}
+
+impl Given<'_> {
+    /// The classes to be explained of `count`, where they are known already: those that come with the image, else those that
+    /// other methods chose by its scores.
+    fn classes(&self, target: &Target, count: usize) -> Result<Option<Vec<usize>>, Error> {
+        match target {
+            Target::Top(_) | Target::Above(_) => Ok(self.classes.clone()),
+            Target::Given(_) => {
+                let given = self.beside.of_target().map(Array::to_i64);
+                // Negative ones count from the end, as in the graph.
+                let class = |&class: &i64| {
+                    let known = if class < 0 { class.checked_add_unsigned(count as u64) } else { Some(class) };
+                    let known = known.and_then(|class| usize::try_from(class).ok()).filter(|class| *class < count);
+                    known.ok_or_else(|| Error::Argument(format!("there is no class {class}: there are {count}")))
+                };
+                given.map(|given| given.iter().map(class).collect()).transpose()
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
 impl SeveralRuns {
     /// Makes `method` ready.
     ///
@@ -35,15 +66,11 @@ impl SeveralRuns {
             None if method.at_image => setup.analysis.real_image().to_owned(),
             None => layers::recommended(setup.analysis)?,
         };
+        let said = setup.options.said_of_layer(method.at_image)?;
         Ok(SeveralRuns {
             method,
             prepared: (method.prepare)(setup)?,
-            cut: CutNetwork::new(
-                setup,
-                &layer,
-                (setup.options.spec.channel_axis, setup.options.grid()),
-                method.gradient,
-            )?,
+            cut: CutNetwork::new(setup, &layer, said, method.gradient)?,
             score: setup.analysis.score.clone(),
             target: setup.options.target.on(&setup.analysis.score)?,
             settings: setup.settings().clone(),
@@ -78,18 +105,22 @@ impl SeveralRuns {
         }
     }
 
-    /// Explains one image, given with a batch axis of 1.
+    /// Explains one image.
     pub(crate) fn explain(
         &self,
-        image: &Array,
-        beside: &FurtherArrays,
+        given: &Given,
         stop: Stop,
         watch: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<FoundMap>, Error> {
-        let state: BodyOutput = self.cut.state(image, beside, stop)?;
+        let image = given.image;
+        let state: BodyOutput = self.cut.state(image, given.beside, stop)?;
         let mut logits = Vec::new();
         self.cut.scores(&state, 1, |_, _| {}, |_, row| logits = row.to_vec())?;
-        let picks = self.target.picks(&self.score, &logits)?;
+        let picks = match given.classes(&self.target, self.score.classes)? {
+            Some(classes) if classes.is_empty() => return Ok(Vec::new()),
+            Some(classes) => Target::Classes(classes).picks(&self.score, &logits)?,
+            None => self.target.picks(&self.score, &logits)?,
+        };
         let scores: Vec<f64> = picks.iter().map(|p| p.score(&logits)).collect();
         let subject =
             Subject { cut: &self.cut, state: &state, image, picks: &picks, scores: &scores, settings: &self.settings };

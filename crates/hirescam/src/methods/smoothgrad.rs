@@ -6,7 +6,7 @@ use crate::Error;
 use crate::further_inputs::kind;
 use crate::random::Random;
 use hirescam_core::cam::list::MethodRow;
-use hirescam_core::cam::{self, Explaining, Request, Target};
+use hirescam_core::cam::{self, Explaining, Further, Request, Target};
 use hirescam_core::onnx;
 use hirescam_engine::{Array, Kind, Session};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -63,8 +63,10 @@ impl SmoothGrad {
         }
         let base = one_run(&options.spec.settings.base)?;
         let layer = setup.layer.map(str::to_owned);
-        let request = Request { target: Target::Seed, layer, ..options.request(base) };
-        let explaining = cam::attach_to(analysis, &request, &[])?.swap_remove(0);
+        let (channels, grid) = options.said_of_layer(base.at_image)?;
+        let grid = grid.map(<[usize]>::to_vec);
+        let request = Request { target: Target::Seed, layer, channels, grid, ..options.request(base) };
+        let explaining = cam::attach_to(analysis, &request, &Further::default())?.swap_remove(0);
         let alone = explaining.for_maps()?;
         let session = setup.engine.prepare(&onnx::write(alone.as_ref().unwrap_or(&explaining.model)))?;
         Ok(SmoothGrad {

@@ -81,6 +81,11 @@ pub(super) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     Given::deserialize(deserializer).map(all)
 }
 
+/// A word, or a list of some, which stand between commas then.
+pub(super) fn one_or_joined<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    one_or_many(deserializer).map(|words| words.join(","))
+}
+
 /// Paths need not be text.
 pub(super) fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)

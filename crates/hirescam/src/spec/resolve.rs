@@ -3,6 +3,7 @@
 use super::{InputValue, LabelsFrom, PreprocessFrom, Spec};
 use crate::Error;
 use crate::labels::Labels;
+use crate::methods::{self, AnyMethod};
 use crate::network::Network;
 use crate::preprocess::Preprocess;
 use crate::record::{self, Provenance};
@@ -39,9 +40,34 @@ impl Resolved {
         resolved
     }
 
+    /// The methods.
+    ///
+    /// # Errors
+    /// [`Error::Core`] for an unknown one, [`Error::Argument`] for one that is named twice.
+    pub(crate) fn methods(&self) -> Result<Vec<AnyMethod>, Error> {
+        let names: Vec<&str> = self.spec.methods().collect();
+        match names.iter().enumerate().find(|(i, name)| names.iter().take(*i).any(|other| other == *name)) {
+            Some((_, twice)) => Err(Error::Argument(format!("the method {twice} is asked for twice"))),
+            None => names.into_iter().map(methods::method).collect(),
+        }
+    }
+
     /// The layers after the first.
     pub(crate) fn further_layers(&self) -> &[String] {
         self.spec.layers.get(1..).unwrap_or_default()
+    }
+
+    /// What is said of the layer's channels and tokens, for methods that work at the image where no layer is named (`at_image`)
+    /// or not: it does not hold for the image where others work at a layer.
+    pub(crate) fn said_of_layer(&self, at_image: bool) -> Result<(Option<i64>, Option<&[usize]>), Error> {
+        let mut others = false;
+        for method in self.methods()? {
+            others |= !method.is_at_image(&self.spec.settings)?;
+        }
+        Ok(match at_image && others && self.layer().is_none() {
+            true => (None, None),
+            false => (self.spec.channel_axis, self.grid()),
+        })
     }
 
     /// The rows and columns that tokens are said to have.
@@ -103,6 +129,11 @@ impl Spec {
             labels,
             preprocess,
         })
+    }
+
+    /// The methods: what stands between commas.
+    pub fn methods(&self) -> impl Iterator<Item = &str> {
+        self.method.split(',').map(str::trim)
     }
 
     /// The layers: what stands between commas, but for a name that has some itself.

@@ -157,6 +157,7 @@ class Network:
         image: Path | builtins.bytes | bytearray | memoryview,
         *,
         layer: str = ...,
+        method: str = ...,
         class_: int | str = ...,
         target: int = ...,
         top: Literal[1] = ...,
@@ -204,8 +205,8 @@ class Network:
         An image is a path, bytes, a Pillow image or an array: one of uint8 is a photo [height, width, channels], one of floats is a tensor in the
         network's own shape, ready to be fed. `array` says how an array is to be read where that is open: "HWC", "CHW", "NHWC" …, or "tensor".
 
-        One image gives an `Explanation`; options that ask for several maps (`top` above 1, several classes or layers, a target such as `above:0.5`)
-        make that a list of them: the best class first, of each class the layers. A list of images and a tensor with a batch give a list of what each
+        One image gives an `Explanation`; options that ask for several maps (`top` above 1, several classes, methods or layers, a target such as
+        `above:0.5`) make that a list of them: the best class first, of each class one method after the other, of each method the layers. A list of images and a tensor with a batch give a list of what each
         gives; an iterator gives an iterator, which reads no more than it needs.
 
         With `errors="return"` the exception stands in the place of what failed; with `"raise"` the first one is raised, and its `image`

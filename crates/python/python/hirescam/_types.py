@@ -12,8 +12,6 @@ Path = Union[str, "os.PathLike[str]"]
 class Common(TypedDict, total=False):
     """What is explained and how, but for what can ask for several maps. All may be left out."""
 
-    method: str
-    """The method: "hirescam", "gradcam", "scorecam" …"""
     output: str | None
     """An output of the network, or any tensor of floats inside it."""
     score: Literal["logits", "output"]
@@ -99,6 +97,8 @@ class Options(Common, total=False):
 
     layer: str | Sequence[str] | None
     """The target layer, by the name of its tensor; several for the maps of all of them from one run."""
+    method: str | Sequence[str]
+    """The method: "hirescam", "gradcam", "scorecam" …; several for the maps of all of them, from one run where that is enough."""
     class_: int | str | Sequence[int | str] | None
     """A class, by number (from 0) or label, or several."""
     top: int | None

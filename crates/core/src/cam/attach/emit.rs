@@ -1,10 +1,10 @@
 //! The nodes behind the added outputs.
 
-use super::{Request, at_once, constant};
+use super::{at_once, constant};
 use crate::analysis::Analysis;
 use crate::axes::Samples;
 use crate::build::Value;
-use crate::cam::methods::{MethodInput, judge};
+use crate::cam::methods::{Method, MethodInput, judge};
 use crate::certify::{Certificate, Verdict, can_be_negative, certify};
 use crate::grid::Grid;
 use crate::head::Head;
@@ -12,12 +12,13 @@ use crate::shape::Dim;
 use crate::target::{Logits, PickedValues, Target};
 use crate::tensor::DataType;
 use crate::{Error, grad, probe};
+use std::cell::OnceCell;
 
 /// More maps than this are not made one by one: engines would take long to prepare them.
 const MOST_SWEEPS: usize = 64;
 
-/// The values behind the added outputs, and what is known of them.
-pub(super) struct LayerValues<'g> {
+/// The values behind a map's outputs, and what is known of them.
+pub(super) struct MapValues<'g> {
     pub(super) map: Value<'g>,
     pub(super) class: Value<'g>,
     pub(super) score: Value<'g>,
@@ -27,45 +28,51 @@ pub(super) struct LayerValues<'g> {
     pub(super) certificate: Certificate,
 }
 
-/// Emits classes, gradients, maps, scores and b.
+/// Emits classes, gradients, maps, scores and b of one layer: for each of `methods` its own map and b.
 pub(super) fn emit<'g>(
     analysis: &Analysis,
     head: &Head,
     grid: Option<&Grid>,
-    request: &Request,
+    (target, methods): (&Target, &[&'static Method]),
     logits: &Logits<'g, '_>,
-) -> Result<LayerValues<'g>, Error> {
-    let (target, n) = (&request.target, analysis.shapes.count());
+) -> Result<Vec<MapValues<'g>>, Error> {
+    let n = analysis.shapes.count();
     let m = target.maps(&head.score);
     let activation = SamplesFirst::new(logits.raw.graph().value(&head.layer)?.wide(), head, n);
     let picked = logits.pick(target);
     let proven = proven(analysis, head, target);
     let affine = proven.verdict == Verdict::Exact;
-    let Maps { maps, uniform, places } = maps(analysis, head, request, logits, &picked, (&activation, affine))?;
-    let map = Value::concat(&maps, 1).unwrap_or(activation.value);
+    let gradients = Gradients::new(analysis, head, target, logits, &picked, (&activation, affine))?;
+    let signed = can_be_negative(analysis, &head.layer);
+    // Where h(0) cannot be evaluated here, b is computed with each map: it comes to the same.
+    let at_zero = OnceCell::new();
+    let at_zero = || at_zero.get_or_init(|| probe::bias(analysis, head).ok()).clone();
     // One map of each image is without the axis of maps.
     let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&[n]) } else { v };
-    let (map, lead) = match m {
-        1 => (map.reshape(&[&[n], map.dims().get(2..).unwrap_or(&[])].concat()), 1),
-        _ => (map, 2),
-    };
     let classes = picked.classes.expand_as(picked.scores);
     let shown = picked.wanted.map_or(classes, |wanted| wanted.select(classes, classes.scalar(-1.0)));
     let class = squeeze(shown);
-    let picked = PickedValues { scores: squeeze(picked.scores), classes: squeeze(classes), wanted: None };
-    let signed = can_be_negative(analysis, &head.layer);
-    let certificate = judge(request.method, Certificate { uniform, ..proven }, signed, places)?;
-    let bias = match certificate.verdict {
-        // Where h(0) cannot be evaluated here, b is computed with each map: it comes to the same.
-        Verdict::Exact | Verdict::SumOnly if affine => probe::bias(analysis, head).ok(),
-        _ => None,
+    let squeezed = PickedValues { scores: squeeze(picked.scores), classes: squeeze(classes), wanted: None };
+    let of_method = |method: &&'static Method| {
+        let Maps { maps, uniform, places } = gradients.maps(method, &activation, m)?;
+        let map = Value::concat(&maps, 1).unwrap_or(activation.value);
+        let (map, lead) = match m {
+            1 => (map.reshape(&[&[n], map.dims().get(2..).unwrap_or(&[])].concat()), 1),
+            _ => (map, 2),
+        };
+        let certificate = judge(method, Certificate { uniform, ..proven.clone() }, signed, places)?;
+        let bias = match certificate.verdict {
+            Verdict::Exact | Verdict::SumOnly if affine => at_zero(),
+            _ => None,
+        };
+        let b = match &bias {
+            Some(bias) => logits.bias(target, &squeezed, bias)?,
+            None => rest_of_score(squeezed.scores, (map, lead), certificate.scale),
+        };
+        let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, lead + head.samples.lead() - 1));
+        Ok(MapValues { map, class, score: squeezed.scores, b: squeeze(b), other_tokens, bias, certificate })
     };
-    let b = match &bias {
-        Some(bias) => logits.bias(target, &picked, bias)?,
-        None => rest_of_score(picked.scores, (map, lead), certificate.scale),
-    };
-    let (map, other_tokens) = grid.map_or((map, None), |grid| grid.lay(map, lead + head.samples.lead() - 1));
-    Ok(LayerValues { map, class, score: picked.scores, b: squeeze(b), other_tokens, bias, certificate })
+    methods.iter().map(of_method).collect()
 }
 
 /// What is proven of the head and the target, uniformity aside.
@@ -126,6 +133,14 @@ impl<'g> SamplesFirst<'g> {
     }
 }
 
+/// The gradients of all classes at a layer, which all methods see.
+enum Gradients<'g> {
+    /// Of all classes together, `[N, M, …]` or `[1, M, …]`.
+    Together(Value<'g>),
+    /// Of one class after the other.
+    Each(Vec<Value<'g>>),
+}
+
 /// The maps of all classes, each `[N, M, …]`, and what is known of their gradients.
 struct Maps<'g> {
     maps: Vec<Value<'g>>,
@@ -135,46 +150,64 @@ struct Maps<'g> {
     places: usize,
 }
 
-/// Emits the maps: of all classes together where that can be, else of one after the other.
-fn maps<'g>(
-    analysis: &Analysis,
-    head: &Head,
-    request: &Request,
-    logits: &Logits<'g, '_>,
-    picked: &PickedValues<'g>,
-    (own, affine): (&SamplesFirst<'g>, bool),
-) -> Result<Maps<'g>, Error> {
-    let m = request.target.maps(&head.score);
-    let mut made = Maps { maps: Vec::new(), uniform: false, places: 1 };
-    let mut make = |activation: Value<'g>, gradient: Value<'g>, channels: usize, space: &[usize]| {
-        let input = MethodInput { activation, gradient, channels, space };
-        (made.uniform, made.places) = (input.is_uniform(gradient), input.places());
-        Ok::<_, Error>(input.finish((request.method.map)(&input)?))
-    };
-    if let Some(gradient) = together(analysis, head, &request.target, logits, picked, (own, affine))? {
-        let space: Vec<usize> = own.space.iter().map(|a| a + 1).collect();
-        let map = make(own.with_classes(own.value), gradient, own.channels + 1, &space)?;
-        let every: Vec<i64> = (0..map.rank()).map(|a| if a == 1 { m as i64 } else { 1 }).collect();
-        // A map that does not depend on the class is the same for all.
-        made.maps.push(if map.dims().get(1) == Some(&Dim::Fixed(m)) { map } else { map.expand(&every) });
-        return Ok(made);
+impl<'g> Gradients<'g> {
+    /// Emits them: of all classes together where that can be, else of one after the other.
+    fn new(
+        analysis: &Analysis,
+        head: &Head,
+        target: &Target,
+        logits: &Logits<'g, '_>,
+        picked: &PickedValues<'g>,
+        (own, affine): (&SamplesFirst<'g>, bool),
+    ) -> Result<Self, Error> {
+        let m = target.maps(&head.score);
+        if let Some(gradient) = together(analysis, head, target, logits, picked, (own, affine))? {
+            return Ok(Gradients::Together(gradient));
+        }
+        if m > MOST_SWEEPS {
+            return Err(Error::Argument(format!(
+                "{m} maps for each image are asked for, but at {:?} each takes a derivative of its own, and more than {MOST_SWEEPS} are not made at once: ask for the best classes (top:5) or for some (class:3,5){}",
+                head.layer,
+                if affine {
+                    ""
+                } else {
+                    ", or explain a layer behind the last convolution, where all classes take one"
+                }
+            )));
+        }
+        let of_class = |i: usize| {
+            let seed = (head.score.logits.as_str(), logits.seed(target, picked, i));
+            let graph = logits.raw.graph();
+            let gradient = grad::vjp(analysis.model(), graph, &head.path, &head.dependence, seed, &head.layer)?;
+            Ok(own.lay(gradient.with_rank(own.rank)))
+        };
+        (0..m).map(of_class).collect::<Result<_, Error>>().map(Gradients::Each)
     }
-    if m > MOST_SWEEPS {
-        return Err(Error::Argument(format!(
-            "{m} maps for each image are asked for, but at {:?} each takes a derivative of its own, and more than {MOST_SWEEPS} are not made at once: ask for the best classes (top:5) or for some (class:3,5){}",
-            head.layer,
-            if affine { "" } else { ", or explain a layer behind the last convolution, where all classes take one" }
-        )));
+
+    /// Emits a method's maps of `m` classes.
+    fn maps(&self, method: &Method, own: &SamplesFirst<'g>, m: usize) -> Result<Maps<'g>, Error> {
+        let mut made = Maps { maps: Vec::new(), uniform: false, places: 1 };
+        let mut make = |activation: Value<'g>, gradient: Value<'g>, channels: usize, space: &[usize]| {
+            let input = MethodInput { activation, gradient, channels, space };
+            (made.uniform, made.places) = (input.is_uniform(gradient), input.places());
+            Ok::<_, Error>(input.finish((method.map)(&input)?))
+        };
+        let maps = match self {
+            Gradients::Together(gradient) => {
+                let space: Vec<usize> = own.space.iter().map(|a| a + 1).collect();
+                let map = make(own.with_classes(own.value), *gradient, own.channels + 1, &space)?;
+                let every: Vec<i64> = (0..map.rank()).map(|a| if a == 1 { m as i64 } else { 1 }).collect();
+                // A map that does not depend on the class is the same for all.
+                vec![if map.dims().get(1) == Some(&Dim::Fixed(m)) { map } else { map.expand(&every) }]
+            }
+            Gradients::Each(gradients) => {
+                let of_class =
+                    |gradient: &Value<'g>| Ok(own.with_classes(make(own.value, *gradient, own.channels, &own.space)?));
+                gradients.iter().map(of_class).collect::<Result<_, Error>>()?
+            }
+        };
+        Ok(Maps { maps, ..made })
     }
-    let mut maps = Vec::new();
-    for i in 0..m {
-        let seed = (head.score.logits.as_str(), logits.seed(&request.target, picked, i));
-        let graph = logits.raw.graph();
-        let gradient = grad::vjp(analysis.model(), graph, &head.path, &head.dependence, seed, &head.layer)?;
-        let map = make(own.value, own.lay(gradient.with_rank(own.rank)), own.channels, &own.space)?;
-        maps.push(own.with_classes(map));
-    }
-    Ok(Maps { maps, ..made })
 }
 
 /// The gradients of several classes at once, `[N, M, …]` or `[1, M, …]`, where they can be found together.

@@ -2,6 +2,7 @@
 
 use super::outputs::Outputs;
 use crate::axes::Runs;
+use crate::cam::methods::Method;
 use crate::certify::Certificate;
 use crate::graph::reads;
 use crate::grid::Grid;
@@ -18,12 +19,12 @@ use bytes::Bytes;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// A model with the map as one more output. Where it has the maps of several layers, [`attach_to`](super::super::attach_to) gives one of these
-/// for each layer, all of the same model.
+/// A model with the map as one more output. Where it has several, of layers or methods, [`attach_to`](super::super::attach_to)
+/// gives one of these for each, all of the same model.
 #[derive(Debug)]
 pub struct Explaining {
     /// The model: the original outputs first, then map, class, score, b, what else was asked for, and the same of further
-    /// layers.
+    /// maps.
     pub model: Arc<ModelProto>,
     pub(super) added: Arc<ModelProto>,
     pub(super) inlined: Inlined,
@@ -37,6 +38,8 @@ pub struct Explaining {
     pub head: Head,
     /// How the layer's places lie in the image, where its axes of space do not say it.
     pub grid: Option<Grid>,
+    /// The method that makes the map.
+    pub method: &'static Method,
     /// What is proven.
     pub certificate: Certificate,
     /// The input that carries the image.
@@ -125,16 +128,16 @@ impl Explaining {
 
     /// The bytes of the explaining model for an engine, which leave open what the file leaves open, and those of the file as it was, which are a part of them where the
     /// file is only added to. Of `file`, which these were made from, the memory is used again, if nobody else
-    /// holds it: no second copy of the weights is made. What is left in `layers` has no weights either.
-    pub fn take_bytes(layers: &mut [Explaining], file: Bytes) -> (Bytes, Bytes) {
-        let Some(first) = layers.first() else { return (Bytes::new(), file) };
+    /// holds it: no second copy of the weights is made. What is left in `maps` has no weights either.
+    pub fn take_bytes(maps: &mut [Explaining], file: Bytes) -> (Bytes, Bytes) {
+        let Some(first) = maps.first() else { return (Bytes::new(), file) };
         let added = first.added.graph.clone();
         let same = |own: &Bytes| own.as_ptr() == file.as_ptr() && own.len() == file.len();
         if !first.file.as_ref().is_some_and(same) || !first.inlined.calls.is_empty() {
             return (first.to_bytes().into(), file);
         }
-        for layer in layers {
-            (layer.model, layer.added, layer.file) = Default::default();
+        for map in maps {
+            (map.model, map.added, map.file) = Default::default();
         }
         let length = file.len();
         let mut bytes = Vec::from(file);

@@ -1,31 +1,30 @@
 //! What an explaining model says of itself in its metadata.
 
-use super::Request;
 use crate::Model;
+use crate::cam::methods::Method;
 use crate::certify::Certificate;
 use crate::head::Head;
 use crate::onnx::messages::{GraphProto, StringStringEntryProto};
 use crate::onnx::wire::{self, Closed};
 use crate::score::Score;
 use crate::strip;
+use crate::target::Target;
 
-/// What the model says of its maps; the keys of further layers end in `_2`, `_3` ….
+/// What the model says of its maps, each with the ending of its outputs' names.
 pub(super) fn of_maps<'a>(
-    request: &Request,
+    target: &Target,
     score: &Score,
-    layers: impl Iterator<Item = (&'a Head, &'a Certificate)>,
+    methods: &[&Method],
+    maps: impl Iterator<Item = (&'a str, &'a Head, &'a Certificate)>,
 ) -> Vec<(String, String)> {
     let mut metadata = vec![
         ("hirescam.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("hirescam.method".to_owned(), request.method.name.to_owned()),
-        ("hirescam.target".to_owned(), request.target.to_string()),
+        ("hirescam.method".to_owned(), methods.iter().map(|m| m.name).collect::<Vec<_>>().join(",")),
+        ("hirescam.target".to_owned(), target.to_string()),
         ("hirescam.score".to_owned(), score.logits.clone()),
     ];
-    for (i, (head, c)) in layers.enumerate() {
-        let key = |what: &str| match i {
-            0 => format!("hirescam.{what}"),
-            _ => format!("hirescam.{what}_{}", i + 1),
-        };
+    for (ending, head, c) in maps {
+        let key = |what: &str| format!("hirescam.{what}{ending}");
         metadata.extend([
             (key("layer"), head.layer.clone()),
             (key("verdict"), c.verdict.to_string()),

@@ -1,9 +1,10 @@
 //! The outputs that are added: their names, and the values behind them.
 
 use super::Request;
-use super::emit::LayerValues;
+use super::emit::MapValues;
 use crate::Model;
 use crate::build::Value;
+use crate::cam::methods::Method;
 use crate::score::Score;
 use std::collections::HashSet;
 
@@ -28,22 +29,22 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Those of the first layer.
-    pub(super) fn new(request: &Request, score: &Score, names: &mut Names) -> Self {
+    /// Those of the first map, with the ending of its names.
+    pub(super) fn new(request: &Request, score: &Score, ending: &str, names: &mut Names) -> Self {
         Outputs {
-            map: names.free("map"),
+            map: names.free(&format!("map{ending}")),
             class: names.free("class"),
             score: names.free("score"),
-            b: names.free("b"),
+            b: names.free(&format!("b{ending}")),
             other_tokens: None,
             logits: (request.logits && !score.is_dense()).then(|| names.free("hirescam_logits")),
-            heatmap: request.heatmap.as_ref().map(|_| names.free("heatmap")),
+            heatmap: request.heatmap.as_ref().map(|_| names.free(&format!("heatmap{ending}"))),
         }
     }
 
-    /// Those of the layer number `i`: class, score and logits are the same for all.
-    pub(super) fn of_layer(&self, i: usize, emitted: &LayerValues, names: &mut Names) -> Self {
-        let mut own = |name: &str| if i == 0 { names.free(name) } else { names.free(&format!("{name}_{}", i + 1)) };
+    /// Those of the map number `i`: class, score and logits are the same for all.
+    pub(super) fn of_map(&self, i: usize, ending: &str, emitted: &MapValues, names: &mut Names) -> Self {
+        let mut own = |name: &str| names.free(&format!("{name}{ending}"));
         let mut outputs = self.clone();
         if i > 0 {
             (outputs.map, outputs.b) = (own("map"), own("b"));
@@ -53,11 +54,11 @@ impl Outputs {
         outputs
     }
 
-    /// The values behind those of the layer number `i`, in the order of the outputs; the first layer has what all share.
+    /// The values behind those of the map number `i`, in the order of the outputs; the first map has what all share.
     pub(super) fn values<'g>(
         &self,
         i: usize,
-        emitted: &LayerValues<'g>,
+        emitted: &MapValues<'g>,
         (logits, heatmap): (Value<'g>, Option<Value<'g>>),
     ) -> Vec<(Value<'g>, String)> {
         let shared = |value: Value<'g>, name: Option<&String>| Some((value, name.filter(|_| i == 0)?.clone()));
@@ -73,6 +74,14 @@ impl Outputs {
         ];
         all.into_iter().flatten().collect()
     }
+}
+
+/// What the names of a map's own outputs end in: the method where there are several, and the number of the layer from the
+/// second on. Metadata end in the same.
+pub(super) fn ending(method: Option<&Method>, layer: usize) -> String {
+    let of_method = method.map_or(String::new(), |m| format!("_{}", m.name.replace('+', "_plus").replace('-', "_")));
+    let of_layer = if layer > 0 { format!("_{}", layer + 1) } else { String::new() };
+    of_method + &of_layer
 }
 
 /// Names that neither the model nor what is added to it uses yet.

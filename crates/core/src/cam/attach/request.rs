@@ -23,6 +23,23 @@ pub struct Request {
     pub heatmap: Option<HeatmapSize>,
 }
 
+/// What one run makes beside the map of a [`Request`].
+#[derive(Clone, Debug, Default)]
+pub struct Further {
+    /// Layers beside the request's: each method explains all of them.
+    pub layers: Vec<String>,
+    /// Methods beside the request's. Where no layer is named, each works where it does alone: at the recommended layer, or at
+    /// the image.
+    pub methods: Vec<&'static Method>,
+}
+
+impl Further {
+    /// The maps of one method at several layers.
+    pub fn layers(layers: &[String]) -> Self {
+        Further { layers: layers.to_vec(), methods: Vec::new() }
+    }
+}
+
 impl Default for Request {
     fn default() -> Self {
         Request {
