@@ -50,7 +50,9 @@ LAYERS = {
 }
 ENGINES = ["tract", "onnxruntime"]
 # What goes on with a GPU, in the engine that has one.
-ON_A_GPU = ["cost", "libraries", "classes", "methods"]
+ON_A_GPU = ["cost", "libraries", "classes", "together", "methods"]
+# The methods of one run that are made at any layer.
+ONE_RUN = "hirescam gradcam gradcam++ xgradcam layercam elementwise-gradcam eigencam eigengradcam gradient-x-input saliency".split()
 SEED = 1
 PAUSE = 0.02  # seconds
 ALIKE = 1e-4  # of the largest cell
@@ -315,6 +317,15 @@ def classes(network: Network, options: argparse.Namespace) -> dict:
         return interleaved(calls | {"pytorch-grad-cam 20": timed(theirs)}, options) | {"differences": off}
 
 
+def together(network: Network, options: argparse.Namespace) -> dict:
+    """Ten methods at one layer by one run, and one of them alone, one thread."""
+    last = network.values()[0]
+    lines = {"one method": f"explain {ONE_RUN[0]} top:1 {last}", "ten methods": f"explain {','.join(ONE_RUN)} top:1 {last}"}
+    with contextlib.ExitStack() as stack:
+        own = workers(stack, network, options)
+        return interleaved({f"{engine} {name}": worker.timed(line) for engine, worker in own.items() for name, line in lines.items()}, options)
+
+
 def methods(network: Network, options: argparse.Namespace) -> dict:
     """Ablation-CAM and Score-CAM, one thread."""
     import peers
@@ -431,6 +442,7 @@ MEASUREMENTS: dict[str, tuple[Callable, bool, Iterable[str]]] = {
     "cost": (cost, True, LAYERS),
     "libraries": (libraries, True, LAYERS),
     "classes": (classes, False, ["resnet18", "resnet50", "efficientnet_b0", "vgg16", LITE0]),
+    "together": (together, False, ["resnet18", "resnet50", "efficientnet_b0", "vgg16", LITE0]),
     "methods": (methods, False, ["resnet18"]),
     "threads": (threads, False, [name for name in LAYERS if name != LITE0]),
     "memory": (memory, False, LAYERS),
