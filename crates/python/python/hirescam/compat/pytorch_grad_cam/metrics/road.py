@@ -33,8 +33,7 @@ class NoisyLinearImputer:
         """The image [channels, height, width] with the places filled where the mask [height, width] is 0."""
         missing = np.asarray(mask.cpu().numpy() == 0)
         filled = torch.from_numpy(_hirescam.imputed(np.ascontiguousarray(img.cpu().numpy(), np.float32), missing))
-        noise = torch.randn(int(missing.sum()), len(filled)).T
-        filled[:, torch.from_numpy(missing)] += self.noise * noise
+        filled[:, torch.from_numpy(missing)] += self.noise * torch.randn(len(filled), int(missing.sum()))
         return filled.to(img)
 
 
