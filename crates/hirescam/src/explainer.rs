@@ -304,7 +304,22 @@ impl Explainer {
         failed.into_iter().map(one).collect()
     }
 
-    fn prepare(&self, photo: &Photo) -> Result<PreparedPhoto, Error> {
+    /// The names of classes, where they are known.
+    pub fn labels(&self) -> Option<&Labels> {
+        self.about.labels.as_ref()
+    }
+
+    /// How photos come into the network; none where it takes no photos.
+    pub fn image(&self) -> Option<InputShape> {
+        self.image
+    }
+
+    /// A photo as the network takes it, and the part of it that is seen.
+    ///
+    /// # Errors
+    /// [`Error::Preprocess`] when the photo does not fit; [`Error::NoPreprocess`] and [`Error::Argument`] where nothing says how photos are
+    /// prepared, or the network takes none.
+    pub fn prepare(&self, photo: &Photo) -> Result<PreparedPhoto, Error> {
         match (&self.preprocess, self.image) {
             (Some(preprocess), Some(image)) => Ok(preprocess.apply(photo, image)?),
             _ => Err(self.no_preprocess()),

@@ -54,6 +54,7 @@ pub mod preprocess;
 pub mod random;
 pub mod record;
 pub mod sample;
+pub mod scorer;
 pub mod sink;
 pub mod source;
 pub mod spec;

@@ -4,8 +4,10 @@
 use super::report::{Correlation, Randomisation, Stage};
 use super::{CheckedImage, StepCounter};
 use crate::Error;
+use crate::Spec;
 use crate::explainer::with_setup;
 use crate::methods::cut::{BodyOutput, CutNetwork, GradientUse, Setup};
+use crate::network::Network;
 use crate::random::Random;
 use crate::stats::spearman;
 use crate::watch::Stop;
@@ -13,6 +15,7 @@ use hirescam_core::analysis::Analysis;
 use hirescam_core::cam::{self, Pick, Target};
 use hirescam_core::graph::reads;
 use hirescam_core::onnx::messages::{GraphProto, TensorProto};
+use hirescam_core::onnx::write;
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Model, Tensor, flow};
 use ndarray::{ArrayD, Axis};
@@ -34,7 +37,7 @@ impl Trial<'_> {
     /// Randomises 1, 2, 4, 8 … weight tensors, counted from the score, and at last all. `cut` is the network as it is, where it
     /// was cut at the layer before.
     pub(super) fn run(&self, cut: Option<CutNetwork>, watch: &mut StepCounter) -> Randomisation {
-        let weights = weights(self.setup);
+        let weights = weights(self.setup.analysis);
         let mut found = Randomisation {
             layer: self.layer.to_owned(),
             images: self.images.len(),
@@ -105,6 +108,25 @@ impl Trial<'_> {
     }
 }
 
+impl Network {
+    /// The network with 1, 2, 4, 8 … of its weight tensors, counted from the score, and at last all, in a random order drawn from the
+    /// seed of the spec's settings: each tensor keeps all of its values, and nothing else of what was learnt. None where it stores no
+    /// weights with two axes or more.
+    ///
+    /// # Errors
+    /// As [`Network::explainer`].
+    pub fn randomised(&self, spec: &Spec) -> Result<Vec<Network>, Error> {
+        let options = spec.resolve(self)?;
+        let analysis = self.analysis(&options)?;
+        let weights = weights(&analysis);
+        let stage = |count: usize| {
+            let taken = weights.get(..count).unwrap_or_default();
+            Network::from_bytes(write(randomised(analysis.model(), taken, spec.settings.seed)?.proto()))
+        };
+        stages(weights.len()).into_iter().map(stage).collect()
+    }
+}
+
 /// What `target` explains of an image.
 pub(super) fn pick(cut: &CutNetwork, state: &BodyOutput, setup: &Setup, target: &Target) -> Result<Pick, Error> {
     let mut logits = Vec::new();
@@ -144,9 +166,9 @@ fn stages(n: usize) -> Vec<usize> {
 
 /// The weights between the image and the score: the stored tensors and constants with two axes or more, floating-point or
 /// quantised to 8 bits, those that are read last first. So biases, and the numbers of a batch normalisation, are none.
-fn weights(setup: &Setup) -> Vec<String> {
-    let Analysis { shapes, score, image, .. } = setup.analysis;
-    let model = setup.analysis.model();
+fn weights(analysis: &Analysis) -> Vec<String> {
+    let Analysis { shapes, score, image, .. } = analysis;
+    let model = analysis.model();
     let from_image = flow::dependence(model, shapes, image);
     let (mut needed, mut seen) = (HashSet::from([score.logits.as_str()]), HashSet::new());
     let mut found = Vec::new();
@@ -219,10 +241,9 @@ fn randomised(model: &Model, weights: &[String], seed: u64) -> Result<Model, Err
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::Sample;
     use crate::engine::{self, engine};
-    use crate::network::Network;
     use crate::photo::Photo;
-    use crate::{Sample, Spec};
 
     const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
@@ -257,7 +278,7 @@ mod tests {
     #[test]
     fn weights_are_listed_from_the_score_downwards_and_keep_their_values() {
         on_a_seven(|trial| {
-            let found = weights(trial.setup);
+            let found = weights(trial.setup.analysis);
             let model = trial.setup.analysis.model();
             let shapes: Vec<usize> = found.iter().map(|name| model.initializer(name).unwrap().dims.len()).collect();
             assert_eq!(shapes, [2, 2, 4, 4, 4]);
@@ -288,11 +309,11 @@ mod tests {
             for c in trial.stage(&[], &original).unwrap() {
                 assert!((c.signed.unwrap() - 1.0).abs() < 1e-12, "{}: {:?}", c.method, c.signed);
             }
-            let all = trial.stage(&weights(trial.setup), &original).unwrap();
+            let all = trial.stage(&weights(trial.setup.analysis), &original).unwrap();
             let of = |made: &[Correlation], name: &str| made.iter().find(|c| c.method == name).unwrap().signed.unwrap();
             assert!(of(&all, "hirescam").abs() < 0.5, "{}", of(&all, "hirescam"));
             // The layer itself stays when only what comes after it is randomised; Eigen-CAM sees nothing else.
-            let head = trial.stage(&weights(trial.setup)[..2], &original).unwrap();
+            let head = trial.stage(&weights(trial.setup.analysis)[..2], &original).unwrap();
             assert!(of(&head, "eigencam") > 1.0 - 1e-12);
             assert!(of(&head, "hirescam") < 0.9, "{}", of(&head, "hirescam"));
         });

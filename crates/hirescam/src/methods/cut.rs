@@ -53,6 +53,7 @@ pub(crate) struct CutNetwork {
     /// What is proven of HiResCAM at the layer, uniformity aside.
     pub(crate) certificate: Certificate,
     image: String,
+    image_kind: Kind,
     /// What makes the activation of an image, with the inputs that it takes; none at the image itself.
     body: Option<(Box<dyn Session>, Vec<String>)>,
     head: Box<dyn Session>,
@@ -156,6 +157,7 @@ impl CutNetwork {
             grid,
             certificate,
             image: analysis.image.clone(),
+            image_kind: CutValue::new(shapes, layer, &analysis.image)?.kind,
             body,
             head: prepare(part.proto())?,
             gradient,
@@ -170,6 +172,11 @@ impl CutNetwork {
             batch: if shapes.free_batch() { setup.options.spec.settings.batch.max(runs.least()) } else { runs.least() },
             least: runs.least(),
         })
+    }
+
+    /// The kind of elements that the network's image has.
+    pub(crate) fn image_kind(&self) -> Kind {
+        self.image_kind
     }
 
     /// The extents of space.
