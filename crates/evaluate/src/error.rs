@@ -51,6 +51,17 @@ pub enum Error {
         /// Why.
         because: String,
     },
+    /// An evaluation that was begun with something else lies in the folder.
+    #[error("{}: an evaluation of something else lies there: {}", .path.display(), .differences.join("; "))]
+    Differs {
+        /// What says so.
+        path: std::path::PathBuf,
+        /// What differs, a sentence each.
+        differences: Vec<String>,
+    },
+    /// The library refuses.
+    #[error(transparent)]
+    Explain(#[from] hirescam::Error),
     /// The function that scores images failed.
     #[error("the images could not be scored: {0}")]
     Scoring(Box<dyn std::error::Error + Send + Sync>),
@@ -59,6 +70,11 @@ pub enum Error {
 /// Shorthand for arguments that do not go together.
 pub(crate) fn argument<T>(what: impl Into<String>) -> Result<T, Error> {
     Err(Error::Argument(what.into()))
+}
+
+/// Shorthand for data that are missing or broken.
+pub(crate) fn damaged(path: &std::path::Path, because: impl Into<String>) -> Error {
+    Error::Data { path: path.to_owned(), because: because.into() }
 }
 
 /// Shorthand for a metric without a value.

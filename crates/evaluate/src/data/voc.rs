@@ -301,7 +301,7 @@ impl Voc {
         let mask = |file: &str| {
             let mask = read::indices(&part.files, file)?;
             read::same_size(&part.files, file, mask.dim(), photo)?;
-            Ok(mask)
+            Ok::<_, Error>(mask)
         };
         let class_of = mask(&classes)?;
         let known = self.names.list().len();

@@ -38,8 +38,9 @@ pub fn iou(
     void: Option<ArrayViewD<'_, bool>>,
     threshold: f64,
 ) -> Result<f64, Error> {
-    let of = overlap(&map, &object, void.as_ref())?;
-    of(threshold)
+    check(threshold)?;
+    let found = overlaps(&map, &object, void.as_ref(), &[threshold])?;
+    Ok(found.first().copied().unwrap_or(0.0))
 }
 
 /// [`iou`] at each of [`THRESHOLDS`].
@@ -51,28 +52,58 @@ pub fn ious(
     object: ArrayViewD<'_, bool>,
     void: Option<ArrayViewD<'_, bool>>,
 ) -> Result<Vec<f64>, Error> {
-    let of = overlap(&map, &object, void.as_ref())?;
-    THRESHOLDS.into_iter().map(of).collect()
+    overlaps(&map, &object, void.as_ref(), &THRESHOLDS)
 }
 
-fn overlap(
+fn overlaps(
     map: &ArrayViewD<'_, f64>,
     object: &ArrayViewD<'_, bool>,
     void: Option<&ArrayViewD<'_, bool>>,
-) -> Result<impl Fn(f64) -> Result<f64, Error>, Error> {
-    let (values, truth) = (normalised(map)?, truth(map, object, void)?);
-    if !truth.contains(&Some(true)) {
+    thresholds: &[f64],
+) -> Result<Vec<f64>, Error> {
+    let above = Above::new(map, object, void, thresholds)?;
+    if above.inside == 0 {
         return undefined(ROW.name, "the object has no cells");
     }
-    Ok(move |threshold| {
-        check(threshold)?;
-        let (mut both, mut either) = (0usize, 0usize);
-        for (value, inside) in values.iter().zip(&truth).filter_map(|(v, t)| Some((v, (*t)?))) {
-            both += usize::from(*value > threshold && inside);
-            either += usize::from(*value > threshold || inside);
+    let share = |(both, beside): &(usize, usize)| *both as f64 / (above.inside + beside) as f64;
+    Ok(above.counts.iter().map(share).collect())
+}
+
+/// How many places of a map brought to 0 to 1 lie above thresholds.
+pub(super) struct Above {
+    /// For each threshold: inside of the truth, and outside.
+    pub(super) counts: Vec<(usize, usize)>,
+    /// How many places the truth has.
+    pub(super) inside: usize,
+}
+
+impl Above {
+    /// `thresholds` grow.
+    pub(super) fn new(
+        map: &ArrayViewD<'_, f64>,
+        object: &ArrayViewD<'_, bool>,
+        void: Option<&ArrayViewD<'_, bool>>,
+        thresholds: &[f64],
+    ) -> Result<Self, Error> {
+        let (values, truth) = (normalised(map)?, truth(map, object, void)?);
+        // By how many thresholds a place exceeds.
+        let mut exceeding = vec![(0usize, 0usize); thresholds.len() + 1];
+        for (value, inside) in values.iter().zip(truth).filter_map(|(v, t)| Some((v, t?))) {
+            let exceeded = thresholds.partition_point(|t| value > t);
+            for (within, beside) in exceeding.iter_mut().skip(exceeded).take(1) {
+                *(if inside { within } else { beside }) += 1;
+            }
         }
-        Ok(both as f64 / either as f64)
-    })
+        let inside = exceeding.iter().map(|(within, _)| within).sum();
+        let mut counts = Vec::with_capacity(thresholds.len());
+        let mut total = (0, 0);
+        for (within, beside) in exceeding.iter().skip(1).rev() {
+            total = (total.0 + within, total.1 + beside);
+            counts.push(total);
+        }
+        counts.reverse();
+        Ok(Above { counts, inside })
+    }
 }
 
 /// That a threshold of a map brought to 0 to 1 can cut anything.

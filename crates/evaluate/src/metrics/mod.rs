@@ -64,7 +64,7 @@ pub use iou::{THRESHOLDS, best_threshold, iou, ious};
 pub use max_sensitivity::{Neighbours, max_sensitivity};
 pub use mprt::mprt;
 pub use mufidelity::MuFidelity;
-pub use organ_iou::{Perfect, organ_iou};
+pub use organ_iou::{Perfect, organ_iou, organ_ious};
 pub use pointing_game::{PointingGame, is_difficult, point, pointing_game};
 pub use relevance_mass::relevance_mass;
 pub use relevance_rank::relevance_rank;

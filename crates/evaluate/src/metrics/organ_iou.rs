@@ -1,7 +1,7 @@
 //! OrganIoU.
 
-use super::iou::check;
-use super::{Better, Row, normalised, truth};
+use super::iou::{Above, THRESHOLDS, check};
+use super::{Better, Row};
 use crate::Error;
 use ndarray::ArrayViewD;
 
@@ -42,12 +42,27 @@ pub fn organ_iou(
     perfect: Perfect,
 ) -> Result<f64, Error> {
     check(threshold)?;
-    let (values, truth) = (normalised(&map)?, truth(&map, &allowed, void.as_ref())?);
-    let above = values.iter().zip(truth).filter(|(v, _)| **v > threshold).filter_map(|(_, t)| t);
-    let (inside, outside): (Vec<bool>, Vec<bool>) = above.partition(|inside| *inside);
-    let (a, b) = (inside.len() as f64, outside.len() as f64);
-    match (a == 0.0, b == 0.0, perfect) {
-        (true, _, _) | (_, true, Perfect::Zero) => Ok(0.0),
-        _ => Ok(a / (a + b)),
+    let above = Above::new(&map, &allowed, void.as_ref(), &[threshold])?;
+    Ok(above.counts.first().map_or(0.0, |(a, b)| share(*a, *b, perfect)))
+}
+
+/// [`organ_iou`] at each of [`THRESHOLDS`](super::THRESHOLDS).
+///
+/// # Errors
+/// As [`organ_iou`].
+pub fn organ_ious(
+    map: ArrayViewD<'_, f64>,
+    allowed: ArrayViewD<'_, bool>,
+    void: Option<ArrayViewD<'_, bool>>,
+    perfect: Perfect,
+) -> Result<Vec<f64>, Error> {
+    let above = Above::new(&map, &allowed, void.as_ref(), &THRESHOLDS)?;
+    Ok(above.counts.iter().map(|(a, b)| share(*a, *b, perfect)).collect())
+}
+
+fn share(inside: usize, outside: usize, perfect: Perfect) -> f64 {
+    match (inside, outside, perfect) {
+        (0, ..) | (_, 0, Perfect::Zero) => 0.0,
+        (a, b, _) => a as f64 / (a + b) as f64,
     }
 }
