@@ -21,9 +21,13 @@ pub mod changed;
 pub mod classes;
 pub mod data;
 mod error;
+pub mod evaluation;
 pub mod metrics;
+pub mod plan;
 pub mod report;
 pub mod rows;
 pub mod statistics;
 
 pub use error::Error;
+pub use evaluation::Evaluation;
+pub use plan::Plan;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What an evaluation was asked for, and of what, beside its rows: all that is needed to repeat it. `evaluation.json` in the folder
-/// of an evaluation.
+/// What an evaluation was asked for, and of what, beside its rows: all that is needed to repeat it. [`Manifest::for_report`](crate::evaluation::Manifest::for_report)
+/// makes it of an evaluation's own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Manifest {

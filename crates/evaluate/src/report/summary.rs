@@ -3,6 +3,7 @@
 use super::measured::{Group, Key, Measured, UNMAPPED, Value};
 use super::{Manifest, agreement, compare, examples, thresholds};
 use crate::metrics::{METRICS, Row as Metric};
+use crate::plan::metric_of;
 use crate::rows::Row;
 use crate::statistics::{Bootstrap, Estimate, mean};
 use rayon::prelude::*;
@@ -347,7 +348,7 @@ impl Summary {
 
 /// What there is to say of a metric, if it is one of ours.
 pub(super) fn known(metric: &str) -> Option<&'static Metric> {
-    METRICS.iter().find(|m| m.name == metric)
+    METRICS.iter().find(|m| m.name == metric_of(metric))
 }
 
 fn counts(measured: &Measured<'_>) -> Counts {
