@@ -8,6 +8,10 @@ pub enum Error {
     /// The library refuses.
     #[error("{0}{remedy}", remedy = remedy(.0))]
     Explain(#[from] hirescam::Error),
+    /// The evaluation refuses.
+    #[cfg(feature = "evaluate")]
+    #[error("{0}")]
+    Evaluate(hirescam_evaluate::Error),
     /// An input that is neither photo nor tensor.
     #[error("{0}")]
     Argument(String),
@@ -66,6 +70,10 @@ impl Error {
         use hirescam::{Error as E, core::Error as C};
         match self {
             Error::Argument(_) => 2,
+            #[cfg(feature = "evaluate")]
+            Error::Evaluate(hirescam_evaluate::Error::Data { .. }) => 3,
+            #[cfg(feature = "evaluate")]
+            Error::Evaluate(_) => 2,
             Error::File { .. } => 3,
             Error::Explain(
                 E::Core(C::Unsupported { .. } | C::Memory { .. }) | E::Model { error: C::Unsupported { .. }, .. },
@@ -83,5 +91,16 @@ impl Error {
 impl From<hirescam::core::Error> for Error {
     fn from(error: hirescam::core::Error) -> Self {
         Error::Explain(error.into())
+    }
+}
+
+#[cfg(feature = "evaluate")]
+impl From<hirescam_evaluate::Error> for Error {
+    fn from(error: hirescam_evaluate::Error) -> Self {
+        match error {
+            // What the library says has its remedies and exit codes.
+            hirescam_evaluate::Error::Explain(error) => Error::Explain(error),
+            error => Error::Evaluate(error),
+        }
     }
 }

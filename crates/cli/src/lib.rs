@@ -36,6 +36,8 @@ enum Command {
     /// Report how far maps can be trusted on a network: what is proven, what is measured on images, what is left of them
     /// when the weights are randomised.
     Check(command::check::Check),
+    /// Evaluate methods on a data set: how good their maps are, against truth and against the network itself.
+    Evaluate(command::evaluate::Evaluate),
     /// List the layers that one can explain at, with what is proven there.
     Layers(command::layers::Layers),
     /// Write the explaining model: the same ONNX file with map, class, score and b as more outputs.
@@ -75,6 +77,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Explain(c) => c.run(),
         Command::Compare(c) => c.run(),
         Command::Check(c) => c.run(),
+        Command::Evaluate(c) => c.run(),
         Command::Layers(c) => c.run(),
         Command::Compile(c) => c.run(),
         Command::Strip(c) => c.run(),

@@ -21,6 +21,11 @@ pub const RUNS: u8 = 2;
 pub const COMPARE: u8 = 4;
 /// What is checked.
 pub const CHECK: u8 = 8;
+/// How methods of several runs work.
+#[cfg(feature = "evaluate")]
+pub const SETTINGS: u8 = 16;
+#[cfg(not(feature = "evaluate"))]
+const SETTINGS: u8 = 16;
 
 /// A spec as a command takes it: from a file, and from options, which count more.
 pub struct Given<const PARTS: u8>(ArgMatches);
@@ -53,6 +58,8 @@ impl<const PARTS: u8> Given<PARTS> {
             }
             if PARTS & RUNS > 0 {
                 spec.picture.update_from_arg_matches_mut(&mut given)?;
+            }
+            if PARTS & (RUNS | SETTINGS) > 0 {
                 spec.settings.update_from_arg_matches_mut(&mut given)?;
             }
             if PARTS & COMPARE > 0 {
@@ -101,7 +108,10 @@ impl<const PARTS: u8> Args for Given<PARTS> {
             command = check::Plan::augment_args_for_update(command);
         }
         if PARTS & RUNS > 0 {
-            command = Settings::augment_args_for_update(Picture::augment_args_for_update(command));
+            command = Picture::augment_args_for_update(command);
+        }
+        if PARTS & (RUNS | SETTINGS) > 0 {
+            command = Settings::augment_args_for_update(command);
         }
         command
     }

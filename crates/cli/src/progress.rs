@@ -21,6 +21,12 @@ pub fn steps() -> ProgressBar {
     ProgressBar::new(1).with_style(style("{msg:20} {bar:30} {pos}/{len}, {eta} left"))
 }
 
+/// A bar over the images of an evaluation, with its rate and what is said beside.
+#[cfg(feature = "evaluate")]
+pub fn evaluation() -> ProgressBar {
+    ProgressBar::new(1).with_style(style("{bar:30} {pos}/{len} images, {per_sec}, {eta} left  {msg}"))
+}
+
 /// Shows on a bar over passes how many are done.
 pub fn watch(bar: &ProgressBar, progress: Progress) {
     if progress.of > 1 {

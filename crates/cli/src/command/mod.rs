@@ -3,6 +3,7 @@
 pub mod check;
 pub mod compare;
 pub mod compile;
+pub mod evaluate;
 pub mod explain;
 pub mod layers;
 pub mod methods;

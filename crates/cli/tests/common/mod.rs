@@ -12,7 +12,7 @@ pub fn fixture(name: &str) -> String {
 
 /// Results must not depend on which engines the machine has: it is tract where nothing else is said.
 pub fn hirescam(folder: &Path, arguments: &[&str]) -> Output {
-    let runs = matches!(arguments.first(), Some(&("explain" | "compare" | "check")));
+    let runs = matches!(arguments.first(), Some(&("explain" | "compare" | "check" | "evaluate")));
     let said = arguments.iter().any(|argument| ["--engine", "--spec"].contains(argument));
     let engine: &[&str] = if runs && !said { &["--engine", "tract"] } else { &[] };
     by_default(folder, &[arguments, engine].concat())

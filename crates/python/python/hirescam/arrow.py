@@ -43,14 +43,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ._errors import ArgumentError, Error
 from ._hirescam import Explanation, Spec
-from ._kept import Kept
 from ._network import Explainer, Network
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ KEPT = 4
 """How many explainers a process keeps ready; each holds the weights once more."""
 
 Shape = tuple[int, ...]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 def explain(
@@ -144,8 +147,9 @@ class _Ready:
         self.map_shape = _map_shape(explainer)
 
 
-_READY: Kept[tuple[str | None, str, str], _Ready] = Kept(KEPT)
-_FILES: Kept[tuple[str, int, int], Network] = Kept(KEPT)
+_CACHE: OrderedDict[tuple[str | None, str, str], _Ready] = OrderedDict()
+_FILES: OrderedDict[tuple[str, int, int], Network] = OrderedDict()
+_LOCK = threading.Lock()
 
 
 def _ready(spec: Spec | Mapping[str, Any] | Explainer | None, model: Any) -> _Ready:
@@ -160,7 +164,7 @@ def _ready(spec: Spec | Mapping[str, Any] | Explainer | None, model: Any) -> _Re
         network = _network(model)
         spec = network.spec(Spec(**spec) if isinstance(spec, Mapping) else spec)
     key = (network.path, network.sha256, spec.to_json())
-    return _READY.of(key, lambda: _Ready(Explainer(network, spec)))
+    return _kept(_CACHE, key, lambda: _Ready(Explainer(network, spec)))
 
 
 def _network(model: Any) -> Network:
@@ -174,7 +178,20 @@ def _network(model: Any) -> Network:
     except OSError:
         # It says what is wrong with it.
         return Network(model)
-    return _FILES.of((os.path.abspath(model), found.st_mtime_ns, found.st_size), lambda: Network(model))
+    return _kept(_FILES, (os.path.abspath(model), found.st_mtime_ns, found.st_size), lambda: Network(model))
+
+
+def _kept(cache: OrderedDict[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
+    with _LOCK:
+        if key in cache:
+            cache.move_to_end(key)
+            return cache[key]
+    made = make()
+    with _LOCK:
+        made = cache.setdefault(key, made)
+        while len(cache) > KEPT:
+            cache.popitem(last=False)
+    return made
 
 
 def _input_shape(explainer: Explainer) -> tuple[int | None, ...]:

@@ -1,1 +1,1 @@
-"""Activations as few concepts."""
+"""What is not here, at the place where that library has it."""

@@ -1,1 +1,0 @@
-"""How good maps are, by what becomes of the score where the image is changed."""
