@@ -53,8 +53,11 @@ fn refused(path: &Path, options: &Options) -> String {
 
 /// Every image reads and shows what the script drew.
 fn shows_the_truth(data: &dyn DataSet, truth: Truth) {
-    let known: BTreeMap<String, Value> =
-        serde_json::from_slice(&fs::read(scenes().join("truth.json")).unwrap()).unwrap();
+    shows(data, truth, &scenes().join("truth.json"));
+}
+
+fn shows(data: &dyn DataSet, truth: Truth, told: &Path) {
+    let known: BTreeMap<String, Value> = serde_json::from_slice(&fs::read(told).unwrap()).unwrap();
     for (i, id) in data.ids().iter().enumerate() {
         let example = data.read(i).unwrap();
         let mut found: Vec<(String, bool, bool, [f64; 4], usize)> = example
@@ -371,4 +374,25 @@ fn photos_of_voc_show_persons_and_buses() {
     let inside = boxes[0].mask(person).unwrap();
     let outside = masks[0].mask(person).unwrap().iter().zip(&inside).filter(|(m, b)| **m && !**b).count();
     assert!(outside * 20 < pixels(&masks[0], person), "{outside}");
+}
+
+/// Many scenes, which are made by a script: see there.
+#[test]
+#[ignore = "needs `python fixtures/scenes/make.py --scenes 200 --size 128 --sbd --out target/scenes`"]
+fn two_hundred_scenes_show_what_was_drawn() {
+    let root = fixtures().join("../target/scenes");
+    for truth in [Truth::Masks, Truth::Boxes] {
+        let data = open(&root.join("VOCdevkit"), &Options { truth: Some(truth), ..split("trainval") }).unwrap();
+        assert_eq!(data.ids().len(), 200);
+        shows(&*data, truth, &root.join("truth.json"));
+    }
+    let with = |duplicates| {
+        let options = Options { sbd: Some(root.clone()), duplicates: Some(duplicates), ..split("train") };
+        let data = open(&root.join("VOCdevkit"), &options).unwrap();
+        (0..data.ids().len()).for_each(|i| drop(data.read(i).unwrap()));
+        (data.ids().len(), data.notes().first().cloned().unwrap_or_default())
+    };
+    let (kept, note) = with(Duplicates::Keep);
+    assert_eq!((kept, note.as_str()), (299, "99 images come twice and count twice (`duplicates` can drop them)."));
+    assert_eq!(with(Duplicates::Drop).0, 200);
 }

@@ -1,8 +1,9 @@
 //! Formats of data other than VOC's, each laid out here as small as it can be.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use hirescam::random::Random;
 use hirescam_evaluate::Error;
-use hirescam_evaluate::data::{DataSet, Options, Region, Truth, open};
+use hirescam_evaluate::data::{DataSet, Duplicates, Options, Region, Truth, open};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use ndarray::{Array2, array};
 use serde_json::json;
@@ -211,7 +212,7 @@ fn a_flat_imagenet_needs_a_list() {
     assert!(shown(&*data, 1).starts_with("n01440764 tench"));
     assert!(because(data.read(2)).contains("ILSVRC2012_val_00000003.JPEG: there is no such file"));
     write(
-        &folder.path().join("LOC_val_solution.csv"),
+        folder.path().join("LOC_val_solution.csv"),
         "ImageId,PredictionString\nILSVRC2012_val_00000001,n02123045 1 1 3 3 \n",
     );
     assert!(shown(&*opened(folder.path()), 0).starts_with("n02123045 tabby"));
@@ -220,7 +221,7 @@ fn a_flat_imagenet_needs_a_list() {
     let options = Options { format: Some("imagenet".into()), ..Options::default() };
     assert!(because(open(folder.path(), &options)).contains("line 1 says \"1000\", which is no class of ImageNet"));
     fs::remove_file(&list).unwrap();
-    write(&folder.path().join("ILSVRC2012_validation_ground_truth.txt"), "490\n361\n");
+    write(folder.path().join("ILSVRC2012_validation_ground_truth.txt"), "490\n361\n");
     assert!(because(open(folder.path(), &options)).contains("in an order of its own"));
 }
 
@@ -375,6 +376,122 @@ fn pixels_lie_as_the_file_has_them() {
     let photo = opened(folder.path()).read(0).unwrap().photo;
     assert_eq!((photo.width(), photo.height()), (stored.width(), stored.height()));
     assert_ne!(photo.width(), photo.height());
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    found.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// Some bytes of a file changed, taken out or doubled.
+fn damaged(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut damaged = bytes.to_vec();
+    for _ in 0..1 + (random.unit() * 4.0) as usize {
+        let at = (random.unit() * damaged.len() as f64) as usize;
+        match (random.unit() * 4.0) as usize {
+            0 => damaged.truncate(at),
+            1 => damaged = [&damaged[..at], &damaged[at / 2..]].concat(),
+            2 if at < damaged.len() => drop(damaged.remove(at)),
+            _ if at < damaged.len() => damaged[at] ^= 1 << (random.unit() * 8.0) as u32,
+            _ => {}
+        }
+    }
+    damaged
+}
+
+#[test]
+fn whatever_is_damaged_nothing_panics() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenes/VOC2012");
+    let voc = tempfile::tempdir().unwrap();
+    for file in files(&root) {
+        let to = voc.path().join(file.strip_prefix(&root).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(file, to).unwrap();
+    }
+    let (coco, _) = coco();
+    let table = tempfile::tempdir().unwrap();
+    photo(table.path().join("a.png"));
+    mask(table.path().join("m.png"), array![[0, 0, 0, 7], [0, 0, 0, 0], [0, 0, 0, 0]]);
+    write(
+        table.path().join("t.csv"),
+        "image,class,left,top,right,bottom,mask\na.png,dog,0,1,2,3,\na.png,cat,,,,,m.png\n",
+    );
+    let tar = tempfile::tempdir().unwrap();
+    let mut builder = tar::Builder::new(fs::File::create(tar.path().join("voc.tar")).unwrap());
+    builder.append_dir_all("VOC2012", voc.path()).unwrap();
+    builder.finish().unwrap();
+    let cases = [
+        (voc.path(), "", 150),
+        (coco.path(), "", 150),
+        (table.path(), "t.csv", 100),
+        // Archives of many headers: damage seldom hits one.
+        (tar.path(), "voc.tar", 40),
+    ];
+    let mut random = Random::of_sample(7, 0);
+    let (mut refused, mut spoilt, mut whole) = (0, 0, 0);
+    for (folder, name, rounds) in cases {
+        let files = files(folder);
+        for _ in 0..rounds {
+            let file = &files[(random.unit() * files.len() as f64) as usize];
+            let bytes = fs::read(file).unwrap();
+            fs::write(file, damaged(&bytes, &mut random)).unwrap();
+            let truth = if random.unit() < 0.5 { Truth::Masks } else { Truth::Boxes };
+            let truth = Some(truth).filter(|_| name != "t.csv");
+            match open(&folder.join(name), &Options { truth, ..Options::default() }) {
+                Ok(data) => (0..data.ids().len()).for_each(|i| match data.read(i) {
+                    Ok(_) => whole += 1,
+                    Err(_) => spoilt += 1,
+                }),
+                Err(_) => refused += 1,
+            }
+            fs::write(file, bytes).unwrap();
+        }
+    }
+    // All three happen, and most images are not the damaged one.
+    assert!(refused > 20 && spoilt > 50 && whole > 2 * spoilt, "{refused} {spoilt} {whole}");
+}
+
+#[test]
+fn archives_have_long_names_and_links() {
+    let folder = tempfile::tempdir().unwrap();
+    photo(folder.path().join("a.png"));
+    let tar = folder.path().join("data.tar");
+    let mut builder = tar::Builder::new(fs::File::create(&tar).unwrap());
+    let around = format!("{}/cats", "long".repeat(40));
+    builder.append_path_with_name(folder.path().join("a.png"), format!("{around}/a.png")).unwrap();
+    let mut link = tar::Header::new_gnu();
+    link.set_entry_type(tar::EntryType::Link);
+    link.set_size(0);
+    builder.append_link(&mut link, format!("{around}/b.png"), format!("{around}/a.png")).unwrap();
+    // What leads out of the archive is not there.
+    let mut header = tar::Header::new_gnu();
+    header.set_size(0);
+    header.as_mut_bytes()[..12].copy_from_slice(b"../../up.png");
+    header.set_cksum();
+    builder.append(&header, std::io::empty()).unwrap();
+    builder.finish().unwrap();
+    let data = opened(&tar);
+    assert_eq!(data.ids(), ["cats/a.png", "cats/b.png"]);
+    assert_eq!(data.read(0).unwrap().photo, data.read(1).unwrap().photo);
+    fs::write(&tar, b"").unwrap();
+    assert!(because(open(&tar, &Options::default())).contains("the archive holds no files"));
+}
+
+#[test]
+fn options_are_read_from_toml() {
+    let options: Options =
+        toml::from_str("format = 'voc'\nsplit = 'val'\ntruth = 'segmentation'\nduplicates = 'drop'").unwrap();
+    let wanted = Options {
+        format: Some("voc".into()),
+        split: Some("val".into()),
+        truth: Some(Truth::Masks),
+        duplicates: Some(Duplicates::Drop),
+        ..Options::default()
+    };
+    assert_eq!(options, wanted);
+    assert!(toml::from_str::<Options>("splits = 'val'").is_err());
 }
 
 #[test]

@@ -14,7 +14,7 @@ const FARTHEST: f64 = 1e6;
 
 /// Adds the inside of a polygon to a mask: x₀, y₀, x₁, y₁, … of its corners, in pixels.
 pub(crate) fn fill(corners: &[f64], mask: &mut Array2<bool>) -> Result<(), String> {
-    if corners.len() % 2 != 0 {
+    if !corners.len().is_multiple_of(2) {
         return Err(format!("a polygon has {} numbers, which is not two for each corner", corners.len()));
     }
     if let Some(far) = corners.iter().find(|v| v.is_nan() || v.abs() > FARTHEST) {
