@@ -49,10 +49,6 @@ pub(super) fn emit<'g>(
     let at_zero = || at_zero.get_or_init(|| probe::bias(analysis, head).ok()).clone();
     // One map of each image is without the axis of maps.
     let squeeze = |v: Value<'g>| if m == 1 { v.reshape(&[n]) } else { v };
-    let classes = picked.classes.expand_as(picked.scores);
-    let shown = picked.wanted.map_or(classes, |wanted| wanted.select(classes, classes.scalar(-1.0)));
-    let class = squeeze(shown);
-    let squeezed = PickedValues { scores: squeeze(picked.scores), classes: squeeze(classes), wanted: None };
     let of_method = |method: &&'static Method| {
         let Maps { maps, uniform, places } = gradients.maps(method, &activation, m)?;
         let map = Value::concat(&maps, 1).unwrap_or(activation.value);
@@ -60,6 +56,10 @@ pub(super) fn emit<'g>(
             1 => (map.reshape(&[&[n], map.dims().get(2..).unwrap_or(&[])].concat()), 1),
             _ => (map, 2),
         };
+        let classes = picked.classes.expand_as(picked.scores);
+        let shown = picked.wanted.map_or(classes, |wanted| wanted.select(classes, classes.scalar(-1.0)));
+        let class = squeeze(shown);
+        let squeezed = PickedValues { scores: squeeze(picked.scores), classes: squeeze(classes), wanted: None };
         let certificate = judge(method, Certificate { uniform, ..proven.clone() }, signed, places)?;
         let bias = match certificate.verdict {
             Verdict::Exact | Verdict::SumOnly if affine => at_zero(),
