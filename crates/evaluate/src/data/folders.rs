@@ -9,10 +9,11 @@ use crate::Error;
 pub(super) const FOLDERS: Format = Format {
     name: "folders",
     title: "a folder for each class",
-    expects: "folders of images, named after their class; around them, a folder for each split if there are several",
+    expects: "two folders of images or more, named after their class; around them, a folder for each split if there are several",
     takes: &["split"],
     of_file: false,
-    recognise: |files| root(files, None).is_ok_and(|root| root.is_some()),
+    // One folder of images is no classes.
+    recognise: |files| root(files, None, 2).is_ok_and(|root| root.is_some()),
     open,
 };
 
@@ -24,18 +25,20 @@ struct Folders {
     class_of: Vec<usize>,
 }
 
-/// The folder that holds those of the classes.
-fn root(files: &Files, split: Option<&str>) -> Result<Option<Files>, Error> {
+/// The folder that holds those of the classes, `least` of them or more.
+fn root(files: &Files, split: Option<&str>, least: usize) -> Result<Option<Files>, Error> {
+    // There may be thousands, and an empty class is one all the same.
+    const TRIED: usize = 20;
     let within = match split {
         Some(split) => vec![split],
         None => vec!["", "val"],
     };
     for root in within.into_iter().map(|folder| files.within(folder)) {
-        let folders = root.folders("")?;
-        let mut images = folders.iter().map(|folder| Ok(images(&root, folder)?.is_empty()));
-        // One is looked at, for there may be thousands; an empty class is one all the same.
-        const TRIED: usize = 20;
-        if images.by_ref().take(TRIED).collect::<Result<Vec<bool>, Error>>()?.contains(&false) {
+        let mut found = 0;
+        for folder in root.folders("")?.iter().take(TRIED) {
+            found += usize::from(!images(&root, folder)?.is_empty());
+        }
+        if found >= least {
             return Ok(Some(root));
         }
     }
@@ -48,7 +51,7 @@ pub(super) fn images(files: &Files, folder: &str) -> Result<Vec<String>, Error> 
 }
 
 fn open(files: &Files, options: &Options) -> Result<Box<dyn DataSet>, Error> {
-    let Some(root) = root(files, options.split.as_deref())? else {
+    let Some(root) = root(files, options.split.as_deref(), 1)? else {
         return broken(
             files.path(options.split.as_deref().unwrap_or_default()),
             "there are no folders with images here",
