@@ -6,7 +6,7 @@ use crate::head::{self, Head};
 use crate::onnx::elements;
 use crate::onnx::messages::NodeProto;
 use crate::ops::{Along, Card, Entries, Layout, Scaling};
-use crate::shape::{Fact, Facts};
+use crate::shape::{Fact, Facts, of_inputs};
 use crate::tensor::DataType;
 use crate::{Error, Model, Tensor, reference};
 use ndarray::{ArrayD, Axis, Dimension, IxDyn};
@@ -33,9 +33,11 @@ pub fn ignores_scale(analysis: &Analysis, head: &Head) -> Result<bool, Error> {
         let Some(made) = all().or_else(|| scaled_beside_places(analysis, facts, head, node, &known)) else {
             return Ok(false);
         };
-        // Of several outputs a card speaks of the first, but where it hands out its input in parts.
+        // Of several outputs a card speaks of the first, but where it hands out its input in parts. What is made of values
+        // that stay the same does so too.
         let parts = model.card(node).is_some_and(|card| card.entries == Entries::Parted);
-        let spoken_of = if parts || made.degree == 0.0 { node.output.len() } else { 1 };
+        let changes = reads(node).iter().any(|name| known.get(name).is_some_and(|read| read.degree != 0.0));
+        let spoken_of = if parts || !changes { node.output.len() } else { 1 };
         known.extend(node.output.iter().take(spoken_of).map(|output| (output.as_str(), made.clone())));
     }
     Ok(known.get(head.score.logits.as_str()).is_some_and(|logits| logits.degree == 0.0))
@@ -74,8 +76,7 @@ fn scaled(
     };
     let inputs: Vec<Option<Scaling>> = node.input.iter().map(scaling).collect();
     let degree = (card.degree)(&a, &inputs)?;
-    let of_inputs: Vec<Option<&Fact>> = node.input.iter().map(|name| facts.get(name)).collect();
-    let to = facts.get(node.output.first()?)?;
+    let (of_inputs, to) = (of_inputs(facts, node)?, facts.get(node.output.first()?)?);
     let mut places = None;
     for (i, name) in node.input.iter().enumerate() {
         let Some(own) = known.get(name.as_str()).filter(|own| own.degree != 0.0) else { continue };
@@ -100,7 +101,7 @@ fn scaled_beside_places(
     let [output] = node.output.as_slice() else { return None };
     let model = analysis.model();
     let (a, card, to) = (model.attributes(node), model.card(node)?, facts.get(output)?);
-    let of_inputs: Vec<Option<&Fact>> = node.input.iter().map(|name| facts.get(name)).collect();
+    let of_inputs = of_inputs(facts, node)?;
     let mut beside = known.clone();
     for (i, name) in node.input.iter().enumerate() {
         let Some(own) = known.get(name.as_str()).filter(|own| !own.places.is_empty()) else { continue };
@@ -191,15 +192,14 @@ impl Read {
 
 /// What the output number `number` of a node reads of each axis of space.
 fn read(model: &Model, facts: &Facts, node: &NodeProto, number: usize, known: &HashMap<&str, Vec<Read>>) -> Vec<Read> {
-    let of_inputs: Vec<Option<&Fact>> = node.input.iter().map(|name| facts.get(name)).collect();
-    let to = node.output.get(number).and_then(|name| facts.get(name));
+    let (of_inputs, to) = (of_inputs(facts, node), node.output.get(number).and_then(|name| facts.get(name)));
     let (a, card) = (model.attributes(node), model.card(node));
     let through = |i: usize, read: &Read| {
         let Read::Along(axis, entries) = read else { return read.clone() };
-        let found = card.zip(to).and_then(|(card, to)| {
-            let kept = follow(card, &a, &of_inputs, to, (i, *axis)).map(|b| Read::Along(b, entries.clone()));
+        let found = card.zip(to).zip(of_inputs.as_deref()).and_then(|((card, to), of_inputs)| {
+            let kept = follow(card, &a, of_inputs, to, (i, *axis)).map(|b| Read::Along(b, entries.clone()));
             let takes = i == 0 && TAKING.contains(&card.entries);
-            kept.or_else(|| taken(card, &a, &of_inputs, number, (*axis, entries)).filter(|_| takes))
+            kept.or_else(|| taken(card, &a, of_inputs, number, (*axis, entries)).filter(|_| takes))
         });
         found.unwrap_or_else(|| Read::All(read.entries()))
     };

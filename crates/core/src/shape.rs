@@ -12,7 +12,7 @@ use crate::onnx::messages::{
     type_proto,
 };
 use crate::onnx::size::{dims, elements};
-use crate::ops;
+use crate::ops::{self, Along};
 use crate::tensor::DataType;
 use crate::{Error, Model, Tensor};
 use std::cell::Cell;
@@ -45,6 +45,12 @@ impl Fact {
 
 /// The facts of a graph's values by name.
 pub type Facts = HashMap<String, Fact>;
+
+/// The facts of a node's inputs, `None` for an input that is left out. None at all where nothing is known of an input: that is
+/// not as if it were left out.
+pub(crate) fn of_inputs<'f>(facts: &'f Facts, node: &NodeProto) -> Option<Vec<Option<&'f Fact>>> {
+    node.input.iter().map(|name| if name.is_empty() { Some(None) } else { facts.get(name).map(Some) }).collect()
+}
 
 /// One extent of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,7 +246,7 @@ impl Shapes {
             Err(fault) => return fault.at(node),
         };
         for (_, facts) in &self.probes {
-            let inputs: Vec<Option<&Fact>> = node.input.iter().map(|name| facts.get(name)).collect();
+            let Some(inputs) = of_inputs(facts, node) else { continue };
             if let Err(fault) = outputs(card, &attributes, &inputs, left) {
                 return fault.at(node);
             }
@@ -255,6 +261,13 @@ impl Shapes {
     /// The element type of `value`.
     pub fn dtype(&self, value: &str) -> Option<DataType> {
         self.probes.first().and_then(|(_, f)| f.get(value)).map(|f| f.dtype)
+    }
+
+    /// What becomes of the axis `axis` of a node's first input, as the card says that vouches for the node.
+    pub(crate) fn along(&self, model: &Model, node: &NodeProto, axis: usize) -> Along {
+        let facts = self.probes.first().and_then(|(_, facts)| of_inputs(facts, node));
+        let found = model.card(node).zip(facts);
+        found.map_or(Along::Unknown, |(card, facts)| (card.along)(&model.attributes(node), &facts, 0, axis))
     }
 
     /// The value of a small constant.
@@ -455,8 +468,7 @@ fn facts(
     let declared: HashMap<&str, &ValueInfoProto> =
         model.graph().value_info.iter().chain(&model.graph().output).map(|v| (v.name(), v)).collect();
     for (_, node) in model.order() {
-        let known: Option<Vec<Option<&Fact>>> =
-            node.input.iter().map(|n| if n.is_empty() { Some(None) } else { facts.get(n).map(Some) }).collect();
+        let known = of_inputs(&facts, node);
         let attributes = model.attributes(node);
         let card = ops::find(&attributes);
         let made = match (&card, known) {

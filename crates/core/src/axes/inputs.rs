@@ -4,7 +4,7 @@ use super::reshape::stretches;
 use crate::Model;
 use crate::graph::Attributes;
 use crate::ops::{Along, Card, Entries, Layout, shape_only};
-use crate::shape::{Fact, Shapes};
+use crate::shape::{Fact, Shapes, of_inputs};
 use std::collections::HashMap;
 
 /// What the axes of an input are.
@@ -32,9 +32,7 @@ pub(super) fn input_axes(model: &Model, shapes: &Shapes, image: &str) -> Option<
         else {
             continue;
         };
-        let inputs: Option<Vec<Option<&Fact>>> =
-            node.input.iter().map(|i| if i.is_empty() { Some(None) } else { facts.get(i).map(Some) }).collect();
-        let (Some(card), Some(inputs)) = (model.card(node), inputs) else { continue };
+        let (Some(card), Some(inputs)) = (model.card(node), of_inputs(facts, node)) else { continue };
         let a = model.attributes(node);
         match card.layout {
             Layout::ChannelsFirst if input == 0 && own.len() >= 3 => return told(rank, &own, 1),
