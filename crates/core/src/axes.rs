@@ -89,6 +89,8 @@ impl Shapes {
                     _ => None,
                 }
             }
+            // In a batch of fixed size a shape does not tell samples that were read for one another apart again.
+            Some(Known::Mixed(_)) => None,
             _ => dims.first().filter(|d| **d == self.count()).map(|_| Samples::FIRST),
         }
     }

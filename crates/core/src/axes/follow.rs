@@ -5,7 +5,7 @@ use crate::Model;
 use crate::graph::{Attributes, reads};
 use crate::onnx::messages::NodeProto;
 use crate::ops::{self, Along, Card, Entries, Layout, shape_only};
-use crate::shape::{Dim, Fact, Shapes};
+use crate::shape::{Dim, Fact, Shapes, of_inputs};
 use crate::tensor::{DataType, Tensor, is_float};
 use ndarray::{Axis, Dimension, IxDyn};
 use std::borrow::Cow;
@@ -92,16 +92,14 @@ impl Follower<'_> {
                 Some(Dim::Fixed(1)) => Samples::FIRST,
                 _ => Samples::One,
             }),
-            Known::There(_) => Known::Unknown,
+            Known::Mixed(_) | Known::Taken(_) => made,
+            // In a batch of fixed size the shape tells nothing of samples that came from elsewhere than the first axis.
+            _ if !self.shapes.free_batch() && reads(node).into_iter().any(elsewhere) => Known::Mixed(index),
             // Of an operator that nobody knows the shape tells all there is: so what comes behind it can still mix samples.
             _ if model.card(node).is_none() && dims.first() == Some(&self.shapes.count()) => {
                 Known::Taken(Samples::FIRST)
             }
-            // In a batch of fixed size the shape tells nothing of samples that came from elsewhere than the first axis.
-            Known::Unknown if !self.shapes.free_batch() && reads(node).into_iter().any(elsewhere) => {
-                Known::Mixed(index)
-            }
-            _ => made,
+            _ => Known::Unknown,
         }
     }
 
@@ -113,7 +111,7 @@ impl Follower<'_> {
         known: &HashMap<String, Known>,
         to: &[usize],
     ) -> Known {
-        let (Some(card), Some(facts)) = (model.card(node), self.inputs(node)) else { return Known::Unknown };
+        let (Some(card), Some(facts)) = (model.card(node), of_inputs(self.facts, node)) else { return Known::Unknown };
         let a = model.attributes(node);
         let mut found: Option<Samples> = None;
         // What a joined axis has so far.
@@ -185,8 +183,7 @@ impl Follower<'_> {
         (input, name): (usize, &str),
         made: Option<Samples>,
     ) -> bool {
-        let (Some(fact), Some(Samples::Along { axis, outer: 1, inner: 1 })) =
-            (facts.get(input).copied().flatten(), made)
+        let (Some(fact), Some(Samples::Along { axis, outer, inner })) = (facts.get(input).copied().flatten(), made)
         else {
             return false;
         };
@@ -195,20 +192,17 @@ impl Follower<'_> {
         if !is_float(fact.dtype) && fact.dtype != DataType::Bool && !each {
             return false;
         }
-        let of_samples = |&own: &usize| {
-            fact.shape.get(own) == Some(&self.n) && (card.along)(a, facts, input, own) == Along::To(axis)
-        };
+        let whole = outer.saturating_mul(self.n).saturating_mul(inner);
+        let of_samples =
+            |&own: &usize| fact.shape.get(own) == Some(&whole) && (card.along)(a, facts, input, own) == Along::To(axis);
         let Some(own) = (0..fact.shape.len()).find(of_samples).filter(|_| self.n > 1) else { return false };
         let stored = || Tensor::from_proto(model.initializer(name)?).ok();
         let value = fact.value.as_deref().map(Cow::Borrowed).or_else(|| stored().map(Cow::Owned));
         value.is_some_and(|t| {
-            let first = t.data.index_axis(Axis(own), 0);
-            t.data.axis_iter(Axis(own)).any(|other| other != first)
+            let of_first = |entry: usize| entry - entry / inner % self.n * inner;
+            let entry = |at: usize| t.data.index_axis(Axis(own), at);
+            !t.data.is_empty() && (0..whole).any(|at| entry(at) != entry(of_first(at)))
         })
-    }
-
-    fn inputs(&self, node: &NodeProto) -> Option<Vec<Option<&Fact>>> {
-        node.input.iter().map(|i| if i.is_empty() { Some(None) } else { self.facts.get(i).map(Some) }).collect()
     }
 
     /// How often all samples come in the output of a node that takes whole runs of them, and whether inputs are joined: a
