@@ -137,12 +137,12 @@ pub fn can_be_negative(analysis: &Analysis, value: &str) -> bool {
     let mut positive: HashSet<&str> = HashSet::new();
     for (_, node) in model.order() {
         let is = |name: &String| positive.contains(name.as_str()) || stored(name);
-        let made = ops::named(node).is_some_and(|card| {
+        let made = model.card(node).is_some_and(|card| {
             let inputs: Vec<bool> = node.input.iter().map(is).collect();
             (card.never_negative)(&model.attributes(node), &inputs)
         });
         if made {
-            positive.extend(node.output.iter().map(String::as_str));
+            positive.extend(node.output.iter().map(String::as_str).filter(|o| !o.is_empty()));
         }
     }
     !positive.contains(value) && !stored(value)

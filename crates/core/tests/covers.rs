@@ -3,7 +3,7 @@
 
 use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Request, Target};
-use hirescam_core::certify::{Verdict, certify};
+use hirescam_core::certify::{Verdict, can_be_negative, certify};
 use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::messages::{
     AttributeProto, GraphProto, ModelProto, NodeProto, attribute_proto::AttributeType,
@@ -244,4 +244,22 @@ fn what_is_drawn_at_random_goes_around_the_layer() {
     let made = cam::attach(&model, &Request { layer: Some("a".into()), ..Request::default() }).unwrap();
     assert_eq!(made.certificate.verdict, Verdict::LocallyLinear);
     assert!(made.certificate.bypass.is_some_and(|join| join.contains("the Add")));
+}
+
+#[test]
+fn the_sign_of_what_no_card_covers_is_open() {
+    let sign = |nodes: Vec<NodeProto>, opset: i64| {
+        let model = Model::new(around(opset, nodes)).unwrap();
+        can_be_negative(&Analysis::of(&model, &Hints::default()).unwrap(), "y")
+    };
+    let relu = |attributes| vec![node("Neg", &["a"], &["b"], vec![]), node("Relu", &["b"], &["y"], attributes)];
+    assert!(!sign(relu(vec![]), 17));
+    assert!(sign(relu(vec![attribute("alpha", 0.1f32)]), 17));
+    // What is left out is no value, and of no sign: a MaxPool without the places of the largest, a Clip without a minimum.
+    let pooled = vec![
+        node("MaxPool", &["a"], &["b", ""], vec![attribute("kernel_shape", [1, 1])]),
+        node("Neg", &["b"], &["c"], vec![]),
+        node("Clip", &["c", "", "low"], &["y"], vec![]),
+    ];
+    assert!(sign(pooled, 17));
 }

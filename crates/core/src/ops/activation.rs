@@ -11,7 +11,6 @@ use super::{
 use crate::build::Value;
 use crate::error::{Fault, unsupported};
 use crate::graph::Attributes;
-use crate::onnx::messages::AttributeProto;
 use crate::tensor::{DataType, Tensor, is_float};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -131,7 +130,14 @@ const CELU: Card = Card {
 /// y = min(max(x, low), high); the derivative is 1 strictly between the bounds and 0 at them, as of PyTorch's ReLU6.
 const CLIP: Card = Card {
     name: "Clip",
-    never_negative: |a, inputs| a.get("min").map_or(inputs.get(1) == Some(&true), |min| min.f() >= 0.0),
+    // Where the bounds contradict each other the upper one counts.
+    never_negative: |a, inputs| {
+        let bound = |i: usize, name: &str| match a.node.input.get(i).is_some_and(|input| !input.is_empty()) {
+            true => Some(inputs.get(i) == Some(&true)),
+            false => a.get(name).map(|bound| bound.f() >= 0.0),
+        };
+        (where_first(a, inputs) || bound(1, "min") == Some(true)) && bound(2, "max") != Some(false)
+    },
     eval: |a, x| {
         let (low, high) = clip_bounds(a, x);
         map(x, |v| v.max(low).min(high))
@@ -140,9 +146,9 @@ const CLIP: Card = Card {
         // Bounds are inputs since operator set 11. The output tells on which side x was, and engines can go on
         // fusing the Clip into the convolution before it, which a use of x would prevent.
         let (y, dy) = (s.y()?, s.dy()?);
-        let bound = |i: usize, name: &str| match s.attributes.get(name).map(AttributeProto::f) {
-            Some(v) => Some(y.scalar(v.into())),
-            None => s.x.get(i).copied().flatten(),
+        let bound = |i: usize, name: &str| match s.x.get(i).copied().flatten() {
+            Some(v) => Some(v),
+            None => s.attributes.get(name).map(|v| y.scalar(v.f().into())),
         };
         let (low, high) = (bound(1, "min"), bound(2, "max"));
         let known = |v: Option<Value>| v.and_then(|v| v.known()?.scalar());
@@ -172,9 +178,13 @@ const CLIP: Card = Card {
         vec![
             case().x(&[3, 5]).scalar(-0.5).scalar(1.0),
             case().x(&[3, 5]).absent().scalar(1.0),
+            case().x(&[3, 5]).absent().scalar(-0.5),
             case().x(&[3, 5]).scalar(0.0),
+            case().x(&[3, 5]).scalar(0.0).scalar(-0.5),
             case().x(&[3, 5]),
             case().x(&[3, 5]).set("min", 0.0f32).set("max", 1.5f32).opset(10),
+            case().x(&[3, 5]).set("max", -0.5f32).opset(10),
+            case().x(&[3, 5]).set("min", 0.0f32).set("max", -0.5f32).opset(10),
         ]
     },
     ..ELEMENTWISE
