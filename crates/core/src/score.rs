@@ -5,7 +5,7 @@ use crate::error::{near, short};
 use crate::flow::dependence;
 use crate::graph::{self, reads};
 use crate::onnx::messages::{NodeProto, type_proto};
-use crate::ops::{self, Card, Entries, FinalActivation, Layout};
+use crate::ops::{self, Along, Card, Entries, FinalActivation, Layout};
 use crate::shape::{Dim, Shapes, show};
 use crate::tensor::{is_float, is_integer};
 use crate::{Error, Model};
@@ -110,6 +110,13 @@ pub struct Reading {
     pub labels: Option<usize>,
 }
 
+impl Reading {
+    /// What holds of any tensor: axis and activation are said of the one that is explained, which is not chosen by them.
+    fn of_any(&self) -> Self {
+        Reading { class_axis: None, activation: None, ..self.clone() }
+    }
+}
+
 impl Score {
     /// Whether there are more scores than one a class.
     pub fn is_dense(&self) -> bool {
@@ -165,17 +172,6 @@ const MOST_SCORES: usize = 1 << 24;
 /// More tensors than this are not proposed.
 const MOST_PROPOSED: usize = 8;
 
-/// The scores of the tensor `output`, or of the output that looks most like class scores.
-///
-/// With `keep` the tensor is taken as it is; otherwise a final Softmax, LogSoftmax or Sigmoid is walked back through.
-///
-/// # Errors
-/// As [`read`].
-pub fn score(model: &Model, shapes: &Shapes, output: Option<&str>, keep: bool) -> Result<Score, Error> {
-    let output = output.map(str::to_owned);
-    read(model, shapes, &Reading { output, keep_activation: keep, ..Reading::default() })
-}
-
 /// The scores that `reading` asks for. Where the outputs are no scores but what is made of them (the integers of an ArgMax,
 /// the labels of a ZipMap, the values of a TopK), the tensor that this is made of is taken, if there is only one.
 ///
@@ -196,27 +192,25 @@ pub fn read(model: &Model, shapes: &Shapes, reading: &Reading) -> Result<Score, 
     }
     let mut plain = Vec::new();
     for name in &outputs {
-        if let Some(score) = of_value(model, shapes, name, reading)?.filter(|_| !is_chosen(model, shapes, name)) {
-            plain.push(score);
-        }
+        let found = of_value(model, shapes, name, &reading.of_any())?;
+        plain.extend(found.filter(|_| !is_chosen(model, shapes, name)));
     }
     // Among several outputs, one score a class comes before dense scores, and what ends in a probability before what
     // does not. What has four numbers a row beside another table is a detector's boxes.
     let boxes = |s: &Score| s.is_dense() && s.dims.last() == Some(&4);
     let best = plain.into_iter().min_by_key(|s| (s.is_dense(), boxes(s), s.activation.is_none()));
-    best.map_or_else(|| made_of(model, shapes, &outputs, reading), Ok)
+    match best {
+        Some(best) => Ok(of_value(model, shapes, &best.output, reading)?.unwrap_or(best)),
+        None => made_of(model, shapes, &outputs, reading),
+    }
 }
 
 /// The scores that `outputs`, which hold none, are made of.
 fn made_of(model: &Model, shapes: &Shapes, outputs: &[&str], reading: &Reading) -> Result<Score, Error> {
     let mut found: Vec<Score> = Vec::new();
     for name in sources(model, shapes, outputs) {
-        let of_source = Reading { class_axis: None, activation: None, ..reading.clone() };
-        if let Some(score) =
-            of_value(model, shapes, name, &of_source)?.filter(|s| found.iter().all(|f| f.logits != s.logits))
-        {
-            found.push(score);
-        }
+        let score = of_value(model, shapes, name, &reading.of_any())?;
+        found.extend(score.filter(|s| found.iter().all(|f| f.logits != s.logits)));
     }
     let shown = |name: &&str| format!("{:?} ({})", short(name), kind_of(model, shapes, name));
     let listed = outputs.iter().take(MOST_PROPOSED).map(shown).collect::<Vec<_>>().join(", ");
@@ -280,13 +274,12 @@ pub(crate) fn chosen_from<'m>(model: &'m Model, shapes: &Shapes, value: &'m str)
     let mut at = value;
     for _ in 0..MOST_RENAMINGS {
         let (node, input) = model.maker(at).and_then(|n| Some((n, n.input.first()?)))?;
-        let card = ops::named(node)?;
+        let card = model.card(node)?;
         match card.entries {
             Entries::Sorted => return Some(input),
             Entries::Reduced if card.takes_largest => {
                 let Trace::Axis { axis, .. } = classes::trace(model, shapes, input) else { return None };
-                let axes = classes::reduced(model, shapes, node, shapes.dims(input)?.len())?;
-                return axes.contains(&axis).then_some(input);
+                return (shapes.along(model, node, axis) == Along::Across).then_some(input);
             }
             _ if card.renames => at = input,
             _ => return None,
@@ -443,7 +436,7 @@ fn before_activation<'m>(
     let mut at = output;
     for _ in 0..MOST_RENAMINGS {
         let (node, input) = model.maker(at).and_then(|n| Some((n, n.input.first()?)))?;
-        let card = ops::named(node)?;
+        let card = model.card(node)?;
         if let Some(made) = card.final_activation {
             let each = made == FinalActivation::Each;
             let axis = if each { None } else { Some(normalised(model, shapes, node, input)?) };

@@ -5,12 +5,13 @@ use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::cam::{self, Request};
 use hirescam_core::certify::Verdict;
 use hirescam_core::onnx::AttributeValue;
+use hirescam_core::onnx::messages::NodeProto;
 use hirescam_core::score::{self, Activation, Reading, Score};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
-use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model, network, node};
+use hirescam_testing::{Random, max_abs};
 use ndarray::{ArrayD, Axis};
 use std::collections::HashMap;
 
@@ -95,7 +96,7 @@ fn scores_with_the_steps_first_are_those_with_the_images_first() {
             let made = [&first, &last].map(|model| explain(model, &request(target), &images, given()));
             for (a, b) in made[0].iter().zip(&made[1]) {
                 assert_eq!(a.shape()[0], n, "{target}");
-                let apart = (a - b).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                let apart = max_abs(&(a - b));
                 assert!(apart < 1e-6, "{target}, batch {batch}: {apart} apart");
             }
             let [map, score, b] = &made[0];
@@ -190,7 +191,7 @@ fn any_tensor_of_floats_can_be_named() {
     // The layer comes before what is explained.
     let behind = Analysis::of(&model, &Hints { scores: reading("c"), ..Hints::default() }).unwrap();
     let behind = cam::attach_to(&behind, &request("element:0,0,0"), &cam::Further::default());
-    assert!(matches!(behind, Err(Error::Argument(why)) if why.contains("does not lead")));
+    assert!(matches!(behind, Err(Error::Layer { why, .. }) if why.contains("does not lead")));
 }
 
 /// A table of `[N, 4 + 3, 12]` as detectors make it: boxes, and probabilities of classes.
@@ -339,4 +340,76 @@ fn scores_without_a_batch_are_those_of_the_one_image() {
     // Box 7 lies at row 1, column 3; no other place counts.
     assert_eq!(map.indexed_iter().filter(|(_, v)| **v != 0.0).map(|(i, _)| (i[1], i[2])).collect::<Vec<_>>(), [(1, 3)]);
     assert!((map.sum() + b[[0]] - score[[0]]).abs() < 1e-6);
+}
+
+#[test]
+fn what_a_reduction_takes_is_what_its_card_says() {
+    let logits = || {
+        vec![
+            node("Conv", &["x", "w"], "a", vec![("pads", AttributeValue::Ints(vec![1, 1, 1, 1]))]),
+            node("Transpose", &["a"], "t", axes(&[0, 2, 3, 1])),
+            node("MatMul", &["t", "v"], "z", vec![]),
+        ]
+    };
+    let ending = |opset: i64, last: Vec<NodeProto>| {
+        let mut random = Random::new(81);
+        let stored = [("w", random.tensor(&[3, 2, 3, 3], -1.0, 1.0)), ("v", random.tensor(&[3, 5], -1.0, 1.0))];
+        let nodes = logits().into_iter().chain(last).collect();
+        let mut made = model(opset, nodes, vec![info("x", DataType::Float, &[1, 2, 3, 4])], vec![], &stored);
+        made.graph.as_mut().unwrap().output = vec![info("y", DataType::Float, &[])];
+        made.graph.as_mut().unwrap().output[0].r#type = None;
+        read(&Model::new(made).unwrap(), &Reading::default()).unwrap()
+    };
+    let reduced = |attributes: Vec<(&str, AttributeValue)>| node("ReduceMax", &["z"], "y", attributes);
+    // An axis that is named twice goes once.
+    let twice = [("axes", AttributeValue::Ints(vec![1, 1, 2, 2, 1])), ("keepdims", AttributeValue::Int(0))];
+    let score = ending(17, vec![reduced(twice.into())]);
+    assert_eq!((score.output.as_str(), score.dims.as_slice(), score.class_axis), ("y", &[5][..], Some(0)));
+    // No axis, said so: nothing is chosen.
+    let score = ending(18, vec![reduced(vec![("noop_with_empty_axes", AttributeValue::Int(1))])]);
+    assert_eq!((score.output.as_str(), score.class_axis), ("y", Some(2)));
+    // The best of all classes is a choice among them.
+    let score = ending(17, vec![reduced(vec![("axes", AttributeValue::Ints(vec![-1]))])]);
+    assert_eq!(score.output.as_str(), "z");
+}
+
+#[test]
+fn what_only_looks_like_a_final_activation_is_none() {
+    // The same operators with an attribute that nobody knows.
+    for op in ["Softmax", "Sigmoid", "Identity"] {
+        let stored = [("w", Random::new(61).tensor(&[4, 2, 1, 1], -1.0, 1.0))];
+        let nodes = vec![
+            node("Conv", &["x", "w"], "a", vec![]),
+            node("GlobalAveragePool", &["a"], "m", vec![]),
+            node("Flatten", &["m"], "f", vec![]),
+            node("Softmax", &["f"], "p", vec![]),
+            node(op, &[if op == "Identity" { "p" } else { "f" }], "y", vec![("twisted", AttributeValue::Int(1))]),
+        ];
+        let score = read(&network(nodes, &[0, 2, 3, 3], &[("y", &[0, 4])], &stored), &Reading::default()).unwrap();
+        assert_eq!((score.logits.as_str(), score.probability), ("y", Activation::None), "{op}");
+    }
+}
+
+#[test]
+fn what_is_said_of_the_scores_is_said_of_no_other_output() {
+    let mut random = Random::new(91);
+    let stored = [("w", random.tensor(&[4, 2, 1, 1], -1.0, 1.0)), ("v", random.tensor(&[4, 3], -1.0, 1.0))];
+    let nodes = vec![
+        node("Conv", &["x", "w"], "a", vec![]),
+        node("Relu", &["a"], "mask", vec![]),
+        node("GlobalAveragePool", &["a"], "m", vec![]),
+        node("Flatten", &["m"], "f", vec![]),
+        node("MatMul", &["f", "v"], "z", vec![]),
+    ];
+    // Masks of all places come first; neither axis nor activation can be theirs, or a list's.
+    let outputs: [(&str, &[usize]); 2] = [("mask", &[0, 4, 3, 3]), ("z", &[0, 3])];
+    let model = network(nodes, &[0, 2, 3, 3], &outputs, &stored);
+    let said = Reading { activation: Some(Activation::Softmax), ..Reading::default() };
+    let score = read(&model, &said).unwrap();
+    assert_eq!((score.output.as_str(), score.probability), ("z", Activation::Softmax));
+    let said = Reading { class_axis: Some(1), ..Reading::default() };
+    assert_eq!(read(&model, &said).unwrap().output, "z");
+    let mask = Reading { class_axis: Some(3), output: Some("mask".into()), ..Reading::default() };
+    assert_eq!(read(&model, &mask).unwrap().class_axis, Some(2));
+    assert!(read(&model, &Reading { class_axis: Some(3), ..Reading::default() }).is_err());
 }

@@ -5,7 +5,7 @@ use crate::Model;
 use crate::axes::reshape::{carried, split};
 use crate::graph;
 use crate::onnx::messages::NodeProto;
-use crate::ops::{self, Entries, FinalActivation, Layout};
+use crate::ops::{Along, Entries, FinalActivation, Layout};
 use crate::shape::{Dim, Shapes};
 
 /// What the graph tells of the axis that counts classes.
@@ -166,20 +166,6 @@ pub(super) fn trace(model: &Model, shapes: &Shapes, value: &str) -> Trace {
     Walk { model, shapes, left: MOST_STEPS }.trace(value)
 }
 
-/// The axes that a reduction of a value with `rank` axes reduces, where that is known.
-pub(super) fn reduced(model: &Model, shapes: &Shapes, node: &NodeProto, rank: usize) -> Option<Vec<usize>> {
-    let a = model.attributes(node);
-    let axes = match (node.input.get(1).filter(|i| !i.is_empty()), a.ints("axes")) {
-        (Some(input), _) => Some(shapes.constant(input)?.to_ints()),
-        (None, Some(axes)) => Some(axes.to_vec()),
-        (None, None) => None,
-    };
-    match axes {
-        Some(axes) => axes.iter().map(|&axis| graph::axis(axis, rank).ok()).collect(),
-        None => Some((0..rank).collect()),
-    }
-}
-
 struct Walk<'a> {
     model: &'a Model,
     shapes: &'a Shapes,
@@ -200,8 +186,8 @@ impl Walk<'_> {
         let plain = |axis: Option<usize>| axis.map_or(Trace::Nothing, |axis| Trace::Axis { axis, pieces: Vec::new() });
         let Some(input) = node.input.first() else { return Trace::Nothing };
         let Some(from) = self.dims(input) else { return Trace::Nothing };
-        let entries = ops::named(node).map_or(Entries::AsLaidOut, |c| c.entries);
-        match (entries, model.card(node).map_or(Layout::Other, |c| c.layout)) {
+        let Some(card) = model.card(node) else { return Trace::Nothing };
+        match (card.entries, card.layout) {
             (Entries::Joined, _) => self.concat(node, &to),
             // A stored matrix from the left makes rows.
             (Entries::MatrixProduct, _) if model.initializer(input).is_some() => plain(to.len().checked_sub(2)),
@@ -213,17 +199,13 @@ impl Walk<'_> {
             }),
             (_, Layout::Reshaped) => self.trace(input).reshaped(&from, &to),
             (Entries::Reduced | Entries::PlaceOfBest, _) => {
-                let one = || Some(vec![graph::axis(a.int("axis", 0), from.len()).ok()?]);
-                let axes = match entries {
-                    Entries::PlaceOfBest => one(),
-                    _ => reduced(model, self.shapes, node, from.len()),
-                };
-                let Some(axes) = axes else { return Trace::Nothing };
-                let kept = to.len() == from.len();
-                self.trace(input).map(|axis| match axes.contains(&axis) {
-                    true => None,
-                    false if kept => Some(axis),
-                    false => Some(axis - axes.iter().filter(|&&a| a < axis).count()),
+                let along = |axis: usize| self.shapes.along(model, node, axis);
+                if (0..from.len()).any(|axis| along(axis) == Along::Unknown) {
+                    return Trace::Nothing;
+                }
+                self.trace(input).map(|axis| match along(axis) {
+                    Along::To(axis) => Some(axis),
+                    _ => None,
                 })
             }
             // One entry is taken along an axis, which is gone.
@@ -298,7 +280,7 @@ impl Walk<'_> {
             let Some((node, input)) = self.model.maker(at).and_then(|n| Some((n, n.input.first()?))) else {
                 return false;
             };
-            let Some(card) = ops::named(node) else { return false };
+            let Some(card) = self.model.card(node) else { return false };
             match card.final_activation {
                 Some(FinalActivation::Each | FinalActivation::Shares) => return true,
                 _ if card.renames || card.layout == Layout::Permuted => at = input,

@@ -3,7 +3,7 @@
 use super::MOST_RENAMINGS;
 use crate::Model;
 use crate::onnx::messages::NodeProto;
-use crate::ops::{self, Entries};
+use crate::ops::Entries;
 
 /// The domain of operators on tables and labels.
 const TABLES: &str = "ai.onnx.ml";
@@ -29,7 +29,9 @@ fn of_node(model: &Model, node: &NodeProto) -> Option<Vec<String>> {
         (TABLES, "LabelEncoder") if counts(a.ints("keys_int64s")?) && is_choice(model, input(0)?) => {
             strings(&a.get("values_strings")?.strings)
         }
-        _ if looks_up(node) && is_choice(model, input(1)?) => strings(&model.initializer(input(0)?)?.string_data),
+        _ if looks_up(model, node) && is_choice(model, input(1)?) => {
+            strings(&model.initializer(input(0)?)?.string_data)
+        }
         _ => None,
     }
 }
@@ -45,8 +47,8 @@ fn strings<T: AsRef<[u8]>>(bytes: &[T]) -> Option<Vec<String>> {
 }
 
 /// Whether a node takes entries of its first input by the indices of its second.
-fn looks_up(node: &NodeProto) -> bool {
-    let by_card = || ops::named(node).is_some_and(|card| card.entries == Entries::Indexed);
+fn looks_up(model: &Model, node: &NodeProto) -> bool {
+    let by_card = || model.card(node).is_some_and(|card| card.entries == Entries::Indexed);
     (node.domain(), node.op_type()) == (TABLES, "ArrayFeatureExtractor") || by_card()
 }
 
@@ -55,7 +57,7 @@ fn is_choice(model: &Model, value: &str) -> bool {
     let mut at = value;
     for _ in 0..MOST_RENAMINGS {
         let Some(node) = model.maker(at) else { return false };
-        match (ops::named(node), node.input.first()) {
+        match (model.card(node), node.input.first()) {
             (Some(card), _) if card.entries == Entries::PlaceOfBest && card.takes_largest => return true,
             (Some(card), Some(input)) if card.renames => at = input,
             _ => return false,
