@@ -36,6 +36,7 @@ fn remedy(error: &hirescam::Error) -> String {
         hirescam::Error::Protected { .. } => ": choose another place for the results (--out DIR, or another file name)",
         hirescam::Error::NoPreprocess { .. } => " (--preprocess PRESET|FILE)",
         hirescam::Error::NoLabels { .. } => ": give --labels FILE",
+        hirescam::Error::Core(C::Layer { .. }) => "; `hirescam layers` lists those that can be explained",
         hirescam::Error::Core(C::OpenShape { beside: false, .. }) => {
             ": say with which shape the network is to be explained (--shape 1,3,224,224)"
         }

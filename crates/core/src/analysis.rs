@@ -1,6 +1,7 @@
 //! What the graph alone tells of a network: the image, all shapes, what the axes mean, the score. It is found once and passed
 //! as one thing.
 
+use crate::axes::Samples;
 use crate::error::near;
 use crate::graph::reads;
 use crate::grid::{Places, channel_axes};
@@ -9,7 +10,7 @@ use crate::ops::{Layout, shape_only};
 use crate::score::{self, Reading, Score};
 use crate::shape::{self, Dim, Shapes, declared};
 use crate::tensor::is_float;
-use crate::{Error, Model, memory, ops, strip, weights};
+use crate::{Error, Model, memory, strip, weights};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -118,6 +119,13 @@ impl<'m> Analysis<'m> {
         self.channels.get_or_init(|| channel_axes(self.model(), &self.shapes, self.places()))
     }
 
+    /// The axis of `value` that is taken to count channels: where the operators before it do not tell, the first behind the
+    /// first that does not count images.
+    pub fn channels(&self, value: &str) -> usize {
+        let images = self.shapes.samples(value).map_or(0, Samples::axis);
+        self.channel_axes().get(value).copied().unwrap_or(if images == 1 { 2 } else { 1 })
+    }
+
     /// Where the elements of all values lie in the image; none where that cannot be followed.
     pub(crate) fn places(&self) -> Option<&Places> {
         self.places.get_or_init(|| Places::follow(self.model(), &self.shapes)).as_ref()
@@ -132,7 +140,7 @@ impl<'m> Analysis<'m> {
         while !real(at) {
             let mut readers = model.order().map(|(_, n)| n).filter(|n| !shape_only(n) && reads(n).contains(&at));
             let (Some(node), None) = (readers.next(), readers.next()) else { return image };
-            let moved = ops::named(node).is_some_and(|card| card.renames || card.layout == Layout::Permuted);
+            let moved = model.card(node).is_some_and(|card| card.renames || card.layout == Layout::Permuted);
             match node.output.first().filter(|_| moved && node.input.first().is_some_and(|i| i == at)) {
                 Some(output) => at = output,
                 None => return image,

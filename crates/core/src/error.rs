@@ -35,6 +35,14 @@ pub enum Error {
         /// Names that exist and look alike.
         near: Vec<String>,
     },
+    /// A value is asked for as the layer that cannot be one: it is of another kind, or has lost the places of the image.
+    #[error("the layer {name:?} {why}")]
+    Layer {
+        /// The layer.
+        name: String,
+        /// Why it cannot be explained.
+        why: String,
+    },
     /// An input has open extents that have to be known.
     #[error("the input {input:?}{} has the open shape {shape}", if *.beside { " beside the image" } else { "" })]
     OpenShape {
@@ -85,7 +93,7 @@ pub enum Error {
         /// How much it would take, and how much it may.
         what: String,
     },
-    /// The arguments do not fit the model: a layer without spatial extent, more classes than there are, a wrong shape.
+    /// The arguments do not fit the model: more classes than there are, a wrong shape.
     #[error("{0}")]
     Argument(String),
 }

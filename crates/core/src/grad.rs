@@ -294,6 +294,6 @@ fn no_rule(node: &NodeProto, input: Option<usize>) -> Error {
     Error::Unsupported {
         at: describe(node),
         what: format!("hirescam has no derivative rule for {}{by}", node.op_type()),
-        remedy: "Choose a layer after this node (`hirescam layers` lists them), or export the network with other operators there".into(),
+        remedy: "Choose a layer after this node, or export the network with other operators there".into(),
     }
 }

@@ -79,7 +79,7 @@ pub fn recommended(analysis: &Analysis) -> Result<String, Error> {
         return Ok(best.name.clone());
     }
     let why = all.iter().rev().find_map(|l| l.certificate.as_ref().err().cloned());
-    let none = || Error::Argument("no layer can be recommended: name one of those that `hirescam layers` lists".into());
+    let none = || Error::Argument("no layer can be recommended, but one that is listed can be named".into());
     Err(why.unwrap_or_else(none))
 }
 
@@ -138,7 +138,7 @@ impl<'a> Search<'a> {
 
     /// The axes of places of a layer.
     fn space(&self, value: &str, rank: usize) -> Vec<usize> {
-        let channels = self.analysis.channel_axes().get(value).copied().unwrap_or(1);
+        let channels = self.analysis.channels(value);
         self.shapes.samples(value).unwrap_or(Samples::FIRST).places(rank, Some(channels))
     }
 
@@ -222,11 +222,7 @@ impl<'a> Search<'a> {
                 _ if seen.saturating_mul(model.graph().node.len()) > MOST_VISITS => {
                     Err(Error::Argument("it was not judged: the network has too many layers in branches".into()))
                 }
-                Some(Ok(uniform)) => {
-                    let channels = self.analysis.channel_axes().get(*value).and_then(|&axis| i64::try_from(axis).ok());
-                    let head = head::cut(analysis, value, channels);
-                    head.map(|h| certify(analysis, &h, *uniform))
-                }
+                Some(Ok(uniform)) => head::cut(analysis, value, None).map(|head| certify(analysis, &head, *uniform)),
                 Some(Err(fault)) => Err(fault.clone()),
                 None => continue,
             };

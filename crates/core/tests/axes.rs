@@ -5,16 +5,17 @@
 use hirescam_core::analysis::{Analysis, Hints};
 use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Request, Target};
+use hirescam_core::certify::Verdict;
 use hirescam_core::graph::Attributes;
 use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::messages::{AttributeProto, ModelProto, NodeProto, ValueInfoProto};
 use hirescam_core::ops::{self, Along, CaseInput};
 use hirescam_core::shape::{Dim, Fact, Shapes};
 use hirescam_core::tensor::DataType;
-use hirescam_core::{Error, Model, Tensor, reference};
-use hirescam_testing::Random;
+use hirescam_core::{Error, Model, Tensor, head, reference};
 use hirescam_testing::by_hand;
 use hirescam_testing::by_hand::{info, single_node};
+use hirescam_testing::{Random, max_abs};
 use ndarray::{ArrayD, Axis, Slice};
 use std::collections::HashMap;
 
@@ -153,7 +154,7 @@ fn at(layer: &str) -> Request {
 
 fn assert_near(a: &ArrayD<f64>, b: &ArrayD<f64>, context: &str) {
     assert_eq!(a.shape(), b.shape(), "{context}");
-    let (apart, largest) = ((a - b).fold(0.0f64, |m, v| m.max(v.abs())), b.fold(0.0f64, |m, v| m.max(v.abs())));
+    let (apart, largest) = (max_abs(&(a - b)), max_abs(b));
     assert!(largest > 0.0 && apart <= 1e-6 * largest, "{context}: {apart} apart, of {largest}");
 }
 
@@ -393,4 +394,104 @@ fn where_the_graph_leaves_the_channels_open_they_can_be_said() {
     let conv = network(&[0, CHANNELS, HEIGHT, WIDTH], vec![node("Identity", &["x"], "f", &[])], vec![], &[]);
     let contradicted = Hints { image_channels: Some(3), ..Hints::default() };
     assert!(matches!(Analysis::of(&conv, &contradicted), Err(Error::Argument(_))));
+}
+
+/// A network of two clips of three frames each, folded into one axis, where each frame gets its entry of `each [6]` added.
+fn clips_with(each: &[f64]) -> Model {
+    let mut random = Random::new(5);
+    let frames = [6, CHANNELS as i64, HEIGHT as i64, WIDTH as i64];
+    let stored = [
+        ("images", Tensor::ints(&frames)),
+        (
+            "each",
+            Tensor { dtype: DataType::Float, data: ArrayD::from_shape_vec(vec![6, 1, 1, 1], each.to_vec()).unwrap() },
+        ),
+        ("w", random.tensor(&[7, CHANNELS, 3, 3], -1.0, 1.0)),
+        ("v", random.tensor(&[7, CLASSES], -1.0, 1.0)),
+        ("clips", Tensor::ints(&[2, 3, CLASSES as i64])),
+    ];
+    let nodes = vec![
+        node("Reshape", &["x", "images"], "f", &[]),
+        node("Conv", &["f", "w"], "a", &[attribute("pads", [1, 1, 1, 1])]),
+        node("Add", &["a", "each"], "d", &[]),
+        node("GlobalAveragePool", &["d"], "p", &[]),
+        node("Flatten", &["p"], "q", &[]),
+        node("MatMul", &["q", "v"], "y", &[]),
+        node("Reshape", &["y", "clips"], "z", &[]),
+        node("ReduceMean", &["z"], "o", &[attribute("axes", [1]), attribute("keepdims", 0)]),
+    ];
+    model(nodes, open("x", &[2, 3, CHANNELS, HEIGHT, WIDTH]), "o", &stored)
+}
+
+#[test]
+fn what_differs_from_sample_to_sample_makes_them_one_where_frames_are_folded_into_the_batch() {
+    let verdict = |each: &[f64]| {
+        let model = clips_with(each);
+        let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+        let one = analysis.shapes.one_sample.clone();
+        let request = Request { target: Target::Classes(vec![1]), ..at("a") };
+        (one, cam::attach_to(&analysis, &request, &cam::Further::default()).map(|made| made[0].certificate.verdict))
+    };
+    // The same for the frames of each clip: an encoding of time.
+    let (one, made) = verdict(&[0.1, 0.2, 0.3, 0.1, 0.2, 0.3]);
+    assert!(one.is_none() && made.unwrap() == Verdict::Exact);
+    let (one, _) = verdict(&[0.1, 0.1, 0.1, 0.2, 0.2, 0.2]);
+    assert!(one.is_some_and(|node| node.contains("the Add")));
+}
+
+#[test]
+fn images_that_lie_elsewhere_are_not_found_again_by_a_shape() {
+    // Two channels and two images: behind an operator that nobody knows, which are which?
+    let mystery = |input: &str| NodeProto { domain: Some("elsewhere".into()), ..node("Mystery", &[input], "m", &[]) };
+    let shapes = |batch: usize, turned: bool| {
+        let mut random = Random::new(12);
+        let stored = [("v", random.tensor(&[HEIGHT, CLASSES], -1.0, 1.0))];
+        let perm: &[i64] = if turned { &[1, 0, 2] } else { &[0, 1, 2] };
+        let nodes = vec![
+            node("Transpose", &["x"], "t", &[attribute("perm", perm.to_vec())]),
+            mystery("t"),
+            node("ReduceMean", &["m"], "r", &[attribute("axes", [1]), attribute("keepdims", 0)]),
+            node("MatMul", &["r", "v"], "o", &[]),
+        ];
+        let mut proto = model(nodes, open("x", &[batch, 2, HEIGHT]), "o", &stored).proto().clone();
+        proto.graph.as_mut().unwrap().value_info.push(open("m", &[batch, 2, HEIGHT]));
+        let model = Model::new(proto).unwrap();
+        Analysis::of(&model, &Hints::default()).unwrap().shapes
+    };
+    assert_eq!(shapes(2, false).samples("m"), Some(Samples::FIRST));
+    let lost = shapes(2, true);
+    assert!(lost.one_sample.as_ref().is_some_and(|node| node.contains("the Mystery")), "{:?}", lost.one_sample);
+    assert_eq!(lost.samples("m"), Some(Samples::One));
+    // A free batch can be told by its extent.
+    assert_eq!(shapes(0, false).samples("m"), Some(Samples::FIRST));
+}
+
+#[test]
+fn an_axis_that_counts_images_counts_no_channels() {
+    let tokens = (HEIGHT * WIDTH) as i64;
+    let mut random = Random::new(4);
+    let stored = [
+        ("w", random.tensor(&[7, CHANNELS, 3, 3], -1.0, 1.0)),
+        ("m", random.tensor(&[7, 9], -1.0, 1.0)),
+        ("v", random.tensor(&[9, CLASSES], -1.0, 1.0)),
+        ("s", Tensor::ints(&[0, 7, tokens])),
+    ];
+    let nodes = vec![
+        node("Conv", &["x", "w"], "c", &[attribute("pads", [1, 1, 1, 1])]),
+        node("Reshape", &["c", "s"], "r", &[]),
+        node("Transpose", &["r"], "t", &[attribute("perm", [2, 0, 1])]),
+        // The letters say nothing of channels.
+        node("Einsum", &["t", "m"], "a", &[attribute("equation", "tnc,cd->tnd")]),
+        node("ReduceMean", &["a"], "p", &[attribute("axes", [0]), attribute("keepdims", 0)]),
+        node("MatMul", &["p", "v"], "o", &[]),
+    ];
+    let model = model(nodes, open("x", &[0, CHANNELS, HEIGHT, WIDTH]), "o", &stored);
+    let analysis = Analysis::of(&model, &Hints::default()).unwrap();
+    assert_eq!(analysis.shapes.samples("a"), Some(Samples::Along { axis: 1, outer: 1, inner: 1 }));
+    let cut = |channels| head::cut(&analysis, "a", channels).map(|head| (head.channels, head.space));
+    assert_eq!(cut(None).unwrap(), (Some(2), vec![0]));
+    assert_eq!(cut(Some(0)).unwrap(), (Some(0), vec![2]));
+    for images in [1, -2] {
+        assert!(matches!(cut(Some(images)), Err(Error::Argument(why)) if why.contains("counts images")));
+    }
 }

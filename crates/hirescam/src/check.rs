@@ -310,7 +310,7 @@ impl Checking<'_> {
         let named = self.setup.options.spec.channel_axis;
         let channels = match named.and_then(|axis| hirescam_core::graph::axis(axis, layer.dims.len()).ok()) {
             Some(axis) => axis,
-            None => self.setup.analysis.channel_axes().get(&layer.name).copied().unwrap_or(1),
+            None => self.setup.analysis.channels(&layer.name),
         };
         let samples = self.setup.analysis.shapes.samples(&layer.name).unwrap_or(Samples::FIRST);
         let space = samples.places(layer.dims.len(), Some(channels));

@@ -139,6 +139,7 @@ fn remedy(error: &Error) -> String {
             ": a class is asked for by class_=, a target by a kind and what belongs to it, as target=\"contrast:cat,dog\""
         }
         Error::NoLabels { .. } => ": give labels=, a list or a file",
+        Error::Core(Core::Layer { .. }) => "; Network.layers() lists those that can be explained",
         Error::Core(Core::OpenShape { beside: false, .. }) => {
             ": say with which shape the network is to be explained (shape=(1, 3, 224, 224))"
         }

@@ -2,13 +2,13 @@
 
 use super::Places;
 use crate::Model;
+use crate::axes::Samples;
 use crate::axes::reshape::carried;
 use crate::ops::Layout;
 use crate::shape::Shapes;
 use std::collections::HashMap;
 
-/// The axis of each value that counts channels, as far as the operators before it tell. Never the first, which counts
-/// images.
+/// The axis of each value that counts channels, as far as the operators before it tell. Never the one that counts images.
 pub(crate) fn channel_axes(model: &Model, shapes: &Shapes, places: Option<&Places>) -> HashMap<String, usize> {
     let dims = |v: &str| shapes.dims(v).filter(|d| !d.is_empty());
     let images = model.inputs().filter_map(|i| Some((i.name(), shapes.image_channels(i.name())?)));
@@ -37,7 +37,8 @@ pub(crate) fn channel_axes(model: &Model, shapes: &Shapes, places: Option<&Place
                     None => (to.len() - 1).checked_sub(axis),
                 }),
             };
-            if let Some(axis) = axis.filter(|&axis| axis > 0) {
+            let counts_images = |&axis: &usize| axis == shapes.samples(output).map_or(0, Samples::axis);
+            if let Some(axis) = axis.filter(|axis| !counts_images(axis)) {
                 axes.insert(output, axis);
             }
         }

@@ -3,6 +3,7 @@
 use super::Grid;
 use super::steps::{Counts, MOST_AXES, Positions, covers, line, merged};
 use crate::Model;
+use crate::axes::Samples;
 use crate::graph::reads;
 use crate::ops::shape_only;
 use crate::shape::Shapes;
@@ -85,9 +86,12 @@ impl Places {
     /// The axis of `value` that counts channels, if all others make places of the whole image.
     pub(crate) fn channels(&self, shapes: &Shapes, value: &str) -> Option<usize> {
         let rank = self.of.get(value)?.axes.len();
-        let others = |channels: usize| (1..rank).filter(|&a| a != channels).collect::<Vec<_>>();
-        let lies = |a: usize| matches!(self.placement(shapes, value, &others(a)), Placement::AsIs | Placement::As(_));
-        let mut found = (1..rank).filter(|&a| lies(a));
+        let samples = shapes.samples(value).unwrap_or(Samples::FIRST);
+        let lies = |channels: &usize| {
+            let others = samples.places(rank, Some(*channels));
+            matches!(self.placement(shapes, value, &others), Placement::AsIs | Placement::As(_))
+        };
+        let mut found = samples.places(rank, None).into_iter().filter(lies);
         found.next().filter(|_| found.next().is_none())
     }
 

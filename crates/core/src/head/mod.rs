@@ -43,22 +43,18 @@ pub struct Head {
 /// `channels` names A's channel axis where the graph does not tell it.
 ///
 /// # Errors
-/// [`Error::NotFound`] with near names for an unknown layer, [`Error::Argument`] for one without places, or one that
-/// the score does not depend on.
+/// [`Error::NotFound`] with near names for an unknown layer, [`Error::Layer`] for one without places, or one that the score
+/// does not depend on, [`Error::Argument`] for a channel axis that is none.
 pub fn cut(analysis: &Analysis, layer: &str, channels: Option<i64>) -> Result<Head, Error> {
     let Analysis { shapes, score, .. } = analysis;
     let model = analysis.model();
     if !model.has_value(layer) {
         return Err(Error::NotFound { kind: "layer", name: layer.to_owned(), near: near(layer, model.values()) });
     }
-    let refuse = |what: String| {
-        let layer = short(layer);
-        Err(Error::Argument(format!("the layer {layer:?} {what}; `hirescam layers` lists those that can be explained")))
-    };
+    let refuse = |why: String| Err(Error::Layer { name: short(layer).to_owned(), why });
     let Some(dims) = shapes.dims(layer) else {
         let cause = shapes.cause(model, layer).map_or(String::new(), |cause| format!(". The cause: {cause}"));
-        let layer = short(layer);
-        return Err(Error::Argument(format!("the layer {layer:?} has an unknown shape{cause}")));
+        return refuse(format!("has an unknown shape{cause}"));
     };
     if !shapes.dtype(layer).is_some_and(is_float) {
         return refuse("does not hold floating-point numbers".into());
@@ -74,13 +70,20 @@ pub fn cut(analysis: &Analysis, layer: &str, channels: Option<i64>) -> Result<He
         return refuse(format!("has the shape {}: the axis {own} counts images and places in them", show(&dims)));
     }
     let channels = match channels {
-        Some(axis) => crate::graph::axis(axis, dims.len())
-            .map(Some)
-            .map_err(|_| Error::Argument(format!("{layer:?} has no axis {axis}")))?,
+        Some(axis) => match crate::graph::axis(axis, dims.len()) {
+            Ok(axis) if axis == own => {
+                let shape = show(&dims);
+                return Err(Error::Argument(format!(
+                    "the axis {axis} of {layer:?} {shape} counts images and no channels"
+                )));
+            }
+            Ok(axis) => Some(axis),
+            Err(_) => return Err(Error::Argument(format!("{layer:?} has no axis {axis}"))),
+        },
         None if model.inputs().any(|i| i.name() == layer) && shapes.tells_channels(layer) => {
             shapes.image_channels(layer)
         }
-        None => Some(analysis.channel_axes().get(layer).copied().unwrap_or(1)),
+        None => Some(analysis.channels(layer)),
     };
     let space = samples.places(dims.len(), channels);
     if space.is_empty() || (dims.len() < 3 && channels.is_some()) {

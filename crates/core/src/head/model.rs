@@ -165,7 +165,7 @@ fn hand_over(analysis: &Analysis, value: &str, head: &Head) -> Result<ValueInfoP
     let (model, shapes) = (analysis.model(), &analysis.shapes);
     let refuse = |what: String| {
         let at = model.maker(value).map_or(format!("the input {value:?}"), describe);
-        let remedy = "Choose a layer after the place where this joins (`hirescam layers` lists them)".into();
+        let remedy = "Choose a layer after the place where this joins".into();
         let what = format!("the head behind {:?} reads it by a way around the layer, and {what}", head.layer);
         Err(Error::Unsupported { at, what, remedy })
     };
