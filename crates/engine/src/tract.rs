@@ -93,7 +93,9 @@ fn scoped<T>(executor: &Executor, work: impl FnOnce() -> Result<T, Error>) -> Re
 /// Whether a transposed convolution is told the shape of its output: tract then gives other numbers than ONNX says, without
 /// a word where it is built without overflow checks.
 fn sizes_its_output(node: &NodeProto) -> bool {
-    node.op_type == "ConvTranspose" && node.attribute.iter().any(|a| a.name == "output_shape" && !a.ints.is_empty())
+    DOMAINS.contains(&&*node.domain)
+        && node.op_type == "ConvTranspose"
+        && node.attribute.iter().any(|a| a.name == "output_shape" && !a.ints.is_empty())
 }
 
 type Plan = Arc<TypedRunnableModel>;

@@ -60,7 +60,8 @@ impl<'a> Search<'a> {
             fallback = usable;
         }
         let (mut dead, mut alive) = (None, None);
-        for i in finest.into_iter().chain(fallback.into_iter().rev()).take(*tries) {
+        let rest = fallback.into_iter().rev().filter(|i| Some(*i) != finest);
+        for i in finest.into_iter().chain(rest).take(*tries) {
             *tries -= 1;
             let Some(layer) = layers.get_mut(i) else { continue };
             let Ok(head) = head::cut(self.analysis, &layer.name, None) else { continue };

@@ -8,9 +8,12 @@ use std::ops::Range;
 const DRAWING: &[&str] =
     &["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
 
-/// Those that choose among their inputs, or bundle them, and the inputs that they choose by.
-const CHOOSING: &[(&str, Range<usize>)] =
-    &[("NonMaxSuppression", 1..2), ("SequenceConstruct", 0..usize::MAX), ("ZipMap", 0..usize::MAX)];
+/// Those that choose among their inputs, or bundle them: domain and name, and the inputs that they choose by.
+const CHOOSING: &[(&str, &str, Range<usize>)] = &[
+    ("", "NonMaxSuppression", 1..2),
+    ("", "SequenceConstruct", 0..usize::MAX),
+    ("ai.onnx.ml", "ZipMap", 0..usize::MAX),
+];
 
 /// Whether a node draws numbers.
 pub(crate) fn draws(node: &NodeProto) -> bool {
@@ -24,7 +27,11 @@ pub(crate) fn extents_by_attribute(node: &NodeProto) -> Option<&[i64]> {
 
 /// The inputs by which a node without a card chooses; none of one of which nothing is known.
 pub(crate) fn chooses_by(node: &NodeProto) -> Option<Range<usize>> {
-    CHOOSING.iter().find(|(op, _)| *op == node.op_type()).map(|(_, inputs)| inputs.clone())
+    let is = |domain: &str, op: &str| match domain {
+        "" => op == standard(node),
+        _ => (domain, op) == (node.domain(), node.op_type()),
+    };
+    CHOOSING.iter().find(|(domain, op, _)| is(domain, op)).map(|(.., inputs)| inputs.clone())
 }
 
 /// The input that says how often a node runs the graph that it holds, where there is one.

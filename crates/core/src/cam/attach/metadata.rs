@@ -32,6 +32,7 @@ pub(super) fn of_maps<'a>(
             (key("bypass"), c.bypass.clone().unwrap_or_default()),
             (key("uniform"), c.uniform.to_string()),
             (key("scale"), c.scale.to_string()),
+            (key("elsewhere"), c.elsewhere.clone().unwrap_or_default()),
             (key("but"), c.but.clone().unwrap_or_default()),
             (key("caution"), c.caution.clone().unwrap_or_default()),
         ]);
