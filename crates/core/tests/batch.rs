@@ -8,8 +8,8 @@ use hirescam_core::ops::{self, Card, Case, CaseInput};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Model, Tensor, analysis, flow, grad, reference};
-use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model, single_node};
+use hirescam_testing::{Random, max_abs};
 use std::collections::{HashMap, HashSet};
 
 /// More images than the batches at which shapes are inferred.
@@ -85,7 +85,7 @@ fn check(card: &Card, case: &Case, weights: bool) -> usize {
             let x = format!("x{i}");
             let [expected, made] = [&fixed, &free].map(|m| derivative(m, &values, &x, &y, &dy));
             let (Some(expected), Some(made)) = (expected, made) else { continue };
-            let apart = (&expected.data - &made.data).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            let apart = max_abs(&(&expected.data - &made.data));
             assert!(apart < 1e-6, "{} {:?}: {apart} apart with a free batch", card.name, case.attributes);
             compared += 1;
         }

@@ -9,8 +9,8 @@ use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::messages::{AttributeProto, ModelProto, NodeProto};
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, layers, reference};
-use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model};
+use hirescam_testing::{Random, max_abs};
 use std::collections::HashMap;
 
 /// Channels, rows and columns of the patches.
@@ -131,7 +131,7 @@ fn run(made: &Explaining) -> [Option<Tensor>; 4] {
 
 fn assert_near(what: &str, a: &Tensor, b: &Tensor) {
     assert_eq!(a.shape(), b.shape(), "{what}");
-    let apart = (&a.data - &b.data).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    let apart = max_abs(&(&a.data - &b.data));
     assert!(apart < 1e-5, "{what}: {apart}");
 }
 

@@ -7,8 +7,8 @@ use hirescam_core::onnx::attribute;
 use hirescam_core::onnx::messages::NodeProto;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
-use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model};
+use hirescam_testing::{Random, max_abs};
 use ndarray::{ArrayD, Axis};
 use std::collections::HashMap;
 
@@ -82,7 +82,7 @@ fn close(heatmap: &ArrayD<f64>, map: &ArrayD<f64>, cells: &[usize], what: &str) 
     let expected = defined(map, cells);
     assert_eq!(heatmap.shape(), cells, "{what}");
     assert!(heatmap.iter().all(|v| (0.0..=1.0 + 1e-6).contains(v)), "{what}: {heatmap}");
-    let worst = (heatmap - &expected).iter().fold(0.0f64, |m, d| m.max(d.abs()));
+    let worst = max_abs(&(heatmap - &expected));
     assert!(worst < 1e-6, "{what}: {worst}");
 }
 
@@ -119,7 +119,7 @@ fn every_operator_set_and_float_type_gives_it() {
         let [map, heatmap] = run(&model, Target::Classes(vec![0]), HeatmapSize::Image);
         let of = |a: &ArrayD<f64>| a.index_axis(Axis(0), 0).to_owned();
         // The weights of cells are rounded to the network's own type.
-        let error = (&of(&heatmap) - &defined(&of(&map), &[6, 10])).iter().fold(0.0f64, |m, d| m.max(d.abs()));
+        let error = max_abs(&(&of(&heatmap) - &defined(&of(&map), &[6, 10])));
         let most = match dtype {
             DataType::Float16 => 1e-3,
             DataType::Bfloat16 => 1e-2,

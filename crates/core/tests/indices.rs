@@ -8,8 +8,8 @@ use hirescam_core::ops::{self, CaseInput};
 use hirescam_core::shape::Shapes;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, flow, grad, reference};
-use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, single_node};
+use hirescam_testing::{Random, max_abs};
 use std::collections::{HashMap, HashSet};
 
 /// The derivative of ⟨`y0`, `dy`⟩ by `x`.
@@ -57,7 +57,7 @@ fn indices_known_at_run_time_give_the_same_as_stored_ones() {
             for i in (0..case.inputs.len()).filter(|&i| matches!(case.inputs[i], CaseInput::Varied(..))) {
                 let x = format!("x{i}");
                 let [a, b] = [derivative(&stored, &values, &x, &dy), derivative(&fed, &more, &x, &dy)];
-                let apart = (&a.data - &b.data).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                let apart = max_abs(&(&a.data - &b.data));
                 assert!(apart < 1e-6, "{} {:?} by {x}: {apart}", card.name, case.attributes);
                 compared += 1;
             }

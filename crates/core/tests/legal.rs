@@ -11,8 +11,8 @@ use hirescam_core::onnx::messages::{
 };
 use hirescam_core::tensor::{DataType, wide};
 use hirescam_core::{Model, Tensor, reference};
-use hirescam_testing::Random;
 use hirescam_testing::by_hand::{info, model};
+use hirescam_testing::{Random, max_abs};
 use std::collections::HashMap;
 
 fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: Vec<AttributeProto>) -> NodeProto {
@@ -90,7 +90,7 @@ fn same(proto: &ModelProto, what: &str) {
     for layer in LAYERS {
         let (made, expected) = (map(proto.clone(), layer), map(network(17, DataType::Float), layer));
         assert_eq!(made.shape(), expected.shape(), "{what} at {layer}");
-        let worst = (&made.data - &expected.data).iter().fold(0.0f64, |m, d| m.max(d.abs()));
+        let worst = max_abs(&(&made.data - &expected.data));
         assert!(worst < 1e-12, "{what} at {layer}: {worst}");
     }
 }

@@ -5,11 +5,10 @@
 use hirescam_core::ops::{Dependence, Linearity, Scaling};
 use hirescam_core::tensor::is_float;
 use hirescam_core::{Model, Tensor, reference};
-use hirescam_testing::Random;
 use hirescam_testing::by_hand::single_node;
 use hirescam_testing::each::{self, Completion, Failed, Tests, all_right};
 use hirescam_testing::node_cases::{self, left_out};
-use ndarray::ArrayD;
+use hirescam_testing::{Random, max_abs};
 use std::collections::HashMap;
 use std::process::ExitCode;
 
@@ -50,10 +49,6 @@ fn claiming(settings: impl Iterator<Item = Setting>) -> impl Iterator<Item = (St
     })
 }
 
-fn largest(data: &ArrayD<f64>) -> f64 {
-    data.iter().fold(0.0, |m, v| m.max(v.abs()))
-}
-
 /// What an output does along a random direction through a random point near the setting's own values.
 struct Probe {
     /// f(x+v) + f(x−v) − 2f(x), for a v of the size of x.
@@ -80,8 +75,8 @@ fn probe(s: &Setting, y: &str, moving: &[&String], random: &mut Random) -> Optio
         Some(reference::evaluate(&s.model, values, &[y]).ok()?.remove(0).data).filter(|y| y.shape() == shape)
     };
     let middle = at(0.0)?;
-    let size = largest(&middle).max(1e-3);
-    let bend = |t: f64| Some(largest(&(at(t)? + at(-t)? - &middle * 2.0)) / size / t / t);
+    let size = max_abs(&middle).max(1e-3);
+    let bend = |t: f64| Some(max_abs(&(at(t)? + at(-t)? - &middle * 2.0)) / size / t / t);
     let found = Probe { far: bend(1.0)?, near: bend(1e-4)? };
     (found.far.is_finite() && found.near.is_finite()).then_some(found)
 }
@@ -159,8 +154,8 @@ fn card_knows_how_what_it_makes_scales(s: Setting) -> Result<Completion, Failed>
             continue;
         }
         tried += 1;
-        let apart = largest(&(&more - &(&once * 3f64.powf(degree))));
-        if apart > 1e-6 * largest(&more).max(1e-3) {
+        let apart = max_abs(&(&more - &(&once * 3f64.powf(degree))));
+        if apart > 1e-6 * max_abs(&more).max(1e-3) {
             wrong.push(format!("{}, inputs of {degrees:?} do not make {degree}: {apart}", s.about));
         }
     }

@@ -5,7 +5,7 @@
 use hirescam_core::cam::{self, Guarantee, METHODS, Method, Request, Target, method, on_arrays};
 use hirescam_core::certify::Verdict;
 use hirescam_core::{Error, Model, Tensor, reference};
-use hirescam_testing::{Random, zoo};
+use hirescam_testing::{Random, max_abs, zoo};
 use ndarray::{ArrayD, Axis, IxDyn};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -22,15 +22,10 @@ fn array(value: &Value) -> ArrayD<f64> {
     ArrayD::from_shape_vec(shape, data).unwrap()
 }
 
-fn largest(values: &ArrayD<f64>) -> f64 {
-    values.iter().fold(0.0, |m, v| m.max(v.abs()))
-}
-
 /// The largest difference, relative to the largest value of `b`.
 fn apart(a: &ArrayD<f64>, b: &ArrayD<f64>) -> f64 {
     assert_eq!(a.shape(), b.shape());
-    let worst = (a - b).iter().fold(0.0f64, |m, v| if v.is_nan() { f64::NAN } else { m.max(v.abs()) });
-    worst / largest(b).max(f64::MIN_POSITIVE)
+    max_abs(&(a - b)) / max_abs(b).max(f64::MIN_POSITIVE)
 }
 
 fn named(name: &str) -> &'static Method {
@@ -132,7 +127,7 @@ fn guarantees_hold() {
                         assert!(apart(&total(map), &total(hirescam)) < 1e-9, "{context}");
                     }
                     Guarantee::Local if !is_uniform => {
-                        assert_eq!(largest(&map.index_axis(Axis(1), 1).to_owned()), 0.0, "{context}")
+                        assert_eq!(max_abs(&map.index_axis(Axis(1), 1).to_owned()), 0.0, "{context}")
                     }
                     Guarantee::Local | Guarantee::None => {}
                 }
@@ -163,7 +158,7 @@ fn the_principal_component_of_one_pattern_is_that_pattern() {
     for scale in [1e-150, 1e150] {
         assert!(apart(&on_arrays(named("eigencam"), &(&a * scale), &a, 1).unwrap(), &(&map * scale)) < 1e-12);
     }
-    assert_eq!(largest(&on_arrays(named("eigencam"), &(&a * 0.0), &a, 1).unwrap()), 0.0);
+    assert_eq!(max_abs(&on_arrays(named("eigencam"), &(&a * 0.0), &a, 1).unwrap()), 0.0);
 }
 
 #[test]

@@ -8,14 +8,14 @@ use hirescam_core::shape::declared;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, head, layers, onnx, reference};
 use hirescam_testing::by_hand::{info, model};
-use hirescam_testing::{FIXTURES, Random, zoo};
+use hirescam_testing::{FIXTURES, Random, max_abs, zoo};
 use std::collections::HashMap;
 
 /// Nearer than the rounding of a graph's constants to float32, relative to the largest value.
 fn assert_near(a: &Tensor, b: &Tensor, context: &str) {
     assert_eq!(a.shape(), b.shape(), "{context}");
-    let largest = b.data.iter().fold(1e-12f64, |m, v| m.max(v.abs()));
-    let apart = (&a.data - &b.data).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    let largest = max_abs(&b.data).max(1e-12);
+    let apart = max_abs(&(&a.data - &b.data));
     assert!(apart <= 1e-6 * largest, "{context}: {apart} apart, of {largest}");
 }
 

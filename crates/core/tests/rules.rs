@@ -8,10 +8,10 @@ use hirescam_core::ops::{self, Card, Case, CaseInput};
 use hirescam_core::shape::{Dim, Shapes};
 use hirescam_core::tensor::{DataType, is_float};
 use hirescam_core::{Error, Model, Tensor, analysis, flow, grad, reference};
-use hirescam_testing::Random;
 use hirescam_testing::by_hand;
 use hirescam_testing::by_hand::{info, single_node};
 use hirescam_testing::each::{self, Completion, Failed, Tests, all_right};
+use hirescam_testing::{Random, max_abs};
 use ndarray::ArrayD;
 use std::collections::{HashMap, HashSet};
 use std::process::ExitCode;
@@ -78,7 +78,7 @@ fn check(card: &Card, case: &Case, seed: u64) {
                 let short = random.tensor(&one, -1.0, 1.0);
                 let long = Tensor { dtype: short.dtype, data: short.data.broadcast(out.shape()).unwrap().to_owned() };
                 let [a, b] = [short, long].map(|dy| symbolic(&model, &values, &x, &y, &dy));
-                let worst = (&a.data - &b.data).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                let worst = max_abs(&(&a.data - &b.data));
                 // Constants are stored in f32.
                 assert!(
                     worst < 1e-6,
@@ -186,8 +186,8 @@ fn rule_gives_the_same_whatever_is_known_of_the_batch(card: &Card) -> Result<Com
                     Err(error) => error.to_string(),
                     Ok(made) => {
                         let fixed = symbolic(&model, &values, &x, "y0", &dy);
-                        let worst = (&made[0].data - &fixed.data).iter().fold(0.0f64, |m, v| m.max(v.abs()));
-                        let size = fixed.data.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+                        let worst = max_abs(&(&made[0].data - &fixed.data));
+                        let size = max_abs(&fixed.data).max(1.0);
                         // What is folded into a constant is rounded to float32.
                         if worst < 1e-6 * size {
                             continue;

@@ -11,7 +11,7 @@ use hirescam_core::score::Reading;
 use hirescam_core::tensor::DataType;
 use hirescam_core::{Error, Model, Tensor, reference};
 use hirescam_testing::by_hand::{free, info, model, network, node};
-use hirescam_testing::{Random, zoo};
+use hirescam_testing::{Random, max_abs, zoo};
 use ndarray::{ArrayD, Axis, IxDyn};
 use std::collections::HashMap;
 
@@ -64,8 +64,8 @@ fn images(model: &Model, count: usize) -> Tensor {
 
 fn assert_near(a: &ArrayD<f64>, b: &ArrayD<f64>, context: &str) {
     assert_eq!(a.shape(), b.shape(), "{context}");
-    let scale = b.iter().fold(1e-12f64, |m, v| m.max(v.abs()));
-    let apart = (a - b).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    let scale = max_abs(b).max(1e-12);
+    let apart = max_abs(&(a - b));
     assert!(apart < 1e-6 * scale, "{context}: {apart} apart, of {scale}");
 }
 
@@ -508,7 +508,7 @@ fn parts_of_dense_outputs_are_explained_as_central_differences_say() {
             let h = 1e-6;
             let slope = |image, place| (score(image, place, 1.0 + h) - score(image, place, 1.0 - h)) / (2.0 * h);
             let expected = ArrayD::from_shape_fn(IxDyn(&[2, 5, 6]), |i| slope(i[0], (i[1], i[2])));
-            let apart = (&made.map - &expected).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            let apart = max_abs(&(&made.map - &expected));
             assert!(apart < 1e-7, "{context}: {apart}");
             assert_eq!(made.explaining.certificate.verdict == Verdict::Exact, !smooth, "{context}");
             let sums = made.map.sum_axis(Axis(2)).sum_axis(Axis(1));

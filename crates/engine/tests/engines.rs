@@ -6,7 +6,7 @@ use hirescam_core::tensor::DataType;
 use hirescam_core::{Model, Tensor, onnx};
 use hirescam_engine::{Array, ENGINES, Error, Kind, Options, engine};
 use hirescam_testing::engines::{compare, engines, named, noise, run};
-use hirescam_testing::{Random, by_hand, fixture};
+use hirescam_testing::{Random, by_hand, fixture, max_abs};
 use ndarray::{Array1, Array2, array};
 use std::collections::HashMap;
 
@@ -35,8 +35,7 @@ fn the_engines_agree_on_real_networks() {
             assert_eq!(first.len(), other.len());
             for ((a_name, a), (b_name, b)) in first.iter().zip(other) {
                 assert_eq!((a_name, a.shape(), a.kind()), (b_name, b.shape(), b.kind()));
-                let difference = (&a.to_f64() - &b.to_f64()).mapv(f64::abs);
-                let largest = difference.iter().copied().fold(0.0, f64::max);
+                let largest = max_abs(&(&a.to_f64() - &b.to_f64()));
                 assert!(largest <= 1e-4, "{file} on {name}: {a_name} differs by {largest}");
             }
         }
@@ -390,4 +389,21 @@ fn weights_are_standardised_however_many_they_are() {
     for kind in [DataType::Double, DataType::Float16] {
         tract.prepare(&onnx::write(standardised(17, kind, 8, 4).proto())).unwrap();
     }
+}
+
+#[test]
+fn tract_refuses_what_it_would_take_too_long_to_get_ready() {
+    let chain = |n: usize| {
+        let name = |i: usize| if i == n { "y".to_owned() } else { format!("v{i}") };
+        let nodes = (1..=n).map(|i| {
+            let from = if i == 1 { "x".to_owned() } else { name(i - 1) };
+            by_hand::node("Relu", &[&from], &name(i), vec![])
+        });
+        let float = |name: &str| by_hand::info(name, DataType::Float, &[1, 2]);
+        let proto = by_hand::model(17, nodes.collect(), vec![float("x")], vec![float("y")], &[]);
+        named("tract").prepare(&onnx::write(&proto)).map(drop)
+    };
+    chain(100).unwrap();
+    let refused = chain(10_001).unwrap_err();
+    assert!(matches!(&refused, Error::Unsupported { what, .. } if what.contains("10001 nodes")), "{refused}");
 }

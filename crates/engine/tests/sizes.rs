@@ -7,6 +7,7 @@ use hirescam_core::cam::{self, HeatmapSize, Request};
 use hirescam_engine::Array;
 use hirescam_testing::engines::engines;
 use hirescam_testing::fixture;
+use hirescam_testing::max_abs;
 use ndarray::ArrayD;
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ fn explaining_models_keep_to_the_size_that_their_derivative_holds_for() {
         let levels: Vec<f32> = serde_json::from_value(case["levels"].clone()).unwrap();
         let levels = ArrayD::from_shape_vec(shape(case), levels).unwrap() / 256.0;
         let expected: Vec<f64> = serde_json::from_value(case["map"].clone()).unwrap();
-        let largest = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        let largest = max_abs(&expected);
         let two = Array::from(levels).rows(&[0, 0]).unwrap();
         for engine in engines(1) {
             let session = engine.prepare(&bytes).unwrap();

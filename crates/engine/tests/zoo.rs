@@ -10,6 +10,7 @@ use hirescam_core::{layers, onnx};
 use hirescam_engine::{Array, Engine};
 use hirescam_testing::each::{Tests, all_right};
 use hirescam_testing::engines::{named, names};
+use hirescam_testing::max_abs;
 use ndarray::{ArrayD, Axis, OwnedRepr};
 use ndarray_npy::NpzReader;
 use serde_json::Value;
@@ -61,16 +62,12 @@ fn array_key(layer: &Value) -> String {
     text(&layer["key"]).replace('@', "_at_")
 }
 
-fn largest(values: &ArrayD<f64>) -> f64 {
-    values.iter().fold(0.0, |m, v| m.max(v.abs()))
-}
-
 /// Whether two arrays are alike, to `tolerance` times `scale`.
 fn alike(what: &str, got: &ArrayD<f64>, expected: &ArrayD<f64>, tolerance: f64, scale: f64) -> Result<(), String> {
     if got.shape() != expected.shape() {
         return Err(format!("{what} has the shape {:?} and not {:?}", got.shape(), expected.shape()));
     }
-    match largest(&(got - expected)) / scale {
+    match max_abs(&(got - expected)) / scale {
         apart if apart <= tolerance => Ok(()),
         apart => Err(format!("{what} is {apart:.1e} from what it should be")),
     }
@@ -124,7 +121,7 @@ fn check(
         let terms = layer["terms"][choice].as_f64().unwrap();
         // Behind a normalisation or an attention, all that is left can be what the class token has.
         let vanishing = layer["vanishing"] == true || !layer["grid"].is_null();
-        let scale = if vanishing { terms } else { largest(&expected) };
+        let scale = if vanishing { terms } else { max_abs(&expected) };
         alike(name, &got[&made.outputs.map], &expected, TOLERANCE, scale)?;
         let sides: Vec<usize> =
             made.grid.iter().filter(|_| !layer["grid"].is_null()).flat_map(|g| g.sides.clone()).collect();
@@ -133,17 +130,17 @@ fn check(
         }
         if let (Some(others), "hirescam") = (&made.outputs.other_tokens, name) {
             let expected = golden.f64(&format!("{key}_other_tokens"));
-            alike("the other tokens", &got[others], &expected, TOLERANCE, largest(&expected).max(scale))?;
+            alike("the other tokens", &got[others], &expected, TOLERANCE, max_abs(&expected).max(scale))?;
         }
         let class = &got[&made.outputs.class];
         if class.mapv(|c| c as i64) != golden.i64(&format!("{key}_class")) {
             return Err(format!("the class is {class}"));
         }
         let score = golden.f64(&format!("{key}_score"));
-        alike("the score", &got[&made.outputs.score], &score, TOLERANCE, largest(&score).max(1.0))?;
+        alike("the score", &got[&made.outputs.score], &score, TOLERANCE, max_abs(&score).max(1.0))?;
         if name == "hirescam" && layer["verdict"] != "gradient-only" {
             let b = golden.f64(&format!("{key}_bias"));
-            alike("b", &got[&made.outputs.b], &b, 1e-3, largest(&b).max(1.0))?;
+            alike("b", &got[&made.outputs.b], &b, 1e-3, max_abs(&b).max(1.0))?;
         }
     }
     Ok(())
@@ -228,7 +225,7 @@ fn among_the_maps_of_all_classes_is_that_of_each() {
                 for (image, class) in arrays.i64(&format!("{name}_class")).iter().enumerate() {
                     let got = all.index_axis(Axis(0), image).index_axis_move(Axis(0), *class as usize).to_owned();
                     let expected = expected.index_axis(Axis(0), image).to_owned();
-                    let same = alike("the map", &got, &expected, TOLERANCE, largest(&expected));
+                    let same = alike("the map", &got, &expected, TOLERANCE, max_abs(&expected));
                     wrong.extend(same.err().map(|why| format!("{} {key}, class {class}: {why}", file["file"])));
                 }
             }
@@ -283,7 +280,7 @@ fn every_method_agrees_with_the_reference() {
                     // What can be negative and stands in denominators loses digits where it cancels.
                     let tolerance = if made.certificate.caution.is_some() { 1e-3 } else { TOLERANCE };
                     let same = names.iter().zip(expected).try_for_each(|(name, expected)| {
-                        let largest = largest(&expected.data);
+                        let largest = max_abs(&expected.data);
                         let scale = if *name == made.outputs.map { largest } else { largest.max(1.0) };
                         alike(name, &got[name], &expected.data, tolerance, scale)
                     });

@@ -695,32 +695,3 @@ pub fn truth(proto: &ModelProto) -> ModelProto {
     }
     proto
 }
-
-/// The same network with float64 for float32.
-pub fn in_double(proto: &ModelProto) -> ModelProto {
-    let (float, double) = (DataType::Float as i32, DataType::Double as i32);
-    let mut proto = proto.clone();
-    let Some(graph) = &mut proto.graph else { return proto };
-    // What an operator wants in float32 whatever the type of its first input.
-    let fixed: Vec<&String> =
-        graph.node.iter().filter(|n| SCALED.contains(&n.op_type())).flat_map(|n| n.input.iter().skip(1)).collect();
-    for stored in
-        graph.initializer.iter_mut().filter(|t| t.data_type() == float && !fixed.iter().any(|f| *f == t.name()))
-    {
-        let tensor = Tensor::from_proto(stored).unwrap();
-        *stored = Tensor { dtype: DataType::Double, ..tensor }.to_proto(stored.name()).unwrap();
-    }
-    for info in graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info) {
-        match info.r#type.as_mut().and_then(|t| t.value.as_mut()) {
-            Some(type_proto::Value::TensorType(t)) if t.elem_type == Some(float) => t.elem_type = Some(double),
-            _ => {}
-        }
-    }
-    for cast in graph.node.iter_mut().filter(|n| n.op_type() == "Cast").flat_map(|n| &mut n.attribute) {
-        cast.i = cast.i.map(|to| if to == i64::from(float) { i64::from(double) } else { to });
-    }
-    proto
-}
-
-/// Operators with scales beside their first input.
-const SCALED: &[&str] = &["Resize", "Upsample"];

@@ -8,6 +8,7 @@ pub mod by_hand;
 pub mod each;
 #[cfg(feature = "engines")]
 pub mod engines;
+mod in_type;
 pub mod mutate;
 pub mod node_cases;
 pub mod pipeline;
@@ -15,7 +16,19 @@ mod random;
 
 use hirescam_core::Model;
 
+pub use in_type::in_type;
 pub use random::Random;
+
+/// The largest of some numbers without their signs; 0 of none.
+///
+/// # Panics
+/// Where one is no number at all: such a one is within no bound, and no bound can be had of it.
+pub fn max_abs<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 {
+    values.into_iter().fold(0.0, |largest: f64, v| {
+        assert!(!v.is_nan(), "no number");
+        largest.max(v.abs())
+    })
+}
 
 /// The repository's folder `fixtures`.
 pub const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
