@@ -206,6 +206,19 @@ fn each_changed_image_is_scored_once_whoever_asks() {
 }
 
 #[test]
+fn places_can_be_imputed_alone() {
+    let image = Image::new(golden(&[2, 5, 6], 3, 1.0).mapv(|v| v as f32).view(), 0).unwrap();
+    let gone = [7, 8, 14, 29];
+    let filled = image.imputed(Places::new(30, gone)).unwrap();
+    let original = image.imputed(Places::new(30, [])).unwrap();
+    assert_eq!(filled.shape(), [2, 5, 6]);
+    for (i, (a, b)) in filled.iter().zip(&original).enumerate() {
+        assert_eq!(a != b, gone.contains(&(i % 30)), "{i}");
+    }
+    assert!(is_argument(image.imputed(Places::new(30, 0..30))) && is_argument(image.imputed(Places::new(29, gone))));
+}
+
+#[test]
 fn a_request_that_fails_spoils_no_other() {
     let image = Image::new(golden(&[1, 4, 4], 0, 1.0).mapv(|v| v as f32).view(), 0).unwrap();
     let (map, small) = (golden(&[4, 4], 5, 1.0), golden(&[2, 2], 5, 1.0));

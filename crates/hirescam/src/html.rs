@@ -45,16 +45,20 @@ tbody tr:nth-child(odd) { background: var(--tint); }
 .wider figure { max-width: 22rem; }
 figure { margin: 0; max-width: 14rem; break-inside: avoid; }
 figure img { display: block; width: 100%; height: auto; }
+a { color: inherit; }
 h3 { font-size: 1rem; margin: 1.5rem 0 .5rem; overflow-wrap: anywhere; }
 h4 { font-size: .9rem; margin: 1rem 0 .25rem; }
 .better { color: var(--soft); font-weight: normal; }
 td .small { white-space: nowrap; }
 td.none { color: var(--soft); }
 td.breaks { white-space: normal; overflow-wrap: anywhere; }
-th.turned { vertical-align: bottom; padding: .2rem; }
+th.turned { vertical-align: bottom; }
 th.turned span { writing-mode: vertical-rl; transform: rotate(180deg); font-weight: normal; }
 details { margin: .75rem 0; }
 summary { cursor: pointer; color: var(--soft); }
+.legend { margin: .75rem 0 0; font-size: .85rem; }
+.legend span { margin-right: 1rem; white-space: nowrap; }
+.legend svg { width: .8rem; height: .8rem; vertical-align: -.1rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem 1.5rem; margin: .75rem 0; }
 .plots figure { max-width: 29rem; }
 .plots svg { display: block; width: 100%; height: auto; color: var(--ink); }
@@ -70,7 +74,8 @@ dd { margin: 0 0 .5rem; color: var(--soft); }
   details::details-content { content-visibility: visible; height: auto; }
   table { font-size: 7.5pt; }
   th, td { padding: .1rem .25rem; }
-  h2, tr { break-after: avoid; break-inside: avoid; }
+  td .small { font-size: 6.5pt; }
+  h2, h3, h4, tr { break-after: avoid; break-inside: avoid; }
 }
 ";
 

@@ -7,7 +7,9 @@ use crate::spec::Spec;
 
 use hirescam_core::onnx;
 use hirescam_core::onnx::messages::{ModelProto, NodeProto, ValueInfoProto};
-use hirescam_core::{Model, head, near};
+use hirescam_core::ops::Dependence;
+use hirescam_core::shape::Shapes;
+use hirescam_core::{Model, flow, head, near};
 use std::collections::HashMap;
 
 /// A network cut at a layer, as models of their own: what the body makes is what the others take.
@@ -29,6 +31,41 @@ pub struct Parts {
     pub seed: String,
     /// The outputs of `gradient` with the gradients, one for each layer.
     pub gradients: Vec<String>,
+}
+
+/// A gradient differentiated once more: from ⟨direction, gradient⟩, of a head cut at one layer.
+#[derive(Clone, Debug)]
+pub struct Second {
+    /// The model: it takes what [`Parts::gradient`] takes, and the direction.
+    pub model: Vec<u8>,
+    /// The input with the direction, in the shape of the activation.
+    pub direction: String,
+    /// The output with the derivative by the activation, which is the Hessian of ⟨seed, scores⟩ times the direction; none where the
+    /// gradient is the same for every activation.
+    pub by_activation: Option<String>,
+    /// The output with the derivative by the seed, which says how fast the scores change along the direction.
+    pub by_seed: Option<String>,
+}
+
+impl Parts {
+    /// Differentiates the gradient by the activation of `layer`, which the parts were cut at, and by the seed.
+    ///
+    /// # Errors
+    /// Those of reading the gradient's model and of differentiating, above all for a layer that the parts were not cut at.
+    pub fn second(&self, layer: &str) -> Result<Second, Error> {
+        let model = Model::from_bytes(self.gradient.clone())?;
+        let shapes = Shapes::infer(&model, layer, None)?;
+        let Some(gradient) = self.gradients.first() else {
+            return Err(Error::Argument("no layer is asked for".into()));
+        };
+        let smoothly =
+            |value: &str| flow::dependence(&model, &shapes, value).get(gradient) == Some(&Dependence::Smooth);
+        let by: Vec<&str> = [layer, self.seed.as_str()].into_iter().filter(|value| smoothly(value)).collect();
+        let made = head::gradients(&model, &shapes, &by, gradient)?;
+        let of = |value: &str| by.iter().position(|v| *v == value).and_then(|i| made.gradients.get(i)).cloned();
+        let (by_activation, by_seed) = (of(layer), of(&self.seed));
+        Ok(Second { model: onnx::write(&made.model), direction: made.seed, by_activation, by_seed })
+    }
 }
 
 /// A value that a node makes, and where that is in the program that the network was exported from.

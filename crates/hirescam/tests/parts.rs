@@ -13,6 +13,16 @@ const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits
 const EARLY: &str = "/conv_layers/conv_layers.4/Relu_output_0";
 const LATE: &str = "/conv_layers/conv_layers.7/Relu_output_0";
 
+const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/zoo");
+
+/// Networks and layers whose heads bend.
+const SMOOTH: [(&str, &str); 4] = [
+    ("efficientnet", "/Add_output_0"),
+    ("convnext", "/stage1/Add_1_output_0"),
+    ("attention", "/Relu_1_output_0"),
+    ("vit", "/b2/Add_output_0"),
+];
+
 fn ready(model: &[u8]) -> Box<dyn Session> {
     hirescam::engine::engine("tract", &hirescam::engine::Options::default()).unwrap().prepare(model).unwrap()
 }
@@ -66,6 +76,53 @@ fn products_of_activation_and_gradient_are_the_maps() {
             assert!((f64::from(scores[IxDyn(&[0, 7])]) - e.score).abs() < 1e-4);
         }
     }
+}
+
+#[test]
+fn second_derivatives_are_how_gradients_change() {
+    for (file, layer) in SMOOTH {
+        let network = Network::open(format!("{ZOO}/{file}.ts.onnx")).unwrap();
+        let spec = at(&[layer]);
+        let parts = network.parts(&spec).unwrap();
+        let second = parts.second(layer).unwrap();
+        let input = network.model().inputs().next().unwrap().name().to_owned();
+        let declared = network.image_input(None).unwrap().shape;
+        let shape: Vec<usize> = declared.iter().map(|n| n.unwrap_or(1)).collect();
+        let count: usize = shape.iter().product();
+        let image = (0..count).map(|i| ((i as f64 * 0.618_033_988_749_895) % 1.0) as f32 - 0.5).collect();
+        let mut values = HashMap::from([(input, ArrayD::from_shape_vec(IxDyn(&shape), image).unwrap().into())]);
+        values.extend(run(parts.body.as_ref().unwrap(), &values));
+        let activation = values[layer].to_f32();
+        let mut seed = run(&parts.head, &values)[&parts.scores].to_f32();
+        seed.iter_mut().enumerate().for_each(|(i, s)| *s = 1.0 + i as f32 / 4.0);
+        values.insert(parts.seed.clone(), seed.clone().into());
+        let moved = |by: f32| {
+            let mut values = values.clone();
+            values.insert(layer.into(), activation.mapv(|a| a * (1.0 + by)).into());
+            let made = run(&parts.gradient, &values);
+            (made[&parts.gradients[0]].to_f32(), made[&parts.scores].to_f32())
+        };
+        // Central differences along the activation, in float32.
+        const STEP: f32 = 1.0 / 64.0;
+        let (after, before) = (moved(STEP), moved(-STEP));
+        values.insert(second.direction.clone(), activation.clone().into());
+        let made = run(&second.model, &values);
+        let compare = |name: &Option<String>, after: ArrayD<f32>, before: ArrayD<f32>| {
+            let found = made[name.as_ref().unwrap()].to_f32();
+            let largest = |values: &ArrayD<f32>| values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+            // Scores that do not hang on the activation's scale change by no more than rounding.
+            let rounding = 1e-6 * largest(&after) / STEP;
+            let expected = (after - before) / (2.0 * STEP);
+            assert_eq!(found.shape(), expected.shape());
+            let (worst, allowed) = (largest(&(&found - &expected)), 5e-3 * largest(&expected) + rounding);
+            assert!(worst <= allowed, "{file}: {worst}, and {allowed} is allowed");
+        };
+        compare(&second.by_activation, after.0, before.0);
+        compare(&second.by_seed, after.1, before.1);
+    }
+    let digits = Network::open(DIGITS).unwrap();
+    let second = digits.parts(&at(&[LATE])).unwrap().second(LATE).unwrap();
+    assert!(second.by_activation.is_none() && second.by_seed.is_some(), "the head is piecewise linear");
 }
 
 #[test]

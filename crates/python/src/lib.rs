@@ -36,9 +36,9 @@ mod _hirescam {
     #[pymodule_export]
     use super::network::Network;
     #[pymodule_export]
-    use super::scored::scored;
+    use super::scored::{imputed, scored};
     #[pymodule_export]
-    use super::session::{Session, parts, renamed, values, with_outputs};
+    use super::session::{Session, parts, renamed, second, values, with_outputs};
     #[pymodule_export]
     use super::spec::Spec;
 

@@ -2,7 +2,7 @@
 
 use crate::{array, error, work};
 use hirescam_evaluate::Error;
-use hirescam_evaluate::changed::{Fill, Image, Metric, Request, measure};
+use hirescam_evaluate::changed::{Fill, Image, Metric, Places, Request, measure};
 use hirescam_evaluate::metrics::{
     self, Adcc, AopcLerf, AopcMorf, Arcc, AverageDrop, AverageGain, ConfidenceIncrease, Curve, Deletion, Infidelity,
     Insertion, MuFidelity, Removed, Road, Taken,
@@ -49,6 +49,21 @@ pub fn scored(
         },
         failed => error::of_metric(py, &failed),
     })
+}
+
+/// An image `[channels, height, width]` whose missing places are imputed, without noise.
+#[pyfunction]
+pub fn imputed<'py>(
+    py: Python<'py>,
+    image: PyReadonlyArrayDyn<f32>,
+    missing: PyReadonlyArray2<bool>,
+) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+    let (image, missing) = (image.as_array().to_owned(), missing.as_array().to_owned());
+    let made = work::alone(py, || {
+        let gone = missing.iter().enumerate().filter(|(_, missing)| **missing).map(|(place, _)| place);
+        Image::new(image.view(), 0)?.imputed(Places::new(missing.len(), gone))
+    })?;
+    Ok(PyArrayDyn::from_owned_array(py, made.map_err(|failed| error::of_metric(py, &failed))?))
 }
 
 /// A metric with its options, which are all there.

@@ -112,6 +112,21 @@ pub fn parts<'py>(py: Python<'py>, network: &Network, spec: &Spec) -> PyResult<B
     Ok(all)
 }
 
+/// The gradient of a head cut at one layer, differentiated once more: the model as bytes, and names.
+#[pyfunction]
+pub fn second<'py>(py: Python<'py>, network: &Network, spec: &Spec) -> PyResult<Bound<'py, PyDict>> {
+    let made = work::done(py, || {
+        let parts = network.0.parts(&spec.0)?;
+        parts.second(spec.0.layers.first().map_or("", String::as_str))
+    })?;
+    let all = PyDict::new(py);
+    all.set_item("model", PyBytes::new(py, &made.model))?;
+    all.set_item("direction", made.direction)?;
+    all.set_item("by_activation", made.by_activation)?;
+    all.set_item("by_seed", made.by_seed)?;
+    Ok(all)
+}
+
 /// The values that the network's nodes make: each with its node, and with the scopes that PyTorch's exporter wrote.
 #[pyfunction]
 pub fn values(network: &Network) -> Vec<(String, String, Option<String>)> {

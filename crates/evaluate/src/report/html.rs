@@ -1,6 +1,6 @@
 //! The report as one page: no scripts, nothing from elsewhere.
 
-use super::plot::{Dot, Dots};
+use super::plot::{self, Dot, Dots};
 use super::summary::{Agreement, Cell, Example, Part, SIZES, Summary, Why, known};
 use super::words::{self, Outcome, count, number};
 use super::{Pictures, Wanted};
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// How many classes are shown one by one: those with the most images.
 const MOST_CLASSES: usize = 30;
+const NO_VALUE: &str = "<td class=\"none\">no value</td>";
 /// How many parts a plot shows before it is folded away.
 const MOST_OPEN: usize = 6;
 
@@ -24,25 +25,26 @@ pub(super) fn page(summary: &Summary, pictures: Option<&Pictures<'_>>) -> String
     };
     let mut page = start(&title);
     page += &format!("<h1>{}</h1>\n{}", escape(&title), list(&words::lead(summary)));
-    page += &section("what", "What failed", &list(&words::failures(summary)));
-    for (i, layer) in summary.layers.iter().enumerate() {
-        page += &of_layer(summary, layer, i);
+    let mut sections = vec![("What failed".to_owned(), list(&words::failures(summary)))];
+    sections.extend(summary.layers.iter().map(|layer| (format!("Layer {layer}"), of_layer(summary, layer))));
+    sections.extend([
+        ("Maps to look at".to_owned(), examples(summary, pictures)),
+        ("Thresholds".to_owned(), thresholds(summary)),
+        ("What the metrics measure, and what they cannot show".to_owned(), metrics(summary)),
+        ("How the numbers were found".to_owned(), list(&found(summary))),
+        ("How to repeat it".to_owned(), repeat(summary)),
+    ]);
+    sections.retain(|(_, content)| !content.is_empty());
+    let links =
+        sections.iter().enumerate().map(|(i, (title, _))| format!("<a href=\"#part-{i}\">{}</a>", escape(title)));
+    page += &format!("<p class=\"small\">{}</p>\n", links.collect::<Vec<_>>().join(" · "));
+    for (i, (title, content)) in sections.iter().enumerate() {
+        page += &format!("<section id=\"part-{i}\">\n<h2>{}</h2>\n{content}</section>\n", escape(title));
     }
-    if !summary.examples.is_empty() {
-        page += &section("pictures", "Maps to look at", &examples(summary, pictures));
-    }
-    if summary.halves.is_some() {
-        page += &section("thresholds", "Thresholds", &thresholds(summary));
-    }
-    if !summary.metrics.is_empty() {
-        page += &section("metrics", "What the metrics measure, and what they cannot show", &metrics(summary));
-    }
-    page += &section("statistics", "How the numbers were found", &list(&found(summary)));
-    page += &section("repeat", "How to repeat it", &repeat(summary));
     page + END
 }
 
-fn of_layer(summary: &Summary, layer: &str, i: usize) -> String {
+fn of_layer(summary: &Summary, layer: &str) -> String {
     let mut parts = String::new();
     let outcomes = words::outcomes(summary, layer);
     if !outcomes.is_empty() {
@@ -50,13 +52,13 @@ fn of_layer(summary: &Summary, layer: &str, i: usize) -> String {
         parts += "<p class=\"small\">Sizes of differences stand in the tables. A metric that measures agreement with people (the pointing games, relevance, IoU) can rightly be low for a faithful map of a network that looks elsewhere.</p>\n";
     }
     parts += &format!("<h3>What is proven of the maps</h3>\n{}", certificates(summary, layer));
-    parts += &format!("<h3>Means over images</h3>\n{}", means(summary, layer, &|c| c.mean));
-    parts += "<p class=\"small\">Mean with its 95 % interval below; ↑ more is better, ↓ less is better, neither: it describes. Bold: the best mean, whether or not a test tells it from the others. n: images with a value, where a method's differ in its cell.</p>\n";
+    parts += &format!("<h3>Means over images</h3>\n{}", means(summary, layer, true));
+    parts += "<p class=\"small\">Mean with its interval below; ↑ more is better, ↓ less is better, without an arrow: it describes. Bold: the best mean, whether or not a test tells it from the others. n: images with a value; where a method has fewer, its cell says so. Undefined: maps for which the metric has no value, by method.</p>\n";
     let plots = summary.metrics.iter().filter_map(|metric| mean_plot(summary, layer, metric));
     parts += &grid(&plots.collect::<Vec<_>>());
     if summary.counts.classes > 1 {
-        parts += &format!("<h3>Means over classes</h3>\n{}", means(summary, layer, &|c| c.over_classes));
-        parts += "<p class=\"small\">Each class counts the same, whatever the number of its images, as the pointing game and the IoU are usually reported. The intervals draw images and classes again. n: classes.</p>\n";
+        parts += &format!("<h3>Means over classes</h3>\n{}", means(summary, layer, false));
+        parts += "<p class=\"small\">Each class counts the same, whatever the number of its images, as the pointing game and the IoU are usually reported. The intervals draw images and classes again.</p>\n";
     }
     let tests = comparisons(summary, layer);
     if !tests.is_empty() {
@@ -73,7 +75,7 @@ fn of_layer(summary: &Summary, layer: &str, i: usize) -> String {
         parts += &divided(summary, layer, by, kind, is);
     }
     parts += &agreement(summary, layer);
-    section(&format!("layer-{i}"), &format!("Layer {layer}"), &parts)
+    parts
 }
 
 fn certificates(summary: &Summary, layer: &str) -> String {
@@ -99,18 +101,25 @@ fn certificates(summary: &Summary, layer: &str) -> String {
     list(&lines)
 }
 
-/// A table of metrics by methods.
-fn means(summary: &Summary, layer: &str, of: &dyn Fn(&Cell) -> Option<Estimate>) -> String {
+/// A table of metrics by methods; with `of_images`, of what has no value, too.
+fn means(summary: &Summary, layer: &str, of_images: bool) -> String {
     let mut head = vec![th("metric", true)];
     head.extend(summary.methods.iter().map(|m| th(m, false)));
-    head.extend([th("n", false), th("undefined", false)]);
-    let mut rows = String::new();
+    head.push(th(if of_images { "n" } else { "classes" }, false));
+    head.extend(of_images.then(|| th("undefined", false)));
+    let (mut rows, mut nowhere, mut unmeasured) = (String::new(), Vec::new(), Vec::new());
     for metric in &summary.metrics {
         let cells: Vec<Option<&Cell>> =
             summary.methods.iter().map(|m| summary.cell(layer, m, metric, &Part::All)).collect();
+        let of = |c: &Cell| if of_images { c.mean } else { c.over_classes };
         let found: Vec<Option<Estimate>> = cells.iter().map(|c| c.and_then(of)).collect();
+        let undefined: Vec<usize> = cells.iter().flatten().filter_map(|c| c.undefined).collect();
+        let Some(most) = found.iter().flatten().map(|e| e.n).max() else {
+            let of = if undefined.iter().sum::<usize>() > 0 { &mut nowhere } else { &mut unmeasured };
+            of.push(metric.clone());
+            continue;
+        };
         let best = best(metric, &found);
-        let most = found.iter().flatten().map(|e| e.n).max();
         let mut row = format!(
             "<th class=\"words\" scope=\"row\">{} <span class=\"better\">{}</span></th>",
             escape(metric),
@@ -118,25 +127,29 @@ fn means(summary: &Summary, layer: &str, of: &dyn Fn(&Cell) -> Option<Estimate>)
         );
         for estimate in &found {
             row += &match estimate {
-                None => "<td class=\"none\">no value</td>".to_owned(),
+                None => NO_VALUE.to_owned(),
                 Some(e) => {
                     let mean = number(e.mean);
                     let mean = if Some(e.mean) == best { format!("<b>{mean}</b>") } else { mean };
-                    let n = if Some(e.n) == most { String::new() } else { format!(" n {}", e.n) };
+                    let n = if e.n == most { String::new() } else { format!(" n {}", e.n) };
                     format!("<td>{mean}<br /><span class=\"small\">{}{n}</span></td>", words::interval(e))
                 }
             };
         }
-        let undefined: Vec<usize> = cells.iter().flatten().filter_map(|c| c.undefined).collect();
-        let undefined = match (undefined.iter().min(), undefined.iter().max()) {
-            (Some(a), Some(b)) if a == b => a.to_string(),
-            (Some(a), Some(b)) => format!("{a} to {b}"),
-            _ => String::new(),
-        };
-        row += &format!("<td>{}</td><td>{undefined}</td>", most.map_or("0".into(), |n| n.to_string()));
+        row += &format!("<td>{most}</td>");
+        if of_images {
+            row += &match (undefined.iter().min(), undefined.iter().max()) {
+                (Some(a), Some(b)) if a != b => format!("<td>{a} to {b}</td>"),
+                (a, _) => format!("<td>{}</td>", a.unwrap_or(&0)),
+            };
+        }
         rows += &format!("<tr>{row}</tr>\n");
     }
-    table(&head.concat(), &rows)
+    let table = if rows.is_empty() { "<p>No metric has a value.</p>\n".into() } else { table(&head.concat(), &rows) };
+    let without = [("Defined for no map", nowhere), ("Without a value in any row", unmeasured)];
+    let without = without.iter().filter(|(_, metrics)| of_images && !metrics.is_empty());
+    let lines = without.map(|(why, metrics)| format!("<p>{why}: {}.</p>\n", escape(&words::list(metrics))));
+    table + &lines.collect::<String>()
 }
 
 /// The best of several means, where one way is better and they are not all the same.
@@ -157,16 +170,23 @@ fn mean_plot(summary: &Summary, layer: &str, metric: &str) -> Option<String> {
         Some((method.clone(), vec![dot]))
     };
     let lines = summary.methods.iter().enumerate().filter_map(line).collect();
-    plot(metric, &format!("{metric} of all images, by method"), lines, &[])
+    plot(metric, &format!("{metric} of all images, by method"), lines)
 }
 
-fn plot(metric: &str, what: &str, lines: Vec<(String, Vec<Dot>)>, series: &[String]) -> Option<String> {
+/// Which mark is whose.
+fn legend(summary: &Summary) -> String {
+    let methods = summary.methods.iter().enumerate();
+    let signs = methods.filter_map(|(i, m)| Some(format!("<span>{} {}</span>", plot::sign(i, m)?, escape(m))));
+    format!("<p class=\"legend\">{}</p>\n", signs.collect::<Vec<_>>().join(" "))
+}
+
+fn plot(metric: &str, what: &str, lines: Vec<(String, Vec<Dot>)>) -> Option<String> {
     let axis = match known(metric).map(|m| m.better) {
         Some(Better::Higher) => format!("{metric} → better"),
         Some(Better::Lower) => format!("better ← {metric}"),
         _ => metric.to_owned(),
     };
-    Dots { alt: format!("Means and intervals: {what}"), axis, lines, series }.svg()
+    Dots { alt: format!("Means and intervals: {what}"), axis, lines }.svg()
 }
 
 fn dot(series: usize, estimate: Estimate) -> Dot {
@@ -246,15 +266,19 @@ fn pointing(summary: &Summary, layer: &str) -> String {
                         words::estimate(&e),
                         count(e.n, "class")
                     ),
-                    None => "<td class=\"none\">no value</td>".into(),
+                    None => NO_VALUE.into(),
                 })
                 .collect();
             format!("<tr><td class=\"words\">{}</td>{cells}</tr>\n", escape(method))
         })
         .collect();
-    let drawn = plot(metric, "pointing game, all and difficult images", lines, &summary.methods);
+    let drawn = plot(metric, "pointing game, all and difficult images", lines);
     let note = "<p class=\"small\">Hits over hits and misses for each class, then the mean over classes, as TorchRay has it. Difficult images for a class: its boxes cover less than a quarter of the image and there is another class beside it (Zhang et al. 2018).</p>\n";
-    format!("<h3>Pointing game</h3>\n{}{}{note}", table(&head, &rows), grid(&drawn.into_iter().collect::<Vec<_>>()))
+    format!(
+        "<h3>Pointing game</h3>\n{}{}{note}",
+        table(&head, &rows),
+        with_legend(summary, &drawn.into_iter().collect::<Vec<_>>())
+    )
 }
 
 /// Means of parts of the images, as plots and as a table.
@@ -276,6 +300,10 @@ fn divided(summary: &Summary, layer: &str, by: &str, kind: &str, is: fn(&Part) -
         }
         _ => {}
     }
+    let verdicts = |m: &String| summary.verdicts.iter().filter(|v| v.layer == layer && v.method == *m).count();
+    if kind == "verdict" && summary.methods.iter().all(|m| verdicts(m) < 2) {
+        return "<h3>By verdict</h3>\n<p>Each method's maps all have one verdict, which stands above: its means are those of all images.</p>\n".into();
+    }
     let all = parts.len();
     let size = |part: &Part| SIZES.iter().position(|(name, _)| *name == part.words().1);
     if kind == "size" {
@@ -295,10 +323,9 @@ fn divided(summary: &Summary, layer: &str, by: &str, kind: &str, is: fn(&Part) -
     if all > parts.len() {
         note += &format!(" Shown are the {} with the most images of {all}; all are in summary.csv.", parts.len());
     }
-    let find = |part: &Part, method: &str, metric: &str| {
-        let found = cells.iter().find(|c| c.part == *part && c.method == method && c.metric == metric);
-        found.and_then(|c| c.mean)
-    };
+    let found: BTreeMap<(&Part, &str, &str), Estimate> =
+        cells.iter().filter_map(|c| Some(((&c.part, c.method.as_str(), c.metric.as_str()), c.mean?))).collect();
+    let find = |part: &Part, method: &str, metric: &str| found.get(&(part, method, metric)).copied();
     let mut plots = Vec::new();
     let mut rows = String::new();
     for metric in &summary.metrics {
@@ -315,7 +342,7 @@ fn divided(summary: &Summary, layer: &str, by: &str, kind: &str, is: fn(&Part) -
                     Some(e) => {
                         format!("<td>{}<br /><span class=\"small\">{}</span></td>", number(e.mean), words::interval(e))
                     }
-                    None => "<td class=\"none\">no value</td>".into(),
+                    None => NO_VALUE.into(),
                 })
                 .collect();
             rows += &format!(
@@ -326,15 +353,15 @@ fn divided(summary: &Summary, layer: &str, by: &str, kind: &str, is: fn(&Part) -
             );
             lines.push((name, found.into_iter().enumerate().filter_map(|(s, e)| Some(dot(s, e?))).collect()));
         }
-        plots.extend(plot(metric, &format!("{metric} by {by} and method"), lines, &summary.methods));
+        plots.extend(plot(metric, &format!("{metric} by {by} and method"), lines));
     }
     let head: String = [th("metric", true), th(&format!("{kind} (images)"), true)]
         .into_iter()
         .chain(summary.methods.iter().map(|m| th(m, false)))
         .collect();
     let plots = match parts.len() > MOST_OPEN {
-        true => folded(&format!("Plots by {by}"), &grid(&plots)),
-        false => grid(&plots),
+        true => folded(&format!("Plots by {by}"), &with_legend(summary, &plots)),
+        false => with_legend(summary, &plots),
     };
     format!(
         "<h3>By {by}</h3>\n<p class=\"small\">{}</p>\n{plots}{}",
@@ -375,7 +402,9 @@ fn agreement(summary: &Summary, layer: &str) -> String {
         let rows: String = shown
             .iter()
             .map(|a| {
-                let values: Vec<f64> = shown.iter().filter_map(|b| value(find(a, b)?)).collect();
+                let judges = |m: &str| known(m).is_some_and(|m| m.better != Better::Neither);
+                let others = shown.iter().filter(|b| judges(a) && judges(b));
+                let values: Vec<f64> = others.filter_map(|b| value(find(a, b)?)).collect();
                 let mean = crate::statistics::mean(&values).map_or(String::new(), |m| format!("{m:.2}"));
                 let cells: String = shown
                     .iter()
@@ -390,7 +419,7 @@ fn agreement(summary: &Summary, layer: &str) -> String {
             .collect();
         if shown.is_empty() { None } else { Some(table(&head, &rows)) }
     };
-    let mut text = "<h3>Do the metrics agree?</h3>\n<p class=\"small\">Spearman's rank correlation of two metrics, turned so that 1 means that both find the same maps good. A metric that agrees with no other of its kind measures something else, or little. Metrics without a better direction are taken as they are.</p>\n".to_owned();
+    let mut text = "<h3>Do the metrics agree?</h3>\n<p class=\"small\">Spearman's rank correlation of two metrics, turned so that 1 means that both find the same maps good. A metric that agrees with no other of its kind measures something else, or little. Metrics without a better direction are taken as they are, and count in no mean.</p>\n".to_owned();
     if let Some(matrix) = matrix(&|a| a.over_images) {
         text += &format!(
             "<h4>Over images: do they find the same images' maps good?</h4>\n<p class=\"small\">The mean over methods.</p>\n{matrix}"
@@ -468,7 +497,7 @@ fn examples(summary: &Summary, pictures: Option<&Pictures<'_>>) -> String {
         }
         html += &list(&lines);
     }
-    let layer = summary.examples.first().map_or("", |e| e.layer.as_str());
+    let Some(layer) = summary.examples.first().map(|e| e.layer.as_str()) else { return html };
     html + &format!(
         "<p class=\"small\">Chosen by rule from the rows at {}, never by hand: the three best, the three worst, and for each other method the two images and classes with the largest difference; of equal ones the first images.</p>\n",
         escape(layer)
@@ -534,13 +563,16 @@ fn metrics(summary: &Summary) -> String {
             "<dt>{} {}</dt><dd>{} {}; {}; {better}. <b>Cannot show:</b> {}. {}.</dd>\n",
             escape(name),
             words::arrow(name),
-            escape(m.what),
-            escape(m.formula),
+            coded(m.what),
+            coded(m.formula),
             escape(m.range),
-            escape(m.blind),
-            escape(m.source)
+            coded(m.blind),
+            coded(m.source)
         )
     };
+    if summary.metrics.is_empty() {
+        return String::new();
+    }
     format!("<dl>\n{}</dl>\n", summary.metrics.iter().map(row).collect::<String>())
 }
 
@@ -604,6 +636,12 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// Text in which names stand between backticks.
+fn coded(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    parts.map(|(i, part)| if i % 2 == 1 { format!("<code>{}</code>", escape(part)) } else { escape(part) }).collect()
+}
+
 fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
@@ -613,10 +651,6 @@ fn capital(text: &str) -> String {
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
 
-fn section(id: &str, title: &str, content: &str) -> String {
-    format!("<section id=\"{id}\">\n<h2>{}</h2>\n{content}</section>\n", escape(title))
-}
-
 fn folded(title: &str, content: &str) -> String {
     format!("<details>\n<summary>{}</summary>\n{content}</details>\n", escape(title))
 }
@@ -624,6 +658,14 @@ fn folded(title: &str, content: &str) -> String {
 fn grid(plots: &[String]) -> String {
     let plots: String = plots.iter().map(|svg| format!("<figure>{svg}</figure>\n")).collect();
     if plots.is_empty() { plots } else { format!("<div class=\"plots\">\n{plots}</div>\n") }
+}
+
+/// Plots whose dots are told by their marks.
+fn with_legend(summary: &Summary, plots: &[String]) -> String {
+    match plots.is_empty() {
+        true => String::new(),
+        false => legend(summary) + &grid(plots),
+    }
 }
 
 fn figure(png: &[u8], alt: &str, lines: &[String]) -> String {

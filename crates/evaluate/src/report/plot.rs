@@ -7,15 +7,13 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// A plot: one line of dots below the other.
-pub(super) struct Dots<'a> {
+pub(super) struct Dots {
     /// What it shows, for those who cannot see it.
     pub alt: String,
     /// What the axis counts.
     pub axis: String,
     /// The lines, each with its dots: which series, the mean, its interval.
     pub lines: Vec<(String, Vec<Dot>)>,
-    /// The names of the series, told by colour and shape; none are explained where there is one.
-    pub series: &'a [String],
 }
 
 /// A mean with its interval.
@@ -44,19 +42,18 @@ const COLOURS: [RGBColor; 9] = [
 ];
 
 /// Widths and heights in pixels.
-const WIDTH: i32 = 460;
-const CHARACTER: i32 = 7;
-const LONGEST: usize = 24;
-const DOT: i32 = 9;
-const GAP: i32 = 9;
+const WIDTH: i32 = 340;
+const CHARACTER: i32 = 6;
+const LONGEST: usize = 20;
+const DOT: i32 = 10;
+const GAP: i32 = 12;
 const ABOVE: i32 = 8;
-const BELOW: i32 = 42;
-const LEGEND_LINE: i32 = 18;
-const TEXT: (&str, i32) = ("sans-serif", 12);
+const BELOW: i32 = 44;
+const TEXT: (&str, i32) = ("sans-serif", 14);
 
 type Area<'b> = DrawingArea<SVGBackend<'b>, Shift>;
 
-impl Dots<'_> {
+impl Dots {
     /// The plot as SVG; none where there is no dot, or one is no number.
     pub fn svg(&self) -> Option<String> {
         let dots = || self.lines.iter().flat_map(|(_, dots)| dots);
@@ -70,22 +67,17 @@ impl Dots<'_> {
         let low = if low > 0.0 && low < high / 2.0 { 0.0 } else { low };
         let room = if high > low { (high - low) * 0.04 } else { low.abs().max(1.0) * 0.1 };
         let range = low - room..high + room;
-        let legend: Vec<usize> = (0..self.series.len()).filter(|s| dots().any(|d| d.series == *s)).collect();
-        let legend = if legend.len() > 1 { legend } else { Vec::new() };
         let longest = self.lines.iter().map(|(name, _)| cut(name).chars().count()).max().unwrap_or(0);
         let left = longest as i32 * CHARACTER + 10;
-        let columns = 3;
-        let legend_height = legend.len().div_ceil(columns) as i32 * LEGEND_LINE;
         let heights: Vec<i32> = self.lines.iter().map(|(_, dots)| dots.len().max(1) as i32 * DOT + GAP).collect();
-        let height = ABOVE + heights.iter().sum::<i32>() + BELOW + legend_height;
+        let height = ABOVE + heights.iter().sum::<i32>() + BELOW;
         let mut svg = String::new();
         {
             let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
-            self.draw(&area, range, left, &heights, height - BELOW - legend_height).ok()?;
-            self.legend(&area, &legend, columns, height - legend_height).ok()?;
+            self.draw(&area, range, left, &heights, height - BELOW).ok()?;
             area.present().ok()?;
         }
-        Some(self.for_page(&svg))
+        Some(for_page(&svg, &self.alt))
     }
 
     fn draw(
@@ -110,57 +102,45 @@ impl Dots<'_> {
             area.draw(&Text::new(cut(name), (left - 4, top + height / 2), text(HPos::Right, VPos::Center)))?;
             let first = top + height / 2 - (dots.len() as i32 - 1) * DOT / 2;
             for (dot, y) in dots.iter().zip((0..).map(|i| first + i * DOT)) {
-                let colour = COLOURS.get(dot.series % COLOURS.len()).copied().unwrap_or(INK);
                 if let Some((low, high)) = dot.interval {
-                    area.draw(&PathElement::new(vec![(x(low), y), (x(high), y)], colour.stroke_width(2)))?;
+                    area.draw(&PathElement::new(vec![(x(low), y), (x(high), y)], colour(dot.series).stroke_width(2)))?;
                 }
-                mark(area, dot.series, (x(dot.mean), y), colour)?;
+                mark(area, dot.series, (x(dot.mean), y))?;
             }
             top += height;
         }
         Ok(())
     }
+}
 
-    fn legend(
-        &self,
-        area: &Area<'_>,
-        shown: &[usize],
-        columns: usize,
-        top: i32,
-    ) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
-        for (i, series) in shown.iter().enumerate() {
-            let column = (i % columns) as i32 * (WIDTH / columns as i32);
-            let (x, y) = (column + 10, top + (i / columns) as i32 * LEGEND_LINE + LEGEND_LINE / 2);
-            let colour = COLOURS.get(series % COLOURS.len()).copied().unwrap_or(INK);
-            mark(area, *series, (x, y), colour)?;
-            let style = TEXT.into_text_style(area).color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
-            let name = self.series.get(*series).map_or("", String::as_str);
-            area.draw(&Text::new(cut(name), (x + 9, y), style))?;
-        }
-        Ok(())
-    }
+/// A drawing as a part of a page.
+fn for_page(svg: &str, alt: &str) -> String {
+    let hex = |c: RGBColor| format!("\"#{:02X}{:02X}{:02X}\"", c.0, c.1, c.2);
+    let body = svg.split_once('>').map_or(svg, |(_, body)| body);
+    let size = svg.split("viewBox=\"").nth(1).and_then(|s| s.split('"').next()).unwrap_or_default();
+    let body = body.replace(&hex(INK), "\"currentColor\"").replace(&hex(LINE), "\"var(--line)\"");
+    let body = body.trim().trim_end_matches("</svg>").trim_end();
+    format!("<svg role=\"img\" aria-label=\"{}\" viewBox=\"{size}\">\n{body}\n</svg>", hirescam::html::escape(alt))
+}
 
-    /// The drawing as a part of a page.
-    fn for_page(&self, svg: &str) -> String {
-        let hex = |c: RGBColor| format!("\"#{:02X}{:02X}{:02X}\"", c.0, c.1, c.2);
-        let body = svg.split_once('>').map_or(svg, |(_, body)| body);
-        let size = svg.split("viewBox=\"").nth(1).and_then(|s| s.split('"').next()).unwrap_or_default();
-        let body = body.replace(&hex(INK), "\"currentColor\"").replace(&hex(LINE), "\"var(--line)\"");
-        let alt = hirescam::html::escape(&self.alt);
-        format!(
-            "<svg role=\"img\" aria-label=\"{alt}\" viewBox=\"{size}\">\n{}\n</svg>",
-            body.trim().trim_end_matches("</svg>").trim_end()
-        )
+/// The mark of a series by itself, to explain it.
+pub(super) fn sign(series: usize, name: &str) -> Option<String> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (12, 12)).into_drawing_area();
+        mark(&area, series, (6, 6)).ok()?;
+        area.present().ok()?;
     }
+    Some(for_page(&svg, &format!("mark of {name}")))
+}
+
+fn colour(series: usize) -> RGBColor {
+    COLOURS.get(series % COLOURS.len()).copied().unwrap_or(INK)
 }
 
 /// A series' mark: its shape and colour.
-fn mark(
-    area: &Area<'_>,
-    series: usize,
-    (x, y): (i32, i32),
-    colour: RGBColor,
-) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
+fn mark(area: &Area<'_>, series: usize, (x, y): (i32, i32)) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
+    let colour = colour(series);
     match series % 5 {
         0 => area.draw(&Circle::new((x, y), 4, colour.filled())),
         1 => area.draw(&Rectangle::new([(x - 3, y - 3), (x + 3, y + 3)], colour.filled())),

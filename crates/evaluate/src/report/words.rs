@@ -25,7 +25,7 @@ pub(super) fn estimate(estimate: &Estimate) -> String {
 pub(super) fn interval(estimate: &Estimate) -> String {
     match estimate.interval() {
         Some(i) => format!("[{}, {}]", number(i.low), number(i.high)),
-        None => "[one only]".into(),
+        None => "[one image]".into(),
     }
 }
 

@@ -338,8 +338,9 @@ def at_rest(module: Any) -> Iterator[None]:
     torch = import_torch()
     modes = [(part, part.training) for part in module.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    devices = list({value.device for value in _stored(module) if value.device.type == "cuda"})
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        with torch.no_grad(), torch.random.fork_rng(devices=devices), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             module.eval()
             yield

@@ -7,8 +7,6 @@ import itertools
 import json
 import logging
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
@@ -17,6 +15,7 @@ from . import _display, _engine, _hirescam
 from ._errors import ArgumentError, Error, ModelError
 from ._hirescam import Explanation, Image, Spec
 from ._images import Taker, content, is_array, is_pillow, numbers
+from ._kept import Kept
 from ._progress import Bar
 
 if TYPE_CHECKING:
@@ -85,8 +84,7 @@ class Network:
             )
         said = {"labels": labels, "preprocess": preprocess}
         self._spec = Spec(**{key: value for key, value in said.items() if value is not None})
-        self._ready: OrderedDict[str, _hirescam.Explainer] = OrderedDict()
-        self._lock = threading.Lock()
+        self._ready: Kept[str, _hirescam.Explainer] = Kept(KEPT)
 
     @property
     def path(self) -> str | None:
@@ -225,18 +223,7 @@ class Network:
 
     def _kept(self, spec: Spec) -> Explainer:
         """The explainer for a spec: it is made ready where it is none of the last ones."""
-        key = spec.to_json()
-        with self._lock:
-            ready = self._ready.get(key)
-            if ready is not None:
-                self._ready.move_to_end(key)
-                return Explainer(self, spec, ready)
-        explainer = Explainer(self, spec)
-        with self._lock:
-            self._ready[key] = explainer._native
-            while len(self._ready) > KEPT:
-                self._ready.popitem(last=False)
-        return explainer
+        return Explainer(self, spec, self._ready.of(spec.to_json(), lambda: Explainer(self, spec)._native))
 
     def layers(self, *, all: bool = False, spec: Spec | None = None, **options: Unpack[AllOptions]) -> Any:
         """The layers that can be explained at, from the image to the score, with what is proven there: a data frame if pandas is there, else a list of records.

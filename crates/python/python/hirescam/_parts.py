@@ -29,7 +29,8 @@ class Parts:
     def __init__(self, network: Network, layers: Sequence[str]) -> None:
         self.layers = list(layers)
         self._spec = network.spec(layer=self.layers, score="output")
-        self._made = _hirescam.parts(network._native, self._spec)
+        self._network = network._native
+        self._made = _hirescam.parts(self._network, self._spec)
         self.image: str = self._made["image"]
         """The input that carries the image."""
 
@@ -40,6 +41,11 @@ class Parts:
     @cached_property
     def _head(self) -> Any:
         return _hirescam.Session(self._made["head"], self._spec)
+
+    @cached_property
+    def _second(self) -> tuple[Any, dict[str, Any]]:
+        made = _hirescam.second(self._network, self._spec)
+        return _hirescam.Session(made["model"], self._spec), made
 
     @cached_property
     def _gradient(self) -> Any:
@@ -54,13 +60,24 @@ class Parts:
         made: NDArray[Any] = self._head.run(_taken(self._head, values))[self._made["scores"]]
         return made
 
+    def second(
+        self, values: Arrays, seed: NDArray[Any], direction: NDArray[Any]
+    ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+        """What the network cut at one layer has of second derivatives along a direction, which has the activation's shape: the derivative of the gradient
+        of Σ seed · score, and that of the scores. None where it is 0 for every activation, and for every direction."""
+        session, made = self._second
+        done = session.run(_taken(session, {**values, self._made["seed"]: _floats(seed), made["direction"]: _floats(direction)}))
+        return done.get(made["by_activation"]), done.get(made["by_seed"])
+
     def gradients(self, values: Arrays, seed: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """The activations of the layers, and the gradients of Σ seed · score by them."""
-        name = self._made["seed"]
-        seed = np.ascontiguousarray(seed, np.float64 if seed.dtype == np.float64 else np.float32)
-        made = self._gradient.run({**_taken(self._gradient, {**values, name: seed})})
+        made = self._gradient.run(_taken(self._gradient, {**values, self._made["seed"]: _floats(seed)}))
         activations = [made[layer] if layer in made else values[layer] for layer in self.layers]
         return activations, [made[gradient] for gradient in self._made["gradients"]]
+
+
+def _floats(array: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(array, np.float64 if array.dtype == np.float64 else np.float32)
 
 
 def _taken(session: Any, values: Arrays) -> dict[str, NDArray[Any]]:

@@ -43,15 +43,14 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._errors import ArgumentError, Error
 from ._hirescam import Explanation, Spec
+from ._kept import Kept
 from ._network import Explainer, Network
 
 if TYPE_CHECKING:
@@ -63,8 +62,6 @@ KEPT = 4
 """How many explainers a process keeps ready; each holds the weights once more."""
 
 Shape = tuple[int, ...]
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 
 def explain(
@@ -147,9 +144,8 @@ class _Ready:
         self.map_shape = _map_shape(explainer)
 
 
-_CACHE: OrderedDict[tuple[str | None, str, str], _Ready] = OrderedDict()
-_FILES: OrderedDict[tuple[str, int, int], Network] = OrderedDict()
-_LOCK = threading.Lock()
+_READY: Kept[tuple[str | None, str, str], _Ready] = Kept(KEPT)
+_FILES: Kept[tuple[str, int, int], Network] = Kept(KEPT)
 
 
 def _ready(spec: Spec | Mapping[str, Any] | Explainer | None, model: Any) -> _Ready:
@@ -164,7 +160,7 @@ def _ready(spec: Spec | Mapping[str, Any] | Explainer | None, model: Any) -> _Re
         network = _network(model)
         spec = network.spec(Spec(**spec) if isinstance(spec, Mapping) else spec)
     key = (network.path, network.sha256, spec.to_json())
-    return _kept(_CACHE, key, lambda: _Ready(Explainer(network, spec)))
+    return _READY.of(key, lambda: _Ready(Explainer(network, spec)))
 
 
 def _network(model: Any) -> Network:
@@ -178,20 +174,7 @@ def _network(model: Any) -> Network:
     except OSError:
         # It says what is wrong with it.
         return Network(model)
-    return _kept(_FILES, (os.path.abspath(model), found.st_mtime_ns, found.st_size), lambda: Network(model))
-
-
-def _kept(cache: OrderedDict[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
-    with _LOCK:
-        if key in cache:
-            cache.move_to_end(key)
-            return cache[key]
-    made = make()
-    with _LOCK:
-        made = cache.setdefault(key, made)
-        while len(cache) > KEPT:
-            cache.popitem(last=False)
-    return made
+    return _FILES.of((os.path.abspath(model), found.st_mtime_ns, found.st_size), lambda: Network(model))
 
 
 def _input_shape(explainer: Explainer) -> tuple[int | None, ...]:

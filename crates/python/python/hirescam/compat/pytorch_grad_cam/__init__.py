@@ -12,32 +12,29 @@ have changed; it is left as it was. docs/coming-from.md says what differs.
 """
 
 from .ablation_cam import AblationCAM
-from .ablation_layer import AblationLayer, AblationLayerVit
+from .ablation_layer import AblationLayer, AblationLayerFasterRCNN, AblationLayerVit
 from .activations_and_gradients import ActivationsAndGradients
 from .base_cam import BaseCAM
 from .eigen_cam import EigenCAM
 from .eigen_grad_cam import EigenGradCAM
+from .feature_factorization.deep_feature_factorization import DeepFeatureFactorization, run_dff_on_image
 from .fem import FEM
 from .finer_cam import FinerCAM
 from .fullgrad_cam import FullGrad
 from .grad_cam import GradCAM
 from .grad_cam_elementwise import GradCAMElementWise
 from .grad_cam_plusplus import GradCAMPlusPlus
+from .guided_backprop import GuidedBackpropReLUModel
 from .hirescam import HiResCAM
 from .kpca_cam import KPCA_CAM
 from .layer_cam import LayerCAM
-from .missing import (
-    SESS,
-    AblationLayerFasterRCNN,
-    DeepFeatureFactorization,
-    GuidedBackpropReLUModel,
-    ShapleyCAM,
-    run_dff_on_image,
-)
+from .metrics import cam_mult_image, road
 from .random_cam import RandomCAM
 from .refine_cam import RefineCAM
 from .score_cam import ScoreCAM
 from .seg_eigen_cam import SegEigenCAM
+from .sess import SESS
+from .shapley_cam import ShapleyCAM
 from .utils import model_targets, reshape_transforms
 from .utils.image import preprocess_image, scale_cam_image, show_cam_on_image
 from .utils.model_targets import (
@@ -83,9 +80,11 @@ __all__ = [
     "SemanticSegmentationTarget",
     "ShapleyCAM",
     "XGradCAM",
+    "cam_mult_image",
     "model_targets",
     "preprocess_image",
     "reshape_transforms",
+    "road",
     "run_dff_on_image",
     "scale_cam_image",
     "show_cam_on_image",

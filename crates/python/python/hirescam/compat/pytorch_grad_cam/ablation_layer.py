@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..._errors import UnsupportedError
 from .utils.svd_on_activations import get_2d_projection
 
 FAR = 1e7
@@ -66,3 +67,13 @@ class AblationLayerVit(AblationLayer):
 
     def __call__(self, x: Any = None) -> torch.Tensor:
         return self._without(self.activations.transpose(1, -1)).transpose(1, -1)
+
+
+class AblationLayerFasterRCNN(AblationLayer):
+    """The levels of a detector's pyramid: not here."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise UnsupportedError(
+            "AblationLayerFasterRCNN is not here: what a detector gives is no tensor of scores that could be exported. Use pytorch_grad_cam for it, or "
+            "explain a module of your own that gives one tensor of the detector's scores"
+        )

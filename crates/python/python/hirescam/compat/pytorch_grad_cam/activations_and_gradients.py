@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..._errors import ArgumentError, UnsupportedError
+from ..._export import HOOKS
+from ..._kept import Kept
 from ..._parts import Parts
 from ..._torch import TorchNetwork, from_torch
 
@@ -18,7 +19,7 @@ KEPT = 3
 """How many exports of a module are kept: one for each shape of image."""
 
 SAMPLED = 8
-"""Numbers of each stored tensor that tell whether the module has changed."""
+"""Numbers of each stored tensor that are looked at beside its sum, which numbers that changed places leave as it is."""
 
 
 class Ready:
@@ -36,26 +37,34 @@ class Ready:
         return self._parts[key]
 
 
-READY: weakref.WeakKeyDictionary[torch.nn.Module, OrderedDict[Any, Ready]] = weakref.WeakKeyDictionary()
+class Exports:
+    """What was exported of a module as it is."""
+
+    def __init__(self) -> None:
+        self.state: Any = None
+        self.kept: Kept[Any, Ready] = Kept(KEPT)
+
+
+EXPORTS: weakref.WeakKeyDictionary[torch.nn.Module, Exports] = weakref.WeakKeyDictionary()
 """What was exported of each module that is still there, so that not every CAM object has to do it again."""
 
 
 def ready(model: torch.nn.Module, image: torch.Tensor) -> Ready:
-    """The module exported for images of this shape; anew where its weights are others than they were."""
-    kept = READY.setdefault(model, OrderedDict())
-    state = _state(model)
-    shape, batch = tuple(image.shape[1:]), int(image.shape[0])
-    for key in ((shape, image.dtype, None), (shape, image.dtype, batch)):
-        if key in kept and kept[key].state == state:  # type: ignore[attr-defined]
-            kept.move_to_end(key)
-            return kept[key]
-    made = Ready(from_torch(model, image, output=_tensor))
-    made.state = state  # type: ignore[attr-defined]
-    free = made.network.image.shape[0] is None
-    kept[shape, image.dtype, None if free else batch] = made
-    while len(kept) > KEPT:
-        kept.popitem(last=False)
-    return made
+    """The module exported for images of this shape; anew where it is not what it was."""
+    if EXPORTS.setdefault(model, Exports()).state != _state(model):
+        EXPORTS[model] = Exports()
+    exports = EXPORTS[model]
+
+    def make() -> Ready:
+        made = Ready(from_torch(model, image, output=_tensor))
+        # A module can note down something of its own when it runs, as it does for an export.
+        exports.state = _state(model)
+        return made
+
+    key = (tuple(image.shape[1:]), image.dtype)
+    made = exports.kept.of(key, make)
+    fixed = made.network.image.shape[0]
+    return made if fixed in (None, len(image)) else exports.kept.of((*key, len(image)), make)
 
 
 def _tensor(given: Any) -> torch.Tensor:
@@ -68,14 +77,37 @@ def _tensor(given: Any) -> torch.Tensor:
 
 
 def _state(model: torch.nn.Module) -> tuple[Any, ...]:
-    """What tells whether a module is the same as before: its parts, and where and what its weights are."""
-    parts = tuple(id(part) for part in model.modules())
-    stored = []
-    for tensor in (*model.parameters(), *model.buffers()):
-        flat = tensor.detach().reshape(-1)
-        some = flat[:: max(1, flat.numel() // SAMPLED)][:SAMPLED].tolist() if tensor.device.type == "cpu" else ()
-        stored.append((tensor.data_ptr(), tensor._version, tuple(tensor.shape), tuple(some)))
-    return parts, tuple(stored)
+    """What tells whether a module is the same as before: its parts, their plain attributes and hooks, and where and what its weights are."""
+    parts = [(id(part), *_plain(part.__dict__)) for part in model.modules()]
+    return parts, [_sum(tensor) for tensor in (*model.parameters(), *model.buffers())]
+
+
+PLAIN = (bool, int, float, str)
+
+
+def _plain(attributes: dict[str, Any]) -> Iterator[Any]:
+    for name, value in attributes.items():
+        if name in HOOKS:
+            yield from (id(hook) for hook in value.values())
+        elif name != "training" and (isinstance(value, PLAIN) or (isinstance(value, tuple) and all(isinstance(v, PLAIN) for v in value))):
+            yield value
+
+
+def _sum(tensor: torch.Tensor) -> tuple[Any, ...]:
+    """Where a tensor lies, the sum of its numbers' bits, and some of them."""
+    if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
+        # It has no numbers: the export says what to do about it.
+        return ()
+    flat = tensor.detach().reshape(-1)
+    words = flat.view({4: torch.int32, 8: torch.int64}.get(flat.element_size(), torch.uint8))
+    if words.device.type == "cpu":
+        # A hundred times as fast as PyTorch's own sum of integers.
+        total = int(np.add.reduce(words.numpy(), dtype=words.numpy().dtype))
+    else:
+        total = int(words.sum(dtype=torch.int64))
+    some = words[:: max(1, len(words) // SAMPLED)][:SAMPLED].tolist()
+    version = None if tensor.is_inference() else tensor._version
+    return tensor.data_ptr(), version, tuple(tensor.shape), tensor.stride(), total, some
 
 
 class ActivationsAndGradients:
@@ -133,12 +165,31 @@ class ActivationsAndGradients:
 
     def backward(self, loss: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """Keeps the gradients of a function of the scores in `gradients`."""
-        scores = torch.from_numpy(self._scores).requires_grad_()
-        seed = torch.autograd.grad(loss(scores), scores)[0]
-        activations, gradients = self.parts.gradients(self.values, seed.numpy())
+        with torch.enable_grad():
+            scores = self.tensor(self._scores).requires_grad_()
+            seed = torch.autograd.grad(loss(scores), scores)[0]
+        activations, gradients = self.parts.gradients(self.values, seed.cpu().numpy())
         self.raw = activations
         self.activations = [self._shown(array) for array in activations]
         self.gradients = [self._shown(array) for array in gradients]
+
+    def second(self, layer: Any, loss: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor | None:
+        """The Hessian of a function of the scores by a layer's activation, times that activation; None where it is 0."""
+        parts = self.ready.parts([self.name(layer)])
+        values = self.values if parts is self.parts else parts.body(self.inputs(self._x))
+        activation = values[parts.layers[0]]
+        with torch.enable_grad():
+            scores = self.tensor(self._scores).requires_grad_()
+            seed = torch.autograd.grad(loss(scores), scores, create_graph=True)[0]
+            # Along the activation the gradient changes at the layer, and the seed changes with the scores.
+            of_head, scores_along = parts.second(values, seed.detach().cpu().numpy(), activation)
+            seed_along = None
+            if scores_along is not None and seed.requires_grad:
+                seed_along = torch.autograd.grad(seed, scores, self.tensor(scores_along), allow_unused=True)[0]
+        made = [] if of_head is None else [of_head]
+        if seed_along is not None:
+            made += parts.gradients(values, seed_along.cpu().numpy())[1]
+        return self._shown(np.sum(made, axis=0)) if made else None
 
     def _shown(self, array: Any) -> torch.Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(array))

@@ -6,20 +6,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .base_cam import BaseCAM
-from .utils.svd_on_activations import get_2d_projection
+from ._products import ProjectedCAM
 
 
-class EigenGradCAM(BaseCAM):
+class EigenGradCAM(ProjectedCAM):
     """The first principal component of activation times gradient."""
 
-    def get_cam_image(
-        self,
-        input_tensor: Any,
-        target_layer: Any,
-        targets: Any,
-        activations: NDArray[Any],
-        grads: NDArray[Any],
-        eigen_smooth: bool = False,
-    ) -> NDArray[Any]:
-        return get_2d_projection(grads * activations)
+    def of_places(self, activations: NDArray[Any], grads: NDArray[Any]) -> NDArray[Any]:
+        made: NDArray[Any] = grads * activations
+        return made

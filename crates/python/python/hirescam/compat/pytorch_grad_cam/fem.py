@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .base_cam import BaseCAM
+from ._products import PlacesCAM
 
 
-class FEM(BaseCAM):
+class FEM(PlacesCAM):
     """A channel's weight is the share of its places that lie k deviations above its mean. Fuad et al., IPTA 2020."""
 
     def __init__(
@@ -19,16 +19,12 @@ class FEM(BaseCAM):
         super().__init__(model, target_layers, reshape_transform, uses_gradients=False)
         self.k = k
 
-    def get_cam_image(
-        self,
-        input_tensor: Any,
-        target_layer: Any,
-        targets: Any,
-        activations: NDArray[Any],
-        grads: NDArray[Any],
-        eigen_smooth: bool = False,
-    ) -> NDArray[Any]:
+    def of_places(self, activations: NDArray[Any], grads: NDArray[Any]) -> NDArray[Any]:
         space = tuple(range(2, activations.ndim))
         above = activations > activations.mean(axis=space, keepdims=True) + self.k * activations.std(axis=space, keepdims=True)
-        made: NDArray[Any] = (above.mean(axis=space, keepdims=True) * activations).sum(axis=1)
+        made: NDArray[Any] = above.mean(axis=space, keepdims=True) * activations
         return made
+
+    def joined(self, made: NDArray[Any], eigen_smooth: bool) -> NDArray[Any]:
+        joined: NDArray[Any] = made.sum(axis=1)
+        return joined

@@ -13,6 +13,6 @@ from ._products import ProductCAM
 class GradCAMElementWise(ProductCAM):
     """Activation times gradient where that is positive."""
 
-    def product(self, activations: NDArray[Any], grads: NDArray[Any]) -> NDArray[Any]:
+    def of_places(self, activations: NDArray[Any], grads: NDArray[Any]) -> NDArray[Any]:
         made: NDArray[Any] = np.maximum(grads * activations, 0)
         return made

@@ -16,7 +16,7 @@ LOGGER = logging.getLogger("hirescam")
 class HiResCAM(ProductCAM):
     """Activation times gradient. Draelos and Carin, 2020. `hirescam.from_torch(model, x).explain(x)` says what is proven of the map."""
 
-    def product(self, activations: NDArray[Any], grads: NDArray[Any]) -> NDArray[Any]:
+    def of_places(self, activations: NDArray[Any], grads: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(activations * grads)
 
     def get_cam_image(self, *arguments: Any, **named: Any) -> NDArray[Any]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .base_cam import BaseCAM
+from .eigen_cam import EigenCAM
 from .utils.svd_on_activations import get_2d_projection_kernel
 
 
-class KPCA_CAM(BaseCAM):
+class KPCA_CAM(EigenCAM):
     """The activation's first principal component under a kernel. Karmani et al., 2024."""
 
     def __init__(
@@ -22,17 +22,9 @@ class KPCA_CAM(BaseCAM):
         kernel: str = "sigmoid",
         gamma: float | None = None,
     ) -> None:
-        super().__init__(model, target_layers, reshape_transform, uses_gradients=False)
+        super().__init__(model, target_layers, reshape_transform)
         self.kernel = kernel
         self.gamma = gamma
 
-    def get_cam_image(
-        self,
-        input_tensor: Any,
-        target_layer: Any,
-        targets: Any,
-        activations: NDArray[Any],
-        grads: NDArray[Any],
-        eigen_smooth: bool = False,
-    ) -> NDArray[Any]:
-        return get_2d_projection_kernel(activations, self.kernel, self.gamma)
+    def joined(self, made: NDArray[Any], eigen_smooth: bool) -> NDArray[Any]:
+        return get_2d_projection_kernel(made, self.kernel, self.gamma)

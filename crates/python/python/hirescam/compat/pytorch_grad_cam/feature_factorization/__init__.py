@@ -1,1 +1,1 @@
-"""What is not here, at the place where that library has it."""
+"""Activations as few concepts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,11 +88,11 @@ def scale_cam_image(cam: Any, target_size: Sequence[int] | None = None) -> NDArr
     for img in np.asarray(cam):
         img = img - np.min(img)
         img = img / (1e-7 + np.max(img))
-        made.append(img if target_size is None else _resized(np.asarray(img, np.float32), tuple(target_size)[::-1]))
+        made.append(img if target_size is None else resized(np.asarray(img, np.float32), tuple(target_size)[::-1]))
     return np.asarray(made, np.float32)
 
 
-def _resized(img: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+def resized(img: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
     """A map of another size: linear between the centres of cells, as OpenCV does it; a volume by SciPy's splines, as in that library."""
     if img.ndim > 2:
         try:
@@ -122,3 +122,51 @@ def scale_accross_batch_and_channels(tensor: NDArray[Any], target_size: Sequence
     """Each channel of each image from 0 to 1, of another size (width, height)."""
     made = scale_cam_image(tensor.reshape(-1, *tensor.shape[2:]), target_size)
     return made.reshape(*tensor.shape[:2], *made.shape[1:])
+
+
+def create_labels_legend(concept_scores: NDArray[Any], labels: Mapping[int, str] | Sequence[str], top_k: int = 2) -> list[str]:
+    """For each concept its best classes with their scores [concepts, classes]; of a class with synonyms the first three."""
+    made = []
+    for scores in concept_scores:
+        best = np.argsort(scores)[::-1][:top_k]
+        made.append("\n".join(f"{','.join(labels[int(c)].split(',')[:3])}:{scores[c]:.2f}" for c in best))
+    return made
+
+
+def show_factorization_on_image(
+    img: NDArray[Any],
+    explanations: NDArray[Any],
+    colors: Sequence[Any] | None = None,
+    image_weight: float = 0.5,
+    concept_labels: Sequence[str] | None = None,
+) -> NDArray[np.uint8]:
+    """Concepts [components, height, width] in colours over a picture of floats from 0 to 1, RGB: at each place the strongest. With labels their legend
+    beside it."""
+    if colors is None or concept_labels is not None:
+        try:
+            import matplotlib
+        except ImportError as error:
+            raise ImportError("colours of concepts and their legend are matplotlib's: pip install matplotlib") from error
+    count = len(explanations)
+    if colors is None:
+        colors = [matplotlib.colormaps["gist_rainbow"](i / count) for i in range(count)]
+    bright = np.array([np.asarray(color[:3]) / (np.max(color[:3]) or 1) for color in colors])
+    strongest = np.argmax(explanations, axis=0)
+    mask = bright[strongest] * np.max(explanations, axis=0)[..., None]
+    made: NDArray[np.uint8] = (255 * (img * image_weight + mask * (1 - image_weight))).astype(np.uint8)
+    return made if concept_labels is None else np.hstack((made, _legend(made.shape[:2], colors, concept_labels)))
+
+
+def _legend(size: tuple[int, int], colors: Sequence[Any], labels: Sequence[str]) -> NDArray[np.uint8]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    # Half a pixel more, so that rounding takes none away.
+    height, width = size
+    figure = Figure(figsize=((width + 0.5) / 100, (height + 0.5) / 100), dpi=100)
+    lines = [Line2D([0], [0], color=color, linewidth=5 * height / 256) for color in colors[: len(labels)]]
+    figure.legend(lines, labels, loc="center", fontsize=14 * height / 256 / max(1, len(labels) / 6), fancybox=True, shadow=True)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[:height, :width, :3]

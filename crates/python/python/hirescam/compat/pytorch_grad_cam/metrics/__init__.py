@@ -1,0 +1,1 @@
+"""How good maps are, by what becomes of the score where the image is changed."""
