@@ -38,6 +38,8 @@ enum Command {
     Check(command::check::Check),
     /// Evaluate methods on a data set: how good their maps are, against truth and against the network itself.
     Evaluate(command::evaluate::Evaluate),
+    /// Make panels for human raters: each image with two methods' maps side by side, so that nobody can tell which is whose.
+    Panels(command::panels::Panels),
     /// List the layers that one can explain at, with what is proven there.
     Layers(command::layers::Layers),
     /// Write the explaining model: the same ONNX file with map, class, score and b as more outputs.
@@ -78,6 +80,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Compare(c) => c.run(),
         Command::Check(c) => c.run(),
         Command::Evaluate(c) => c.run(),
+        Command::Panels(c) => c.run(),
         Command::Layers(c) => c.run(),
         Command::Compile(c) => c.run(),
         Command::Strip(c) => c.run(),

@@ -23,6 +23,7 @@ pub mod data;
 mod error;
 pub mod evaluation;
 pub mod metrics;
+pub mod panels;
 pub mod plan;
 pub mod report;
 pub mod rows;

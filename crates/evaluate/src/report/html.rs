@@ -567,7 +567,7 @@ fn metrics(summary: &Summary) -> String {
             coded(m.formula),
             escape(m.range),
             coded(m.blind),
-            coded(m.source)
+            coded(&capital(m.source))
         )
     };
     if summary.metrics.is_empty() {
