@@ -4,6 +4,7 @@ use crate::labels::LabelsError;
 use crate::photo::PhotoError;
 use crate::preprocess::PreprocessError;
 use hirescam_engine::{self as engine, Kind};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong between a model file and a picture.
@@ -16,7 +17,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Why.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// The model file is not one that can be used.
     #[error("{}", model_error(.path, .error, *.other))]
@@ -183,11 +184,31 @@ impl Error {
     /// The same error once more, for another sample of the same run.
     pub(crate) fn again(&self) -> Self {
         match self {
+            Error::File { path, error } => Error::File { path: path.clone(), error: same(error) },
+            Error::Model { path, error, other } => {
+                Error::Model { path: path.clone(), error: error.clone(), other: *other }
+            }
             Error::Core(error) => Error::Core(error.clone()),
             Error::Engine(error) => Error::Engine(error.clone()),
+            Error::Photo(error) => Error::Photo(error.again()),
+            Error::NoPreprocess { network, kind } => Error::NoPreprocess { network: network.clone(), kind: *kind },
             Error::Preprocess(error) => Error::Preprocess(error.clone()),
+            Error::NoLabels { class } => Error::NoLabels { class: class.clone() },
+            Error::Labels(error) => Error::Labels(error.again()),
+            Error::Overlay(error) => Error::Overlay(error.clone()),
+            Error::Heatmap(error) => Error::Heatmap(error.clone()),
+            &Error::Kind { kind, given, value } => Error::Kind { kind, given, value },
+            Error::MissingInput { input, kind, shape } => {
+                Error::MissingInput { input: input.clone(), kind: *kind, shape: shape.clone() }
+            }
+            Error::Rows { input, rows, samples } => {
+                Error::Rows { input: input.clone(), rows: *rows, samples: *samples }
+            }
             Error::Cancelled => Error::Cancelled,
-            other => Error::Argument(other.to_string()),
+            &Error::NotFinite { what, value } => Error::NotFinite { what, value },
+            Error::Protected { path } => Error::Protected { path: path.clone() },
+            Error::Exists { path, others } => Error::Exists { path: path.clone(), others: *others },
+            Error::Argument(what) => Error::Argument(what.clone()),
         }
     }
 
@@ -198,6 +219,11 @@ impl Error {
             error => error.to_string(),
         }
     }
+}
+
+/// The same error of the system: of its own ones the number, of others kind and text.
+pub(crate) fn same(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
 }
 
 /// What elements of a kind can stand for, where these are whole numbers.
@@ -215,4 +241,42 @@ fn range(kind: Kind) -> String {
         _ => return String::new(),
     };
     format!(": it takes whole numbers from {least} to {largest}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::Network;
+    use crate::labels::Labels;
+
+    #[test]
+    fn an_error_is_the_same_for_every_sample_of_a_run() {
+        let path = PathBuf::from("photo.png");
+        let of_system = Network::open("missing.onnx").unwrap_err();
+        let kind = Kind::U8;
+        let all = [
+            of_system,
+            Error::File { path: path.clone(), error: io::Error::new(io::ErrorKind::InvalidData, "no image") },
+            Error::Model { path: path.clone(), error: hirescam_core::Error::Argument("cut".into()), other: None },
+            Error::Photo(PhotoError::Invalid("cut".into())),
+            Error::NoPreprocess { network: path.clone(), kind },
+            Error::NoLabels { class: "cat".into() },
+            Error::Labels(Labels::open("missing.txt").unwrap_err()),
+            Error::Labels(LabelsError::Count { labels: 3, classes: 4 }),
+            Error::Kind { kind, given: Kind::F32, value: 0.5 },
+            Error::MissingInput { input: "age".into(), kind, shape: "[N]".into() },
+            Error::Rows { input: "age".into(), rows: 3, samples: 2 },
+            Error::NotFinite { what: "map", value: f64::INFINITY },
+            Error::Protected { path: path.clone() },
+            Error::Exists { path, others: 2 },
+        ];
+        for error in &all {
+            let again = error.again();
+            assert_eq!(
+                (format!("{again:?}"), again.to_string(), again.kind()),
+                (format!("{error:?}"), error.to_string(), error.kind())
+            );
+        }
+    }
 }

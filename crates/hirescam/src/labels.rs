@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::error::same;
 use hirescam_core::score::Score;
 use serde_json::Value;
 
@@ -50,6 +51,21 @@ pub enum LabelsError {
         /// Index and name of each.
         candidates: Vec<(usize, String)>,
     },
+}
+
+impl LabelsError {
+    /// The same error once more.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            LabelsError::Io { path, source } => LabelsError::Io { path: path.clone(), source: same(source) },
+            LabelsError::Invalid(what) => LabelsError::Invalid(what.clone()),
+            &LabelsError::Count { labels, classes } => LabelsError::Count { labels, classes },
+            LabelsError::NotFound { text, near } => LabelsError::NotFound { text: text.clone(), near: near.clone() },
+            LabelsError::Ambiguous { text, candidates } => {
+                LabelsError::Ambiguous { text: text.clone(), candidates: candidates.clone() }
+            }
+        }
+    }
 }
 
 /// More classes than any classifier has: an index beyond is damage, not a class.

@@ -6,6 +6,7 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::error::same;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Luma, RgbImage};
 
@@ -48,6 +49,18 @@ pub enum PhotoError {
     /// The image exceeds [`Limits`].
     #[error("the image is too large: {0}")]
     TooLarge(String),
+}
+
+impl PhotoError {
+    /// The same error once more.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            PhotoError::Io { path, source } => PhotoError::Io { path: path.clone(), source: same(source) },
+            PhotoError::Invalid(what) => PhotoError::Invalid(what.clone()),
+            PhotoError::Unsupported(what) => PhotoError::Unsupported(what.clone()),
+            PhotoError::TooLarge(what) => PhotoError::TooLarge(what.clone()),
+        }
+    }
 }
 
 /// A decoded image: RGB, 8 bits a channel, upright.
