@@ -29,7 +29,7 @@ pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
         additive: false,
     },
     but: "weighs whole channels by what the score loses without them, and lights up places where such a channel is active, used or not",
-    at_image: false,
+    at_image: |_| Ok(false),
     sums: false,
     gradient: GradientUse::WhereAffine,
     prepare: |_: &Setup| Ok(Box::new(AblationCam)),

@@ -31,7 +31,7 @@ pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
         additive: true,
     },
     but: "keeps the sum only up to the error of its steps, and follows inputs on the way from the baseline that are not this image",
-    at_image: true,
+    at_image: |_| Ok(true),
     sums: true,
     gradient: GradientUse::Always,
     prepare: |_| Ok(Box::new(IntegratedGradients)),

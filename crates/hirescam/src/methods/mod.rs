@@ -137,8 +137,11 @@ pub struct SeveralRunsMethod {
     pub row: MethodRow,
     /// What it does that costs it the head's certificate: the rest of a sentence that begins with its title.
     pub but: &'static str,
-    /// Whether it works at the image itself when no layer is named.
-    pub at_image: bool,
+    /// Whether it works at the image itself when no layer is named: a method that makes use of another works where that one does.
+    ///
+    /// # Errors
+    /// Those of [`one_run`], for the method that it makes use of.
+    pub at_image: fn(&Settings) -> Result<bool, Error>,
     /// Whether its cells add up to s(x) − b, with a b that it finds.
     sums: bool,
     /// What it needs to know of gradients.
@@ -271,8 +274,7 @@ impl AnyMethod {
     pub fn is_at_image(&self, settings: &Settings) -> Result<bool, Error> {
         Ok(match self {
             AnyMethod::OneRun(method) => method.at_image,
-            AnyMethod::SeveralRuns(method) if method.row.name == "smoothgrad" => one_run(&settings.base)?.at_image,
-            AnyMethod::SeveralRuns(method) => method.at_image,
+            AnyMethod::SeveralRuns(method) => (method.at_image)(settings)?,
         })
     }
 

@@ -30,7 +30,7 @@ pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
         additive: false,
     },
     but: "shows what the score loses when a window is covered, alone; the covered image is none that the network was trained for",
-    at_image: true,
+    at_image: |_| Ok(true),
     sums: false,
     gradient: GradientUse::Nothing,
     prepare: |_| Ok(Box::new(Occlusion)),

@@ -27,7 +27,7 @@ pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
         additive: false,
     },
     but: "asks what the head would say to an activation that is 0 everywhere but at one place, which is none that it was trained for",
-    at_image: false,
+    at_image: |_| Ok(false),
     sums: false,
     gradient: GradientUse::Nothing,
     prepare: |_: &Setup| Ok(Box::new(ReciproCam)),

@@ -30,7 +30,7 @@ pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
         additive: false,
     },
     but: "is a mean over random masks: it differs from seed to seed, and masked images are none that the network was trained for",
-    at_image: true,
+    at_image: |_| Ok(true),
     sums: false,
     gradient: GradientUse::Nothing,
     prepare: |_| Ok(Box::new(Rise)),

@@ -28,7 +28,7 @@ pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
         additive: false,
     },
     but: "weighs whole channels by scores of images that were multiplied with them, and lights up places where such a channel is active, used or not",
-    at_image: false,
+    at_image: |_| Ok(false),
     sums: false,
     gradient: GradientUse::Nothing,
     prepare: |setup| {

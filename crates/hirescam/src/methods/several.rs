@@ -61,12 +61,13 @@ impl SeveralRuns {
     /// [`Error::Argument`] for settings out of range; what cutting the network and preparing its parts gives.
     pub(crate) fn new(method: &'static SeveralRunsMethod, setup: &Setup) -> Result<Self, Error> {
         setup.settings().check()?;
+        let at_image = (method.at_image)(setup.settings())?;
         let layer = match setup.layer {
             Some(layer) => layer.to_owned(),
-            None if method.at_image => setup.analysis.real_image().to_owned(),
+            None if at_image => setup.analysis.real_image().to_owned(),
             None => layers::recommended(setup.analysis)?,
         };
-        let said = setup.options.said_of_layer(method.at_image)?;
+        let said = setup.options.said_of_layer(at_image)?;
         Ok(SeveralRuns {
             method,
             prepared: (method.prepare)(setup)?,

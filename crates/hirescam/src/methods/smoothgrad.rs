@@ -31,7 +31,7 @@ pub(super) const METHOD: SeveralRunsMethod = SeveralRunsMethod {
         additive: true,
     },
     but: "shows the mean of maps of other, noisy images",
-    at_image: true,
+    at_image: |settings| Ok(one_run(&settings.base)?.at_image),
     sums: false,
     gradient: GradientUse::Nothing,
     prepare: |setup| Ok(Box::new(SmoothGrad::new(setup)?)),
