@@ -1,4 +1,5 @@
-//! Many photos through one explainer: `cargo run --example batch network.onnx photo…`. One that cannot be explained spoils nothing.
+//! Many photos through one explainer: `cargo run --example batch network.onnx photo…`. One that cannot be read or explained spoils no
+//! other.
 
 use hirescam::photo::Photo;
 use hirescam::{Network, Sample, Spec, Watch};
@@ -11,8 +12,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (network, photos) = arguments.split_first().ok_or("a network is needed")?;
 
     let explainer = Network::open(network)?.explainer(&Spec { top: Some(2), ..Spec::default() })?;
-    let samples = photos.iter().map(|path| Ok(Sample::new(path, Photo::open(path)?)));
-    let samples = samples.collect::<Result<Vec<_>, hirescam::Error>>()?;
+    let mut samples = Vec::new();
+    for path in photos {
+        match Photo::open(path) {
+            Ok(photo) => samples.push(Sample::new(path, photo)),
+            Err(error) => eprintln!("{path}: {error}"),
+        }
+    }
     for (sample, explained) in samples.iter().zip(explainer.explain(&samples, &mut Watch::default())) {
         match explained {
             Ok(explained) => {

@@ -220,6 +220,7 @@ impl Network {
 
 /// The input of a network that carries the image, as the file declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImageInput {
     /// Its name.
     pub name: String,

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 ///
 /// With several layers nothing is cut: the body is missing, and the others take what the network takes.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Parts {
     /// From the network's inputs to the activation and what goes around it; none where these are inputs themselves.
     pub body: Option<Vec<u8>>,
@@ -70,6 +71,7 @@ impl Parts {
 
 /// A value that a node makes, and where that is in the program that the network was exported from.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Made {
     /// The value's name.
     pub value: String,

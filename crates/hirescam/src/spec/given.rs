@@ -222,7 +222,7 @@ pub(super) mod by_name {
     }
 }
 
-/// An array as its shape and its numbers, the last axis first.
+/// An array as its shape and its numbers in row-major order, the last axis running fastest. Numbers of every kind become float64.
 mod inline {
     use super::*;
 
