@@ -43,8 +43,8 @@ use std::sync::atomic::AtomicBool;
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {
-    /// All layers that `hirescam layers` lists; without this and --layer, the recommended one and the last of each
-    /// resolution, of these the last three
+    /// All layers that `hirescam layers` lists; where neither this is said nor a layer is named, the recommended one and the
+    /// last of each resolution, of these the last three
     #[cfg_attr(feature = "clap", arg(long, conflicts_with = "layers"))]
     pub all_layers: bool,
     /// The methods of one run that HiResCAM is held against

@@ -22,7 +22,7 @@ pub struct Picture {
     #[cfg_attr(feature = "clap", arg(long, value_name = "SHARE", default_value_t = Picture::default().opacity))]
     pub opacity: f32,
     /// The colour map, by matplotlib's name: viridis, inferno, magma, plasma, cividis, turbo, gray, jet; for signed maps glow (ours,
-    /// for dark and light photos), coolwarm, RdBu_r, seismic, bwr [default: inferno, or with --signed glow]
+    /// for dark and light photos), coolwarm, RdBu_r, seismic, bwr [default: inferno, or glow for signed maps]
     #[cfg_attr(feature = "clap", arg(long, value_name = "NAME"))]
     pub colormap: Option<String>,
     /// Let the colours end at this percentile of the cells that are not 0, instead of at the largest: for maps of pixels, 99 or so
@@ -32,7 +32,7 @@ pub struct Picture {
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     #[serde(serialize_with = "read::path")]
     pub font: Option<PathBuf>,
-    /// The longer side of the photo in the picture, in pixels [default: between 720 and 1440; with --plain, the photo's own]
+    /// The longer side of the photo in the picture, in pixels [default: between 720 and 1440; for the overlay alone, the photo's own]
     #[cfg_attr(feature = "clap", arg(long, value_name = "PIXELS"))]
     pub side: Option<u32>,
     /// What the picture of one map consists of.
