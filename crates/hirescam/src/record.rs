@@ -50,7 +50,7 @@ pub struct Origin {
     pub image: String,
     /// The bytes of its name, where that is no text.
     pub image_bytes: Option<Vec<u8>>,
-    /// Its SHA-256, where it could be read.
+    /// Its SHA-256; none in records that stand for a missing result, and where nobody gave it.
     pub image_sha256: Option<String>,
     /// Which image of the file it is, from 0; none where it is all of the file that failed.
     pub image_index: Option<usize>,
@@ -83,7 +83,8 @@ pub struct Provenance {
     pub engine: String,
     /// The engine's version.
     pub engine_version: String,
-    /// All that was asked for: read again as a spec, it repeats the run.
+    /// All that was asked for: read again as a spec, in the same folder, it repeats the run. What lies beside the network, as labels
+    /// and preprocessing, and what is in the files that it names is not in it.
     #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, serde_json::Value>"))]
     pub spec: Spec,
 }
@@ -101,6 +102,31 @@ pub struct Mark {
     pub run: String,
 }
 
+/// What is written down of every map, alone or among others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct MapNumbers {
+    /// The method.
+    pub method: String,
+    /// The target layer.
+    pub layer: String,
+    /// The map's extents.
+    pub map_shape: Vec<usize>,
+    /// Σ map.
+    pub sum: f64,
+    /// b: what has to be added to give the score.
+    pub bias: Option<f64>,
+    /// score − (Σ map + other tokens) / scale − b, for methods whose cells are to add up.
+    pub residual: Option<f64>,
+    /// How an integral came out, for integrated gradients.
+    pub integral: Option<Integral>,
+    /// What is proven: exact, locally-linear, gradient-only, sum-only or unproven.
+    pub verdict: String,
+    /// All that is proven and found, in sentences.
+    pub certificate: Vec<String>,
+}
+
 /// A map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -112,10 +138,9 @@ pub struct MapRecord {
     /// What made it.
     #[serde(flatten)]
     pub provenance: Provenance,
-    /// The method.
-    pub method: String,
-    /// The target layer.
-    pub layer: String,
+    /// The map, and what is proven of it.
+    #[serde(flatten)]
+    pub numbers: MapNumbers,
     /// The model's output that is explained.
     pub output: String,
     /// The tensor that holds the scores.
@@ -138,26 +163,16 @@ pub struct MapRecord {
     pub score: f64,
     /// The score's probability, where something makes one of it.
     pub probability: Option<f64>,
-    /// Σ map.
-    pub sum: f64,
     /// What tokens that are no places of the image have.
     pub other_tokens: Option<f64>,
-    /// b: what has to be added to give the score.
-    pub bias: Option<f64>,
     /// Whether b was found apart from score and map, so that the residual is a test.
     pub bias_is_known: bool,
-    /// score − (Σ map + other tokens) / scale − b, for methods whose cells are to add up.
-    pub residual: Option<f64>,
     /// |residual| / |score|.
     pub residual_relative: Option<f64>,
     /// What the map makes of the score, as a share of it.
     pub share_of_score: Option<f64>,
     /// Whether the residual is no more than rounding leaves.
     pub adds_up: Option<bool>,
-    /// How an integral came out, for integrated gradients.
-    pub integral: Option<Integral>,
-    /// What is proven: exact, locally-linear, gradient-only, sum-only or unproven.
-    pub verdict: String,
     /// The node that decides the verdict.
     pub reason: Option<String>,
     /// The node where a path around the layer joins.
@@ -170,12 +185,8 @@ pub struct MapRecord {
     pub caution: Option<String>,
     /// Where places of the layer do not lie as its axes say.
     pub elsewhere: Option<String>,
-    /// All that is proven and found, in sentences.
-    pub certificate: Vec<String>,
     /// What holds for every map.
     pub note: String,
-    /// The map's extents.
-    pub map_shape: Vec<usize>,
     /// How the photo was prepared; none for a tensor.
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub preprocess: Option<Preprocess>,
@@ -268,30 +279,15 @@ pub struct ComparisonRecord {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ComparedRecord {
-    /// The method.
-    pub method: String,
-    /// The layer that it explains.
-    pub layer: String,
-    /// The map's extents.
-    pub map_shape: Vec<usize>,
-    /// Σ map.
-    pub sum: f64,
-    /// b: what has to be added to give the score.
-    pub bias: Option<f64>,
-    /// score − (Σ map + other tokens) / scale − b, for methods whose cells are to add up.
-    pub residual: Option<f64>,
-    /// How an integral came out, for integrated gradients.
-    pub integral: Option<Integral>,
+    /// The map, and what is proven of it.
+    #[serde(flatten)]
+    pub numbers: MapNumbers,
     /// Whether the map is in units of the score.
     pub in_units_of_the_score: bool,
     /// The share of Σ |map| that lies where HiResCAM is 0.
     pub share_where_hirescam_is_zero: Option<f64>,
     /// The share of Σ |map| that lies where HiResCAM is zero or negative.
     pub share_where_hirescam_is_not_positive: Option<f64>,
-    /// What is proven.
-    pub verdict: String,
-    /// All that is proven and found, in sentences.
-    pub certificate: Vec<String>,
 }
 
 /// An image for which there is no map.
@@ -358,8 +354,7 @@ impl Record {
         Record::Map(Box::new(MapRecord {
             origin,
             provenance: e.provenance().clone(),
-            method: e.method().name.into(),
-            layer: e.layer().to_owned(),
+            numbers: MapNumbers::new(e),
             output: e.scores().output.clone(),
             scores: e.scores().logits.clone(),
             class_axis: e.scores().output_axis,
@@ -371,25 +366,18 @@ impl Record {
             label: e.label().map(str::to_owned),
             score: e.score,
             probability: e.probability.filter(|p| p.is_finite()),
-            sum: e.sum,
             other_tokens: e.other_tokens,
-            bias: e.bias,
             bias_is_known: e.bias_is_known,
-            residual: e.residual,
             residual_relative: relative.filter(|r| r.is_finite()),
             share_of_score: e.share(),
             adds_up: e.adds_up(),
-            integral: e.integral,
-            verdict: c.verdict.to_string(),
             reason: c.reason.clone(),
             bypass: c.bypass.clone(),
             uniform: c.uniform,
             scale: c.scale,
             caution: c.caution.clone(),
             elsewhere: c.elsewhere.clone(),
-            certificate: e.in_words(),
             note: NOTE.into(),
-            map_shape: e.map.shape().to_vec(),
             preprocess: e.preprocess().cloned(),
             files,
             mark,
@@ -464,22 +452,29 @@ impl Record {
     }
 }
 
+impl MapNumbers {
+    fn new(e: &Explanation) -> Self {
+        MapNumbers {
+            method: e.method().name.into(),
+            layer: e.layer().to_owned(),
+            map_shape: e.map.shape().to_vec(),
+            sum: e.sum,
+            bias: e.bias,
+            residual: e.residual,
+            integral: e.integral,
+            verdict: e.certificate().verdict.to_string(),
+            certificate: e.in_words(),
+        }
+    }
+}
+
 impl ComparedRecord {
     fn new(m: &Compared) -> Self {
-        let of = &m.explanation;
         ComparedRecord {
-            method: of.method().name.into(),
-            layer: of.layer().to_owned(),
-            map_shape: of.map.shape().to_vec(),
-            sum: of.sum,
-            bias: of.bias,
-            residual: of.residual,
-            integral: of.integral,
-            in_units_of_the_score: of.method().scored,
+            numbers: MapNumbers::new(&m.explanation),
+            in_units_of_the_score: m.explanation.method().scored,
             share_where_hirescam_is_zero: m.unused,
             share_where_hirescam_is_not_positive: m.outside,
-            verdict: of.certificate().verdict.to_string(),
-            certificate: of.in_words(),
         }
     }
 }
