@@ -16,7 +16,7 @@ pub use report::{
     Spread, Stage,
 };
 
-use crate::explainer::{shape_of, with_setup};
+use crate::explainer::{open_image, shape_of, with_setup};
 use crate::further_inputs::FurtherArrays;
 use crate::methods;
 use crate::methods::cut::Setup;
@@ -349,11 +349,13 @@ impl Checking<'_> {
             let samples = match (&ready, input) {
                 (_, Err(error)) => Err(error),
                 (Err(error), _) => Err(error.clone()),
-                (Ok(ReadyLayer { explainer, .. }), Ok(input)) => self
-                    .of_this_size(&input)
-                    .and_then(|()| explainer.samples(&name, input))
-                    .map(|samples| (explainer, samples))
-                    .map_err(|error| error.to_string()),
+                (Ok(ReadyLayer { explainer, .. }), Ok(input)) => match &input {
+                    Input::Tensor(tensor) => self.of_this_size(tensor.shape()),
+                    Input::Photo(_) => Ok(()),
+                }
+                .and_then(|()| explainer.samples(&name, input))
+                .map(|samples| (explainer, samples))
+                .map_err(|error| error.to_string()),
             };
             let (explainer, samples) = match samples {
                 Ok(samples) => samples,
@@ -365,7 +367,7 @@ impl Checking<'_> {
             for mut sample in samples {
                 let index = named.len();
                 sample.row = Some(index);
-                let (array, beside) = match explainer.prepared(&sample) {
+                let (array, beside) = match explainer.prepared(&sample, &|shape| self.of_this_size(shape)) {
                     Ok(prepared) => prepared,
                     Err(error) => {
                         named.push(image(sample.id, Some(error.to_string())));
@@ -384,16 +386,20 @@ impl Checking<'_> {
                 return Err(Error::Argument(format!("more than {MOST_IMAGES} images: a check takes a sample of them")));
             }
         }
+        self.setup.further.serve(named.len())?;
         Ok((named, seen, ready.ok()))
     }
 
-    /// Whether an image has the size that the check is made at, where the network takes any.
-    fn of_this_size(&self, input: &Input) -> Result<(), Error> {
+    /// Whether an image that comes to the network in this shape has the size that the check is made at, where the network takes
+    /// any.
+    fn of_this_size(&self, own: &[usize]) -> Result<(), Error> {
         let options = self.setup.options;
-        match (shape_of(self.file, options, input)?, &options.spec.shape) {
-            (Some(own), Some(shape)) if own.get(1..) != shape.get(1..) => Err(Error::Argument(format!(
-                "it comes to the network as {own:?}, and the check is made at {shape:?}: images of one size are checked together"
-            ))),
+        match &options.spec.shape {
+            Some(shape) if own.get(1..) != shape.get(1..) && open_image(self.file, options)?.is_some() => {
+                Err(Error::Argument(format!(
+                    "it comes to the network as {own:?}, and the check is made at {shape:?}: images of one size are checked together"
+                )))
+            }
             _ => Ok(()),
         }
     }

@@ -14,6 +14,7 @@ use hirescam_core::cam::{self, Guarantee, Target};
 use image::RgbImage;
 use ndarray::{ArrayD, Axis};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -120,9 +121,14 @@ impl Comparer {
         Comparer { stop: Some(stop), ..self }
     }
 
-    /// The network.
-    pub(crate) fn network(&self) -> &Network {
-        &self.network
+    /// All that decides what comes of an image, but for the image.
+    pub(crate) fn decides(&self) -> Value {
+        self.together.decides()
+    }
+
+    /// As [`Explainer::are_fed`].
+    pub(crate) fn are_fed(&self, samples: Option<usize>) -> Result<(), Error> {
+        self.together.are_fed(samples)
     }
 
     /// How many images are compared together where there are many, as [`Explainer::together`].

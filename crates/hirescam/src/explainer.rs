@@ -4,8 +4,8 @@ mod prepare;
 mod ready;
 mod run_once;
 
-use prepare::{image_kind, open_image};
-pub(crate) use prepare::{image_shape, shape_of, with_setup};
+use prepare::image_kind;
+pub(crate) use prepare::{image_shape, open_image, shape_of, with_setup};
 use ready::{Fed, Ready, Shown, rows};
 
 use crate::error::Error;
@@ -21,6 +21,7 @@ use crate::spec::{Resolved, Spec};
 use crate::watch::Watch;
 use hirescam_engine::{Array, Engine, Kind};
 use rayon::prelude::*;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,16 +41,19 @@ pub struct Explainer {
 }
 
 /// What is known of an explainer before the first image.
-pub(crate) struct About {
+struct About {
     title: String,
     several_runs: bool,
     one_map: bool,
     image_kind: Kind,
-    pub(crate) labels: Option<Labels>,
-    pub(crate) engine_version: String,
+    /// Name and version.
+    engine: [String; 2],
+    labels: Option<Labels>,
     spec: Arc<Spec>,
+    /// What stands for the contents of the files that the spec names.
+    contents: Arc<Value>,
     model: PathBuf,
-    pub(crate) model_sha256: String,
+    model_sha256: String,
 }
 
 /// No more images are explained together.
@@ -88,7 +92,8 @@ impl Explainer {
     /// Prepares a model for a spec of which all is read.
     pub(crate) fn resolved(file: Network, options: Resolved) -> Result<Self, Error> {
         let engine = options.spec.engine.start()?;
-        let (preprocess, labels, spec) = (options.preprocess.clone(), options.labels.clone(), options.asked.clone());
+        let (preprocess, labels) = (options.preprocess.clone(), options.labels.clone());
+        let (spec, contents) = (options.asked.clone(), options.contents.clone());
         let methods = options.methods()?;
         let title = methods.iter().map(AnyMethod::title).collect::<Vec<_>>().join(", ");
         let several_runs = methods.iter().any(AnyMethod::is_of_several_runs);
@@ -99,9 +104,10 @@ impl Explainer {
             several_runs,
             one_map,
             image_kind,
+            engine: [engine.name().to_owned(), engine.version()],
             labels,
-            engine_version: engine.version(),
             spec,
+            contents,
             model,
             model_sha256,
         };
@@ -131,9 +137,11 @@ impl Explainer {
         Ok(Explainer { about, preprocess, image, ready, open: None })
     }
 
-    /// What is known before the first image.
-    pub(crate) fn about(&self) -> &About {
-        &self.about
+    /// All that decides what comes of an image, but for the image.
+    pub(crate) fn decides(&self) -> Value {
+        let About { engine, labels, spec, contents, model_sha256, .. } = &self.about;
+        let labels = labels.as_ref().map(Labels::names);
+        json!([env!("CARGO_PKG_VERSION"), model_sha256, engine, self.preprocess, labels, **spec, **contents])
     }
 
     /// Whether each sample gets one map: one class or target by one method at one layer.
@@ -218,12 +226,7 @@ impl Explainer {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(ready) = ready.first() else { return Ok(()) };
         ready.further.are_fed()?;
-        match (ready.further.rows(), samples) {
-            (Some((input, rows)), Some(samples)) if rows != samples => {
-                Err(Error::Rows { input: input.to_owned(), rows, samples })
-            }
-            _ => Ok(()),
-        }
+        samples.map_or(Ok(()), |samples| ready.further.serve(samples))
     }
 
     /// What it was made for.
@@ -245,13 +248,16 @@ impl Explainer {
         made.unwrap_or_else(|| Err(Error::Argument("there is no sample".into())))
     }
 
-    /// Explains samples: what came of each, in their order. One that fails spoils no other, and nothing is run twice for it; where
-    /// a run of several fails, these are run one by one. Photos are prepared on all cores.
+    /// Explains samples: what came of each, in their order. One that fails spoils no other. What is wrong with a sample before it runs,
+    /// and with the numbers that come of it, is that sample's alone; where the engine fails at a run of several, these are run once
+    /// more, one by one. Photos are prepared on all cores.
     ///
     /// # Errors
-    /// Of a sample: [`Error::Preprocess`] when a photo does not fit, [`Error::Argument`] for a tensor of several samples or of another
-    /// shape, [`Error::MissingInput`], [`Error::Engine`] when the engine fails, [`Error::NotFinite`] when the network's numbers
-    /// do, [`Error::Cancelled`] where the work was stopped before.
+    /// Of a sample: [`Error::NoPreprocess`] and [`Error::Preprocess`] for a photo, [`Error::Argument`] for a tensor of several samples
+    /// or of another shape, and for inputs beside the image that do not fit, [`Error::Kind`] for numbers that the network's input
+    /// cannot stand for, [`Error::MissingInput`], [`Error::Core`] for an input that the network has not, [`Error::Engine`] when the
+    /// engine fails, [`Error::NotFinite`] when the network's numbers do, [`Error::Cancelled`] where the work was stopped before.
+    /// Where the size is open, what making the network ready for it gives.
     pub fn explain(&self, samples: &[Sample], watch: &mut Watch) -> Vec<Result<Explained, Error>> {
         let shown = samples.par_iter().map(|sample| self.shown(&sample.image));
         let mut shown: Vec<(&Sample, Result<Shown, Error>)> = samples.iter().zip(shown.collect::<Vec<_>>()).collect();
@@ -280,10 +286,10 @@ impl Explainer {
             true => self.ready(size),
             false => Err(Error::Cancelled),
         };
-        let fed: Vec<Result<Fed, Error>> = samples
-            .into_iter()
-            .map(|(sample, shown)| match (shown, &ready) {
-                (Ok(shown), Ok(ready)) => ready.feed(sample, shown),
+        let fed: Vec<Result<Fed, Error>> = (start..)
+            .zip(samples)
+            .map(|(number, (sample, shown))| match (shown, &ready) {
+                (Ok(shown), Ok(ready)) => ready.feed(number, sample, shown),
                 (Ok(_), Err(error)) => Err(error.again()),
                 (Err(error), _) => Err(error),
             })
@@ -294,7 +300,7 @@ impl Explainer {
             failed.push(fed.map(|fed| good.push(fed)).err());
         }
         let mut made = match ready {
-            Ok(ready) => ready.run(&good, start, watch).into_iter(),
+            Ok(ready) => ready.run(&good, watch).into_iter(),
             Err(_) => Vec::new().into_iter(),
         };
         let one = |failed: Option<Error>| match failed {
@@ -335,10 +341,15 @@ impl Explainer {
         }
     }
 
-    /// The image of a sample as the network takes it, and what goes beside it.
-    pub(crate) fn prepared(&self, sample: &Sample) -> Result<(Array, FurtherArrays), Error> {
+    /// The image of a sample as the network takes it, and what goes beside it, where the shape in which it comes there `fits`.
+    pub(crate) fn prepared(
+        &self,
+        sample: &Sample,
+        fits: &dyn Fn(&[usize]) -> Result<(), Error>,
+    ) -> Result<(Array, FurtherArrays), Error> {
         let shown = self.shown(&sample.image)?;
-        let Fed { array, beside, .. } = self.ready(shown.array.shape())?.feed(sample, shown)?;
+        fits(shown.array.shape())?;
+        let Fed { array, beside, .. } = self.ready(shown.array.shape())?.feed(0, sample, shown)?;
         Ok((array, beside))
     }
 
@@ -461,7 +472,7 @@ mod tests {
         let explainer = Network::open(fixture("efficientnet-lite0.onnx")).unwrap().explainer(&tract()).unwrap();
         let photo = |name: &str| Sample::from(Photo::open(fixture(&format!("photos/{name}.png"))).unwrap());
         let (coffee, chelsea) = (photo("coffee"), photo("chelsea"));
-        let both = [&coffee, &chelsea].map(|photo| explainer.prepared(photo).unwrap().0.into_f32());
+        let both = [&coffee, &chelsea].map(|photo| explainer.prepared(photo, &|_| Ok(())).unwrap().0.into_f32());
         let both = ndarray::concatenate(Axis(0), &both.each_ref().map(|t| t.view())).unwrap();
         let mut samples = vec![chelsea.clone(), coffee.clone()];
         samples.extend(explainer.samples("both", Array::from(both)).unwrap());
@@ -480,6 +491,63 @@ mod tests {
             assert_eq!((&a.map, a.score, a.photo().is_some()), (&b.map, b.score, b.photo().is_some()));
         }
         assert_eq!(together[1].first().unwrap().map, together[2].first().unwrap().map);
+    }
+
+    /// tract, noting how many images each run is given.
+    #[derive(Clone, Default)]
+    struct Noting {
+        runs: Arc<Mutex<Vec<usize>>>,
+        /// Whether runs of several images fail.
+        alone: bool,
+    }
+
+    struct NotingSession(Noting, Box<dyn Session>);
+
+    impl Engine for Noting {
+        fn name(&self) -> &'static str {
+            "tract"
+        }
+
+        fn version(&self) -> String {
+            String::new()
+        }
+
+        fn prepare(&self, model: &[u8]) -> Result<Box<dyn Session>, hirescam_engine::Error> {
+            let session = tract().engine.start()?.prepare(model)?;
+            Ok(Box::new(NotingSession(self.clone(), session)))
+        }
+    }
+
+    impl Session for NotingSession {
+        fn run(&self, inputs: &[(&str, &Array)]) -> Result<Vec<(String, Array)>, hirescam_engine::Error> {
+            let images = inputs.iter().map(|(_, array)| rows(array)).max().unwrap_or_default();
+            self.0.runs.lock().unwrap().push(images);
+            match self.0.alone && images > 1 {
+                true => Err(hirescam_engine::Error::Run { engine: "tract", reason: "out of memory".into() }),
+                false => self.1.run(inputs),
+            }
+        }
+    }
+
+    #[test]
+    fn what_fails_in_one_sample_runs_no_other_again() {
+        let file = Network::open(DIGITS).unwrap();
+        let explainer = file.explainer(&tract()).unwrap();
+        let made_with = |engine: &Noting, values: &[f32]| {
+            let options = tract().resolve(&file).unwrap();
+            *explainer.ready.lock().unwrap() = vec![Arc::new(Ready::of(file.clone(), &options, engine).unwrap())];
+            let images: Vec<f32> = values.iter().flat_map(|&value| [value; 28 * 28]).collect();
+            let images = ArrayD::from_shape_vec(vec![values.len(), 1, 28, 28], images).unwrap();
+            let samples = explainer.samples("", Array::from(images)).unwrap();
+            let made = explainer.explain(&samples, &mut Watch::default());
+            (made.iter().map(Result::is_ok).collect::<Vec<_>>(), std::mem::take(&mut *engine.runs.lock().unwrap()))
+        };
+        // NaN does not come to the network, and what overflows there is found in its own numbers.
+        let made = made_with(&Noting::default(), &[f32::NAN, 0.5, f32::MAX, 0.25]);
+        assert_eq!(made, (vec![false, true, false, true], vec![3]));
+        // The engine fails at several: each is run once more, alone.
+        let made = made_with(&Noting { alone: true, ..Noting::default() }, &[f32::NAN, 0.5, f32::MAX, 0.25]);
+        assert_eq!(made, (vec![false, true, false, true], vec![3, 1, 1, 1]));
     }
 
     #[test]

@@ -104,10 +104,17 @@ impl FurtherInputs {
         }
     }
 
-    /// An input that has a row for each sample, and how many; none where what there is serves any number.
-    pub(crate) fn rows(&self) -> Option<(&str, usize)> {
+    /// Whether what is fed serves so many samples: one row serves any number.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] where an input has rows for another number.
+    pub(crate) fn serve(&self, samples: usize) -> Result<(), Error> {
         let fed = self.ports.iter().zip(&self.arrays).filter(|(port, _)| port.follows());
-        fed.filter_map(|(port, array)| Some((port.name.as_str(), rows(array.as_ref()?)))).find(|&(_, n)| n != 1)
+        let rows = fed.filter_map(|(port, array)| Some((&port.name, rows(array.as_ref()?))));
+        match rows.into_iter().find(|&(_, n)| n != 1 && n != samples) {
+            Some((input, rows)) => Err(Error::Rows { input: input.clone(), rows, samples }),
+            None => Ok(()),
+        }
     }
 
     /// Whether something is fed to each input, where samples bring nothing of their own.

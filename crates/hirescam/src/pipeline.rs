@@ -10,7 +10,6 @@ use crate::explained::Explained;
 use crate::explainer::Explainer;
 use crate::explanation::Explanation;
 use crate::fusion::{Fused, fuse};
-use crate::labels::Labels;
 use crate::overlay::Style;
 use crate::record::{self, Files, Mark, Origin, Record};
 use crate::sample::{Input, Sample};
@@ -81,18 +80,7 @@ pub enum Made {
 impl Pipeline<'_> {
     /// What decides the results of an image, but for the image: two runs of which this is the same have the same results.
     pub fn run(&self) -> String {
-        let about = self.explainer.about();
-        let labels = about.labels.as_ref().map(Labels::names);
-        let all = json!([
-            env!("CARGO_PKG_VERSION"),
-            about.model_sha256,
-            about.engine_version,
-            self.explainer.preprocess(),
-            labels,
-            self.pictures,
-            self.explainer.spec(),
-        ]);
-        fingerprint(&all)
+        fingerprint(&json!([self.explainer.decides(), self.pictures]))
     }
 
     /// Explains the images in `files` and writes the results into `folder`; `each` is told what came of each file, in their
@@ -137,6 +125,11 @@ impl Pipeline<'_> {
 /// What was made of each image of a file.
 type OfFile = Vec<Result<Explained, Error>>;
 
+/// How far the work is, counted among all images: those of files before, and those that could not be read, too.
+fn in_all(samples: &[Sample], p: Progress) -> Progress {
+    Progress { sample: samples.get(p.sample).and_then(|sample| sample.row).unwrap_or(p.sample), ..p }
+}
+
 impl Work for Pipeline<'_> {
     type Made = OfFile;
     type Written = Vec<Result<Vec<Written>, Error>>;
@@ -152,7 +145,7 @@ impl Work for Pipeline<'_> {
         watch: &mut dyn FnMut(&str, Progress),
     ) -> Vec<Result<OfFile, Error>> {
         let (mut all, mut samples): (_, Vec<Sample>) = (Vec::new(), Vec::new());
-        let (first, title) = (*seen, self.explainer.title());
+        let title = self.explainer.title();
         for (file, input) in read {
             let of_file = input.and_then(|input| self.explainer.samples(&file.to_string_lossy(), input));
             all.push(of_file.map(|of_file| {
@@ -166,7 +159,7 @@ impl Work for Pipeline<'_> {
             // The row of a file that failed counts all the same.
             *seen += usize::from(all.last().is_some_and(Result::is_err));
         }
-        let mut watch = Watch::new(|p| watch(title, Progress { sample: first + p.sample, ..p }));
+        let mut watch = Watch::new(|p| watch(title, in_all(&samples, p)));
         let mut made = self.explainer.explain(&samples, &mut watch).into_iter();
         let mut of_file = |count: usize| {
             let mut images: Vec<_> = made.by_ref().take(count).collect();

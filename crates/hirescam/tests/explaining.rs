@@ -28,7 +28,7 @@ fn tensor(value: f32) -> Array {
 }
 
 #[test]
-fn a_sample_that_fails_spoils_no_other_and_is_explained_once() {
+fn a_sample_that_fails_spoils_no_other_and_progress_is_told_of_the_others() {
     for method in ["hirescam", "reciprocam"] {
         let explainer = digits(method);
         let small = Array::from(ArrayD::<f32>::zeros(vec![1, 1, 27, 28]));
@@ -42,10 +42,10 @@ fn a_sample_that_fails_spoils_no_other_and_is_explained_once() {
             Sample::new("overflow", tensor(f32::MAX)),
             seven(),
         ];
-        let runs = RefCell::new(Vec::new());
+        let done = RefCell::new(Vec::new());
         let mut watch = Watch::new(|p| {
             if p.done == p.of {
-                runs.borrow_mut().push(p.sample);
+                done.borrow_mut().push(p.sample);
             }
         });
         let made = explainer.explain(&samples, &mut watch);
@@ -61,12 +61,9 @@ fn a_sample_that_fails_spoils_no_other_and_is_explained_once() {
             assert_eq!(explained.maps()[0].map, alone.maps()[0].map);
         }
         assert_eq!(made[3].as_ref().unwrap().id(), "half");
-        let mut runs = runs.borrow().clone();
-        runs.dedup();
-        let mut once = runs.clone();
-        once.sort_unstable();
-        once.dedup();
-        assert_eq!(runs, once, "{method}: none is run again");
+        let mut done = done.borrow().clone();
+        done.dedup();
+        assert_eq!(done, [1, 3, 5, 6], "{method}");
     }
 }
 

@@ -9,10 +9,9 @@ use hirescam::Network;
 use hirescam::fusion::Fuse;
 use hirescam::overlay::Arrangement;
 use hirescam::pipeline::{Outcome, Pipeline};
-use hirescam::sink::{self, Folder, Gallery, Protected, Table};
+use hirescam::sink::{Folder, Gallery, Protected, Table};
 use hirescam::summary::Summary;
 use hirescam::{Progress, Spec};
-use serde_json::json;
 use std::path::PathBuf;
 
 /// Explain images.
@@ -81,7 +80,6 @@ impl Explain {
         let title = format!("Explained by {}", self.model.display());
         let page = |path: &PathBuf| Gallery::create(path, &title, &mut protected, self.out.overwrite);
         let gallery = self.html.as_ref().map(page).transpose()?;
-        let contents = spec.contents(&file);
         let explainer = file.into_explainer(&spec)?;
         let pipeline = Pipeline {
             explainer: &explainer,
@@ -89,8 +87,7 @@ impl Explain {
             thumbnails: gallery.is_some(),
             style: spec.picture.style()?,
         };
-        let run = sink::fingerprint(&json!([pipeline.run(), contents]));
-        let mut folder = Folder::open(&self.out.out, "explain", run, protected, self.out.overwrite)?;
+        let mut folder = Folder::open(&self.out.out, "explain", pipeline.run(), protected, self.out.overwrite)?;
         let several = explainer.takes_several_runs();
         let bar = if several { progress::passes() } else { progress::images(files.len()) };
         let one = files.len() == 1;

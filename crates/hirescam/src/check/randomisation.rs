@@ -264,7 +264,7 @@ mod tests {
         let seven = Photo::open(format!("{FIXTURES}/photos/seven.png")).unwrap();
         let explainer = file.explainer(&spec).unwrap();
         let sample = Sample::from(seven);
-        let (image, beside) = explainer.prepared(&sample).unwrap();
+        let (image, beside) = explainer.prepared(&sample, &|_| Ok(())).unwrap();
         let seen = CheckedImage { index: 0, sample, image, beside };
         let methods: Vec<&cam::Method> = cam::METHODS.iter().filter(|m| m.name != "cam").collect();
         let analysis = file.analysis(&options).unwrap();

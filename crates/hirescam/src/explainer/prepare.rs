@@ -221,7 +221,7 @@ pub(crate) fn image_shape(file: &Network, options: &Resolved) -> Result<Option<V
 ///
 /// # Errors
 /// [`Error::Core`] for a model without inputs, or without the one that is named.
-pub(super) fn open_image(file: &Network, options: &Resolved) -> Result<Option<Option<InputShape>>, Error> {
+pub(crate) fn open_image(file: &Network, options: &Resolved) -> Result<Option<Option<InputShape>>, Error> {
     let declared = declared(analysis::image_input(file.model(), options.spec.image_input.as_deref())?);
     declared.iter().skip(1).any(Option::is_none).then(|| photos(file, options)).transpose()
 }

@@ -165,12 +165,12 @@ impl Ready {
         tensor.to_kind(kind).ok_or(Error::Kind { kind, given: tensor.kind(), value: f64::NAN })
     }
 
-    /// A sample as the network takes it, of what it is shown.
+    /// The sample of this number as the network takes it, of what it is shown.
     ///
     /// # Errors
     /// [`Error::Argument`] for a tensor of several samples or another shape, [`Error::NotFinite`] for NaN and infinities, which some engines
     /// lose on the way to a map that looks like any; what inputs beside the image are not fed.
-    pub(super) fn feed<'a>(&self, sample: &'a Sample, shown: Shown) -> Result<Fed<'a>, Error> {
+    pub(super) fn feed<'a>(&self, number: usize, sample: &'a Sample, shown: Shown) -> Result<Fed<'a>, Error> {
         let Shown { array, photo } = shown;
         let array = if photo.is_some() { self.fed_photo(&array)? } else { self.fed(&array)? };
         if self.runs.one_sample.is_none() && rows(&array) != 1 {
@@ -180,19 +180,19 @@ impl Ready {
         if let Some(value) = array.not_finite() {
             return Err(Error::NotFinite { what: "network's input", value });
         }
-        Ok(Fed { array, photo, beside: self.further.of(sample)?, sample })
+        Ok(Fed { sample, number, array, beside: self.further.of(sample)?, photo })
     }
 
-    /// Explains samples, of which the first is the number `start`. One that fails spoils no other.
-    pub(super) fn run(&self, samples: &[Fed], start: usize, watch: &mut Watch) -> Vec<Result<Explained, Error>> {
+    /// Explains samples. One that fails spoils no other.
+    pub(super) fn run(&self, samples: &[Fed], watch: &mut Watch) -> Vec<Result<Explained, Error>> {
         let stop = watch.stop();
         // Of each sample the maps, of each of these the classes.
         let mut found: Vec<OfSample> = match &self.once {
             Some((session, maps)) => self.run_once(session.as_ref(), maps, samples, stop),
             None => samples.iter().map(|_| Ok(Vec::new())).collect(),
         };
-        for (i, (found, fed)) in found.iter_mut().zip(samples).enumerate() {
-            let mut tell = |done, of| watch.tell(Progress { sample: start + i, done, of });
+        for (found, fed) in found.iter_mut().zip(samples) {
+            let mut tell = |done, of| watch.tell(Progress { sample: fed.number, done, of });
             match self.several.len() {
                 0 => tell(1, 1),
                 count => {
@@ -262,6 +262,8 @@ pub(super) struct Shown {
 /// A sample as the network takes it.
 pub(super) struct Fed<'a> {
     pub(super) sample: &'a Sample,
+    /// Which of the samples it is, those that fail counted too.
+    pub(super) number: usize,
     pub(super) array: Array,
     pub(super) beside: FurtherArrays,
     photo: Option<(Photo, Rect)>,

@@ -1,5 +1,6 @@
 //! Many images through one comparison of methods.
 
+use super::in_all;
 use super::stream::{Work, stream};
 use crate::comparison::{Comparer, Comparison};
 use crate::error::Error;
@@ -8,7 +9,6 @@ use crate::record::{Origin, Record};
 use crate::sample::{Input, Sample};
 use crate::sink::{Claim, Folder, fingerprint, part_of, png, put};
 use crate::watch::Progress;
-use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// How methods are compared on images, and what is written of them.
@@ -33,8 +33,7 @@ pub struct WrittenComparison {
 impl Comparing<'_> {
     /// What decides the results of an image, but for the image: two runs of which this is the same have the same results.
     pub fn run(&self) -> String {
-        let (network, spec) = (self.comparer.network(), self.comparer.spec());
-        fingerprint(&json!([env!("CARGO_PKG_VERSION"), network.sha256(), spec.contents(network), spec]))
+        fingerprint(&self.comparer.decides())
     }
 
     /// Compares the methods on each of `files` and writes the results into `folder`; `each` is told what came of each file, in
@@ -49,7 +48,9 @@ impl Comparing<'_> {
         watch: &mut dyn FnMut(&str, Progress),
         each: &mut dyn FnMut(&Path, Result<WrittenComparison, Error>) -> Result<(), E>,
     ) -> Result<(), E> {
-        stream(self, files, folder, watch, each).map(drop)
+        self.comparer.are_fed(None)?;
+        let seen = stream(self, files, folder, watch, each)?;
+        Ok(self.comparer.are_fed(Some(seen))?)
     }
 }
 
@@ -74,7 +75,7 @@ impl Work for Comparing<'_> {
             let sample = input.map(|input| Sample::new(file.to_string_lossy(), input).with_row(row));
             failed.push(sample.map(|sample| samples.push(sample)).err());
         }
-        let mut watch = |title: &str, p: Progress| watch(title, Progress { sample: first + p.sample, ..p });
+        let mut watch = |title: &str, p: Progress| watch(title, in_all(&samples, p));
         let mut made = self.comparer.compare(&samples, &mut watch).into_iter();
         let one = |failed: Option<Error>| match failed {
             Some(error) => Err(error),

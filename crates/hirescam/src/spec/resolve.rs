@@ -25,6 +25,8 @@ pub(crate) struct Resolved {
     pub(crate) labels: Option<Labels>,
     pub(crate) preprocess: Option<Preprocess>,
     pub(crate) inputs: Vec<(String, Array)>,
+    /// What stands for the contents of the files that were read.
+    pub(crate) contents: Arc<Value>,
 }
 
 impl Resolved {
@@ -126,6 +128,7 @@ impl Spec {
             inputs: self.inputs.iter().map(|input| input.read()).collect::<Result<_, _>>()?,
             spec: Spec { layers: self.layers_of(file), ..self.clone() },
             asked: Arc::new(self.clone()),
+            contents: Arc::new(self.contents(file)),
             labels,
             preprocess,
         })
@@ -195,7 +198,7 @@ impl Spec {
 
     /// What stands for the contents of the files that are read beside the model and the images: SHA-256 of those that are
     /// named, length and time of files of weights.
-    pub fn contents(&self, file: &Network) -> Value {
+    fn contents(&self, file: &Network) -> Value {
         let named: Vec<Option<String>> = self.files().iter().map(|path| source::hash(path).ok()).collect();
         let weights = file.weights().iter().map(|location| {
             let found = file.path().with_file_name(location).metadata().ok();
