@@ -2,10 +2,10 @@
 
 use crate::error::Error;
 use crate::output::{self, say};
-use hirescam::pipeline::Outcome;
+use hirescam::pipeline::{Outcome, Written};
 use hirescam::record::Record;
 use hirescam::sink::{Gallery, Table};
-use hirescam::summary::{self, Summary};
+use hirescam::summary::{self, Failed, Summary};
 use std::path::Path;
 
 /// How results are told.
@@ -34,53 +34,57 @@ impl Report {
         };
         let several = images.len() > 1;
         for (index, of_image) in images.into_iter().enumerate() {
-            let of_image = match of_image {
-                Ok(of_image) => of_image,
-                Err(error) => {
-                    self.failed(file, Some(index), error)?;
-                    continue;
-                }
-            };
-            let of_image = &of_image;
-            self.summary.image(of_image);
-            if of_image.is_empty() {
-                let nothing = Record::nothing(file, index);
-                self.list(&nothing, None)?;
-                if self.json {
-                    output::json(&nothing)?;
-                }
+            let nothing = of_image.is_empty();
+            let (mut made, mut failed) = (Vec::new(), Vec::new());
+            of_image.into_iter().for_each(|one| match one {
+                Ok(written) => made.push(written),
+                Err(error) => failed.push(error),
+            });
+            if nothing || !made.is_empty() {
+                self.image(file, (index, several), &made)?;
             }
-            for written in of_image {
-                self.list(&written.record, written.thumbnail.as_deref())?;
-                if self.json {
-                    output::json(&written.record)?;
-                }
-            }
-            if self.json {
-                continue;
-            }
-            match self.one && !several && !of_image.is_empty() {
-                true => of_image
-                    .iter()
-                    .flat_map(|written| summary::lines(written, file))
-                    .try_for_each(|line| say!("{line}"))?,
-                false => say!("{}", summary::line(file, several.then_some(index), of_image))?,
-            }
+            let what = if made.len() + failed.len() > 1 { Failed::Result } else { Failed::Image };
+            failed.into_iter().try_for_each(|error| self.failed(file, Some((index, what)), error))?;
         }
         Ok(())
     }
 
-    /// Tells of a file that failed, or of one of its images.
-    fn failed(&mut self, file: &Path, index: Option<usize>, error: hirescam::Error) -> Result<(), Error> {
-        self.note(file, index, &error)?;
-        output::failed(file, index, &error.into());
+    /// Tells what was written of an image: which of its file it is, and whether that has several.
+    fn image(&mut self, file: &Path, (index, several): (usize, bool), made: &[Written]) -> Result<(), Error> {
+        self.summary.image(made);
+        if made.is_empty() {
+            let nothing = Record::nothing(file, index);
+            self.list(&nothing, None)?;
+            if self.json {
+                output::json(&nothing)?;
+            }
+        }
+        for written in made {
+            self.list(&written.record, written.thumbnail.as_deref())?;
+            if self.json {
+                output::json(&written.record)?;
+            }
+        }
+        if self.json {
+            return Ok(());
+        }
+        match self.one && !several && !made.is_empty() {
+            true => made.iter().flat_map(|written| summary::lines(written, file)).try_for_each(|line| say!("{line}")),
+            false => say!("{}", summary::line(file, several.then_some(index), made)),
+        }
+    }
+
+    /// Tells of a file that failed, or of what failed of one of its images.
+    fn failed(&mut self, file: &Path, of: Option<(usize, Failed)>, error: hirescam::Error) -> Result<(), Error> {
+        self.note(file, of, &error)?;
+        output::failed(file, of.map(|(index, _)| index), &error.into());
         Ok(())
     }
 
-    /// Writes down that a file failed, or one of its images.
-    fn note(&mut self, file: &Path, index: Option<usize>, error: &hirescam::Error) -> Result<(), Error> {
-        self.summary.failed(file, error);
-        let failure = Record::failed(file, index, error);
+    /// Writes down that a file failed, or what failed of one of its images.
+    fn note(&mut self, file: &Path, of: Option<(usize, Failed)>, error: &hirescam::Error) -> Result<(), Error> {
+        self.summary.failed(file, of.map_or(Failed::File, |(_, what)| what), error);
+        let failure = Record::failed(file, of.map(|(index, _)| index), error);
         if self.json {
             output::json(&failure)?;
         }
@@ -93,8 +97,13 @@ impl Report {
         Ok(())
     }
 
-    /// Ends the lists, and sums up where there was more than one image; how many files failed. `replaced` is how many results
-    /// took the place of those of the same run before, in the folder `out`.
+    /// Whether nothing was told yet.
+    pub fn is_empty(&self) -> bool {
+        self.summary.images() + self.summary.failures() == 0
+    }
+
+    /// Ends the lists, and sums up where there was more than one image; how many files, images and results failed.
+    /// `replaced` is how many results took the place of those of the same run before, in the folder `out`.
     pub fn end(self, out: &Path, replaced: usize) -> Result<usize, Error> {
         let lines = self.summary.lines();
         self.table.map_or(Ok(()), Table::finish)?;

@@ -225,6 +225,14 @@ fn a_result_is_whole_or_not_there() {
     assert_eq!(names, ["three.json", "three.npy", "three.png"]);
     let made = records(&String::from_utf8(done.stdout).unwrap());
     assert_eq!((&made[0]["error"]["kind"], &made[1]["class"]), (&"file".into(), &3.into()));
+    // Of a file with several images, the others are there and told.
+    fs::create_dir_all(folder.path().join("some/batch-1.npy")).unwrap();
+    let done = hirescam(folder.path(), &["explain", "net.onnx", "batch.npy", "--out", "some", "--overwrite", "--json"]);
+    let made = records(&String::from_utf8(done.stdout).unwrap());
+    assert_eq!((done.status.code(), made.len()), (Some(1), 3));
+    for (index, record) in made.iter().enumerate() {
+        assert_eq!((&record["image_index"], record["error"].is_object()), (&index.into(), index == 1), "{record}");
+    }
     if cfg!(target_os = "linux") {
         // A device that is always full.
         let (code, says) = {
@@ -484,4 +492,57 @@ fn a_check_of_nothing_fails_and_says_so() {
     assert!(String::from_utf8(done.stderr).unwrap().contains(error));
     let report = &records(&ok(folder.path(), &["check", "net.onnx", "--json"]))[0];
     assert!(report["error"].is_null());
+}
+
+#[test]
+fn what_was_explained_before_an_error_is_listed() {
+    let folder = folder();
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    // Rows for another number of images are seen when all are explained.
+    fs::copy(fixture("inputs/patient.onnx"), folder.path().join("patient.onnx")).unwrap();
+    for (name, shape) in [("age", vec![3, 1]), ("dose", vec![3, 3]), ("one", vec![1, 2, 15, 13])] {
+        write_npy(folder.path().join(format!("{name}.npy")), &ArrayD::from_elem(shape, 0.5f32)).unwrap();
+    }
+    let inputs = ["--input", "age=age.npy", "--input", "dose=dose.npy", "--input", "sex=1", "--image-input", "image"];
+    let [csv, html] = ["rows.csv", "rows.html"];
+    let explain = ["explain", "patient.onnx", "one.npy", "one.npy", "--csv", csv, "--html", html];
+    let done = hirescam(folder.path(), &[&explain[..], &inputs].concat());
+    let [out, says] = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert_eq!(done.status.code(), Some(2), "{says}");
+    assert!(says.contains("has 3 rows, and there are 2 images"), "{says}");
+    assert_eq!((read(csv).lines().count(), read(html).matches("<figure>").count()), (3, 2));
+    assert!(out.contains("2 images explained"), "{out}");
+    // The one file that failed is listed, too.
+    fs::write(folder.path().join("bad.png"), "no photo").unwrap();
+    let [csv, html] = ["bad.csv", "bad.html"];
+    fails(folder.path(), &["explain", "net.onnx", "bad.png", "--csv", csv, "--html", html]);
+    assert_eq!((read(csv).lines().count(), read(html).matches("<figure>").count()), (2, 1));
+    // Where nothing was begun, what is there stays.
+    let before = [read(csv), read(html)];
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    fs::write(folder.path().join("mine/seven.npy"), "mine").unwrap();
+    fails(
+        folder.path(),
+        &["explain", "patient.onnx", "one.npy", "--csv", csv, "--html", html, "--image-input", "image"],
+    );
+    assert_eq!([read(csv), read(html)], before);
+}
+
+#[test]
+fn images_that_fail_are_counted_as_images() {
+    let folder = folder();
+    let mut batch = ArrayD::from_elem(vec![4, 1, 28, 28], 0.5f32);
+    [1, 3].into_iter().for_each(|i| batch[[i, 0, 0, 0]] = f32::NAN);
+    write_npy(folder.path().join("some.npy"), &batch).unwrap();
+    fs::write(folder.path().join("bad.png"), "no photo").unwrap();
+    let explain = |files: &[&str]| {
+        let done = hirescam(folder.path(), &[&["explain", "net.onnx"], files].concat());
+        assert_eq!(done.status.code(), Some(1));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let out = explain(&["some.npy"]);
+    assert!(out.contains("2 images explained, 2 images failed") && !out.contains("file"), "{out}");
+    let out = explain(&["some.npy", "bad.png"]);
+    assert!(out.contains("2 images explained, 1 file and 2 images failed"), "{out}");
+    assert!(out.contains("  2 images failed: ") && out.contains("  1 file failed: "), "{out}");
 }

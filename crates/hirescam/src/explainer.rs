@@ -371,8 +371,11 @@ impl Explainer {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+    use hirescam_core::Tensor;
+    use hirescam_core::onnx::messages::NodeProto;
     use hirescam_core::onnx::{read, write};
     use hirescam_engine::Session;
+    use hirescam_testing::by_hand::{free, model};
     use ndarray::{ArrayD, Axis};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -442,8 +445,8 @@ mod tests {
                 Counting { engine: spec.engine.start().unwrap(), sessions: AtomicUsize::new(0), runs: Arc::default() };
             let ready = Ready::of(file.clone(), &spec.resolve(&file).unwrap(), &counting).unwrap();
             let Input::Tensor(array) = sample.image.clone() else { panic!() };
-            let fed = ready.feed(&sample, Shown { array, photo: None }).unwrap();
-            let made = ready.run(&[fed], 0, &mut Watch::default()).remove(0).unwrap();
+            let fed = ready.feed(0, &sample, Shown { array, photo: None }).unwrap();
+            let made = ready.run(&[fed], &mut Watch::default()).remove(0).unwrap();
             if let Some(wanted) = runs {
                 assert_eq!(counting.runs.load(Ordering::Relaxed), wanted);
                 assert_eq!(counting.sessions.load(Ordering::Relaxed), 1);
@@ -529,15 +532,34 @@ mod tests {
         }
     }
 
+    /// Any number of images → ReLU → the mean over places → three scores.
+    fn of_any_batch() -> Network {
+        let node = |op: &str, input: &[&str], output: &str| NodeProto {
+            op_type: Some(op.into()),
+            input: input.iter().map(|&name| name.to_owned()).collect(),
+            output: vec![output.into()],
+            ..Default::default()
+        };
+        let nodes = vec![
+            node("Relu", &["image"], "a"),
+            node("GlobalAveragePool", &["a"], "means"),
+            node("Flatten", &["means"], "list"),
+            node("MatMul", &["list", "w"], "scores"),
+        ];
+        let w = Tensor::float(ArrayD::from_shape_fn(vec![2, 3], |i| (1 + i[0] + 2 * i[1]) as f64));
+        let (image, scores) = (free("image", &[0, 2, 4, 5]), free("scores", &[0, 3]));
+        Network::from_bytes(write(&model(13, nodes, vec![image], vec![scores], &[("w", w)]))).unwrap()
+    }
+
     #[test]
     fn what_fails_in_one_sample_runs_no_other_again() {
-        let file = Network::open(DIGITS).unwrap();
+        let file = of_any_batch();
         let explainer = file.explainer(&tract()).unwrap();
         let made_with = |engine: &Noting, values: &[f32]| {
             let options = tract().resolve(&file).unwrap();
             *explainer.ready.lock().unwrap() = vec![Arc::new(Ready::of(file.clone(), &options, engine).unwrap())];
-            let images: Vec<f32> = values.iter().flat_map(|&value| [value; 28 * 28]).collect();
-            let images = ArrayD::from_shape_vec(vec![values.len(), 1, 28, 28], images).unwrap();
+            let images: Vec<f32> = values.iter().flat_map(|&value| [value; 2 * 4 * 5]).collect();
+            let images = ArrayD::from_shape_vec(vec![values.len(), 2, 4, 5], images).unwrap();
             let samples = explainer.samples("", Array::from(images)).unwrap();
             let made = explainer.explain(&samples, &mut Watch::default());
             (made.iter().map(Result::is_ok).collect::<Vec<_>>(), std::mem::take(&mut *engine.runs.lock().unwrap()))

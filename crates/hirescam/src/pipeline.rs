@@ -18,7 +18,6 @@ use crate::spec::Picture;
 use crate::watch::{Progress, Watch};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
-use ndarray::ArrayD;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use stream::{Work, stream};
@@ -43,9 +42,13 @@ pub struct Pipeline<'a> {
 pub struct Outcome<'a> {
     /// The file.
     pub file: &'a Path,
-    /// The results of each of its images, or why there are none; or why there are none of the file.
-    pub images: Result<Vec<Result<Vec<Written>, Error>>, Error>,
+    /// What came of each of its images, or why there are none.
+    pub images: Result<Vec<OfImage>, Error>,
 }
+
+/// What came of an image: its results, each written or why it is not. None where no score is what the target asks for; one
+/// that failed has the reason alone.
+pub type OfImage = Vec<Result<Written, Error>>;
 
 impl Outcome<'_> {
     /// What stands below the pictures of the maps.
@@ -122,17 +125,17 @@ impl Pipeline<'_> {
     }
 }
 
-/// What was made of each image of a file.
-type OfFile = Vec<Result<Explained, Error>>;
-
 /// How far the work is, counted among all images: those of files before, and those that could not be read, too.
 fn in_all(samples: &[Sample], p: Progress) -> Progress {
     Progress { sample: samples.get(p.sample).and_then(|sample| sample.row).unwrap_or(p.sample), ..p }
 }
 
+/// What was made of each image of a file.
+type OfFile = Vec<Result<Explained, Error>>;
+
 impl Work for Pipeline<'_> {
     type Made = OfFile;
-    type Written = Vec<Result<Vec<Written>, Error>>;
+    type Written = Vec<OfImage>;
 
     fn together(&self) -> usize {
         self.explainer.together()
@@ -200,68 +203,76 @@ impl Work for Pipeline<'_> {
         folder: &Folder,
     ) -> Result<Self::Written, Error> {
         let mut bases = claim.bases.iter();
-        let mut put =
-            |map: &ArrayD<f32>, picture: Option<Result<RgbImage, Error>>, record: &dyn Fn(Files, Mark) -> Record| {
-                let base = bases.next().ok_or_else(|| Error::Argument("a result has no name".into()))?;
-                let mut parts = vec![("npy", npy(map)?)];
-                let mut files = Files { map: record::path(&part_of(base, "npy")), ..Files::default() };
-                match picture {
-                    Some(Ok(picture)) => {
-                        parts.push(("png", png(&picture)?));
-                        files.overlay = Some(record::path(&part_of(base, "png")));
-                    }
-                    // There is a map all the same.
-                    Some(Err(Error::Argument(why))) => files.no_overlay = Some(why),
-                    Some(Err(error)) => return Err(error),
-                    None => {}
-                }
-                let record = record(files, folder.mark(&claim.sample));
-                parts.push(("json", record.to_json()?));
-                put(base, &parts)?;
-                Ok(record)
-            };
         let mut all = Vec::new();
         for (index, of_image) in images.into_iter().enumerate() {
             let of_image = match of_image {
                 Ok(made) => made,
                 Err(error) => {
-                    all.push(Err(error));
+                    all.push(vec![Err(error)]);
                     continue;
                 }
             };
             let (of, mut written) = (Origin::new(file, Some(sha256), Some(index)), Vec::new());
-            let layers = of_image.layers();
-            let mut of_image = of_image.into_maps().into_iter();
-            while of_image.len() > 0 {
-                let of_method: Vec<Explanation> = of_image.by_ref().take(layers).collect();
-                let fused = self
-                    .picture()
-                    .fuse
-                    .map(|how| Ok::<_, Error>((how, fuse(&of_method.iter().collect::<Vec<_>>(), how)?)));
-                let fused = fused.transpose()?.zip(of_method.first().cloned());
-                for e in of_method {
-                    let record = |files, mark| Record::map(&e, of.clone(), files, mark);
-                    let record =
-                        put(&e.map, self.pictures.then(|| e.overlay(self.picture().signed, &self.style(&e))), &record)?;
-                    let thumbnail =
-                        self.thumbnails.then(|| e.thumbnail(self.picture().signed, &self.style(&e), SIDE)).transpose();
-                    let thumbnail = thumbnail.ok().flatten().map(|picture| jpeg(&picture)).transpose()?;
-                    written.push(Written { made: Made::Map(e.into()), record, thumbnail });
-                }
-                if let Some(((how, fused), first)) = fused {
-                    let record = |files, mark| Record::fused((&fused, how), &first, of.clone(), files, mark);
-                    let record = put(
-                        &fused.map,
-                        self.pictures.then(|| fused.overlay(&self.style_of_fused(&fused, &first))),
-                        &record,
-                    )?;
-                    written.push(Written { made: Made::Fused(Box::new(fused)), record, thumbnail: None });
+            for of_method in of_image.maps().chunks(of_image.layers()) {
+                let fused = self.picture().fuse.map(|how| fuse(&of_method.iter().collect::<Vec<_>>(), how));
+                let maps = of_method.iter().map(|e| Ok((Made::Map(Box::new(e.clone())), e)));
+                let fused =
+                    fused.into_iter().zip(of_method).map(|(fused, first)| Ok((Made::Fused(Box::new(fused?)), first)));
+                for made in maps.chain(fused) {
+                    // A result that fails has its name all the same.
+                    let base = bases.next().ok_or_else(|| Error::Argument("a result has no name".into()));
+                    let put = |(made, of_map)| self.put(made, of_map, of.clone(), base?, folder.mark(&claim.sample));
+                    written.push(made.and_then(put));
                 }
             }
-            all.push(Ok(written));
+            all.push(written);
+        }
+        // Where nothing was written of the only image, that is the file's own failure.
+        let nothing = |of_image: &OfImage| !of_image.is_empty() && of_image.iter().all(Result::is_err);
+        if all.len() == 1
+            && all.iter().all(nothing)
+            && let Some(Err(error)) = all.pop().and_then(|of_image| of_image.into_iter().next())
+        {
+            return Err(error);
         }
         claim.clear();
         Ok(all)
+    }
+}
+
+impl Pipeline<'_> {
+    /// Writes a result under the name `base`: a map, or that of several layers of which `of_map` is the first.
+    fn put(&self, made: Made, of_map: &Explanation, of: Origin, base: &Path, mark: Mark) -> Result<Written, Error> {
+        let (map, picture) = match &made {
+            Made::Map(e) => (&e.map, self.pictures.then(|| e.overlay(self.picture().signed, &self.style(e)))),
+            Made::Fused(fused) => {
+                (&fused.map, self.pictures.then(|| fused.overlay(&self.style_of_fused(fused, of_map))))
+            }
+        };
+        let mut parts = vec![("npy", npy(map)?)];
+        let mut files = Files { map: record::path(&part_of(base, "npy")), ..Files::default() };
+        match picture {
+            Some(Ok(picture)) => {
+                parts.push(("png", png(&picture)?));
+                files.overlay = Some(record::path(&part_of(base, "png")));
+            }
+            // There is a map all the same.
+            Some(Err(Error::Argument(why))) => files.no_overlay = Some(why),
+            Some(Err(error)) => return Err(error),
+            None => {}
+        }
+        let record = match &made {
+            Made::Map(e) => Record::map(e, of, files, mark),
+            Made::Fused(fused) => Record::fused((fused, fused.how), of_map, of, files, mark),
+        };
+        parts.push(("json", record.to_json()?));
+        let small = match &made {
+            Made::Map(e) if self.thumbnails => e.thumbnail(self.picture().signed, &self.style(e), SIDE).ok(),
+            _ => None,
+        };
+        let thumbnail = small.map(|picture| jpeg(&picture)).transpose()?;
+        put(base, &parts)?;
+        Ok(Written { made, record, thumbnail })
     }
 }
 

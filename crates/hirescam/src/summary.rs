@@ -5,7 +5,9 @@ use crate::explanation::{Explanation, number, percent};
 use crate::pipeline::{Made, Written};
 use hirescam_core::cam::Target;
 use hirescam_core::certify::{Certificate, Verdict};
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::path::Path;
 
 /// How many classes, failures and remarks are named; the others are counted.
@@ -114,7 +116,7 @@ fn proven(c: &Certificate, tokens: bool) -> String {
 #[derive(Default)]
 pub struct Summary {
     images: usize,
-    failed: usize,
+    failed: Failures,
     target: String,
     /// Of how many images a class was the best.
     classes: Vec<(String, usize)>,
@@ -124,7 +126,7 @@ pub struct Summary {
     remarks: Vec<(String, usize)>,
     maps: usize,
     without_picture: Vec<(String, usize)>,
-    errors: Vec<(String, usize)>,
+    errors: Vec<(String, Failures)>,
     /// Where each text stands in these lists.
     places: HashMap<(u8, String), usize>,
 }
@@ -157,10 +159,15 @@ impl Summary {
         }
     }
 
-    /// Counts a file that failed.
-    pub fn failed(&mut self, file: &Path, error: &Error) {
-        self.failed += 1;
-        count(&mut self.errors, &mut self.places, 3, error.without(file));
+    /// Counts what failed of a file.
+    pub fn failed(&mut self, file: &Path, what: Failed, error: &Error) {
+        let text = error.without(file);
+        let at = *self.places.entry((3, text.clone())).or_insert(self.errors.len());
+        if at == self.errors.len() {
+            self.errors.push((text, Failures::default()));
+        }
+        let of_error = self.errors.get_mut(at).map(|(_, failures)| failures);
+        of_error.into_iter().chain([&mut self.failed]).for_each(|failures| failures.count(what));
     }
 
     /// How many images were explained.
@@ -168,15 +175,15 @@ impl Summary {
         self.images
     }
 
-    /// How many files failed.
+    /// How many files failed, and images and results of others.
     pub fn failures(&self) -> usize {
-        self.failed
+        self.failed.all()
     }
 
     /// The whole, a line each.
     pub fn lines(&self) -> Vec<String> {
-        let failed = if self.failed > 0 { format!(", {} failed", files(self.failed)) } else { String::new() };
-        let mut lines = vec![format!("{} explained{failed}", images(self.images))];
+        let failed = if self.failed.all() > 0 { format!(", {}", self.failed) } else { String::new() };
+        let mut lines = vec![format!("{} explained{failed}", counted(self.images, "image"))];
         for [place, proven] in &self.layers {
             lines.extend([format!("  {place}"), format!("  {proven}")]);
         }
@@ -193,13 +200,55 @@ impl Summary {
         for (why, n) in &self.without_picture {
             lines.push(format!("  {n} without a picture: {why}"));
         }
-        for (error, n) in largest(&self.errors).iter().take(MOST) {
-            lines.push(format!("  {} failed: {error}", files(*n)));
-        }
+        let mut errors: Vec<_> = self.errors.iter().collect();
+        errors.sort_by_key(|(_, failures)| Reverse(failures.all()));
+        lines.extend(errors.iter().take(MOST).map(|(error, failures)| format!("  {failures}: {error}")));
         if self.errors.len() > MOST {
             lines.push(format!("  and {} more reasons", self.errors.len() - MOST));
         }
         lines
+    }
+}
+
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failed {
+    /// A whole file.
+    File,
+    /// One of its images.
+    Image,
+    /// One of several results of an image.
+    Result,
+}
+
+/// How many files failed, and how many images and results of others.
+#[derive(Clone, Copy, Default)]
+struct Failures {
+    files: usize,
+    images: usize,
+    results: usize,
+}
+
+impl Failures {
+    fn count(&mut self, what: Failed) {
+        *match what {
+            Failed::File => &mut self.files,
+            Failed::Image => &mut self.images,
+            Failed::Result => &mut self.results,
+        } += 1;
+    }
+
+    fn all(self) -> usize {
+        self.files + self.images + self.results
+    }
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let counts = [("file", self.files), ("image", self.images), ("result", self.results)];
+        let parts: Vec<String> = counts.into_iter().filter(|&(_, n)| n > 0).map(|(what, n)| counted(n, what)).collect();
+        write!(f, "{} failed", parts.join(" and "))
     }
 }
 
@@ -214,7 +263,7 @@ fn count(list: &mut Vec<(String, usize)>, places: &mut HashMap<(u8, String), usi
 /// The largest counts first; of equal ones the first.
 fn largest(list: &[(String, usize)]) -> Vec<(String, usize)> {
     let mut sorted = list.to_vec();
-    sorted.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    sorted.sort_by_key(|(_, n)| Reverse(*n));
     sorted
 }
 
@@ -227,12 +276,9 @@ fn most(list: &[(String, usize)]) -> String {
     shown.join("; ")
 }
 
-fn images(n: usize) -> String {
-    if n == 1 { "1 image".into() } else { format!("{n} images") }
-}
-
-fn files(n: usize) -> String {
-    if n == 1 { "1 file".into() } else { format!("{n} files") }
+/// `1 image`, `2 images`.
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

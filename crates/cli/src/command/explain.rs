@@ -108,9 +108,14 @@ impl Explain {
             }
             Ok::<(), Error>(())
         };
-        pipeline.explain(&files, &mut folder, &mut watch, &mut each)?;
+        let explained = pipeline.explain(&files, &mut folder, &mut watch, &mut each);
         bar.finish_and_clear();
-        let failed = report.end(folder.path(), folder.replaced())?;
-        Ok(u8::from(failed > 0))
+        // What was told before an error stays told; where nothing was, nothing is replaced.
+        let ended = match explained.is_ok() || !report.is_empty() {
+            true => report.end(folder.path(), folder.replaced()),
+            false => Ok(0),
+        };
+        explained?;
+        Ok(u8::from(ended? > 0))
     }
 }
