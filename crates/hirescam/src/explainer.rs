@@ -226,7 +226,17 @@ impl Explainer {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(ready) = ready.first() else { return Ok(()) };
         ready.further.are_fed()?;
-        samples.map_or(Ok(()), |samples| ready.further.serve(samples))
+        samples.map_or(Ok(()), |samples| ready.further.serve(&[], samples))
+    }
+
+    /// Whether inputs beside the image serve so many samples, of which all bring `own` in the place of what the options say. It is
+    /// asked afterwards where one does not know before how many samples there are.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] for an input with a row for each of another number.
+    pub fn served(&self, own: &[(String, Arc<Array>)], samples: usize) -> Result<(), Error> {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.first().map_or(Ok(()), |ready| ready.further.serve(own, samples))
     }
 
     /// What it was made for.

@@ -7,6 +7,7 @@ use hirescam_core::cam::{self, Target, TargetInput};
 use hirescam_core::shape::{Dim, show};
 use hirescam_core::tensor::DataType;
 use hirescam_engine::{Array, Kind};
+use std::sync::Arc;
 
 /// The inputs beside the image, and what they are fed where a sample does not say it.
 ///
@@ -86,35 +87,36 @@ impl FurtherInputs {
         });
         ports.extend(of_target);
         let mut inputs = FurtherInputs { arrays: Vec::new(), ports, target };
-        inputs.are_known(given)?;
+        inputs.are_known(given.iter().map(|(name, _)| name.as_str()))?;
         let of = |port: &FurtherPort| last(given, &port.name).map(|array| port.take(array)).transpose();
         inputs.arrays = inputs.ports.iter().map(of).collect::<Result<_, _>>()?;
         Ok(inputs)
     }
 
-    fn are_known(&self, given: &[(String, Array)]) -> Result<(), Error> {
+    fn are_known<'a>(&self, mut given: impl Iterator<Item = &'a str>) -> Result<(), Error> {
         let names = || self.ports.iter().map(|p| p.name.as_str());
-        match given.iter().find(|(name, _)| names().all(|n| n != name)) {
-            Some((name, _)) => {
+        match given.find(|name| names().all(|n| n != *name)) {
+            Some(name) => {
                 let near = hirescam_core::near(name, names());
                 let kind = "input beside the image";
-                Err(hirescam_core::Error::NotFound { kind, name: name.clone(), near }.into())
+                Err(hirescam_core::Error::NotFound { kind, name: name.to_owned(), near }.into())
             }
             None => Ok(()),
         }
     }
 
-    /// Whether what is fed serves so many samples: one row serves any number.
+    /// Whether what there is, with `own` in its place, serves so many samples.
     ///
     /// # Errors
-    /// [`Error::Rows`] where an input has rows for another number.
-    pub(crate) fn serve(&self, samples: usize) -> Result<(), Error> {
-        let fed = self.ports.iter().zip(&self.arrays).filter(|(port, _)| port.follows());
-        let rows = fed.filter_map(|(port, array)| Some((&port.name, rows(array.as_ref()?))));
-        match rows.into_iter().find(|&(_, n)| n != 1 && n != samples) {
-            Some((input, rows)) => Err(Error::Rows { input: input.clone(), rows, samples }),
-            None => Ok(()),
+    /// [`Error::Rows`] for an input with a row for each of another number.
+    pub(crate) fn serve(&self, own: &[(String, Arc<Array>)], samples: usize) -> Result<(), Error> {
+        for (port, array) in self.ports.iter().zip(&self.arrays).filter(|(port, _)| port.follows()) {
+            let rows = last(own, &port.name).map(Arc::as_ref).or(array.as_ref()).map_or(1, rows);
+            if rows != 1 && rows != samples {
+                return Err(Error::Rows { input: port.name.clone(), rows, samples });
+            }
         }
+        Ok(())
     }
 
     /// Whether something is fed to each input, where samples bring nothing of their own.
@@ -132,25 +134,22 @@ impl FurtherInputs {
     /// [`Error::Argument`] for an input that is given nothing, what does not fit, or no row for this sample;
     /// [`hirescam_core::Error::NotFound`] for an input that the network has not.
     pub(crate) fn of(&self, sample: &Sample) -> Result<FurtherArrays, Error> {
-        self.are_known(&sample.inputs)?;
+        self.are_known(sample.inputs.iter().map(|(name, _)| name.as_str()))?;
         let of = |(port, array): (&FurtherPort, &Option<Array>)| {
             let fail = |what: String| Error::Argument(format!("the input {:?} {what}", port.name));
-            let own = last(&sample.inputs, &port.name).map(|own| port.take(own)).transpose()?;
-            let array = match (&own, array) {
-                (Some(own), _) if port.follows() && rows(own) != 1 => {
-                    return Err(fail(format!("has {} rows with one sample", rows(own))));
+            let its_row = |array: &Array| {
+                let n = rows(array);
+                if !port.follows() || n == 1 {
+                    return Ok(array.clone());
                 }
-                (Some(own), _) => own.clone(),
-                (None, Some(array)) if port.follows() && rows(array) != 1 => {
-                    let n = rows(array);
-                    let row =
-                        sample.row.ok_or_else(|| fail(format!("has {n} rows, and none is said to be this sample's")));
-                    let row = row?;
-                    array
-                        .rows(&[row])
-                        .ok_or_else(|| fail(format!("has {n} rows, and there are {} samples or more", row + 1)))?
-                }
-                (None, Some(array)) => array.clone(),
+                let row =
+                    sample.row.ok_or_else(|| fail(format!("has {n} rows, and none is said to be this sample's")))?;
+                let rows = array.rows(&[row]);
+                rows.ok_or_else(|| fail(format!("has {n} rows, and there are {} samples or more", row + 1)))
+            };
+            let array = match (last(&sample.inputs, &port.name), array) {
+                (Some(own), _) => port.take(&its_row(own)?)?,
+                (None, Some(array)) => its_row(array)?,
                 (None, None) => return Err(port.missing()),
             };
             Ok(FedInput {
@@ -212,7 +211,7 @@ impl FedInput {
 }
 
 /// What is given for `name`; of several the last.
-fn last<'a>(given: &'a [(String, Array)], name: &str) -> Option<&'a Array> {
+fn last<'a, T>(given: &'a [(String, T)], name: &str) -> Option<&'a T> {
     given.iter().rev().find(|(n, _)| n == name).map(|(_, array)| array)
 }
 

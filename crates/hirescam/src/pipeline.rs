@@ -99,11 +99,11 @@ impl Pipeline<'_> {
         watch: &mut dyn FnMut(Progress),
         each: &mut dyn FnMut(Outcome) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.explainer.are_fed(None)?;
+        self.explainer.are_fed()?;
         let mut watch = |_: &str, progress| watch(progress);
         let mut each = |file: &Path, images| each(Outcome { file, images });
         let seen = stream(self, files, folder, &mut watch, &mut each)?;
-        Ok(self.explainer.are_fed(Some(seen))?)
+        Ok(self.explainer.served(&[], seen)?)
     }
 
     fn picture(&self) -> &Picture {

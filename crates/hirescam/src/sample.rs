@@ -11,10 +11,9 @@ pub struct Sample {
     pub id: String,
     /// The image: one, but where the network makes one score of several.
     pub image: Input,
-    /// What inputs beside the image are fed with this one, by name: each without a batch axis of more than 1. What is not here is
-    /// fed as the explainer's options say.
-    pub inputs: Vec<(String, Array)>,
-    /// Which row of the options' inputs is its own, where these have one for each sample.
+    /// What inputs beside the image are fed with this one, by name. What is not here is fed as the explainer's options say.
+    pub inputs: Vec<(String, Arc<Array>)>,
+    /// Which row is its own, of inputs that have one for each sample.
     pub row: Option<usize>,
     /// The same for images of one tensor: where the network takes several at once, these are run together.
     pub(crate) tensor: Option<Arc<()>>,
@@ -26,14 +25,14 @@ impl Sample {
         Sample { id: id.into(), image: image.into(), inputs: Vec::new(), row: None, tensor: None }
     }
 
-    /// The same sample, whose row of the options' inputs is this one.
+    /// The same sample, whose row of inputs that have one for each sample is this one.
     pub fn with_row(self, row: usize) -> Self {
         Sample { row: Some(row), ..self }
     }
 
     /// The same sample, with an input that is fed this.
-    pub fn with_input(mut self, name: impl Into<String>, array: Array) -> Self {
-        self.inputs.push((name.into(), array));
+    pub fn with_input(mut self, name: impl Into<String>, array: impl Into<Arc<Array>>) -> Self {
+        self.inputs.push((name.into(), array.into()));
         self
     }
 

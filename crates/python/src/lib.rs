@@ -24,7 +24,7 @@ mod _hirescam {
     use super::*;
 
     #[pymodule_export]
-    use super::explainer::Explainer;
+    use super::explainer::{Explainer, Inputs};
     #[pymodule_export]
     use super::explanation::{Certificate, Explanation};
     #[pymodule_export]

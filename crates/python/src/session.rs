@@ -2,43 +2,19 @@
 
 use crate::network::Network;
 use crate::spec::Spec;
-use crate::work::{self, OfProcess};
+use crate::work::{self, PerProcess};
 use crate::{array, error};
 use hirescam::engine::{Array, Session as Runs};
 use numpy::PyArrayDyn;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-type Ready = Arc<OfProcess<Box<dyn Runs>>>;
 
 /// A model made ready to run, with the engine of a spec.
 #[pyclass(frozen, module = "hirescam._hirescam")]
 pub struct Session {
-    model: Vec<u8>,
-    spec: hirescam::Spec,
-    ready: Mutex<Ready>,
+    ready: PerProcess<Box<dyn Runs>>,
     inputs: Vec<String>,
-}
-
-impl Session {
-    /// What is ready in this process.
-    fn ready(&self, py: Python) -> PyResult<Ready> {
-        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if ready.here().is_some() {
-            return Ok(ready);
-        }
-        let ready = make_ready(py, &self.model, &self.spec)?;
-        *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = ready.clone();
-        Ok(ready)
-    }
-}
-
-fn make_ready(py: Python, model: &[u8], spec: &hirescam::Spec) -> PyResult<Ready> {
-    let engine = spec.engine.clone();
-    let made = work::done(py, || Ok(engine.start()?.prepare(model)?))?;
-    Ok(Arc::new(OfProcess::new(made)))
 }
 
 #[pymethods]
@@ -49,9 +25,9 @@ impl Session {
             let read = hirescam::core::Model::from_bytes(model.clone())?;
             Ok(read.inputs().map(|input| input.name().to_owned()).collect())
         })?;
-        let spec = spec.0.clone();
-        let ready = Mutex::new(make_ready(py, &model, &spec)?);
-        Ok(Session { model, spec, ready, inputs })
+        let engine = spec.0.engine.clone();
+        let ready = PerProcess::new(py, move || Ok(engine.start()?.prepare(&model)?))?;
+        Ok(Session { ready, inputs })
     }
 
     /// What the model has to be fed.
@@ -62,11 +38,10 @@ impl Session {
 
     /// Runs the model: all outputs by their names.
     fn run<'py>(&self, py: Python<'py>, inputs: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-        let ready = self.ready(py)?;
+        let session = self.ready.get(py)?;
         let each = |(name, value): (Bound<PyAny>, Bound<PyAny>)| Ok((name.extract()?, array::from_numpy(&value)?));
         let fed: Vec<(String, Array)> = inputs.iter().map(each).collect::<PyResult<_>>()?;
         let made = work::done(py, || {
-            let Some(session) = ready.here() else { return Err(hirescam::Error::Cancelled) };
             let fed: Vec<(&str, &Array)> = fed.iter().map(|(name, array)| (name.as_str(), array)).collect();
             Ok(session.run(&fed)?)
         })?;

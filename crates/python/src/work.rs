@@ -77,28 +77,43 @@ fn threads(py: Python) -> PyResult<Option<Arc<ThreadPool>>> {
     Ok(own)
 }
 
-/// Something with threads of its own. In a fork these are missing, and to end them would be to wait for them forever.
-pub struct OfProcess<T> {
-    process: u32,
-    thing: Option<T>,
+/// Something with threads of its own, which a fork has not: there it is made again. What came from the other process is left as it
+/// is, for to end its threads would be to wait for them forever.
+pub struct PerProcess<T> {
+    make: Box<dyn Fn() -> Result<T, Error> + Send + Sync>,
+    made: Mutex<(u32, Option<Arc<T>>)>,
 }
 
-impl<T> OfProcess<T> {
-    /// Of this process.
-    pub fn new(thing: T) -> Self {
-        OfProcess { process: process::id(), thing: Some(thing) }
+impl<T: Send + Sync> PerProcess<T> {
+    /// Makes it for this process.
+    pub fn new(py: Python, make: impl Fn() -> Result<T, Error> + Send + Sync + 'static) -> PyResult<Self> {
+        let made = PerProcess { make: Box::new(make), made: Mutex::new((0, None)) };
+        made.get(py)?;
+        Ok(made)
     }
 
-    /// The thing, in the process that it is of.
-    pub fn here(&self) -> Option<&T> {
-        self.thing.as_ref().filter(|_| self.process == process::id())
+    /// That of this process.
+    pub fn get(&self, py: Python) -> PyResult<Arc<T>> {
+        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (process, Some(thing)) = &*made()
+            && *process == process::id()
+        {
+            return Ok(thing.clone());
+        }
+        let thing = Arc::new(done(py, || (self.make)())?);
+        let before = std::mem::replace(&mut *made(), (process::id(), Some(thing.clone())));
+        if before.0 != process::id() {
+            std::mem::forget(before);
+        }
+        Ok(thing)
     }
 }
 
-impl<T> Drop for OfProcess<T> {
+impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
-        if self.process != process::id() {
-            std::mem::forget(self.thing.take());
+        let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if made.0 != process::id() {
+            std::mem::forget(made.1.take());
         }
     }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -183,8 +184,27 @@ def test_what_is_no_batch_is_refused() -> None:
 def test_numbers_are_read_where_they_lie(net: hirescam.Network) -> None:
     flat = digits().reshape(-1)
     column = pa.FixedSizeListArray.from_arrays(pa.array(flat), 28 * 28)
-    images, _ = hirescam.arrow._images(pa, batch(column), "image", net.explainer(), None)
+    images = hirescam.arrow._images(pa, batch(column), "image", net.explainer(), None)
     assert all(np.shares_memory(image, flat) for image in images)
+
+
+def test_inputs_beside_the_images_have_their_rows_over_all_batches() -> None:
+    golden = json.loads(Path("inputs/golden.json").read_text())["patient.onnx"]
+    shapes = {name: of["shape"][1:] for name, of in golden["inputs"].items()}
+    rng = np.random.default_rng(0)
+    images = rng.random((7, *shapes.pop("image"))).astype(np.float32)
+    beside = {**{name: rng.random((8, *shapes[name])) for name in ("age", "dose")}, "sex": rng.integers(0, 2, (8, *shapes["sex"]))}
+    spec = {"image_input": "image", "layer": golden["layer"], "target": "class:1", "input": beside}
+    net = hirescam.Network("inputs/patient.onnx")
+    cells = [None if i == 3 else images[i - (i > 3)].ravel().tolist() for i in range(8)]
+    batches = [pa.RecordBatch.from_pydict({"image": pa.array(part, pa.list_(pa.float32()))}) for part in (cells[:5], cells[5:])]
+    made = hirescam.arrow.explain(pa.Table.from_batches(batches), spec, model=net)
+    own = [{name: rows[i : i + 1] for name, rows in beside.items()} for i in range(8)]
+    explain = [net.explain(images[i - (i > 3)], **{**spec, "input": own[i]}).score for i in range(8) if i != 3]
+    assert made["error_kind"].to_pylist() == [None] * 3 + ["argument"] + [None] * 4
+    assert [score for score in made["score"].to_pylist() if score is not None] == pytest.approx(explain)
+    with pytest.raises(hirescam.ArgumentError, match="8 rows"):
+        hirescam.arrow.explain(batches[0], spec, model=net)
 
 
 def test_an_open_size_is_settled_by_the_spec() -> None:

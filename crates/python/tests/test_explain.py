@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import hirescam
 import numpy as np
@@ -265,6 +267,63 @@ def test_further_inputs_go_with_their_images(file: str, engine: str) -> None:
         assert np.allclose([e.score for e in made], wanted, rtol=1e-4)
     with pytest.raises(hirescam.ArgumentError, match="input="):
         network.explain(images, **options)
+
+
+def patient() -> tuple[hirescam.Network, dict[str, Any], np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
+    """A network that takes an age beside the image, its options, images and what goes with each: all of them different."""
+    golden = json.loads(Path("inputs/golden.json").read_text())["patient.onnx"]
+    arrays = {name: np.array(of["data"]).reshape(of["shape"]) for name, of in golden["inputs"].items()}
+    options = {"image_input": "image", "layer": golden["layer"], "target": "class:1", "engine": "tract"}
+    count, rng = 25, np.random.default_rng(0)
+    images = rng.random((count, *arrays.pop("image").shape[1:])).astype(np.float32)
+    beside = {"age": rng.random((count, 1)), "dose": rng.random((count, 3)), "sex": rng.integers(0, 2, (count, *arrays["sex"].shape[1:]))}
+    return hirescam.Network("inputs/patient.onnx"), options, images, beside
+
+
+@pytest.mark.parametrize("of_call", [False, True])
+def test_rows_of_further_inputs_are_counted_over_all_images_of_a_call(of_call: bool, tmp_path: Path) -> None:
+    network, options, images, beside = patient()
+    given = {} if of_call else {"input": beside}
+    own = {"input": beside} if of_call else {}
+    wanted = [network.explain(image, input={name: row[i : i + 1] for name, row in beside.items()}, **options).score for i, image in enumerate(images)]
+    explainer = network.explainer(**given, **options)
+    assert len(images) > 2 * explainer._native.together
+
+    def scores(made: Any) -> list[float]:
+        flat = [one for of_image in made for one in (of_image if isinstance(of_image, list) else [of_image])]
+        return [float("nan") if isinstance(one, hirescam.Error) else one.score for one in flat]
+
+    # As one tensor, as a list, as tensors of several rows, and from a generator.
+    several = [*np.split(images[:20], 5), *images[20:]]
+    for all_of_them in (images, list(images), several):
+        assert scores(explainer.explain(all_of_them, **own)) == pytest.approx(wanted)
+    assert scores(explainer.explain(iter(several), **own)) == pytest.approx(wanted)
+    with ThreadPoolExecutor(3) as threads:
+        for made in threads.map(lambda all_of_them: explainer.explain(all_of_them, **own), [several, list(images), images]):
+            assert scores(made) == pytest.approx(wanted)
+
+    # What fails has its row: what is no image, what cannot be read, and what does not fit.
+    (tmp_path / "none.npy").write_bytes(b"none")
+    failing = list(images)
+    failing[1], failing[2], failing[13] = object(), tmp_path / "none.npy", images[0, :, 1:]
+    made = scores(explainer.explain(failing, errors="return", **own))
+    assert np.isnan([made[i] for i in (1, 2, 13)]).all()
+    left = [i for i in range(len(images)) if i not in (1, 2, 13)]
+    assert [made[i] for i in left] == pytest.approx([wanted[i] for i in left])
+
+    # There are as many rows as images.
+    for other in (images[:20], list(images[:20]), images[0], [*images, images[0]]):
+        with pytest.raises(hirescam.ArgumentError, match="25 rows"):
+            explainer.explain(other, **own)
+    with pytest.raises(hirescam.ArgumentError, match="25 rows"):
+        list(explainer.explain(iter(images[:20]), **own))
+
+
+def test_a_number_fills_an_input_of_a_call() -> None:
+    network, options, images, beside = patient()
+    ones = {name: np.ones_like(rows[:1]) for name, rows in beside.items()}
+    explainer = network.explainer(**options)
+    assert explainer.explain(images[0], input=dict.fromkeys(beside, 1)).score == explainer.explain(images[0], input=ones).score
 
 
 @pytest.mark.parametrize("name", ["alpha.png", "gray.png", "palette.png", "sixteen.png", "cmyk.jpg", "orientation_6.jpg", "photo.tif"])

@@ -82,7 +82,7 @@ impl Subject {
         let session = engines::named("tract").prepare(self.network.bytes()).ok()?;
         let image = image_input(self.model(), None).ok()?.name();
         let Input::Tensor(tensor) = &self.samples[0].image else { return None };
-        let beside = self.samples[0].inputs.iter().map(|(name, array)| (name.as_str(), array));
+        let beside = self.samples[0].inputs.iter().map(|(name, array)| (name.as_str(), &**array));
         let given: Vec<(&str, &Array)> = [(image, tensor)].into_iter().chain(beside).collect();
         Some(session.run(&given).ok()?.into_iter().collect())
     }

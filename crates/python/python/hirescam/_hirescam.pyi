@@ -163,6 +163,10 @@ class Network:
     ) -> tuple[dict[str, Any], str, str]: ...
 
 @final
+class Inputs:
+    def __new__(cls, given: Mapping[str, NDArray[Any]]) -> Inputs: ...
+
+@final
 class Explainer:
     @property
     def spec(self) -> Spec: ...
@@ -174,11 +178,12 @@ class Explainer:
     def together(self) -> int: ...
     def explain(
         self,
-        images: Sequence[Image],
-        inputs: Sequence[Mapping[str, NDArray[Any]] | None],
-        row: int,
+        images: Sequence[Image | None],
+        inputs: Inputs,
+        seen: int,
         progress: Callable[[int, int, int], object] | None,
-    ) -> list[Any]: ...
+    ) -> tuple[list[Any], int]: ...
+    def served(self, inputs: Inputs, seen: int) -> None: ...
 
 @final
 class Explanation:

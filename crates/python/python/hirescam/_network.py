@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
+import numpy as np
+
 from . import _display, _engine, _hirescam
 from ._errors import ArgumentError, Error, ModelError
 from ._hirescam import Explanation, Image, Spec
@@ -370,8 +372,8 @@ class Explainer:
     ) -> Any:
         """Explains an image, a list of images or an iterator of them; see `Network.explain`.
 
-        `input` is what other inputs of the network are fed with these images, in the place of what the options say: a dictionary of arrays and numbers; of
-        an array with as many rows as a tensor has, each row goes with its own.
+        `input` is what other inputs of the network are fed with these images, in the place of what the options say: a dictionary of arrays and numbers. Of
+        an array with several rows, one goes with each image, in the order of all that are given; there have to be as many. An image that fails has its row, too.
 
         >>> explainer = hirescam.Network("digits-cnn.onnx").explainer()
         >>> [e.class_ for e in explainer.explain(iter(["photos/seven.png"]))]
@@ -380,55 +382,53 @@ class Explainer:
         if errors not in ("raise", "return"):
             raise ArgumentError(f'errors={errors!r}: it takes "raise" or "return"')
         taker = Taker(self._image.shape, self._image.dtype, array)
+        beside = _hirescam.Inputs({name: numbers(value if is_array(value) else np.asarray(value)) for name, value in (input or {}).items()})
         if _is_one(image):
             with Bar(progress if self._native.together == 1 else False, 1) as bar:
-                made = self._of([image], 0, taker, input, bar)[0]
-            if (error := _failed(made)) is not None and (errors == "raise" or error is made):
-                raise error
+                [made] = self._stream([image], taker, beside, "return", bar)
+            if (error := _failed(made)) is not None:
+                error.image = None
+                if errors == "raise" or error is made:
+                    raise error
             return made
         if isinstance(image, Sequence):
             with Bar(progress, len(image)) as bar:
-                return Explanations(self._stream(image, taker, input, errors, bar))
+                return Explanations(self._stream(image, taker, beside, errors, bar))
         if isinstance(image, Iterable) and not isinstance(image, (Mapping, Set)):
-            return self._watched(image, taker, input, errors, progress)
+            return self._watched(image, taker, beside, errors, progress)
         raise ArgumentError(
             f"an image is a path, bytes, a Pillow image or an array, or it is a list or an iterator of these; this is a {type(image).__name__}"
         )
 
-    def _watched(self, images: Iterable[Any], taker: Taker, input: Any, errors: str, progress: bool | None) -> Iterator[Any]:
+    def _watched(self, images: Iterable[Any], taker: Taker, beside: _hirescam.Inputs, errors: str, progress: bool | None) -> Iterator[Any]:
         with Bar(progress, None) as bar:
-            yield from self._stream(images, taker, input, errors, bar)
+            yield from self._stream(images, taker, beside, errors, bar)
 
-    def _stream(self, images: Iterable[Any], taker: Taker, input: Any, errors: str, bar: Bar) -> Iterator[Any]:
-        """What came of images, a few of them at a time."""
-        images, start = iter(images), 0
+    def _stream(self, images: Iterable[Any], taker: Taker, beside: _hirescam.Inputs, errors: str, bar: Bar) -> Iterator[Any]:
+        """What came of images, a few of them at a time. An error among the images is what came of one."""
+        images, number, seen = iter(images), 0, 0
         while part := list(itertools.islice(images, self._native.together)):
-            for number, made in enumerate(self._of(part, start, taker, input, bar), start):
+            taken = [_taken(taker, image) for image in part]
+            native = [one for of_image in taken for one in ([None] if isinstance(of_image, Error) else of_image[0])]
+            results, seen = self._native.explain(native, beside, seen, bar.passes)
+            found = iter(results)
+            bar.images(len(part))
+            for of_image in taken:
+                made = self._result(of_image, found)
                 error = _failed(made)
                 if error is not None:
                     error.image = number
                     if errors == "raise":
                         raise error
+                number += 1
                 yield made
-            start += len(part)
+        self._native.served(beside, seen)
 
-    def _of(self, images: Sequence[Any], start: int, taker: Taker, input: Any, bar: Bar) -> list[Any]:
-        """What came of images, all of them together; an error in the place of what failed."""
-        taken: list[Any] = []
-        for image in images:
-            try:
-                taken.append(taker.take(image))
-            except Error as error:
-                taken.append(error)
-        beside = None if input is None else {name: numbers(value) if is_array(value) else numbers([value]) for name, value in input.items()}
-        native = [one for of_image in taken if not isinstance(of_image, Error) for one in of_image[0]]
-        made = iter(self._native.explain(native, [beside] * len(native), start, bar.passes))
-        results = [one if isinstance(one, Error) else self._result(one, made) for one in taken]
-        bar.images(len(images))
-        return results
-
-    def _result(self, taken: tuple[list[Image], bool], made: Iterator[Any]) -> Any:
+    def _result(self, taken: tuple[list[Image], bool] | Error, made: Iterator[Any]) -> Any:
         """What stands for one image: its samples' results, in a list where it is several."""
+        if isinstance(taken, Error):
+            next(made)
+            return taken
         images, many = taken
         of_images = list(itertools.islice(made, len(images)))
         if len(of_images) == 1 and isinstance(of_images[0], Error):
@@ -519,6 +519,16 @@ def _is_one(image: Any) -> bool:
     """Whether it is one image, and no list of them."""
     known = isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(image, "read")
     return known or is_pillow(image) or is_array(image)
+
+
+def _taken(taker: Taker, image: Any) -> tuple[list[Image], bool] | Error:
+    """The image as it is taken, or why it is none."""
+    if isinstance(image, Error):
+        return image
+    try:
+        return taker.take(image)
+    except Error as error:
+        return error
 
 
 def _failed(made: Any) -> Error | None:

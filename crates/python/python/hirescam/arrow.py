@@ -41,6 +41,7 @@ Numbers are read where they lie. Maps are written side by side, and that array b
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -91,22 +92,20 @@ def explain(
     (FixedSizeListType(fixed_size_list<item: float>[49]), {b'shape': b'[7, 7]'})
     """
     pa = _pyarrow()
-    if isinstance(batch, pa.Table):
-        made = schema(batch.schema, spec, model=model, image=image, prefix=prefix, fixed=fixed)
-        how: dict[str, Any] = {"model": model, "image": image, "shape": shape, "array": array, "prefix": prefix, "fixed": fixed}
-        return pa.Table.from_batches([explain(part, spec, **how) for part in batch.to_batches()], made)
-    if not isinstance(batch, pa.RecordBatch):
+    if not isinstance(batch, (pa.RecordBatch, pa.Table)):
         raise ArgumentError(f"explain() takes a record batch or a table of pyarrow, and this is a {type(batch).__module__}.{type(batch).__name__}")
     ready = _ready(spec, model)
     made = _schema(batch.schema, ready, image, prefix, fixed)
-    images, failed = _images(pa, batch, image, ready.explainer, shape)
-    results = ready.explainer.explain(images, array=array, errors="return", progress=False)
-    found: Iterator[Any] = iter(results)
-    rows: list[tuple[int, int, Explanation | Error]] = []
-    for row, error in enumerate(failed):
-        for number, one in enumerate(_flat(error if error is not None else next(found))):
-            rows.append((row, number, one))
-    return _batch(pa, batch, made, rows, image, prefix)
+    parts = batch.to_batches() if isinstance(batch, pa.Table) else [batch]
+    images = [_images(pa, part, image, ready.explainer, shape) for part in parts]
+    results = ready.explainer.explain(itertools.chain.from_iterable(images), array=array, errors="return", progress=False)
+    batches = []
+    for part in parts:
+        rows = [(row, number, one) for row in range(part.num_rows) for number, one in enumerate(_flat(next(results)))]
+        batches.append(_batch(pa, part, made, rows, image, prefix))
+    # It says at its end whether inputs beside the image had rows for all.
+    next(results, None)
+    return pa.Table.from_batches(batches, made) if isinstance(batch, pa.Table) else batches[0]
 
 
 def schema(
@@ -237,10 +236,8 @@ def _schema(has: Any, ready: _Ready, image: str, prefix: str, fixed: bool) -> An
     return pa.schema(through + made, has.metadata)
 
 
-def _images(
-    pa: Any, batch: Any, name: str, explainer: Explainer, shape: Sequence[int] | None
-) -> tuple[list[Any], list[Error | None]]:
-    """The images that can be read, and for each row the error where there is none."""
+def _images(pa: Any, batch: Any, name: str, explainer: Explainer, shape: Sequence[int] | None) -> list[Any]:
+    """The image of each row, or the error where there is none."""
     column, field = batch.column(name), batch.schema.field(name)
     read = _reader(pa, column.type, field.metadata or {}, explainer, shape)
     if pa.types.is_dictionary(column.type):
@@ -248,15 +245,12 @@ def _images(
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     images: list[Any] = []
-    failed: list[Error | None] = []
     for row in range(len(column)):
         try:
             images.append(read(column[row]))
-            failed.append(None)
         except Error as error:
-            error.image = row
-            failed.append(error)
-    return images, failed
+            images.append(error)
+    return images
 
 
 def _reader(pa: Any, kind: Any, metadata: Mapping[bytes, bytes], explainer: Explainer, shape: Sequence[int] | None) -> Any:
