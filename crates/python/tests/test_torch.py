@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import pickle
 from dataclasses import dataclass
@@ -226,5 +227,126 @@ def test_further_inputs_are_given_by_position_or_by_name(image: Any) -> None:
 
 
 def test_it_is_pickled_with_its_names(module: Any, image: Any) -> None:
-    net = pickle.loads(pickle.dumps(hirescam.from_torch(module, image)))
+    made = hirescam.from_torch(module, image)
+    net = pickle.loads(pickle.dumps(made))
+    assert (net.exporter, net.difference) == (made.exporter, made.difference) and net.difference > 0
     assert net.explain(image, layer="layers.1")[0].layer == "layers"
+
+
+def test_an_export_that_gives_no_numbers_is_refused(module: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready, batches = hirescam._hirescam.Session, []
+
+    class Session:
+        """Runs a model, which gives NaN for other batches than the example's."""
+
+        def __init__(self, content: bytes, spec: Any) -> None:
+            self.ready = ready(content, spec)
+            self.inputs = self.ready.inputs
+
+        def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
+            batches.append(len(inputs["image"]))
+            found = self.ready.run(inputs)
+            return found if batches[-1] == len(image) else {name: array * np.float32("nan") for name, array in found.items()}
+
+    monkeypatch.setattr(hirescam._hirescam, "Session", Session)
+    net = hirescam.from_torch(module, image, exporter="torchscript")
+    assert batches[:2] == [2, 3] and net.image.shape[0] == 2, "what it gives for two images alone is right"
+
+
+def test_scores_that_are_no_numbers_are_said_to_be_none(image: Any) -> None:
+    with pytest.raises(hirescam.ArgumentError, match="not all finite: give another"):
+        hirescam.from_torch(Giving(lambda y: y / 0).eval(), image)
+
+
+def test_buffers_are_what_and_where_they_were(image: Any) -> None:
+    class Counting(Residual):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", torch.tensor([float("nan"), 0.0]))
+            self.register_buffer("mean", torch.zeros(3))
+            self.register_buffer("longer", torch.zeros(1))
+            self.register_buffer("none", None)
+
+        def forward(self, image: Any) -> Any:
+            self.seen.nan_to_num_(1.0).add_(1)
+            self.mean = image.mean((0, 2, 3))
+            self.longer.resize_(len(self.longer) + 1)
+            self.none = torch.ones(1)
+            return super().forward(image)
+
+    module = Counting().eval()
+    before = dict(module.named_buffers())
+    hirescam.from_torch(module, image)
+    assert all(before[name] is buffer for name, buffer in module.named_buffers()) and module.none is None
+    assert str(module.seen.tolist()) == "[nan, 0.0]" and module.mean.tolist() == [0, 0, 0] and module.longer.tolist() == [0]
+
+
+def test_random_numbers_of_all_devices_are_kept(module: Any, image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: kept.append(device))
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: kept.append((device, state)))
+    hirescam.from_torch(module, image)
+    assert kept == [0, 1, (0, None), (1, None)]
+
+
+def wrapped() -> list[Any]:
+    """Ways of wrapping a network: what it is wrapped in."""
+
+    def fabric(module: Any) -> Any:
+        class Fabric(torch.nn.Module):  # type: ignore[misc,name-defined,unused-ignore]
+            def __init__(self) -> None:
+                super().__init__()
+                self._forward_module = self._original_module = module
+
+        return Fabric()
+
+    def lightning(module: Any) -> Any:
+        class Module(torch.nn.Module):  # type: ignore[misc,name-defined,unused-ignore]
+            def __init__(self) -> None:
+                super().__init__()
+                self.model, self.head = torch.compile(module), torch.nn.Linear(5, 3)
+                self.head.compile()
+
+            def forward(self, image: Any) -> Any:
+                return self.head(self.model(image))
+
+        return Module().eval()
+
+    parallel = torch.nn.DataParallel
+    return [parallel, torch.compile, fabric, lightning, lambda m: torch.compile(parallel(m)), lambda m: parallel(torch.compile(m))]
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("wrap", wrapped(), ids=["parallel", "compiled", "fabric", "inside", "compiled-parallel", "parallel-compiled"])
+def test_a_wrapped_modules_parts_are_layers(wrap: Any, half: bool, image: Any) -> None:
+    torch.manual_seed(0)
+    module = Residual().eval()
+    whole = wrap(module)
+    if half:
+        whole, image = whole.half(), image.half()
+    net = hirescam.from_torch(whole, image)
+    for part in (module.stem, module.layers[0][0]):
+        [layer] = {e.layer for e in net.explain(image, layer=part)}
+        assert layer.removeprefix("model.") == next(path for path, one in module.named_modules() if one is part)
+    if not half:
+        assert [e.score for e in net.explain(image)] == pytest.approx(getattr(whole, "head", torch.nn.Identity())(module(image)).max(1).values.tolist(), rel=1e-4)
+
+
+def test_layers_of_a_spec_are_named_as_the_modules_are(module: Any, image: Any) -> None:
+    net = hirescam.from_torch(module, image)
+    [wanted] = {e.layer for e in net.explain(image, layer="layers.1.2")}
+    spec = hirescam.Spec(layer="layers.1.2")
+    assert net.spec(spec).layer == net.spec(layer=module.layers[1][2]).layer == [wanted]
+    assert net.spec(net.spec(spec)).layer == [wanted] and net.spec(spec, layer="stem").layer == ["stem"]
+    assert net.explain(image, spec=spec)[0].layer == net.explainer(spec=spec).explain(image)[0].layer == wanted
+    with pytest.raises(hirescam.NotFoundError, match="not called"):
+        net.explainer(spec=hirescam.Spec(layer="unused"))
+    if importlib.util.find_spec("pyarrow"):
+        import pyarrow
+        from hirescam import arrow
+
+        batch = pyarrow.RecordBatch.from_pydict({"image": [image[0].ravel().tolist()]})
+        for given in (spec, {"layer": "layers.1.2"}, {"layer": module.layers[1][2]}):
+            assert arrow.explain(batch, given, model=net, shape=(3, 24, 24))["layer"].to_pylist() == [wanted]

@@ -48,6 +48,8 @@ def import_torch() -> Any:
 class Program:
     """A module with an example of what it takes."""
 
+    original: torch.nn.Module
+    """The user's own module, without what is wrapped around it."""
     module: torch.nn.Module
     """The module that is run: the user's own, or a copy in float32 of one in another precision."""
     args: tuple[Any, ...]
@@ -134,7 +136,7 @@ class Exported:
 def program(module: Any, example: Any, output: Any) -> Program:
     """The module with its example, checked."""
     torch = import_torch()
-    module = _bare(torch, module)
+    module = original = _bare(torch, module)
     _has_weights(torch, module)
     args, kwargs = _inputs(torch, example)
     precision = _precision(torch, module)
@@ -151,7 +153,7 @@ def program(module: Any, example: Any, output: Any) -> Program:
 
     args = tuple(moved(value) for value in args)
     kwargs = {name: moved(value) for name, value in kwargs.items()}
-    made = Program(module, args, kwargs, [], lambda given: given, 1, precision)
+    made = Program(original, module, args, kwargs, [], lambda given: given, 1, precision)
     tensors = made.tensors
     if not tensors:
         raise ArgumentError("example= has no tensor: it is what the module takes, as torch.zeros(1, 3, 224, 224)")
@@ -165,7 +167,7 @@ def program(module: Any, example: Any, output: Any) -> Program:
 
 
 def _bare(torch: Any, module: Any) -> Any:
-    """The module itself, of one that is compiled or spread over devices."""
+    """The module itself, of one that is compiled or spread over devices, in whichever order."""
     if not isinstance(module, torch.nn.Module):
         what = f"{type(module).__module__}.{type(module).__qualname__}"
         hint = ""
@@ -174,9 +176,15 @@ def _bare(torch: Any, module: Any) -> Any:
         elif isinstance(module, type):
             hint = ": this is the class, make a module of it"
         raise ArgumentError(f"from_torch takes a torch.nn.Module, and this is a {what}{hint}")
-    module = getattr(module, "_orig_mod", module)
     parallel = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
-    return module.module if isinstance(module, parallel) else module
+    while (inner := module.module if isinstance(module, parallel) else _unwrapped(module)) is not module:
+        module = inner
+    return module
+
+
+def _unwrapped(module: Any) -> Any:
+    """The module in one that wraps another; any other as it is."""
+    return next((module._modules[name] for name in WRAPPED if module._modules.get(name) is not None), module)
 
 
 def _stored(module: Any) -> Iterator[Any]:
@@ -300,6 +308,9 @@ def _in_words(torch: Any, given: Any, parts: dict[Any, Any]) -> str:
     return f"a {type(given).__qualname__} of " + ", ".join(f"{key!r}: {of(value)}" for key, value in parts.items())
 
 
+WRAPPED = ("_orig_mod", "_original_module")
+"""What torch.compile and Lightning Fabric call the module that they wrap."""
+
 HOOKS = (
     "_forward_hooks",
     "_forward_hooks_with_kwargs",
@@ -332,15 +343,40 @@ def without_hooks(module: Any, off: bool) -> Iterator[None]:
             part.__dict__[name] = hooks
 
 
+def path_of(name: str) -> str:
+    """The path of a part, without what wraps the parts around it."""
+    return ".".join(step for step in name.split(".") if step not in WRAPPED)
+
+
+@contextlib.contextmanager
+def _uncompiled(module: Any) -> Iterator[None]:
+    """The module with no part of it compiled meanwhile: exporters take none of these, and their parts' hooks are not called."""
+    wrapped = [(part, name, inner, _unwrapped(inner)) for part in module.modules() for name, inner in part._modules.items() if inner is not None]
+    compiled = [(part, part._compiled_call_impl) for part in module.modules() if getattr(part, "_compiled_call_impl", None) is not None]
+    try:
+        for part, name, _, inner in wrapped:
+            part._modules[name] = inner
+        for part, _ in compiled:
+            part._compiled_call_impl = None
+        yield
+    finally:
+        for part, name, inner, _ in wrapped:
+            part._modules[name] = inner
+        for part, call in compiled:
+            part._compiled_call_impl = call
+
+
 @contextlib.contextmanager
 def at_rest(module: Any) -> Iterator[None]:
-    """The module in evaluation mode and without gradients meanwhile. Afterwards it is as it was: modes, buffers, random numbers."""
+    """The module in evaluation mode, without gradients and uncompiled meanwhile. Afterwards it is as it was: modes, buffers, random numbers."""
     torch = import_torch()
     modes = [(part, part.training) for part in module.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
-    devices = list({value.device for value in _stored(module) if value.device.type == "cuda"})
+    # A module may write into its buffers, and put others in their places.
+    buffers = [(part, dict(part._buffers)) for part in module.modules()]
+    numbers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+        with torch.no_grad(), torch.random.fork_rng(devices), _uncompiled(module), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             module.eval()
             yield
@@ -348,8 +384,13 @@ def at_rest(module: Any) -> Iterator[None]:
         for part, mode in modes:
             part.training = mode
         with torch.no_grad():
-            for buffer, before in buffers:
-                if not torch.equal(buffer, before) and not torch.isnan(before).any():
+            for part, named in buffers:
+                part._buffers.clear()
+                part._buffers.update(named)
+            for buffer, before in numbers:
+                if buffer.shape != before.shape:
+                    buffer.data = before
+                elif not torch.equal(buffer, before):
                     buffer.copy_(before)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from ._export import (
     export,
     has_hooks,
     import_torch,
+    path_of,
     program,
     without_hooks,
 )
@@ -53,35 +55,31 @@ class TorchNetwork(Network):
         *,
         values: dict[str, str] | None = None,
         without: dict[str, str] | None = None,
+        exporter: str | None = None,
+        difference: float = 0.0,
         labels: Any = None,
         preprocess: Any = None,
     ) -> None:
         super().__init__(content, labels=labels, preprocess=preprocess)
-        self.exporter: str | None = None
+        self.exporter = exporter
         """Which of PyTorch's exporters made it: "torchscript" or "dynamo"."""
-        self.difference: float = 0.0
+        self.difference = difference
         """How far its scores are from the module's on the example, as a share of the largest."""
         self._values = values or {}
         self._without = without or {}
         self._paths: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
     def spec(self, spec: Spec | None = None, **options: Unpack[AllOptions]) -> Spec:
-        """All options as one thing, with layers by the names that they have in the exported network."""
+        """All options as one thing, with layers by the names that they have in the exported network, those of `spec` too."""
         layer: Any = options.get("layer")
         if layer is not None:
-            several = isinstance(layer, (list, tuple))
-            options["layer"] = [self.layer(each) for each in layer] if several else self.layer(layer)
-        return super().spec(spec, **options)
+            options["layer"] = [self._path(each) for each in (layer if isinstance(layer, (list, tuple)) else [layer])]
+        made = super().spec(spec, **options)
+        return made.replace(layer=[self.layer(each) for each in made.layer]) if made.layer else made
 
     def layer(self, layer: Any, *, call: int | None = None) -> str:
         """The name that a layer has in the exported network, of a part of the module or of its path. `call` chooses one of several calls."""
-        path = layer
-        if not isinstance(layer, str):
-            try:
-                path = self._paths[layer]
-            except (KeyError, TypeError):
-                what = f"{type(layer).__module__}.{type(layer).__qualname__}"
-                raise ArgumentError(f"layer= takes a part of the module or its path, and this {what} is no part of it") from None
+        path = self._path(layer)
         if path in self._values:
             return self._values[path]
         calls = [label for label in self._values if label.startswith(f"{path}#")]
@@ -93,15 +91,26 @@ class TorchNetwork(Network):
             near = _near(path, self._values)
             near_words = f"; near it are {', '.join(near)}" if near else ""
             raise NotFoundError(f"{path!r} {self._without[path]}{near_words}", sought="layer", name=path, near=near)
-        return str(path)
+        return path
+
+    def _path(self, layer: Any) -> str:
+        """The path of a part of the module."""
+        if isinstance(layer, str):
+            return layer
+        try:
+            return self._paths[layer]
+        except (KeyError, TypeError):
+            what = f"{type(layer).__module__}.{type(layer).__qualname__}"
+            raise ArgumentError(f"layer= takes a part of the module or its path, and this {what} is no part of it") from None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _torch_network, (self.bytes, self._values, self._without, self._spec)
+        about = {"values": self._values, "without": self._without, "exporter": self.exporter, "difference": self.difference}
+        return _torch_network, (self.bytes, about, self._spec)
 
 
-def _torch_network(content: bytes, values: dict[str, str], without: dict[str, str], spec: Spec) -> TorchNetwork:
+def _torch_network(content: bytes, about: dict[str, Any], spec: Spec) -> TorchNetwork:
     """A network that was pickled."""
-    network = TorchNetwork(content, values=values, without=without)
+    network = TorchNetwork(content, **about)
     network._spec = spec
     return network
 
@@ -151,17 +160,22 @@ def from_torch(
         expected, calls, without = _run(torch, made)
         with without_hooks(made.module, not made.hooks):
             exported = _export(torch, made, expected, [exporter] if exporter else EXPORTERS, opset, tolerance)
-    paths = {path for path, _ in made.module.named_modules() if path}
+    paths = {path_of(path) for path, _ in made.module.named_modules()} - {""}
     inputs = _arrays(made.names, made.tensors)
     content, values = _named(exported.content, calls, paths, inputs)
     for path in paths - {call.path for call in calls if call.value is not None}:
         without.setdefault(path, "gives nothing that is a value of the exported network")
-    network = TorchNetwork(content, values=values, without=without, labels=labels, preprocess=preprocess)
-    network.exporter = exported.exporter
-    network.difference = exported.difference
-    original = module if made.precision is not None else made.module
-    for path, part in original.named_modules():
-        network._paths[part] = path
+    network = TorchNetwork(
+        content,
+        values=values,
+        without=without,
+        exporter=exported.exporter,
+        difference=exported.difference,
+        labels=labels,
+        preprocess=preprocess,
+    )
+    for path, part in made.original.named_modules():
+        network._paths[part] = path_of(path)
     return network
 
 
@@ -177,6 +191,8 @@ def _run(torch: Any, made: Program) -> tuple[NDArray[Any], list[_scopes.Call], d
         raise ArgumentError(f"the module does not take the example of the shape {shapes}: {type(error).__name__}: {error}") from error
     if not isinstance(whole, torch.Tensor) or not whole.is_floating_point():
         raise ArgumentError(f"the module's scores are a {type(whole).__name__} and no tensor of floats: say with output= where they are")
+    if not torch.isfinite(whole).all():
+        raise ArgumentError("the module's scores for the example are not all finite: give another one")
     made.hooks = False
     with without_hooks(made.module, has_hooks(made.module)), _scopes.Recorder(made.module) as recorder:
         bare = made.run(tensors)
@@ -210,7 +226,7 @@ def _export(
                     others = made.repeated(made.batch + 1)
                     apart = max(apart, _apart(torch, made, content, others, made.run(others).cpu().numpy()))
             except Exception as error:
-                failures.append(f"{what}: what it made does not run: {type(error).__name__}: {_short(error)}")
+                failures.append(f"{what}: what it made cannot be held against the module: {type(error).__name__}: {_short(error)}")
                 continue
             if apart <= tolerance:
                 LOGGER.info("exported by %s; its scores differ from the module's by %.1e of the largest", exporter, apart)
@@ -230,15 +246,15 @@ def _arrays(names: Sequence[str], tensors: Sequence[Any]) -> dict[str, NDArray[A
 
 
 def _apart(torch: Any, made: Program, content: bytes, tensors: Sequence[Any], expected: NDArray[Any]) -> float:
-    """How far the scores of what was exported are from these, as a share of the largest."""
+    """How far the scores of what was exported are from these, as a share of the largest; infinitely far where any is no number."""
     session = _hirescam.Session(content, Spec())
     given = _arrays(made.names, tensors)
     taken = {name: array for name, array in given.items() if name in session.inputs}
     found = session.run(taken)[SCORES]
     if found.shape != expected.shape:
         raise ArgumentError(f"its scores have the shape {found.shape}, the module's {expected.shape}")
-    if not np.isfinite(expected).all():
-        raise ArgumentError("the module's scores for the example are not all finite: give another one")
+    if not (np.isfinite(found).all() and np.isfinite(expected).all()):
+        return math.inf
     most = float(np.abs(expected).max(initial=0))
     return float(np.abs(found - expected).max(initial=0)) / (most or 1.0)
 

@@ -157,7 +157,7 @@ def _ready(spec: Spec | Mapping[str, Any] | Explainer | None, model: Any) -> _Re
         raise ArgumentError("which network? model= takes its path, its bytes or a Network")
     else:
         network = _network(model)
-        spec = network.spec(Spec(**spec) if isinstance(spec, Mapping) else spec)
+        spec = network.spec(**spec) if isinstance(spec, Mapping) else network.spec(spec)
     key = (network.path, network.sha256, spec.to_json())
     return _READY.of(key, lambda: _Ready(Explainer(network, spec)))
 
