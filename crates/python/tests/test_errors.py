@@ -53,6 +53,8 @@ def test_values_that_are_none(net: hirescam.Network) -> None:
     for options in [{"top": "many"}, {"top": -1}, {"shape": "x"}, {"layer": 3.5}, {"seed": -1}, {"grid": "14"}, {"threads": 10**6}]:
         error = raised(hirescam.ArgumentError, lambda: net.explain(SEVEN, **options))
         assert next(iter(options)) in str(error), error
+    for options in [{"percentile": float("nan")}, {"target": [float("inf")]}, {"input": {"age": np.array([np.nan])}}]:
+        assert "finite number" in str(raised(hirescam.ArgumentError, lambda: net.explain(SEVEN, **options)))
     raised(hirescam.ArgumentError, lambda: net.explain(SEVEN, layer=object()))
     raised(hirescam.ArgumentError, lambda: net.explain(SEVEN, top=2, class_=3))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,8 @@ def to_json(options: Mapping[str, Any]) -> str:
 
 
 def _plain(key: str, value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ArgumentError(f"the option {key!r} takes no {value}: it is no finite number")
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, os.PathLike):
@@ -57,4 +60,4 @@ def _input(name: str, value: Any) -> Any:
     from ._images import numbers
 
     array = numbers(value)
-    return {"shape": list(array.shape), "numbers": array.ravel().tolist()}
+    return {"shape": list(array.shape), "numbers": _plain(name, array.ravel())}
