@@ -2,11 +2,14 @@
 //!
 //! Its library is loaded at run time, once for the whole process, from where [`find_library`] finds
 //! it. Sums are split over threads in ways that the library decides: outputs may differ in their
-//! last bits from one number of threads, or one machine, to the next. Runs of one session wait for
-//! each other: to use more cores, give the engine more threads, or each thread its own session.
+//! last bits from one number of threads, or one machine, to the next. With one thread on the
+//! processor, runs of one session go side by side where several threads ask for them, each on a
+//! copy of the model that the library then makes; else they wait for each other, as each has all
+//! threads that there are.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 
 use ort::environment::Environment;
 use ort::ep::CUDA;
@@ -27,6 +30,7 @@ pub use crate::library::{find_library, found_package};
 pub(crate) const NAME: &str = "onnxruntime";
 
 /// The engine itself: the loaded library.
+#[derive(Clone, Copy)]
 pub(crate) struct OnnxRuntime {
     library: &'static Library,
     threads: usize,
@@ -60,6 +64,18 @@ impl OnnxRuntime {
         // Whether the device is there is asked before a model is read.
         guard(NAME, || engine.builder().map(drop))?;
         Ok(engine)
+    }
+
+    /// How many runs of a session may go side by side.
+    fn side_by_side(&self) -> usize {
+        match (self.threads, self.device) {
+            (1, Device::Cpu) => available_parallelism().map_or(1, usize::from),
+            _ => 1,
+        }
+    }
+
+    fn session(&self, model: &[u8]) -> Result<ort::session::Session, Error> {
+        self.builder()?.commit_from_memory(model).map_err(|e| refused(&e))
     }
 
     /// What sessions are made with.
@@ -140,14 +156,15 @@ impl Engine for OnnxRuntime {
 
     fn prepare(&self, model: &[u8]) -> Result<Box<dyn Session>, Error> {
         guard(NAME, || {
-            let session = self.builder()?.commit_from_memory(model).map_err(|e| refused(&e))?;
+            let session = self.session(model)?;
             let optional = session.overridable_initializers();
             let ports = (session.inputs().iter())
                 .map(|input| port(input.name(), input.dtype(), false))
                 .chain(optional.iter().map(|input| port(input.name(), input.dtype(), true)))
                 .collect::<Result<_, _>>()?;
             let outputs = session.outputs().iter().map(|output| output.name().to_owned()).collect();
-            Ok(Box::new(OnnxRuntimeSession { ports, outputs, session: Mutex::new(session) }) as Box<dyn Session>)
+            let sessions = Sessions::new(*self, model, session);
+            Ok(Box::new(OnnxRuntimeSession { ports, outputs, sessions }) as Box<dyn Session>)
         })
     }
 }
@@ -165,9 +182,63 @@ fn version(path: &Path, build: &str) -> String {
 struct OnnxRuntimeSession {
     ports: Vec<Port>,
     outputs: Vec<String>,
-    /// Runs of one session come one after the other: the library's own `Run` is not safe to call
-    /// from several threads at a time with every kind of device.
-    session: Mutex<ort::session::Session>,
+    sessions: Sessions,
+}
+
+/// The library's sessions of one model. Each takes one run at a time: the library's own `Run` is not
+/// safe to call from several threads at a time with every kind of device.
+struct Sessions {
+    engine: OnnxRuntime,
+    /// What more of them are made of, up to so many; none where there is to be one.
+    model: Option<(Box<[u8]>, usize)>,
+    idle: Mutex<Idle>,
+    returned: Condvar,
+}
+
+struct Idle {
+    sessions: Vec<ort::session::Session>,
+    /// How many there are, those that run too.
+    all: usize,
+}
+
+impl Sessions {
+    fn new(engine: OnnxRuntime, model: &[u8], first: ort::session::Session) -> Self {
+        let most = engine.side_by_side();
+        let model = (most > 1).then(|| (model.into(), most));
+        Self { engine, model, idle: Mutex::new(Idle { sessions: vec![first], all: 1 }), returned: Condvar::new() }
+    }
+
+    /// What `work` does with a session that no other run has.
+    fn with<T>(&self, work: impl FnOnce(&mut ort::session::Session) -> Result<T, Error>) -> Result<T, Error> {
+        let mut session = self.take()?;
+        let made = guard(NAME, || work(&mut session));
+        self.idle().sessions.push(session);
+        self.returned.notify_one();
+        made
+    }
+
+    /// A session that is idle: one is made where all run and there may be more, else it is waited for.
+    fn take(&self) -> Result<ort::session::Session, Error> {
+        let mut idle = self.idle();
+        loop {
+            match (idle.sessions.pop(), &self.model) {
+                (Some(session), _) => return Ok(session),
+                (None, Some((model, most))) if idle.all < *most => {
+                    idle.all += 1;
+                    drop(idle);
+                    return guard(NAME, || self.engine.session(model)).inspect_err(|_| {
+                        self.idle().all -= 1;
+                        self.returned.notify_one();
+                    });
+                }
+                _ => idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Session for OnnxRuntimeSession {
@@ -178,15 +249,16 @@ impl Session for OnnxRuntimeSession {
             let values = given
                 .map(|(port, array)| Ok((port.name.as_str(), value(array)?)))
                 .collect::<Result<Vec<_>, Error>>()?;
-            let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-            let results = session.run(values).map_err(|e| failed(&e))?;
-            self.outputs
-                .iter()
-                .map(|name| {
-                    let result = results.get(name).ok_or_else(|| lost(name))?;
-                    Ok((name.clone(), array(name, result)?))
-                })
-                .collect()
+            self.sessions.with(|session| {
+                let results = session.run(values).map_err(|e| failed(&e))?;
+                self.outputs
+                    .iter()
+                    .map(|name| {
+                        let result = results.get(name).ok_or_else(|| lost(name))?;
+                        Ok((name.clone(), array(name, result)?))
+                    })
+                    .collect()
+            })
         })
     }
 }
@@ -268,6 +340,43 @@ fn unsupported(what: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How many sessions there are, and how many are idle.
+    fn counts(sessions: &Sessions) -> (usize, usize) {
+        let idle = sessions.idle();
+        (idle.all, idle.sessions.len())
+    }
+
+    #[test]
+    fn runs_on_one_thread_go_side_by_side() {
+        for threads in [1, 2] {
+            let Ok(engine) = OnnxRuntime::new(&Options { threads, ..Options::default() }) else { return };
+            let model = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits-cnn.onnx")).unwrap();
+            let sessions = Sessions::new(engine, &model, engine.session(&model).unwrap());
+            let most = engine.side_by_side();
+            assert_eq!(most, if threads == 1 { available_parallelism().unwrap().get() } else { 1 });
+            // Each run starts while those before it go on.
+            fn nested(sessions: &Sessions, depth: usize) {
+                sessions
+                    .with(|_| {
+                        (depth > 1).then(|| nested(sessions, depth - 1));
+                        Ok(())
+                    })
+                    .unwrap();
+            }
+            nested(&sessions, most);
+            assert_eq!(counts(&sessions), (most, most));
+            // A run that breaks off leaves its session to the next, and no more are made than may run.
+            let broken: Result<(), Error> = sessions.with(|_| panic!("broken"));
+            assert!(matches!(broken, Err(Error::Panicked { .. })));
+            std::thread::scope(|scope| {
+                for _ in 0..4 * most {
+                    scope.spawn(|| sessions.with(|_| Ok(())).unwrap());
+                }
+            });
+            assert_eq!(counts(&sessions), (most, most));
+        }
+    }
 
     #[test]
     fn version_comes_from_the_file_name_and_the_build() {

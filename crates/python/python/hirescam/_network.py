@@ -338,9 +338,9 @@ class Network:
 class Explainer:
     """A network made ready to explain any number of images; made by `Network.explainer`.
 
-    It can be used from several threads at a time, and goes on in forked processes. ONNX Runtime takes the runs of one explainer one after the other, each on
-    all cores unless `threads` says otherwise: threads that are to compute side by side get an explainer each, with `threads=1`. It is pickled by the network's path and the hash of its file: where
-    it is unpickled, that file is read, and has to be the same.
+    It can be used from several threads at a time, and goes on in forked processes. Each run takes all cores unless `threads` says otherwise; with `threads=1`
+    the calls of several threads are computed side by side, for which ONNX Runtime makes a copy of the network for each. It is pickled by the network's
+    path and the hash of its file: where it is unpickled, that file is read, and has to be the same.
 
     >>> import pickle
     >>> explainer = hirescam.Network("digits-cnn.onnx").explainer(top=2)
