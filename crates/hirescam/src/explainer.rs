@@ -149,6 +149,13 @@ impl Explainer {
         self.about.one_map
     }
 
+    /// The extents of a map, where all have the same and that is known without an image: not where images can be of several sizes,
+    /// layers differ, or the method takes several runs.
+    pub fn map_shape(&self) -> Option<Vec<usize>> {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.first().filter(|_| self.open.is_none())?.map_shape.clone()
+    }
+
     /// How many images are explained together where there are many, so that memory stays bounded. Methods of several runs tell how far
     /// they are with each.
     pub fn together(&self) -> usize {

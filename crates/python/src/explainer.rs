@@ -65,6 +65,12 @@ impl Explainer {
         Ok(self.ready.get(py)?.makes_one_map())
     }
 
+    /// The extents of a map, where all have the same.
+    #[getter]
+    fn map_shape(&self, py: Python) -> PyResult<Option<Vec<usize>>> {
+        Ok(self.ready.get(py)?.map_shape())
+    }
+
     /// How many images are explained together.
     #[getter]
     fn together(&self, py: Python) -> PyResult<usize> {

@@ -116,6 +116,21 @@ def test_several_maps_of_an_image_are_rows() -> None:
     assert made["class"][0].as_py() == 7
 
 
+def test_an_older_pyarrow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pa, "__version__", "14.0.2")
+    with pytest.raises(ImportError, match="pyarrow 15 or later, and 14.0.2"):
+        hirescam.arrow.explain(batch([SEVEN]), model=MODEL)
+
+
+def test_the_schema_is_known_without_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hirescam.Explainer, "explain", None)
+    has = pa.schema({"image": pa.binary()})
+    for spec, fixed in [({"target": "above:1000"}, True), ({"class_": [1, 2], "method": "layercam"}, True), ({"method": "rise", "samples": 10**7}, False)]:
+        kind = hirescam.arrow.schema(has, spec, model=MODEL).field("map").type
+        assert pa.types.is_fixed_size_list(kind) == fixed and pa.types.is_list(kind) != fixed
+        assert not fixed or kind.list_size == 49
+
+
 def test_the_schema_is_known_before(net: hirescam.Network) -> None:
     for spec in ({}, {"top": 2}, {"layer": ["/conv_layers/conv_layers.7/Relu_output_0", "/conv_layers/conv_layers.8/MaxPool_output_0"]}):
         for images in ([SEVEN], ["none.png"], []):

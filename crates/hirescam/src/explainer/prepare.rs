@@ -26,6 +26,8 @@ pub(super) struct Preparation {
     pub(super) target: Target,
     /// What there is to say of each map: of one method after the other the layers.
     pub(super) maps: Vec<AboutMap>,
+    /// The extents of a map, where all are known to have the same.
+    pub(super) map_shape: Option<Vec<usize>>,
     pub(super) image_dims: Vec<Dim>,
     pub(super) image_kind: Kind,
     pub(super) image_channels: Option<usize>,
@@ -60,6 +62,7 @@ pub(super) fn one_run(
         score: first.head.score.clone(),
         target: first.target.clone(),
         maps: maps.iter().map(|e| (e.method.row(), e.head.layer.clone(), e.certificate.clone())).collect(),
+        map_shape: first.map_shape().filter(|_| maps.iter().all(|e| e.map_shape() == first.map_shape())),
         image_dims: first.image_dims.clone(),
         image_kind: image_kind(file.model(), options)?,
         image_channels: first.image_channels,
@@ -129,6 +132,7 @@ pub(super) fn several_runs(
         let Analysis { image, shapes, score, .. } = setup.analysis;
         let parts = Preparation {
             maps: maps.iter().map(|s| (s.row(), s.layer().to_owned(), s.certificate())).collect(),
+            map_shape: None,
             image_channels: shapes.image_channels(image),
             tells_channels: shapes.tells_channels(image),
             image_dims: shapes.dims(image).unwrap_or_default(),

@@ -37,6 +37,7 @@ pub(super) struct Ready {
     pub(super) assumed: Option<String>,
     pub(super) runs: Runs,
     pub(super) further: FurtherInputs,
+    pub(super) map_shape: Option<Vec<usize>>,
     /// How many methods there are.
     methods: usize,
     /// One for each map of a class: of one method after the other the layers.
@@ -75,6 +76,10 @@ impl Ready {
             made.iter().enumerate().filter(of_method).map(|(at, _)| at)
         });
         let order: Vec<usize> = order.collect();
+        let map_shape = match parts.as_slice() {
+            [part] => part.map_shape.clone(),
+            _ => None,
+        };
         let Some(part) = parts.into_iter().next() else { return Err(Error::Argument("no method is asked for".into())) };
         let Preparation {
             score, target, image_dims, image_kind, image_channels, tells_channels, runs, further, ..
@@ -112,6 +117,7 @@ impl Ready {
             assumed,
             runs,
             further,
+            map_shape,
             methods,
             shared,
             order,

@@ -25,7 +25,7 @@ An image that fails is a row in which all but `id`, `error_kind` and `error` is 
 (`above:0.5`) has no row. What is wrong with all images (the options, the column's type) is raised.
 
 The batch's schema depends on the network and the options alone, so that all batches have the same: `schema` gives it before any is explained. Where
-maps can differ in size (the file leaves the image's size open, several layers are asked for) `map` is a list of float. The option `shape` of the spec settles
+maps can differ in size (the file leaves the image's size open, several layers are asked for) or the method takes several runs, `map` is a list of float. The option `shape` of the spec settles
 an open one, and `fixed=False` is for readers who know no lists of fixed size, as Spark.
 
 An image is in a column of
@@ -62,7 +62,6 @@ __all__ = ["explain", "schema"]
 KEPT = 4
 """How many explainers a process keeps ready; each holds the weights once more."""
 
-Shape = tuple[int, ...]
 
 
 def explain(
@@ -94,11 +93,11 @@ def explain(
     pa = _pyarrow()
     if not isinstance(batch, (pa.RecordBatch, pa.Table)):
         raise ArgumentError(f"explain() takes a record batch or a table of pyarrow, and this is a {type(batch).__module__}.{type(batch).__name__}")
-    ready = _ready(spec, model)
-    made = _schema(batch.schema, ready, image, prefix, fixed)
+    explainer = _ready(spec, model)
+    made = _schema(batch.schema, explainer, image, prefix, fixed)
     parts = batch.to_batches() if isinstance(batch, pa.Table) else [batch]
-    images = [_images(pa, part, image, ready.explainer, shape) for part in parts]
-    results = ready.explainer.explain(itertools.chain.from_iterable(images), array=array, errors="return", progress=False)
+    images = [_images(pa, part, image, explainer, shape) for part in parts]
+    results = explainer.explain(itertools.chain.from_iterable(images), array=array, errors="return", progress=False)
     batches = []
     for part in parts:
         rows = [(row, number, one) for row in range(part.num_rows) for number, one in enumerate(_flat(next(results)))]
@@ -117,7 +116,7 @@ def schema(
     prefix: str = "",
     fixed: bool = True,
 ) -> pyarrow.Schema:
-    """The schema of what `explain` makes of batches that have this one. It is known from one run of the network on noise.
+    """The schema of what `explain` makes of batches that have this one. It is known from the network's graph.
 
     >>> import hirescam.arrow, pyarrow
     >>> has = pyarrow.schema({"image": pyarrow.binary(), "patient": pyarrow.string()})
@@ -131,23 +130,18 @@ def _pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise ImportError("hirescam.arrow works on record batches of pyarrow, which is not installed: pip install pyarrow") from error
+        raise ImportError("hirescam.arrow works on record batches of pyarrow, which is not installed: pip install 'pyarrow>=15'") from error
+    if int(pyarrow.__version__.split(".")[0]) < 15:
+        # Lists of fixed size of which some are null cannot be made before.
+        raise ImportError(f"hirescam.arrow needs pyarrow 15 or later, and {pyarrow.__version__} is installed: pip install 'pyarrow>=15'")
     return pyarrow
 
 
-class _Ready:
-    """An explainer, and the shape of its maps where all have the same."""
-
-    def __init__(self, explainer: Explainer) -> None:
-        self.explainer = explainer
-        self.map_shape = _map_shape(explainer)
-
-
-_READY: Kept[tuple[str | None, str, str], _Ready] = Kept(KEPT)
+_READY: Kept[tuple[str | None, str, str], Explainer] = Kept(KEPT)
 _FILES: Kept[tuple[str, int, int], Network] = Kept(KEPT)
 
 
-def _ready(spec: Spec | Mapping[str, Any] | Explainer | None, model: Any) -> _Ready:
+def _ready(spec: Spec | Mapping[str, Any] | Explainer | None, model: Any) -> Explainer:
     """The explainer of this process for a network and a spec."""
     if isinstance(spec, Explainer):
         if model is not None:
@@ -159,7 +153,7 @@ def _ready(spec: Spec | Mapping[str, Any] | Explainer | None, model: Any) -> _Re
         network = _network(model)
         spec = network.spec(**spec) if isinstance(spec, Mapping) else network.spec(spec)
     key = (network.path, network.sha256, spec.to_json())
-    return _READY.of(key, lambda: _Ready(Explainer(network, spec)))
+    return _READY.of(key, lambda: Explainer(network, spec))
 
 
 def _network(model: Any) -> Network:
@@ -182,20 +176,6 @@ def _input_shape(explainer: Explainer) -> tuple[int | None, ...]:
     return shape if explainer._native.takes_all_rows else shape[1:]
 
 
-def _map_shape(explainer: Explainer) -> Shape | None:
-    """The shape of all maps; None where they can differ."""
-    shape = _input_shape(explainer)
-    if any(extent is None for extent in shape):
-        return None
-    noise = np.random.default_rng(0).random([extent or 1 for extent in shape])
-    image = noise.astype(explainer._image.dtype if explainer._image.dtype != "bfloat16" else "float32")
-    try:
-        shapes = {one.map.shape for one in _flat(explainer.explain(image, array="tensor", errors="return", progress=False))}
-    except Error:
-        return None
-    return shapes.pop() if len(shapes) == 1 else None
-
-
 def _flat(made: Any) -> Iterator[Any]:
     """The maps and errors that stand for one image."""
     if isinstance(made, list):
@@ -205,12 +185,12 @@ def _flat(made: Any) -> Iterator[Any]:
         yield made
 
 
-def _schema(has: Any, ready: _Ready, image: str, prefix: str, fixed: bool) -> Any:
+def _schema(has: Any, explainer: Explainer, image: str, prefix: str, fixed: bool) -> Any:
     pa = _pyarrow()
     if image not in has.names:
         raise ArgumentError(f"the batch has no column {image!r}: image= takes the name of one of {', '.join(map(repr, has.names))}")
     through = [field for field in has if field.name != image]
-    shape = ready.map_shape if fixed else None
+    shape = explainer._native.map_shape if fixed else None
     of_map = pa.list_(pa.float32()) if shape is None else pa.list_(pa.float32(), int(np.prod(shape)))
     types = {
         "id": pa.int64(),

@@ -147,6 +147,13 @@ impl Explaining {
         (bytes.clone(), bytes.slice(..length))
     }
 
+    /// The extents of one map, where they are the same for all images.
+    pub fn map_shape(&self) -> Option<Vec<usize>> {
+        let info = self.model.graph.iter().flat_map(|g| &g.output).find(|o| o.name() == self.outputs.map)?;
+        let places = declared(info).into_iter().skip(1 + usize::from(self.maps > 1));
+        places.collect::<Option<Vec<_>>>().filter(|shape| !shape.is_empty())
+    }
+
     /// b of a map of the class `class`, where it is the same for every image and could be evaluated beforehand.
     pub fn b(&self, class: usize) -> Option<f64> {
         self.target.bias(self.bias.as_deref()?, &self.head.score, class)
