@@ -37,7 +37,6 @@ pub fn of_metric(py: Python, error: &hirescam_evaluate::Error) -> PyErr {
     let kind = match error {
         Error::NotFinite { .. } => "not-finite",
         Error::Undefined { .. } => "undefined",
-        Error::NotFound { .. } => "not-found",
         Error::Scoring(_) => "engine",
         _ => "argument",
     };

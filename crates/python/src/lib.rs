@@ -32,11 +32,11 @@ mod _hirescam {
     #[pymodule_export]
     use super::methods::{on_arrays, one_run};
     #[pymodule_export]
-    use super::metrics::Metrics;
+    use super::metrics::{Metrics, PointingGame};
     #[pymodule_export]
     use super::network::Network;
     #[pymodule_export]
-    use super::scored::{imputed, scored};
+    use super::scored::{imputed, metric_defaults, scored};
     #[pymodule_export]
     use super::session::{Session, parts, renamed, second, values, with_outputs};
     #[pymodule_export]

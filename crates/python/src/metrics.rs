@@ -79,6 +79,11 @@ impl Metrics {
     }
 
     #[staticmethod]
+    fn is_difficult(area: f64, image_area: f64, other_classes: usize) -> bool {
+        metrics::is_difficult(area, image_area, other_classes)
+    }
+
+    #[staticmethod]
     fn energy_pointing_game(map: &Bound<PyAny>, object: &Bound<PyAny>, void: Option<&Bound<PyAny>>) -> PyResult<f64> {
         located(map, object, void, metrics::energy_pointing_game)
     }
@@ -185,6 +190,42 @@ impl Metrics {
         };
         let others = all(&randomised)?;
         alone(map, |map| metrics::mprt(map, &views(&others), which))
+    }
+}
+
+/// The pointing game over a data set: hits and misses by class.
+///
+/// >>> game = hirescam.metrics.PointingGame(classes=3)
+/// >>> for class_, hit in [(0, True), (0, False), (2, True)]:
+/// ...     game.count(class_, hit)
+/// >>> game.accuracies, game.accuracy
+/// ([0.5, None, 1.0], 0.75)
+#[pyclass(module = "hirescam.metrics")]
+pub struct PointingGame(metrics::PointingGame);
+
+#[pymethods]
+impl PointingGame {
+    /// A game over so many classes that nobody has played.
+    #[new]
+    fn new(classes: usize) -> Self {
+        PointingGame(metrics::PointingGame::new(classes))
+    }
+
+    /// Counts what came of an image for a class, as `pointing_game` says it.
+    fn count(&mut self, py: Python, class_: usize, hit: &Bound<PyAny>) -> PyResult<()> {
+        self.0.count(class_, hit.is_truthy()?).map_err(|error| error::of_metric(py, &error))
+    }
+
+    /// hits / (hits + misses) of each class; None of a class that never came.
+    #[getter]
+    fn accuracies(&self) -> Vec<Option<f64>> {
+        self.0.accuracies()
+    }
+
+    /// The mean of the classes' accuracies; None where no class came.
+    #[getter]
+    fn accuracy(&self) -> Option<f64> {
+        self.0.accuracy()
     }
 }
 

@@ -1,32 +1,36 @@
 //! Metrics that score changed images, with a function of Python's that scores them.
 
-use crate::{array, error, work};
+use crate::{array, data, error, work};
 use hirescam_evaluate::Error;
 use hirescam_evaluate::changed::{Fill, Image, Metric, Places, Request, measure};
 use hirescam_evaluate::metrics::{
-    self, Adcc, AopcLerf, AopcMorf, Arcc, AverageDrop, AverageGain, ConfidenceIncrease, Curve, Deletion, Infidelity,
-    Insertion, MuFidelity, Removed, Road, Taken,
+    Adcc, AopcLerf, AopcMorf, Arcc, AverageDrop, AverageGain, ConfidenceIncrease, Curve, Deletion, Infidelity,
+    Insertion, MuFidelity, Neighbours, Removed, Road, Taken,
 };
 use ndarray::{Array2, ArrayD, ArrayViewD};
 use numpy::{PyArrayDyn, PyReadonlyArray2, PyReadonlyArrayDyn, ToPyArray};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
+use serde_json::json;
 
-/// The value of a metric of a map of an image, by its name. `score` is called with batches of changed images, and gives a row for each.
+/// A metric's name, the map, which of the scores it reads, and the metric's options.
+type Asked<'py> = (String, Bound<'py, PyAny>, usize, Bound<'py, PyDict>);
+
+/// The values of metrics of maps of an image, or the exception in the place of one, and how many images were scored. `score` is called with
+/// batches of changed images, and gives a row for each.
 #[pyfunction]
-#[allow(clippy::too_many_arguments)]
-pub fn scored(
-    py: Python,
-    metric: &str,
-    map: &Bound<PyAny>,
+pub fn scored<'py>(
+    py: Python<'py>,
+    asked: Vec<Asked<'py>>,
     image: PyReadonlyArrayDyn<f32>,
     channels: usize,
     score: Py<PyAny>,
-    column: usize,
     batch: usize,
-    options: &Bound<PyDict>,
-) -> PyResult<f64> {
-    let (metric, map) = (of(metric, options)?, array::from_numpy(map)?.to_f64());
+) -> PyResult<(Bound<'py, PyList>, usize)> {
+    let read = |(name, map, column, options): &Asked<'_>| {
+        PyResult::Ok((of(name, options)?, array::from_numpy(map)?.to_f64(), *column))
+    };
+    let asked: Vec<_> = asked.iter().map(read).collect::<PyResult<_>>()?;
     let image = image.as_array().to_owned();
     let mut scores = |images: ArrayViewD<'_, f32>| {
         let rows = Python::attach(|py| -> PyResult<Array2<f64>> {
@@ -36,19 +40,60 @@ pub fn scored(
         });
         Ok(rows?)
     };
-    let value = || {
-        let request = Request { metric: metric.as_ref(), map: map.view(), column };
-        let measured = measure(&Image::new(image.view(), channels)?, &[request], &mut scores, batch)?;
-        measured.values.into_iter().sum::<Result<f64, Error>>()
+    let measured = || {
+        let requests: Vec<Request> = asked
+            .iter()
+            .map(|(metric, map, column)| Request { metric: metric.as_ref(), map: map.view(), column: *column })
+            .collect();
+        measure(&Image::new(image.view(), channels)?, &requests, &mut scores, batch)
     };
-    work::alone(py, value)?.map_err(|failed| match failed {
+    let measured = work::alone(py, measured)?.map_err(|failed| match failed {
         // What the function raised goes on as it is.
         Error::Scoring(raised) => match raised.downcast::<PyErr>() {
             Ok(raised) => *raised,
             Err(raised) => error::of_metric(py, &Error::Scoring(raised)),
         },
         failed => error::of_metric(py, &failed),
-    })
+    })?;
+    let values = PyList::empty(py);
+    for value in measured.values {
+        match value {
+            Ok(value) => values.append(value)?,
+            Err(failed) => values.append(error::of_metric(py, &failed).into_value(py))?,
+        }
+    }
+    Ok((values, measured.images))
+}
+
+/// The options of the metrics where nothing is said, by their names.
+#[pyfunction]
+pub fn metric_defaults(py: Python) -> PyResult<Bound<PyAny>> {
+    let fill = |fill: Fill| match fill {
+        Fill::Constant(value) => json!(value),
+        Fill::Mean => json!("mean"),
+        Fill::Blur { size, sigma } => json!(["blur", size, sigma]),
+        Fill::Imputed { noise, seed } => json!(["imputed", noise, seed]),
+    };
+    let curve =
+        |c: Curve| json!({"steps": c.steps, "share": c.share, "patch": c.patch, "fill": fill(c.fill), "seed": c.seed});
+    let road = |r: Road| json!({"shares": r.shares, "noise": r.noise, "seed": r.seed});
+    let (i, m, n) = (Infidelity::default(), MuFidelity::default(), Neighbours::default());
+    let taken = match i.taken {
+        Taken::Noise { sigma } => json!({"sigma": sigma, "patch": null}),
+        Taken::Patch { size, fill: filled } => json!({"patch": size, "fill": fill(filled)}),
+    };
+    let all = json!({
+        "deletion": curve(Curve::deletion()),
+        "insertion": curve(Curve::insertion()),
+        "aopc_morf": curve(Curve::deletion()),
+        "aopc_lerf": curve(Curve::deletion()),
+        "road": road(Road::default()),
+        "arcc": road(Arcc::new(ArrayD::zeros(Vec::new())).road),
+        "infidelity": [taken, {"samples": i.samples, "seed": i.seed, "scaled": i.scaled}],
+        "mufidelity": {"samples": m.samples, "share": m.share, "grid": m.grid, "fill": fill(m.fill), "seed": m.seed},
+        "neighbours": {"radius": n.radius, "samples": n.samples, "seed": n.seed},
+    });
+    data::to_python(py, &all)
 }
 
 /// An image `[channels, height, width]` whose missing places are imputed, without noise.
@@ -121,13 +166,7 @@ fn of(name: &str, options: &Bound<PyDict>) -> PyResult<Box<dyn Metric + Send + S
         }),
         "adcc" => Box::new(Adcc { of_kept: of_kept()? }),
         "arcc" => Box::new(Arcc { of_kept: of_kept()?, road: road(Removed::Both)? }),
-        name => {
-            let text = match metrics::metric(name) {
-                Ok(_) => format!("{name} scores no images"),
-                Err(missing) => missing.to_string(),
-            };
-            return Err(error::argument(options.py(), &text));
-        }
+        name => return Err(error::argument(options.py(), &format!("{name} scores no images"))),
     })
 }
 

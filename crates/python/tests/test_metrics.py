@@ -300,3 +300,85 @@ def test_what_the_scores_raise_goes_on_as_it_is() -> None:
     for wrong in not_finite:
         with pytest.raises(hirescam.NotFiniteError):
             wrong()
+
+
+def test_defaults_are_those_of_the_library() -> None:
+    def plain(value: Any) -> Any:
+        return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+    library = hirescam._hirescam.metric_defaults()
+    for name, options in library.items():
+        known = {key: plain(p.default) for key, p in inspect.signature(getattr(metrics, name)).parameters.items()}
+        for part in options if isinstance(options, list) else [options]:
+            assert {key: known[key] for key in part} == part, name
+    changed = [row["name"].replace("-", "_") for row in metrics.METRICS if "scorer" in inspect.signature(getattr(metrics, row["name"].replace("-", "_"))).parameters]
+    without = {"average_drop", "confidence_increase", "average_gain", "adcc"}
+    assert len(changed) == 12 and set(changed) - without <= set(library)
+
+
+def test_metrics_share_changed_images() -> None:
+    shape = (2, 6, 6)
+    image, net = ratio(shape, 0).astype(np.float32), Network(shape)
+    maps = [ratio(shape[1:], start) for start in (7, 11)]
+    asked = [metrics.Request(name, map, class_=class_, **options) for map in maps for name, class_, options in [
+        ("deletion", 0, {"steps": 9}), ("aopc-morf", 1, {"steps": 9}), ("road", 1, {"shares": (0.2, 0.5)}), ("infidelity", 0, {"patch": 2, "samples": 5}),
+    ]]
+    made = metrics.measure(image, asked, net, batch=7)
+    assert sum(net.batches) == made.images < sum(map(len, [range(10)] * 4)) + 2 * (5 + 4) and max(net.batches) == 7
+    alone = [getattr(metrics, one.metric.replace("-", "_"))(one.map, image, net, class_=one.class_, **{k: v for k, v in one.options.items()}) for one in asked]
+    assert made.values == pytest.approx(alone)
+    flat = metrics.measure(image, [metrics.Request("mufidelity", np.zeros((6, 6))), asked[0]], net)
+    assert isinstance(flat.values[0], hirescam.UndefinedError) and flat.values[1] == pytest.approx(alone[0])
+    with pytest.raises(hirescam.NotFoundError, match="sparseness"):
+        metrics.Request("sparseness", maps[0])
+    with pytest.raises(hirescam.NotFoundError, match="step"):
+        metrics.Request("deletion", maps[0], step=3)
+    with pytest.raises(hirescam.ArgumentError, match="of_kept="):
+        metrics.Request("adcc", maps[0])
+
+
+def test_a_network_scores_by_itself(net: hirescam.Network) -> None:
+    image = np.random.default_rng(0).random((1, 28, 28)).astype(np.float32)
+    best = net.explain(image).class_
+    map = net.explain(image).heatmap(size=(28, 28))
+
+    def of(class_: int, probability: bool = False) -> Any:
+        explainer = net.explainer(class_=class_)
+        return lambda batch: [e.probability if probability else e.score for e in explainer.explain(batch)]
+
+    for class_ in (None, 3):
+        wanted = metrics.deletion(map, image, of(best if class_ is None else class_), steps=7)
+        assert metrics.deletion(map, image, scorer=net, class_=class_, steps=7) == wanted
+        assert metrics.deletion(map, image, scorer=net.explainer(), class_=class_, steps=7) == wanted
+    assert metrics.deletion(map, image, scorer=net.explainer(class_=3), steps=7) == metrics.deletion(map, image, of(3), steps=7)
+    assert metrics.deletion(map, image, scorer=net.explainer(target="contrast:3,5"), steps=7) != metrics.deletion(map, image, of(3), steps=7)
+    if net.explain(image).probability is None:
+        with pytest.raises(hirescam.ArgumentError, match="no probabilities"):
+            metrics.average_drop(np.abs(map), image, scorer=net)
+    lite = hirescam.Network("efficientnet-lite0.onnx")
+    shape = lite.image.shape[1:]
+    seen, heat = np.random.default_rng(1).random(shape).astype(np.float32), np.random.default_rng(2).random([n for n in shape if n != 3])
+    e = lite.explain(seen)
+    if e.probability is not None:
+        kept = lite.explain(seen * (heat[..., None] if shape[-1] == 3 else heat[None]).astype(np.float32), class_=e.class_)
+        drop = metrics.average_drop(heat, seen, scorer=lite, channels=list(shape).index(3))
+        assert drop == pytest.approx(max(0.0, e.probability - kept.probability) / e.probability, rel=1e-3)
+
+
+def test_the_pointing_game_is_counted_by_class() -> None:
+    game = metrics.PointingGame(2)
+    assert game.accuracy is None and game.accuracies == [None, None]
+    for class_, hit in [(1, 1.0), (1, 0.0), (1, True), (1, np.bool_(True))]:
+        game.count(class_, hit)
+    assert game.accuracies == [None, 0.75] and game.accuracy == 0.75
+    with pytest.raises(hirescam.ArgumentError, match="no class 2"):
+        game.count(2, True)
+    assert [metrics.is_difficult(area, 100, others) for area, others in [(24, 1), (25, 1), (24, 0)]] == [True, False, False]
+
+
+def test_boxes_beyond_what_an_index_can_be_end_with_the_map() -> None:
+    assert metrics.mask_of_boxes((2, 3), (1, -1e300, 1e300, 2.0**70)).tolist() == [[False, True, True]] * 2
+    assert not metrics.mask_of_boxes((2, 3), (1, 1, 1, 2)).any()
+    for box in [(2, 0, 1, 1), (0, 1, 2, 0)]:
+        with pytest.raises(hirescam.ArgumentError, match="ends before it begins"):
+            metrics.mask_of_boxes((2, 3), box)

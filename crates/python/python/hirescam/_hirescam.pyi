@@ -14,14 +14,17 @@ __all__ = [
     "Explainer",
     "Explanation",
     "Image",
+    "Inputs",
     "Metrics",
     "Network",
+    "PointingGame",
     "Session",
     "Spec",
     "__version__",
     "found_onnxruntime",
     "imputed",
     "main",
+    "metric_defaults",
     "on_arrays",
     "one_run",
     "parts",
@@ -41,15 +44,22 @@ def on_arrays(
     method: str, activation: NDArray[Any], gradient: NDArray[Any], channels: int
 ) -> NDArray[np.float64]: ...
 def scored(
-    metric: str,
-    map: NDArray[Any],
+    asked: Sequence[tuple[str, NDArray[Any], int, dict[str, Any]]],
     image: NDArray[np.float32],
     channels: int,
     score: Callable[[NDArray[np.float32]], NDArray[np.float64]],
-    column: int,
     batch: int,
-    options: dict[str, Any],
-) -> float: ...
+) -> tuple[list[Any], int]: ...
+def metric_defaults() -> dict[str, Any]: ...
+@final
+class PointingGame:
+    def __new__(cls, classes: int) -> PointingGame: ...
+    def count(self, class_: int, hit: object) -> None: ...
+    @property
+    def accuracies(self) -> list[float | None]: ...
+    @property
+    def accuracy(self) -> float | None: ...
+
 @final
 class Image:
     @staticmethod
@@ -81,6 +91,8 @@ class Metrics:
     def point(map: NDArray[Any]) -> list[int]: ...
     @staticmethod
     def pointing_game(map: NDArray[Any], object: NDArray[Any], tolerance: float) -> bool: ...
+    @staticmethod
+    def is_difficult(area: float, image_area: float, other_classes: int) -> bool: ...
     @staticmethod
     def energy_pointing_game(map: NDArray[Any], object: NDArray[Any], void: NDArray[Any] | None) -> float: ...
     @staticmethod
@@ -174,6 +186,8 @@ class Explainer:
     def takes_all_rows(self) -> bool: ...
     @property
     def makes_one_map(self) -> bool: ...
+    @property
+    def map_shape(self) -> list[int] | None: ...
     @property
     def together(self) -> int: ...
     def explain(

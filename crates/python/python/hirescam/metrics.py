@@ -18,17 +18,16 @@ Where a metric has no value (a map of zeros, an object without cells), `Undefine
 says that a map is right. `METRICS` has a record for each metric.
 
 Metrics that change the image take it as the network does, preprocessed and without an axis of the batch, a map with a cell for each of its places, and
-`score`: a function that is given a batch of changed images `[N, …]` in float32, `batch` of them at a time, and gives a score for each, or a row of
-scores, of which `class_` says the column. `channels` is the image's axis that counts channels; what is 0 in it is the mean colour where preprocessing
+`scorer`: a `Network` or an `Explainer`, of which `class_` says the class (else it is what the explainer explains, else the class that is best for the
+image as it is), or a function that is given a batch of changed images `[N, …]` in float32, `batch` of them at a time, and gives a score for each, or a row
+of scores, of which `class_` says the column. `channels` is the image's axis that counts channels; what is 0 in it is the mean colour where preprocessing
 takes that off. `fill` is with what places are filled: a number, "mean" (of the channel), ("blur", size, sigma) or ("imputed", noise, seed).
 
 >>> from PIL import Image
 >>> image = np.asarray(Image.open("photos/seven.png").convert("L"), np.float32)[None] / 255
->>> explainer = hirescam.Network("digits-cnn.onnx").explainer(class_=7)
->>> map = explainer.explain(image).heatmap(size=(28, 28))
->>> def score(batch):
-...     return [e.score for e in explainer.explain(batch)]
->>> hirescam.metrics.deletion(map, image, score, steps=28) < hirescam.metrics.deletion(-map, image, score, steps=28)
+>>> net = hirescam.Network("digits-cnn.onnx")
+>>> map = net.explain(image).heatmap(size=(28, 28))
+>>> hirescam.metrics.deletion(map, image, scorer=net, steps=28) < hirescam.metrics.deletion(-map, image, scorer=net, steps=28)
 True
 """
 
@@ -41,10 +40,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import ArgumentError
-from ._hirescam import Metrics
+from ._hirescam import Metrics, PointingGame
 from ._images import numbers
 from ._metric import METRICS, metric, real
 from ._scored import (
+    Measured,
+    Request,
     adcc,
     aopc_lerf,
     aopc_morf,
@@ -55,12 +56,16 @@ from ._scored import (
     deletion,
     infidelity,
     insertion,
+    measure,
     mufidelity,
     road,
 )
 
 __all__ = [
     "METRICS",
+    "Measured",
+    "PointingGame",
+    "Request",
     "THRESHOLDS",
     "adcc",
     "aopc_lerf",
@@ -84,8 +89,10 @@ __all__ = [
     "insertion",
     "iou",
     "ious",
+    "is_difficult",
     "mask_of_boxes",
     "max_sensitivity",
+    "measure",
     "mprt",
     "mufidelity",
     "neighbours",
@@ -179,6 +186,16 @@ def pointing_game(map: Any, object: Any, *, tolerance: float = 15.0) -> float:
     1.0
     """
     return float(Metrics.pointing_game(numbers(map), _truth(map, object), tolerance))
+
+
+def is_difficult(area: float, image_area: float, other_classes: int) -> bool:
+    """Whether an image counts to the *difficult* subset of the pointing game for a class: its boxes, of the summed `area`, cover less than a quarter of the image,
+    and there is another class beside it. Zhang et al. 2018, arXiv:1608.00507.
+
+    >>> hirescam.metrics.is_difficult(area=24, image_area=100, other_classes=1)
+    True
+    """
+    return Metrics.is_difficult(area, image_area, other_classes)
 
 
 @metric
@@ -373,10 +390,14 @@ def mask_of_boxes(shape: Sequence[int], boxes: Any) -> NDArray[np.bool_]:
         raise ArgumentError(
             f"boxes {list(each.shape)} in a map {list(shape)}: a box is (left, top, right, bottom) in a map of two axes; else a truth is a mask of the map's shape"
         )
+    each = each.reshape(-1, 4)
     if not (np.isfinite(each).all() and np.array_equal(each, np.floor(each))):
         raise ArgumentError("a box has numbers that are not whole: it is in cells of the map, from 0, right and bottom the first beyond it")
+    if (each[:, :2] > each[:, 2:]).any():
+        raise ArgumentError("a box ends before it begins: it is (left, top, right, bottom)")
     mask = np.zeros(tuple(shape), np.bool_)
-    for left, top, right, bottom in np.maximum(each, 0).reshape(-1, 4).astype(np.int64).tolist():
+    # What lies beyond the mask may be more than an index can be.
+    for left, top, right, bottom in np.clip(each.astype(np.float64), 0, max(shape)).astype(np.int64).tolist():
         mask[top:bottom, left:right] = True
     return mask
 
