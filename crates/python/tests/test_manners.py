@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -116,6 +117,28 @@ def test_many_calls_take_no_more_memory(net: hirescam.Network) -> None:
     before = most()
     calls(2000)
     assert most() - before < 4096, "KiB"
+
+
+def test_python_copies_no_batch() -> None:
+    batch = np.random.default_rng(0).random((28, 64, 28, 1), np.float32)
+    every = [batch.transpose(1, 3, 0, 2), batch.transpose(1, 3, 2, 0)[:, :, ::-1, ::2], batch.transpose(1, 3, 0, 2).copy()]
+    for tensor in every:
+        taker = hirescam._images.Taker((None, *tensor.shape[1:]), "float32", None)
+        tracemalloc.start()
+        images, many = taker.take(tensor)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert many and len(images) == 1 and most < tensor.nbytes / 10
+
+
+def test_a_batch_is_read_however_it_lies_in_memory(net: hirescam.Network) -> None:
+    explainer, straight = net.explainer(), np.random.default_rng(0).random((3, 1, 28, 28), np.float32)
+    wanted = [e.map for e in explainer.explain(straight)]
+    moved = np.ascontiguousarray(straight.transpose(3, 0, 2, 1)[::-1])[::-1].transpose(1, 3, 2, 0)
+    wider = np.zeros((3, 1, 56, 28), np.float32)
+    wider[:, :, ::2] = straight
+    for tensor in (moved, wider[:, :, ::2], straight.astype(">f4"), np.asfortranarray(straight)):
+        assert np.array_equal(tensor, straight) and all(np.array_equal(e.map, map) for e, map in zip(explainer.explain(tensor), wanted))
 
 
 def test_importing_loads_no_framework() -> None:

@@ -96,7 +96,7 @@ class Taker:
                 f"an array of {pixels.dtype} is a tensor in the network's own shape {list(self.shape)}, and this one is {list(pixels.shape)}: as a "
                 'photo it needs levels of uint8 (0 to 255), which floats from 0 to 1 become by (255 * x).round().astype("uint8")'
             )
-        return [Image.tensor(np.ascontiguousarray(pixels if many else pixels[None]))], many
+        return [Image.tensor(pixels if many else pixels[None])], many
 
     def _fits(self, shape: tuple[int, ...]) -> bool:
         """Whether a tensor is of the network's shape, as far as that is known; its rows count, or it is one of them."""
