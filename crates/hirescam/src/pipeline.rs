@@ -99,7 +99,7 @@ impl Pipeline<'_> {
         watch: &mut dyn FnMut(Progress),
         each: &mut dyn FnMut(Outcome) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.explainer.are_fed()?;
+        self.explainer.are_fed(None)?;
         let mut watch = |_: &str, progress| watch(progress);
         let mut each = |file: &Path, images| each(Outcome { file, images });
         let seen = stream(self, files, folder, &mut watch, &mut each)?;
