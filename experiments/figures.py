@@ -44,7 +44,7 @@ def figure(images: list, made: list[tuple], path: Path) -> None:
 
     figure, axes = plt.subplots(len(made), 4, figsize=(10, 2.9 * len(made)), layout="constrained", squeeze=False)
     for line, (n, hires, grad, _) in zip(axes, made):
-        photo = np.asarray(hires.photo.convert("L")) if hasattr(hires, "photo") else np.asarray(images[n].convert("L"))
+        photo = np.asarray(images[n].convert("L"))
         a, b = np.asarray(hires.map, np.float64), np.asarray(grad.map, np.float64)
         most = max(np.abs(a).max(), np.abs(b).max(), np.abs(a - b).max()) or 1
         height, width = photo.shape

@@ -170,9 +170,9 @@ def picture(model: nn.Module, fields: np.ndarray, labels: np.ndarray, things: li
         logits = model(torch.from_numpy(fields)).numpy()
     both = [(n, label) for n in range(len(fields)) for label in range(4) if labels[n, label] and logits[n, label] > 0]
     twice = [(n, label) for n, label in both if sum(kind == WANTED[label][0] for kind, *_ in things[n]) > 1]
-    drawn = [twice[i] for i in random.choice(len(twice), rows, replace=False)]
+    drawn = [twice[i] for i in random.permutation(len(twice))[:rows]]
     figure, axes = plt.subplots(rows, 3, figsize=(7, 2.4 * rows), layout="constrained")
-    for (n, label), line in zip(drawn, axes):
+    for (n, label), line in zip(drawn, axes, strict=False):
         maps = [np.asarray(net.explain(fields[n], layer="body", class_=label, method=m).map) for m in ("hirescam", "gradcam")]
         line[0].imshow(fields[n, 0], cmap="gray")
         line[0].set_title(LABELS[label], fontsize=9)

@@ -5,6 +5,7 @@ Needs hirescam, torch, torchvision and onnxruntime. Fashion-MNIST is asked for t
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,8 @@ def vgg(seed: int) -> nn.Module:
     with torch.no_grad():
         first.weight.view(256, 512, 14, 14)[:, :, 5:] = 0
     classifier = nn.Sequential(first, nn.ReLU(), nn.Linear(256, 10))
-    return nn.Sequential(features, nn.Flatten(), classifier).eval()
+    parts = {"features": features, "flatten": nn.Flatten(), "classifier": classifier}
+    return nn.Sequential(OrderedDict(parts)).eval()
 
 
 def photos(size: int, most: int) -> np.ndarray:
@@ -149,7 +151,7 @@ def main() -> None:
         found,
     )
     net = hirescam.from_torch(vgg(options.seed), torch.zeros(1, 3, 224, 224))
-    found = measured(net, "0", photos(224, options.photos), one_run, (5, 54))
+    found = measured(net, "features", photos(224, options.photos), one_run, (5, 54))
     report(
         "VGG-16 without its last pooling",
         f"{options.photos} cuts of two photos; the layer is the last ReLU before the classifier, 512 × 14 × 14, of which the lower 9 rows are dead. Methods of several runs are left out: one run of it takes seconds.",
