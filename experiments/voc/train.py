@@ -1,7 +1,7 @@
 """Trains the networks of HiResCAM's author on PASCAL VOC: `python experiments/voc/train.py VOCDEVKIT --out FOLDER`.
 
 The set-up is that of the author's public code (github.com/rachellea/pytorch-computer-vision, 2020–2021), which very probably is the paper's; the paper does not say so. Six networks: the convolutions of
-VGG-16, with random or ImageNet weights, then one of three custom convolutions, Flatten, and one fully connected layer to the 20 classes.
+VGG-16, with random or ImageNet weights, then one of three custom convolutions, Flatten, and one fully connected layer to the classes.
 
 It expects `VOCDEVKIT/VOC2012` (or the folder itself) with JPEGImages, SegmentationClass and ImageSets/Segmentation/{train,val}.txt. With SBD (Hariharan et al. 2011), turned into palette PNGs by
 `scripts/sbd_to_png.py`, `--sbd FOLDER` adds its images; images that are in both appear twice, as in the author's code. Images that are in VOC's val are left out of SBD's.
@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-CLASSES = [
+VOC = [
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 ]  # fmt: skip
@@ -41,7 +41,7 @@ def body(shrunk: int) -> nn.Sequential:
         if width == "M":
             layers.append(nn.MaxPool2d(2))
             continue
-        layers += [nn.Conv2d(channels, width // shrunk, 3, padding=1), nn.ReLU(inplace=True)]
+        layers += [nn.Conv2d(channels, width // shrunk, 3, padding=1), nn.ReLU()]
         channels = width // shrunk
     return nn.Sequential(*layers)
 
@@ -49,10 +49,15 @@ def body(shrunk: int) -> nn.Sequential:
 class Net(nn.Module):
     """`features` (VGG-16), `conv` (one of three), one fully connected layer."""
 
-    def __init__(self, head: str, side: int, shrunk: int = 1):
+    def __init__(self, head: str, side: int, classes: int, shrunk: int = 1):
         super().__init__()
         wide, middle, small = 512 // shrunk, 256 // shrunk, max(64 // shrunk, 16)
         self.features = body(shrunk)
+        # As torchvision's VGG-16 begins.
+        for layer in self.features:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
         places = side // 32
         match head:
             case "512to256to64_1x1":
@@ -64,7 +69,7 @@ class Net(nn.Module):
             case "512to512_3x3":
                 self.conv = nn.Sequential(nn.Conv2d(wide, wide, 3, stride=3), nn.ReLU())
                 out = wide * ((places - 3) // 3 + 1) ** 2
-        self.fc = nn.Linear(out, len(CLASSES))
+        self.fc = nn.Linear(out, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc(self.conv(self.features(x)).flatten(1))
@@ -73,7 +78,8 @@ class Net(nn.Module):
 class Images(torch.utils.data.Dataset):
     """Images `[3, side, side]`, and which classes their segmentation has after it was resized by nearest neighbours: a small thing can vanish. 255 is void."""
 
-    def __init__(self, parts: list[tuple[Path, Path, list[str]]], side: int):
+    def __init__(self, parts: list[tuple[Path, Path, list[str]]], side: int, classes: list[str]):
+        self.classes = classes
         self.files = [(images / f"{name}.jpg", masks / f"{name}.png") for images, masks, names in parts for name in names]
         self.side = side
         self.kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -95,9 +101,16 @@ class Images(torch.utils.data.Dataset):
         x = (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         x = nn.functional.interpolate(x[None], (self.side, self.side), mode="bicubic", align_corners=False)[0]
         ids = np.unique(np.array(Image.open(mask).resize((self.side, self.side), Image.Resampling.NEAREST)))
-        y = torch.zeros(len(CLASSES))
-        y[[int(i) - 1 for i in ids if 1 <= i <= len(CLASSES)]] = 1
+        y = torch.zeros(len(self.classes))
+        y[[int(i) - 1 for i in ids if 1 <= i <= len(self.classes)]] = 1
         return x, y
+
+
+def classes(folder: Path) -> list[str]:
+    """VOC's classes, or those that ImageSets/Main has lists of, where these are others."""
+    lists = (folder / "ImageSets" / "Main").glob("*_train.txt")
+    found = sorted(path.stem.removesuffix("_train") for path in lists)
+    return found if set(found) - set(VOC) else VOC
 
 
 def names(folder: Path, split: str) -> list[str]:
@@ -117,7 +130,8 @@ def data(devkit: Path, sbd: Path | None, side: int) -> tuple[Images, Images]:
         there = sorted(path.stem for path in (sbd / "SegmentationClass").glob("*.png"))
         held = set(val)
         parts.append((sbd / "JPEGImages", sbd / "SegmentationClass", [name for name in there if name not in held]))
-    return Images(parts, side), Images([(*own, val)], side)
+    known = classes(folder)
+    return Images(parts, side, known), Images([(*own, val)], side, known)
 
 
 def average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
@@ -152,7 +166,7 @@ def trained(model: nn.Module, train: Images, val: Images, options: argparse.Name
         scores, truth = (torch.cat(part) for part in zip(*made))
         # As the author's code: the sum over batches of each batch's mean.
         of_val = sum(loss_of(s, y).item() for s, y in made)
-        precision = [average_precision(scores[:, c].numpy(), truth[:, c].numpy()) for c in range(len(CLASSES))]
+        precision = [average_precision(scores[:, c].numpy(), truth[:, c].numpy()) for c in range(scores.shape[1])]
         history.append({"epoch": epoch, "train": float(np.mean(losses)), "val": of_val, "mAP": float(np.nanmean(precision)), "seconds": time.monotonic() - began})
         print(" ".join(f"{k} {v:.4g}" for k, v in history[-1].items()), flush=True)
         if of_val < best:
@@ -167,13 +181,13 @@ def trained(model: nn.Module, train: Images, val: Images, options: argparse.Name
     return history
 
 
-def written(model: nn.Module, name: str, history: list[dict], options: argparse.Namespace) -> Path:
+def written(model: nn.Module, name: str, labels: list[str], history: list[dict], options: argparse.Namespace) -> Path:
     """The network as ONNX, with what hirescam looks for beside it."""
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"{name}.onnx"
     x = torch.zeros(1, 3, options.side, options.side)
     torch.onnx.export(model, (x,), path, input_names=["image"], output_names=["scores"], dynamic_axes={"image": {0: "n"}, "scores": {0: "n"}}, dynamo=False)
-    path.with_suffix(".labels.txt").write_text("\n".join(CLASSES) + "\n")
+    path.with_suffix(".labels.txt").write_text("\n".join(labels) + "\n")
     path.with_suffix(".toml").write_text(
         "# As in training, but that Pillow's bicubic filter is antialiased, and resizes before it scales.\n"
         f'resize = {{ exact = [{options.side}, {options.side}] }}\nfilter = "bicubic"\nscale = 0.00392156862745098\nmean = {MEAN}\nstd = {STD}\n'
@@ -208,7 +222,7 @@ def networks(options: argparse.Namespace) -> dict[str, Path]:
     for init in options.init:
         for head in options.heads:
             torch.manual_seed(options.seed)
-            model = Net(head, options.side, options.shrunk)
+            model = Net(head, options.side, len(train.classes), options.shrunk)
             if init == "pretrained":
                 if options.shrunk != 1:
                     raise SystemExit("ImageNet's weights are those of the whole VGG-16: leave out --shrunk, or take --init random")
@@ -217,7 +231,7 @@ def networks(options: argparse.Namespace) -> dict[str, Path]:
                 model.features.load_state_dict(vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features.state_dict())
             name = f"{head}-{init}"
             print(name)
-            made[name] = written(model, name, trained(model, train, val, options), options)
+            made[name] = written(model, name, train.classes, trained(model, train, val, options), options)
     return made
 
 
