@@ -4,8 +4,8 @@
     python scripts/grad_cam_compat.py [--methods METHOD …] [--table docs/coming-from.md] [NETWORK …]
 
 It tells for each network and method how far the normalised maps of two images are apart at most, of `SLOW` methods those of one smaller image; where that is
-more than TOLERANCE, also how far both are from that library's own in float64. What was found is kept in `--results`, and not found again. `--table` writes it
-into a page. It ends with 1 where a call fails, or where our maps are further than TOLERANCE from theirs and further from those in float64.
+more than TOLERANCE, also how far both are from that library's own in float64, and how far that library's are for images that differ by a millionth. What was found is kept in `--results`, and not found again. `--table` writes it
+into a page. It ends with 1 where a call fails here alone, or where our maps are further than TOLERANCE from theirs and rounding does not explain it.
 """
 
 import argparse
@@ -31,6 +31,8 @@ TOLERANCE = 1e-4
 METHODS = """GradCAM HiResCAM GradCAMElementWise GradCAMPlusPlus XGradCAM LayerCAM EigenCAM EigenGradCAM SegEigenCAM KPCA_CAM FEM RandomCAM ShapleyCAM
 FinerCAM RefineCAM SESS FullGrad ScoreCAM AblationCAM GradCAM+aug_smooth GradCAM+eigen_smooth""".split()
 SIZE = 96
+# How many images that differ in rounding are tried.
+NEAR = 6
 # A run or more for each channel: of one image of this size.
 SLOW = {"ScoreCAM": 64, "AblationCAM": 64}
 # It takes images of no other size.
@@ -81,6 +83,9 @@ def maps(library, model, x, network, method):
     _, layer, *reshape = network
     method, *smooth = method.split("+")
     np.random.seed(SEED)
+    if method == "FullGrad":
+        # Its layers are convolutions, whatever the network.
+        reshape = []
     options = dict(OPTIONS.get(method, {}))
     if method == "AblationCAM" and reshape:
         options["ablation_layer"] = library.AblationLayerVit()
@@ -92,7 +97,7 @@ def maps(library, model, x, network, method):
 
 
 def compare(name, methods):
-    """For each method how far the maps are apart, and where that is much how far theirs and ours are from theirs in float64; or what went wrong."""
+    """For each method how far the maps are apart, and where that is much three numbers more; or what went wrong."""
     network = NETWORKS[name]
     torch.manual_seed(SEED)
     model = network[0]().eval()
@@ -101,17 +106,21 @@ def compare(name, methods):
         torch.manual_seed(SEED)
         size = SIZE if name in OF_ONE_SIZE else SLOW.get(method, SIZE)
         given = torch.randn(1 if method in SLOW else 2, 3, size, size)
-        of = {}
+        of, errors = {}, []
         for word, library in (("theirs", theirs), ("ours", ours)):
             try:
                 of[word] = maps(library, model, given, network, method)
             except Exception as error:
-                made[method] = (word, f"{type(error).__name__}: {str(error).splitlines()[0][:120]}")
-        if len(of) == 2:
-            made[method] = (apart(of["theirs"], of["ours"]),)
-            if not made[method][0] <= TOLERANCE and method not in SLOW:
-                exact = maps(theirs, copy.deepcopy(model).double(), given.double(), network, method)
-                made[method] += (apart(of["theirs"], exact), apart(of["ours"], exact))
+                errors += [word, f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"]
+        if errors:
+            made[method] = errors
+            continue
+        made[method] = [apart(of["theirs"], of["ours"])]
+        if not made[method][0] <= TOLERANCE:
+            exact = maps(theirs, copy.deepcopy(model).double(), given.double(), network, method)
+            near = [given * (1 + 1e-6 * torch.randn_like(given)) for _ in range(NEAR)]
+            moved = [apart(of["theirs"], maps(theirs, model, x, network, method)) for x in near]
+            made[method] += [apart(of["theirs"], exact), apart(of["ours"], exact), max(moved)]
     return made
 
 
@@ -121,15 +130,18 @@ def apart(a, b):
 
 def in_words(outcome):
     if isinstance(outcome[0], str):
-        return f"{outcome[0]}: error"
+        return " and ".join(outcome[::2]) + ": error"
     return " / ".join(f"{value:.0e}" for value in outcome)
 
 
 def failed(outcome):
-    """Whether the difference is ours: a call that fails here, or maps that are further from the exact ones than theirs."""
+    """Whether the difference is ours: a call that fails here alone, or maps that rounding does not explain."""
     if isinstance(outcome[0], str):
         return outcome[0] == "ours"
-    return not outcome[0] <= TOLERANCE and not (len(outcome) == 3 and outcome[2] <= max(2 * outcome[1], TOLERANCE))
+    if outcome[0] <= TOLERANCE:
+        return False
+    _, of_theirs, of_ours, moved = outcome
+    return of_ours > 2 * max(of_theirs, moved, TOLERANCE)
 
 
 def tables(found, methods):

@@ -142,8 +142,7 @@ class ActivationsAndGradients:
         self.values = self.parts.body(self.inputs(x))
         self._scores = self.parts.scores(self.values)
         if self.parts.layers[0] in self.values:
-            self.raw = [self.values[layer] for layer in self.parts.layers if layer in self.values]
-            self.activations = [self._shown(raw) for raw in self.raw]
+            self.activations = [self.shown(self.values[layer]) for layer in self.parts.layers if layer in self.values]
         return self.tensor(self._scores)
 
     @property
@@ -165,13 +164,16 @@ class ActivationsAndGradients:
 
     def backward(self, loss: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """Keeps the gradients of a function of the scores in `gradients`."""
+        activations, gradients = self.differentiated(loss)
+        self.activations = [self.shown(array) for array in activations]
+        self.gradients = [self.shown(array) for array in gradients]
+
+    def differentiated(self, loss: Callable[[torch.Tensor], torch.Tensor]) -> tuple[list[Any], list[Any]]:
+        """What the layers give, and the gradients of a function of the scores there, as the network has them."""
         with torch.enable_grad():
             scores = self.tensor(self._scores).requires_grad_()
             seed = torch.autograd.grad(loss(scores), scores)[0]
-        activations, gradients = self.parts.gradients(self.values, seed.cpu().numpy())
-        self.raw = activations
-        self.activations = [self._shown(array) for array in activations]
-        self.gradients = [self._shown(array) for array in gradients]
+        return self.parts.gradients(self.values, seed.cpu().numpy())
 
     def second(self, layer: Any, loss: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor | None:
         """The Hessian of a function of the scores by a layer's activation, times that activation; None where it is 0."""
@@ -189,9 +191,10 @@ class ActivationsAndGradients:
         made = [] if of_head is None else [of_head]
         if seed_along is not None:
             made += parts.gradients(values, seed_along.cpu().numpy())[1]
-        return self._shown(np.sum(made, axis=0)) if made else None
+        return self.shown(np.sum(made, axis=0)) if made else None
 
-    def _shown(self, array: Any) -> torch.Tensor:
+    def shown(self, array: Any) -> torch.Tensor:
+        """An array of a layer as `reshape_transform` lays it out."""
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         return tensor if self.reshape_transform is None else self.reshape_transform(tensor).contiguous()
 

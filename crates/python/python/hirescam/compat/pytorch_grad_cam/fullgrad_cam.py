@@ -43,15 +43,15 @@ class FullGrad(BaseCAM):
         kept.parts = kept.ready.parts([kept.image_name, *(kept.name(layer) for layer in self.target_layers)])
         kept.values = kept.parts.body(kept.inputs(input_tensor))
         targets = self.explained(self.outputs, targets)
-        kept.backward(lambda scores: summed(targets, scores))
+        _, (self.of_image, *of_layers) = kept.differentiated(lambda scores: summed(targets, scores))
+        kept.gradients = [kept.shown(gradient) for gradient in of_layers]
         return self.aggregate_multi_layers(self.compute_cam_per_layer(input_tensor, targets, eigen_smooth))
 
     def compute_cam_per_layer(self, input_tensor: torch.Tensor, targets: Any, eigen_smooth: bool) -> Any:
         size = self.get_target_width_height(input_tensor)
-        of_image, *gradients = [gradient.numpy() for gradient in self.activations_and_grads.gradients]
-        shares = [scale_accross_batch_and_channels(np.abs(of_image * input_tensor.cpu().numpy()), size)]
-        for bias, gradient in zip(self.bias_data, gradients):
-            share = scale_accross_batch_and_channels(np.abs(bias[None, :, None, None] * gradient), size)
+        shares = [scale_accross_batch_and_channels(np.abs(self.of_image * input_tensor.cpu().numpy()), size)]
+        for bias, gradient in zip(self.bias_data, self.activations_and_grads.gradients):
+            share = scale_accross_batch_and_channels(np.abs(bias[None, :, None, None] * gradient.numpy()), size)
             shares.append(share.sum(axis=1, keepdims=True))
         joined = np.concatenate(shares, axis=1)
         if not eigen_smooth:
