@@ -243,7 +243,10 @@ def test_road_and_arcc_are_those_of_the_library(model: Any, x: Any) -> None:
         torch.manual_seed(0)
         one, images = road.ROADMostRelevantFirst(60)(*of, return_visualization=True)
         auto = road.ROADMostRelevantFirst("auto")(*of, return_diff=False)
-        made.append((one, images.numpy(), auto, road.ROADLeastRelevantFirst(40)(*of), road.ROADCombined([20, 50])(*of), arcc.ARCC(cam)(*of)))
+        # Of a map that is 0 nearly everywhere all places are as relevant as any.
+        _, gone = road.ROADMostRelevantFirst(20)(x, np.eye(24, 20, dtype=np.float32)[None].repeat(2, 0), *of[2:], return_visualization=True)
+        assert gone.abs().max() < 0.1
+        made.append((one, images.numpy(), gone.numpy(), auto, road.ROADLeastRelevantFirst(40)(*of), road.ROADCombined([20, 50])(*of), arcc.ARCC(cam)(*of)))
     for theirs, mine in zip(*made):
         assert mine.shape == theirs.shape
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5)

@@ -32,7 +32,9 @@ class NoisyLinearImputer:
     def __call__(self, img: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The image [channels, height, width] with the places filled where the mask [height, width] is 0."""
         missing = np.asarray(mask.cpu().numpy() == 0)
-        filled = torch.from_numpy(_hirescam.imputed(np.ascontiguousarray(img.cpu().numpy(), np.float32), missing))
+        image = np.ascontiguousarray(img.cpu().numpy(), np.float32)
+        # Where nothing is left, any colour would do: that library's solver gives 0, which is the mean of images in the networks' units.
+        filled = torch.from_numpy(np.zeros_like(image) if missing.all() else _hirescam.imputed(image, missing))
         filled[:, torch.from_numpy(missing)] += self.noise * torch.randn(len(filled), int(missing.sum()))
         return filled.to(img)
 
