@@ -68,6 +68,10 @@ pub(crate) struct CutNetwork {
     batch: usize,
     /// The fewest rows of a run.
     least: usize,
+    /// How many rows are handed over at once where each is a run of its own.
+    together: usize,
+    /// Whether the file takes one row at a time, and no more.
+    one_by_one: bool,
 }
 
 /// A value between sessions.
@@ -170,7 +174,9 @@ impl CutNetwork {
             },
             score: score.clone(),
             batch: if shapes.free_batch() { setup.options.spec.settings.batch.max(runs.least()) } else { runs.least() },
+            together: setup.options.spec.settings.batch,
             least: runs.least(),
+            one_by_one: !shapes.free_batch() && runs.least() <= 1,
         })
     }
 
@@ -296,10 +302,11 @@ impl CutNetwork {
 
     /// Whether rows are run one by one.
     fn runs_apart(&self, session: &dyn Session) -> bool {
-        self.least <= 1 && session.is_slow_at_batches()
+        self.one_by_one || (self.least <= 1 && session.is_slow_at_batches())
     }
 
-    /// The output `name` for all rows, in one part or in several: engines that are slow at batches get row by row.
+    /// The output `name` for all rows, in one part or in several: engines that are slow at batches, and networks that take no
+    /// others, get row by row.
     fn made(&self, session: &dyn Session, inputs: &Inputs, name: &str) -> Result<Vec<ArrayD<f32>>, Error> {
         if !self.runs_apart(session) {
             return Ok(vec![output(&session.run(&inputs.list())?, name)?.to_f32()]);
@@ -317,7 +324,8 @@ impl CutNetwork {
         change: &mut dyn FnMut(usize, Changed),
         run: &mut dyn FnMut(usize, usize, Inputs) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.runs(n, |start, count, rows| {
+        let at_once = if self.one_by_one { self.together } else { self.batch };
+        self.split(n, at_once, |start, count, rows| {
             state.stop.check()?;
             let mut activations = rows_of(&state.activation, rows);
             for (i, row) in activations.axis_iter_mut(Axis(0)).take(count).enumerate() {
@@ -341,10 +349,20 @@ impl CutNetwork {
     pub(crate) fn runs(
         &self,
         n: usize,
+        run: impl FnMut(usize, usize, usize) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.split(n, self.batch, run)
+    }
+
+    /// As [`Self::runs`], with `at_once` images together.
+    fn split(
+        &self,
+        n: usize,
+        at_once: usize,
         mut run: impl FnMut(usize, usize, usize) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        for start in (0..n).step_by(self.batch) {
-            let count = self.batch.min(n - start);
+        for start in (0..n).step_by(at_once) {
+            let count = at_once.min(n - start);
             run(start, count, count.max(self.least))?;
         }
         Ok(())
