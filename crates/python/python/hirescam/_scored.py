@@ -267,7 +267,7 @@ def arcc(
 
     >>> import numpy as np
     >>> map, image = np.eye(6), np.eye(6)[None]
-    >>> 0 <= hirescam.metrics.arcc(map, image, lambda batch: batch.mean((1, 2, 3)), of_kept=map) <= 1
+    >>> 0 <= hirescam.metrics.arcc(map, image, lambda batch: batch.mean((1, 2, 3)), of_kept=map, noise=0.0) <= 1
     True
     """
     return _scored("arcc", map, image, scorer, class_, channels, batch, dict(of_kept=numbers(of_kept), shares=list(shares), noise=noise, seed=seed))
@@ -317,6 +317,7 @@ def measure(image: Any, requests: Iterable[Request], scorer: Scorer, *, channels
     axis = channels + taken.ndim if channels < 0 else channels
     if not 0 <= axis < taken.ndim or batch < 1:
         raise ArgumentError(f"an image {list(taken.shape)} with channels={channels}, batch={batch}: there is no such thing")
+    columns: Sequence[int | str]
     if isinstance(scorer, (Network, Explainer)):
         scores, columns = _of_network(scorer, taken, asked)
     else:
