@@ -386,7 +386,7 @@ impl Checking<'_> {
                 return Err(Error::Argument(format!("more than {MOST_IMAGES} images: a check takes a sample of them")));
             }
         }
-        self.setup.further.serve(named.len())?;
+        self.setup.further.serve(&[], named.len())?;
         Ok((named, seen, ready.ok()))
     }
 
