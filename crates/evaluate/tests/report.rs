@@ -5,7 +5,7 @@ use hirescam::random::Random;
 use hirescam_evaluate::metrics::{METRICS, THRESHOLDS};
 use hirescam_evaluate::report::{self, Certificate, Example, Manifest, Part, Summary, Test, Why, page};
 use hirescam_evaluate::rows::Row;
-use hirescam_evaluate::statistics::{holm, mcnemar, rank_biserial, signed_rank};
+use hirescam_evaluate::statistics::{Bootstrap, holm, mcnemar, rank_biserial, signed_rank};
 use std::path::Path;
 
 const CLASSES: [&str; 4] = ["aeroplane", "bird", "dining table", "<b>person</b> & co"];
@@ -230,6 +230,11 @@ fn means_are_of_images_and_then_of_classes() {
     let x = summary.cell("a", "hirescam", "iou", &Part::Class("x".into())).unwrap();
     assert_eq!((x.mean.unwrap().mean, x.mean.unwrap().n), (0.5, 3));
     assert!(summary.comparisons.is_empty() && summary.halves.is_none());
+    // What is asked of the intervals counts.
+    let bootstrap = Bootstrap { resamples: 50, level: 0.5, seed: 9 };
+    let narrow = Summary::of(&Manifest { seed: 9, bootstrap, ..Manifest::default() }, &rows);
+    let width = |s: &Summary| s.cells[0].mean.unwrap().percentile.map(|i| i.high - i.low).unwrap();
+    assert!(narrow.bootstrap == bootstrap && width(&narrow) < width(&summary));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::Evaluation;
 use super::ready::Ready;
 use crate::error::damaged;
 use crate::plan::Plan;
+use crate::statistics::Bootstrap;
 use crate::{Error, report, rows};
 use hirescam::sink;
 use serde::{Deserialize, Serialize};
@@ -122,6 +123,11 @@ impl Manifest {
             methods: self.plan.methods.clone(),
             metrics: self.metrics.clone(),
             seed: self.plan.report.report_seed,
+            bootstrap: Bootstrap {
+                resamples: self.plan.report.resamples as usize,
+                level: self.plan.report.confidence,
+                seed: self.plan.report.report_seed,
+            },
             options,
             certificates: Vec::new(),
         }

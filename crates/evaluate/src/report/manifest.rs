@@ -1,5 +1,6 @@
 //! What was asked for, and what it was asked of.
 
+use crate::statistics::Bootstrap;
 use serde::{Deserialize, Serialize};
 
 /// What an evaluation was asked for, and of what, beside its rows: all that is needed to repeat it. [`Manifest::for_report`](crate::evaluation::Manifest::for_report)
@@ -39,6 +40,8 @@ pub struct Manifest {
     pub metrics: Vec<String>,
     /// The seed by which images are chosen and halved, resamples drawn, and all else that is left to chance.
     pub seed: u64,
+    /// How intervals are found; the seed is that above.
+    pub bootstrap: Bootstrap,
     /// All other options, as they are read again.
     pub options: serde_json::Map<String, serde_json::Value>,
     /// What is proven of the maps.

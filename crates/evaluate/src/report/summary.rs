@@ -310,7 +310,7 @@ impl Summary {
     pub fn of(manifest: &Manifest, rows: &[Row]) -> Self {
         let mut measured = Measured::of(manifest, rows);
         let (halves, thresholds) = thresholds::choose(manifest.seed, &mut measured);
-        let bootstrap = Bootstrap { seed: manifest.seed, ..Bootstrap::default() };
+        let bootstrap = Bootstrap { seed: manifest.seed, ..manifest.bootstrap };
         let named = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let baseline = measured.methods.iter().find(|m| **m == BASELINE).or(measured.methods.first()).copied();
         let verdicts = measured.verdicts.iter().map(|((layer, method, verdict), maps)| Verdicts {
