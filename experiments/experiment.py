@@ -35,7 +35,7 @@ class Experiment:
     options: argparse.Namespace
     data: dict[str, Any] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.process_time)
 
     def say(self, text: str) -> None:
         """A paragraph or a table of the page, shown as it is made."""
@@ -53,7 +53,7 @@ class Experiment:
         return folder
 
     def write(self) -> None:
-        seconds = time.monotonic() - self.began
+        seconds = time.process_time() - self.began
         changed = {k: v for k, v in vars(self.options).items() if k not in ("out", "fashion", "work")}
         words = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in changed.items())
         versions = {"python": platform.python_version(), **{p: version(p) for p in ("hirescam", "numpy", "onnxruntime", "torch")}}
@@ -63,7 +63,7 @@ class Experiment:
             *self.parts,
             "## How to repeat it",
             f"```\npython experiments/{self.name}.py {words}\n```",
-            f"It took {seconds:.0f} seconds. Versions: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".",
+            f"It took {seconds:.0f} seconds of processor time. Versions: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".",
         ]
         self.options.out.mkdir(parents=True, exist_ok=True)
         (self.options.out / f"{self.name}.md").write_text("\n\n".join(page) + "\n")

@@ -52,15 +52,17 @@ def figure(images: list, made: list[tuple], path: Path) -> None:
         line[0].imshow(photo, cmap="gray")
         line[0].set_title(f"image {n}: {hires.name}", fontsize=8)
         titles = (
-            f"HiResCAM: `{certificate.verdict}`\nΣ {certificate.sum:.3g} + b {certificate.b:.3g} = score {hires.score:.3g}",
+            f"HiResCAM: {certificate.verdict}\nΣ {certificate.sum:.3g} + b {certificate.b:.3g} = score {hires.score:.3g}",
             f"Grad-CAM\nΣ {b.sum():.3g}",
             f"HiResCAM − Grad-CAM\ndisagreement {disagreement(a, b):.0%}",
         )
         for axis, map, title in zip(line[1:], (a, b, a - b), titles):
             axis.imshow(photo, cmap="gray", extent=(0, width, height, 0))
-            shown = axis.imshow(map, cmap="bwr", vmin=-most, vmax=most, alpha=0.6, extent=(0, width, height, 0), interpolation="nearest")
+            # What is close to 0 leaves the image to be seen.
+            strength = 0.85 * np.sqrt(np.abs(map) / most)
+            shown = axis.imshow(map, cmap="bwr", vmin=-most, vmax=most, alpha=strength, extent=(0, width, height, 0), interpolation="nearest")
             axis.set_title(title, fontsize=8)
-        figure.colorbar(shown, ax=line[1:].tolist(), shrink=0.8, label="share of the score")
+        figure.colorbar(shown, ax=line[1:].tolist(), shrink=0.8, label="units of the score")
         for axis in line:
             axis.set_axis_off()
     figure.savefig(path, dpi=110)

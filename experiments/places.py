@@ -179,7 +179,7 @@ def picture(model: nn.Module, fields: np.ndarray, labels: np.ndarray, things: li
         for axis, map, name in zip(line[1:], maps, ("HiResCAM", "Grad-CAM")):
             most = np.abs(map).max() or 1
             axis.imshow(fields[n, 0], cmap="gray", extent=(0, SIDE, SIDE, 0))
-            axis.imshow(map, cmap="bwr", vmin=-most, vmax=most, alpha=0.6, extent=(0, SIDE, SIDE, 0))
+            axis.imshow(map, cmap="bwr", vmin=-most, vmax=most, alpha=0.85 * np.sqrt(np.abs(map) / most), extent=(0, SIDE, SIDE, 0), interpolation="nearest")
             axis.set_title(f"{name}, ±{most:.2g}", fontsize=9)
         for axis in line:
             axis.set_axis_off()

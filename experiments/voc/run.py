@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=500, help="images that are evaluated")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    began, small = time.monotonic(), options.devkit is None
+    began, small = time.process_time(), options.devkit is None
     if small:
         options.side, options.shrunk, options.batch, options.epochs, options.rate, options.init = 160, 8, 16, min(options.epochs, 30), 1e-2, ["random"]
         options.momentum = 0.9
@@ -92,7 +92,7 @@ def main() -> None:
         page.append(f"## {name}\n\nStopped after {len(history)} epochs; mean average precision {best['mAP']:.3f} on val. Layer `{layer}`.")
         page.append("\n".join(["| metric | " + " | ".join(f"`{m}`" for m in METHODS) + " |", "|---" * (len(METHODS) + 1) + "|", *(f"| `{metric}` | " + " | ".join(mean(summary, metric, m) for m in METHODS) + " |" for metric in shown)]))
     versions = ", ".join(f"{k} {v}" for k, v in {"python": platform.python_version(), "torch": train.torch.__version__}.items())
-    page.append(f"## How to repeat it\n\n```\npython experiments/voc/run.py {'' if small else 'VOCDEVKIT '}--seed {options.seed}\n```\n\nIt took {time.monotonic() - began:.0f} seconds. Versions: {versions}. The whole reports, class by class, lie in `{options.out}`.")
+    page.append(f"## How to repeat it\n\n```\npython experiments/voc/run.py {'' if small else 'VOCDEVKIT '}--seed {options.seed}\n```\n\nIt took {time.process_time() - began:.0f} seconds of processor time. Versions: {versions}. The whole reports, class by class, lie in `{options.out}`.")
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "voc.md").write_text("\n\n".join(page) + "\n")
     (options.results / "voc.json").write_text(json.dumps(data, indent=1) + "\n")
