@@ -12,6 +12,7 @@ const LICENCES: &[&str] = &[
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",
     "BSD-3-Clause",
+    "CC0-1.0",
     "ISC",
     "MIT",
     "Unicode-3.0",
@@ -22,7 +23,8 @@ const SOURCE: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// Where releases are tested: what other platforms add is not looked at, nor downloaded.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 /// Packages of which our dependencies want several versions.
-const SEVERAL: &[&str] = &["foldhash", "hashbrown", "itertools", "miniz_oxide", "syn", "unicode-width"];
+const SEVERAL: &[&str] =
+    &["foldhash", "getrandom", "hashbrown", "itertools", "miniz_oxide", "num-bigint", "syn", "unicode-width"];
 
 fn packages() -> Vec<Value> {
     let made = Command::new(env!("CARGO"))
