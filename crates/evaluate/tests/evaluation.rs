@@ -187,6 +187,7 @@ fn all_metrics_of_all_kinds_of_methods_have_a_value_or_a_reason() {
     let rows = evaluation::rows(out.path()).unwrap();
     assert_eq!(rows.len(), 2 * plan.methods.len() * plan.measures().unwrap().len());
     for row in &rows {
+        assert!(row.value.is_none_or(|value| value != 0.0 || value.is_sign_positive()), "{row:?}");
         let has = row.value.is_some_and(f64::is_finite) || row.values.is_some();
         assert!(has != row.error.is_some(), "{row:?}");
     }

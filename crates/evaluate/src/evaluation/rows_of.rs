@@ -273,7 +273,8 @@ impl Measured<'_> {
     pub(super) fn with(&self, measure: &str, value: Result<Value, Failure>, seconds: f64) -> Row {
         let row = Row { metric: Some(measure.to_owned()), seconds: Some(seconds), ..self.row.clone() };
         match value {
-            Ok(Value::One(value)) => Row { value: Some(value), ..row },
+            // Adding 0 makes a −0, which the sum of nothing is, a 0.
+            Ok(Value::One(value)) => Row { value: Some(value + 0.0), ..row },
             Ok(Value::Many(values)) => Row { values: Some(values), ..row },
             Err(Failure { kind, reason }) => Row { error: Some(kind.into()), reason: Some(reason), ..row },
         }
