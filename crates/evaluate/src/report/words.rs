@@ -9,7 +9,7 @@ pub(super) fn number(value: f64) -> String {
     let size = value.abs();
     match size {
         0.0 => "0".into(),
-        _ if size >= 1e5 || size < 1e-3 => format!("{value:.1e}"),
+        _ if !(1e-3..1e5).contains(&size) => format!("{value:.1e}"),
         _ if size >= 100.0 => format!("{value:.1}"),
         _ if size >= 10.0 => format!("{value:.2}"),
         _ => format!("{value:.3}"),
