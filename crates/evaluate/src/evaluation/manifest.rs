@@ -124,7 +124,7 @@ impl Manifest {
             metrics: self.metrics.clone(),
             seed: self.plan.report.report_seed,
             bootstrap: Bootstrap {
-                resamples: self.plan.report.resamples as usize,
+                resamples: self.plan.report.resamples,
                 level: self.plan.report.confidence,
                 seed: self.plan.report.report_seed,
             },
