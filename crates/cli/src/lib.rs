@@ -37,7 +37,7 @@ enum Command {
     /// when the weights are randomised.
     Check(command::check::Check),
     /// Evaluate methods on a data set: how good their maps are, against truth and against the network itself.
-    Evaluate(command::evaluate::Evaluate),
+    Evaluate(Box<command::evaluate::Evaluate>),
     /// Make panels for human raters: each image with two methods' maps side by side, so that nobody can tell which is whose.
     Panels(command::panels::Panels),
     /// List the layers that one can explain at, with what is proven there.

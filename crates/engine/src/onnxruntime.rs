@@ -338,6 +338,7 @@ fn unsupported(what: String) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -98,7 +98,8 @@ fn every_image_class_method_and_metric_has_its_row() {
             let own: Vec<&Row> = of(index).filter(|r| r.method.as_deref() == Some(method)).collect();
             let mut names: Vec<&str> = own.iter().map(|r| r.metric.as_deref().unwrap()).collect();
             let mut wanted = measures.clone();
-            (names.sort_unstable(), wanted.sort_unstable());
+            names.sort_unstable();
+            wanted.sort_unstable();
             assert_eq!(names, wanted, "{index}");
             for row in own {
                 assert_eq!(row.class.as_deref(), Some(if index % 2 == 1 { "seven" } else { "three" }));

@@ -33,7 +33,7 @@ fn arms() -> [Arm; 2] {
 fn files(folder: &Path, count: usize) -> Vec<PathBuf> {
     let of = |i: usize| {
         let file = folder.join(format!("image {i}.png"));
-        let photo = if i % 3 == 0 { "seven" } else { "three" };
+        let photo = if i.is_multiple_of(3) { "seven" } else { "three" };
         std::fs::copy(format!("{FIXTURES}/photos/{photo}.png"), &file).unwrap();
         file
     };

@@ -190,7 +190,7 @@ fn the_same_rows_give_the_same_bytes_in_any_order_and_come_they_twice() {
 #[test]
 fn a_page_is_well_formed_and_says_what_there_is() {
     let summary = Summary::of(&manifest(), &rows(40));
-    let png = |w: &report::Wanted<'_>| (w.index % 2 == 0).then(|| vec![1, 2, 3]);
+    let png = |w: &report::Wanted<'_>| w.index.is_multiple_of(2).then(|| vec![1, 2, 3]);
     let text = check_page(&page(&summary, Some(&png)));
     // The names hold markup; it stands there as text.
     assert!(text.contains("&lt;b&gt;person&lt;/b&gt; &amp; co"));

@@ -61,7 +61,9 @@ fn a_run_is_another_where_anything_that_decides_its_results_is() {
         [pipeline.run(), Comparing { comparer: &comparer, style: Default::default() }.run()]
     };
     let labels = |first: &str| write("net.labels.txt", &format!("{first}\n1\n2\n3\n4\n5\n6\n7\n8\n9\n"));
-    (write("font.ttf", "a"), write("net.toml", "scale = 1.0"), labels("0"));
+    write("font.ttf", "a");
+    write("net.toml", "scale = 1.0");
+    labels("0");
     let mut seen: Vec<[String; 2]> = vec![runs()];
     assert_eq!(runs(), seen[0]);
     let changes: [(&str, &dyn Fn()); 3] = [
@@ -83,7 +85,8 @@ fn a_run_is_another_where_anything_that_decides_its_results_is() {
 fn files(folder: &Path) -> (Vec<PathBuf>, BTreeSet<usize>) {
     let npy =
         |name: &str, value: f32| write_npy(folder.join(name), &ArrayD::from_elem(vec![1, 1, 28, 28], value)).unwrap();
-    (npy("nan.npy", f32::NAN), npy("half.npy", 0.5));
+    npy("nan.npy", f32::NAN);
+    npy("half.npy", 0.5);
     std::fs::write(folder.join("bad.png"), "no photo").unwrap();
     let seven = PathBuf::from(format!("{FIXTURES}/photos/seven.png"));
     let at = |name: &str| folder.join(name);
