@@ -9,6 +9,7 @@ use hirescam_testing::by_hand::single_node;
 use hirescam_testing::each::{self, Completion, Failed, Tests, all_right};
 use hirescam_testing::node_cases::{self, left_out};
 use hirescam_testing::{Random, max_abs};
+use ndarray::ArrayD;
 use std::collections::HashMap;
 use std::process::ExitCode;
 
@@ -57,6 +58,12 @@ struct Probe {
     near: f64,
 }
 
+/// The largest of the entries that are defined; none where no entry is.
+fn largest_defined(values: &ArrayD<f64>) -> Option<f64> {
+    let defined: Vec<f64> = values.iter().copied().filter(|v| !v.is_nan()).collect();
+    (!defined.is_empty()).then(|| max_abs(&defined))
+}
+
 /// Probes one output, all relative to its largest value; none where it is not defined, or of another shape.
 fn probe(s: &Setting, y: &str, moving: &[&String], random: &mut Random) -> Option<Probe> {
     let (mut base, mut step) = (s.values.clone(), Values::new());
@@ -75,8 +82,8 @@ fn probe(s: &Setting, y: &str, moving: &[&String], random: &mut Random) -> Optio
         Some(reference::evaluate(&s.model, values, &[y]).ok()?.remove(0).data).filter(|y| y.shape() == shape)
     };
     let middle = at(0.0)?;
-    let size = max_abs(&middle).max(1e-3);
-    let bend = |t: f64| Some(max_abs(&(at(t)? + at(-t)? - &middle * 2.0)) / size / t / t);
+    let size = largest_defined(&middle)?.max(1e-3);
+    let bend = |t: f64| Some(largest_defined(&(at(t)? + at(-t)? - &middle * 2.0))? / size / t / t);
     let found = Probe { far: bend(1.0)?, near: bend(1e-4)? };
     (found.far.is_finite() && found.near.is_finite()).then_some(found)
 }
