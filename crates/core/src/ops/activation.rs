@@ -184,7 +184,7 @@ const CLIP: Card = Card {
             case().x(&[3, 5]),
             case().x(&[3, 5]).set("min", 0.0f32).set("max", 1.5f32).opset(10),
             case().x(&[3, 5]).set("max", -0.5f32).opset(10),
-            case().x(&[3, 5]).set("min", 0.0f32).set("max", -0.5f32).opset(10),
+            case().x(&[3, 5]).set("min", -1.5f32).set("max", -0.5f32).opset(10),
         ]
     },
     ..ELEMENTWISE
