@@ -54,7 +54,7 @@ class Experiment:
 
     def write(self) -> None:
         seconds = time.process_time() - self.began
-        changed = {k: v for k, v in vars(self.options).items() if k not in ("out", "fashion", "work")}
+        changed = {k: v for k, v in vars(self.options).items() if v is not None and k not in ("out", "fashion")}
         words = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in changed.items())
         versions = {"python": platform.python_version(), **{p: version(p) for p in ("hirescam", "numpy", "onnxruntime", "torch")}}
         page = [

@@ -154,7 +154,7 @@ def main() -> None:
     found = measured(net, "features", photos(224, options.photos), one_run, (5, 54))
     report(
         "VGG-16 without its last pooling",
-        f"{options.photos} cuts of two photos; the layer is the last ReLU before the classifier, 512 × 14 × 14, of which the lower 9 rows are dead. Methods of several runs are left out: one run of it takes seconds.",
+        f"Cuts of two photos, {options.photos} in all; the layer is the last ReLU before the classifier, 512 × 14 × 14, of which the lower 9 rows are dead. Methods of several runs are left out: one run of it takes seconds.",
         found,
     )
     experiment.say("## What to see")
