@@ -46,7 +46,7 @@ pub struct Row {
     pub difficult: Option<bool>,
     /// The share of the image that the class's objects take up.
     pub object_share: Option<f64>,
-    /// The class's score and its probability, where it has one.
+    /// The class's score.
     pub score: Option<f64>,
     /// The class's probability, where it has one.
     pub probability: Option<f64>,
