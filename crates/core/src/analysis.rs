@@ -4,7 +4,7 @@
 use crate::axes::Samples;
 use crate::error::near;
 use crate::graph::reads;
-use crate::grid::{Places, channel_axes};
+use crate::grid::{Fields, Placement, Places, ReceptiveField, channel_axes};
 use crate::onnx::messages::ValueInfoProto;
 use crate::ops::{Layout, shape_only};
 use crate::score::{self, Reading, Score};
@@ -58,6 +58,7 @@ pub struct Analysis<'m> {
     pub score: Score,
     /// Found when they are first asked for: few heads need both.
     places: OnceLock<Option<Places>>,
+    fields: OnceLock<Option<Fields>>,
     channels: OnceLock<HashMap<String, usize>>,
 }
 
@@ -101,7 +102,16 @@ impl<'m> Analysis<'m> {
         }
         let shapes = shapes.with_image_channels(hints.image_channels)?;
         let hints = hints.clone();
-        Ok(Analysis { model, hints, image, shapes, score, places: OnceLock::new(), channels: OnceLock::new() })
+        Ok(Analysis {
+            model,
+            hints,
+            image,
+            shapes,
+            score,
+            places: OnceLock::new(),
+            fields: OnceLock::new(),
+            channels: OnceLock::new(),
+        })
     }
 
     /// The network, bare of attached maps.
@@ -129,6 +139,18 @@ impl<'m> Analysis<'m> {
     /// Where the elements of all values lie in the image; none where that cannot be followed.
     pub(crate) fn places(&self) -> Option<&Places> {
         self.places.get_or_init(|| Places::follow(self.model(), &self.shapes)).as_ref()
+    }
+
+    /// What each cell of a layer is computed from, whose axes of space are `space` and lie in the image as `placement` says;
+    /// none where that cannot be followed.
+    pub(crate) fn receptive_field(
+        &self,
+        (layer, space): (&str, &[usize]),
+        placement: &Placement,
+    ) -> Option<ReceptiveField> {
+        let follow = || self.places().map(|places| Fields::follow(self.model(), &self.shapes, places));
+        let fields = self.fields.get_or_init(follow).as_ref()?;
+        fields.of(self.model(), &self.shapes, (layer, space), placement)
     }
 
     /// Where the image is first a floating-point tensor: the image input itself, or what a Cast makes of integers, perhaps with

@@ -13,11 +13,14 @@ use crate::shape::{Dim, Shapes};
 use ndarray::{ArrayD, IxDyn};
 
 mod channels;
+mod fields;
 mod places;
 mod steps;
 mod through;
 
 pub(crate) use channels::channel_axes;
+pub(crate) use fields::Fields;
+pub use fields::ReceptiveField;
 pub(crate) use places::{Placement, Places};
 
 /// How the places of a layer lie in the image.

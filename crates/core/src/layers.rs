@@ -6,7 +6,7 @@ use crate::build::{Graph, Value};
 use crate::certify::{Certificate, Judgement, certify};
 use crate::error::short;
 use crate::graph::reads;
-use crate::grid::{Grid, Placement};
+use crate::grid::{Grid, Placement, ReceptiveField};
 use crate::ops::{Dependence, Layout, Role, shape_only};
 use crate::score::Score;
 use crate::shape::{Dim, Shapes};
@@ -27,6 +27,8 @@ pub struct Layer {
     pub grid: Option<Grid>,
     /// Whether the graph tells that its places are those of the image.
     pub followed: bool,
+    /// What its cells are computed from, where that can be followed.
+    pub receptive_field: Option<ReceptiveField>,
     /// Where it sits, in words.
     pub place: String,
     /// What is proven of maps there; an error where a derivative rule is missing.
@@ -159,11 +161,14 @@ impl<'a> Search<'a> {
         let names = |gate: bool| candidates.clone().filter(|c| c.gate == gate).map(|c| c.value).collect::<Vec<_>>();
         let mut judged = self.judge(&names(true), &names(false))?;
         let layer = |c: &Candidate| {
+            let dims = self.shapes.dims(c.value)?;
+            let space = self.space(c.value, dims.len());
             Some(Layer {
                 name: c.value.to_owned(),
+                receptive_field: self.analysis.receptive_field((c.value, &space), &c.placement),
                 grid: if let Placement::As(grid) = &c.placement { Some(grid.clone()) } else { None },
                 followed: c.placement != Placement::Unknown,
-                dims: self.shapes.dims(c.value)?,
+                dims,
                 place: place(self.model, gates, c.value),
                 certificate: judged.remove(c.value)?,
                 on_every_path: c.gate,

@@ -67,6 +67,12 @@ const CONV: Card = Card {
     entries: Entries::Convolved,
     weights: Weights::Finite,
     covers: Window::covers,
+    windows: |a, x, axis| {
+        let e = extents(a, &fact(x, 0).ok()?.shape, &fact(x, 1).ok()?.shape).ok()?;
+        let (window, along) = (Window::of(a, e.kernel, e.spatial).ok()?, axis.checked_sub(2)?);
+        let outputs = *window.outputs(e.spatial).ok()?.get(along)?;
+        window.ranges(along, *e.spatial.get(along)?, outputs)
+    },
     shape: |a, x| {
         let (input, w) = (fact(x, 0)?, fact(x, 1)?);
         let e = extents(a, &input.shape, &w.shape)?;
@@ -263,6 +269,11 @@ const CONV_TRANSPOSE: Card = Card {
     degree: degree_of_product,
     layout: Layout::ChannelsFirst,
     along,
+    windows: |a, x, axis| {
+        let e = extents(a, &fact(x, 0).ok()?.shape, &fact(x, 1).ok()?.shape).ok()?;
+        let ((window, outputs), along) = (transposed_window(a, &e).ok()?, axis.checked_sub(2)?);
+        window.ranges_transposed(along, *e.spatial.get(along)?, *outputs.get(along)?)
+    },
     limits: "by the input, not by weights that depend on the layer",
     cases: || {
         vec![

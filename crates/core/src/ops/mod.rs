@@ -11,6 +11,7 @@ use crate::onnx::messages::NodeProto;
 use crate::shape::Fact;
 use crate::tensor::Tensor;
 use form::Form;
+use std::ops::Range;
 
 pub use case::{Case, CaseInput, case};
 pub(crate) use common::{
@@ -85,6 +86,8 @@ pub struct Card {
     pub layout: Layout,
     /// What becomes of one axis of one input.
     pub along: AxisRule,
+    /// Of an axis of the first input along which entries are moved: which of them each entry of the outputs reads.
+    pub windows: WindowRule,
     /// Where the entries of the outputs come from.
     pub entries: Entries,
     /// Whether the outputs are never negative.
@@ -123,6 +126,11 @@ pub type Evaluation = fn(&Attributes, &[Option<&Tensor>]) -> Result<Vec<Tensor>,
 /// From attributes, the facts of the inputs, an input and one of its axes to what becomes of that axis in the outputs.
 pub type AxisRule = fn(&Attributes, &[Option<&Fact>], usize, usize) -> Along;
 
+/// From attributes, the facts of the inputs and an axis of the first input to the entries of it that each entry of the
+/// outputs along that axis reads: all of them lie in the range, which is empty for an entry that reads none. `None` where
+/// the card does not say.
+pub type WindowRule = fn(&Attributes, &[Option<&Fact>], usize) -> Option<Vec<Range<usize>>>;
+
 /// A derivative rule: emits, for each input, its cotangent (to be broadcast to the input's shape), `None` where the
 /// operator cannot be differentiated by that input.
 pub type Rule = for<'g> fn(&Vjp<'g, '_>) -> Result<Vec<Option<Value<'g>>>, Fault>;
@@ -142,6 +150,7 @@ impl Card {
         degree: |_, _| None,
         layout: Layout::Same,
         along: |_, _, _, _| Along::Unknown,
+        windows: |_, _, _| None,
         entries: Entries::AsLaidOut,
         never_negative: |_, _| false,
         weights: Weights::None,

@@ -557,6 +557,13 @@ const REARRANGING: Card = Card {
     degree: degree_of_first,
     layout: Layout::ChannelsFirst,
     along: channels_first,
+    windows: |a, x, axis| {
+        let shape = &fact(x, 0).ok()?.shape;
+        let (from, to) = (*shape.get(axis)?, *blocks(a, shape).ok()?.out.get(axis)?);
+        let side = (from.max(to) / from.min(to).max(1)).max(1);
+        let range = |k: usize| if to > from { k / side..k / side + 1 } else { k * side..(k + 1) * side };
+        Some((0..to).map(range).collect())
+    },
     role: Role::Movement,
     ..Card::BASE
 };

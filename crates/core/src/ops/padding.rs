@@ -133,6 +133,19 @@ const PAD: Card = Card {
         };
         apart(moved(), input, axis)
     },
+    windows: |a, x, axis| {
+        let shape = &fact(x, 0).ok()?.shape;
+        let pads = ints_of(a, "pads", x, 1).ok()?.unwrap_or_default();
+        let sizes = pad_sizes(shape.len(), &pads, super::known_ints(x, 3).ok()?).ok()?;
+        let (&extent, &(begin, end)) = (shape.get(axis)?, sizes.get(axis)?);
+        match a.string("mode", "constant") {
+            "constant" => {
+                let entry = |k: i64| usize::try_from(k).ok().filter(|&k| k < extent).map_or(0..0, |k| k..k + 1);
+                Some((-begin..(extent as i64).checked_add(end)?).map(entry).collect())
+            }
+            mode => Some(sources(mode, extent, (begin, end)).ok()?.into_iter().map(|k| k..k + 1).collect()),
+        }
+    },
     linearity: affine,
     degree: |a, x| {
         let zeros = x.get(2).copied().flatten().is_none_or(|v| v.is_within(0.0)) && a.float("value", 0.0) == 0.0;

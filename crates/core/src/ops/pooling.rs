@@ -24,6 +24,16 @@ const POOL: Card = Card {
     },
     layout: Layout::ChannelsFirst,
     along: |_, x, input, axis| super::apart(fact(x, 0).map(|x| (2..x.shape.len()).collect()), input, axis),
+    windows: |a, x, axis| {
+        let (space, along) = (spatial(&fact(x, 0).ok()?.shape).ok()?, axis.checked_sub(2)?);
+        let extent = *space.get(along)?;
+        // Without a kernel it is pooled over all of space.
+        if a.ints("kernel_shape").is_none() {
+            return Some(std::iter::once(0..extent).collect());
+        }
+        let window = Window::of_pool(a, space).ok()?;
+        window.ranges(along, extent, *window.outputs(space).ok()?.get(along)?)
+    },
     role: Role::Pooling,
     degree: degree_of_first,
     ..Card::BASE

@@ -104,6 +104,16 @@ fn samplings(a: &Attributes, x: &[usize], wanted: &ResizeInputs) -> Result<Vec<S
     Ok(all)
 }
 
+/// The same, from the facts of the inputs.
+fn known_samplings(a: &Attributes, x: &[Option<&Fact>]) -> Result<Vec<Sampling>, Fault> {
+    let wanted = ResizeInputs::of(a, |i| match x.get(i).copied().flatten() {
+        None => Ok(Vec::new()),
+        Some(Fact { value: Some(value), .. }) => Ok(value.data.iter().copied().collect()),
+        Some(_) => unsupported(format!("its input {i} is only known at run time")),
+    })?;
+    samplings(a, &fact(x, 0)?.shape, &wanted)
+}
+
 /// The ways from a place of the output to one of the input.
 const COORDINATES: &[&str] = &[
     "half_pixel",
@@ -233,13 +243,8 @@ const RESIZE: Card = Card {
     },
     shape: |a, x| {
         let input = fact(x, 0)?;
-        let wanted = ResizeInputs::of(a, |i| match x.get(i).copied().flatten() {
-            None => Ok(Vec::new()),
-            Some(Fact { value: Some(value), .. }) => Ok(value.data.iter().copied().collect()),
-            Some(_) => unsupported(format!("its input {i} is only known at run time")),
-        })?;
         let mut shape = input.shape.clone();
-        for s in samplings(a, &input.shape, &wanted)? {
+        for s in known_samplings(a, x)? {
             shape = with_extent(&shape, s.axis, s.output)?;
         }
         Ok(vec![Fact::new(input.dtype, shape)])
@@ -297,15 +302,17 @@ const RESIZE: Card = Card {
     },
     degree: |a, x| degree_of_first(a, x).filter(|_| a.float("extrapolation_value", 0.0) == 0.0),
     along: |a, x, input, axis| {
-        let moved = || {
-            let wanted = ResizeInputs::of(a, |i| match x.get(i).copied().flatten() {
-                None => Ok(Vec::new()),
-                Some(Fact { value: Some(value), .. }) => Ok(value.data.iter().copied().collect()),
-                Some(_) => unsupported(format!("its input {i} is only known at run time")),
-            })?;
-            Ok(samplings(a, &fact(x, 0)?.shape, &wanted)?.iter().map(|s| s.axis).collect())
-        };
+        let moved = || Ok(known_samplings(a, x)?.iter().map(|s| s.axis).collect());
         apart(moved(), input, axis)
+    },
+    windows: |a, x, axis| {
+        let own = known_samplings(a, x).ok()?.into_iter().find(|s| s.axis == axis)?;
+        let range = |row: Option<MatrixRow>| match row.unwrap_or_default().as_slice() {
+            [(first, _), .., (last, _)] => *first..last + 1,
+            [(only, _)] => *only..only + 1,
+            [] => 0..0,
+        };
+        Some(own.rows(a).ok()?.into_iter().map(range).collect())
     },
     role: Role::Movement,
     cases,

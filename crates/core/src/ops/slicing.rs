@@ -117,6 +117,12 @@ const SLICE: Card = Card {
         };
         apart(fact(x, 0).and_then(cut), input, axis)
     },
+    windows: |a, x, axis| {
+        let ranges = slice_ranges(&fact(x, 0).ok()?.shape, |i, name| ints_of(a, name, x, i)).ok()?;
+        let own = ranges.iter().find(|r| r.axis == axis)?;
+        let entry = |k: usize| usize::try_from(own.start + k as i64 * own.step).ok().map(|at| at..at + 1);
+        (0..own.count).map(entry).collect()
+    },
     linearity: affine,
     degree: degree_of_first,
     role: Role::Movement,

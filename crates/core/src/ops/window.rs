@@ -5,6 +5,7 @@ use crate::graph::Attributes;
 use crate::onnx::attribute;
 use crate::onnx::messages::AttributeProto;
 use ndarray::Dimension;
+use std::ops::Range;
 
 /// A window along one axis.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +153,27 @@ impl Window {
     /// Steps between windows.
     pub fn strides(&self) -> Vec<usize> {
         self.sides.iter().map(|s| s.stride).collect()
+    }
+
+    /// The places that each of `outputs` windows reads along the axis number `along` of extent `extent`.
+    pub fn ranges(&self, along: usize, extent: usize, outputs: usize) -> Option<Vec<Range<usize>>> {
+        let side = self.sides.get(along)?;
+        let range = |k: usize| {
+            let from = k * side.stride;
+            from.saturating_sub(side.begin).min(extent)..(from + side.reach()).saturating_sub(side.begin).min(extent)
+        };
+        Some((0..outputs).map(range).collect())
+    }
+
+    /// The places along the axis number `along` whose windows, spread as in a transposed convolution, reach each of `outputs`
+    /// places.
+    pub fn ranges_transposed(&self, along: usize, extent: usize, outputs: usize) -> Option<Vec<Range<usize>>> {
+        let side = self.sides.get(along)?;
+        let range = |k: usize| {
+            let last = (k + side.begin) / side.stride + 1;
+            (k + side.begin + 1).saturating_sub(side.reach()).div_ceil(side.stride).min(extent)..last.min(extent)
+        };
+        Some((0..outputs).map(range).collect())
     }
 
     /// How many windows fit along each axis.
