@@ -1,25 +1,29 @@
 //! The arrays that go into an engine and come out of it.
 
 use half::f16;
-use ndarray::{ArrayD, Axis, Dimension};
+use ndarray::{ArcArray, ArrayD, Axis, Dimension, IxDyn, Slice};
+use std::ops::Range;
 
-/// An owned array of any shape, of one of the element kinds that engines take and give.
+/// Elements that several arrays share: who changes them has a copy of their own.
+pub type Shared<T> = ArcArray<T, IxDyn>;
+
+/// An array of any shape, of one of the element kinds that engines take and give. Clones and parts of it share its elements.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum Array {
-    F16(ArrayD<f16>),
-    F32(ArrayD<f32>),
-    F64(ArrayD<f64>),
-    I8(ArrayD<i8>),
-    I16(ArrayD<i16>),
-    I32(ArrayD<i32>),
-    I64(ArrayD<i64>),
-    U8(ArrayD<u8>),
-    U16(ArrayD<u16>),
-    U32(ArrayD<u32>),
-    U64(ArrayD<u64>),
-    Bool(ArrayD<bool>),
+    F16(Shared<f16>),
+    F32(Shared<f32>),
+    F64(Shared<f64>),
+    I8(Shared<i8>),
+    I16(Shared<i16>),
+    I32(Shared<i32>),
+    I64(Shared<i64>),
+    U8(Shared<u8>),
+    U16(Shared<u16>),
+    U32(Shared<u32>),
+    U64(Shared<u64>),
+    Bool(Shared<bool>),
 }
 
 /// The kind of an [`Array`]'s elements.
@@ -143,7 +147,7 @@ impl Array {
     }
 
     /// The array itself where its elements are `f32`.
-    pub fn as_f32(&self) -> Option<&ArrayD<f32>> {
+    pub fn as_f32(&self) -> Option<&Shared<f32>> {
         match self {
             Array::F32(array) => Some(array),
             _ => None,
@@ -151,7 +155,7 @@ impl Array {
     }
 
     /// The array itself where its elements are `i64`.
-    pub fn as_i64(&self) -> Option<&ArrayD<i64>> {
+    pub fn as_i64(&self) -> Option<&Shared<i64>> {
         match self {
             Array::I64(array) => Some(array),
             _ => None,
@@ -163,20 +167,39 @@ impl Array {
         with_array!(self, array => array.mapv(Cast::f32))
     }
 
-    /// As [`Array::to_f32`], without a copy where the elements are `f32` already.
+    /// As [`Array::to_f32`], without a copy where the elements are `f32` already and nobody else has them.
     pub fn into_f32(self) -> ArrayD<f32> {
         match self {
-            Array::F32(array) => array,
+            Array::F32(array) => array.into_owned(),
             other => other.to_f32(),
         }
+    }
+
+    /// The elements in row-major order, each in its own bytes, the lowest first; `true` is 1.
+    pub fn to_le_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len() * self.kind().bytes());
+        with_array!(self, array => array.iter().for_each(|&element| element.put(&mut bytes)));
+        bytes
+    }
+
+    /// The array whose [`Array::to_le_bytes`] are these; none where they are more or fewer than the shape asks for.
+    pub fn from_le_bytes(kind: Kind, shape: &[usize], bytes: &[u8]) -> Option<Self> {
+        let elements = shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent))?;
+        if elements.checked_mul(kind.bytes())? != bytes.len() {
+            return None;
+        }
+        with_kind!(kind, T => {
+            let elements: Option<Vec<T>> = bytes.chunks_exact(kind.bytes()).map(T::take).collect();
+            Some(ArrayD::from_shape_vec(IxDyn(shape), elements?).ok()?.into())
+        })
     }
 
     /// An array of the floating-point kind `kind`, rounded to nearest; none for other kinds.
     pub fn from_f32(kind: Kind, elements: ArrayD<f32>) -> Option<Self> {
         match kind {
-            Kind::F16 => Some(Array::F16(elements.mapv(f16::from_f32))),
-            Kind::F32 => Some(Array::F32(elements)),
-            Kind::F64 => Some(Array::F64(elements.mapv(f64::from))),
+            Kind::F16 => Some(elements.mapv(f16::from_f32).into()),
+            Kind::F32 => Some(elements.into()),
+            Kind::F64 => Some(elements.mapv(f64::from).into()),
             _ => None,
         }
     }
@@ -197,9 +220,9 @@ impl Array {
             }};
         }
         match kind {
-            Kind::F16 => Some(Array::F16(wide.mapv(f16::from_f64))),
-            Kind::F32 => Some(Array::F32(self.to_f32())),
-            Kind::F64 => Some(Array::F64(wide)),
+            Kind::F16 => Some(wide.mapv(f16::from_f64).into()),
+            Kind::F32 => Some(self.to_f32().into()),
+            Kind::F64 => Some(wide.into()),
             Kind::I8 => integers!(i8),
             Kind::I16 => integers!(i16),
             Kind::I32 => integers!(i32),
@@ -208,13 +231,13 @@ impl Array {
             Kind::U16 => integers!(u16),
             Kind::U32 => integers!(u32),
             Kind::U64 => integers!(u64),
-            Kind::Bool => wide.iter().all(|v| *v == 0.0 || *v == 1.0).then(|| Array::Bool(wide.mapv(|v| v == 1.0))),
+            Kind::Bool => wide.iter().all(|v| *v == 0.0 || *v == 1.0).then(|| wide.mapv(|v| v == 1.0).into()),
         }
     }
 
     /// The first element that is NaN or an infinity; none of those kinds that have neither.
     pub fn not_finite(&self) -> Option<f64> {
-        fn first<T: Copy + Into<f64>>(array: &ArrayD<T>, finite: fn(T) -> bool) -> Option<f64> {
+        fn first<T: Copy + Into<f64>>(array: &Shared<T>, finite: impl Fn(T) -> bool) -> Option<f64> {
             // Looking at all of them is faster than stopping at the first.
             if array.fold(true, |all, &v| all & finite(v)) {
                 return None;
@@ -264,6 +287,22 @@ impl Array {
         Some(with_array!(self, array => array.select(Axis(0), which).into()))
     }
 
+    /// The entries of the first axis from one to another, without a copy; none where one is missing.
+    pub fn part(&self, which: Range<usize>) -> Option<Self> {
+        if which.start > which.end || which.end > self.shape().first().copied()? {
+            return None;
+        }
+        let mut part = self.clone();
+        with_array!(&mut part, array => array.slice_axis_inplace(Axis(0), Slice::from(which)));
+        Some(part)
+    }
+
+    /// Whether both have the same elements at the same place of memory.
+    pub fn is_same(&self, other: &Array) -> bool {
+        let at = |array: &Array| with_array!(array, a => (a.as_ptr().cast::<u8>(), a.strides().to_vec()));
+        self.kind() == other.kind() && self.shape() == other.shape() && at(self) == at(other)
+    }
+
     /// These arrays one after the other along the first axis; none where kinds or other extents differ.
     pub fn concatenate(parts: &[&Array]) -> Option<Self> {
         macro_rules! of_kinds {
@@ -275,7 +314,7 @@ impl Array {
                             let Array::$kind(array) = part else { return None };
                             views.push(array.view());
                         }
-                        Some(Array::$kind(ndarray::concatenate(Axis(0), &views).ok()?))
+                        Some(ndarray::concatenate(Axis(0), &views).ok()?.into())
                     })*
                 }
             };
@@ -310,6 +349,16 @@ impl Kind {
         Kind::U64,
         Kind::Bool,
     ];
+
+    /// The bytes of an element.
+    pub fn bytes(self) -> usize {
+        match self {
+            Kind::I8 | Kind::U8 | Kind::Bool => 1,
+            Kind::F16 | Kind::I16 | Kind::U16 => 2,
+            Kind::F32 | Kind::I32 | Kind::U32 => 4,
+            Kind::F64 | Kind::I64 | Kind::U64 => 8,
+        }
+    }
 
     /// Whether its elements are floating-point numbers.
     pub fn is_float(self) -> bool {
@@ -378,11 +427,41 @@ cast! {
     bool: x => u8::from(x),
 }
 
+/// An element as its bytes.
+trait LittleEndian: Sized {
+    fn put(self, bytes: &mut Vec<u8>);
+    fn take(bytes: &[u8]) -> Option<Self>;
+}
+
+macro_rules! little_endian {
+    ($($type:ty),+) => {$(
+        impl LittleEndian for $type {
+            fn put(self, bytes: &mut Vec<u8>) {
+                bytes.extend(self.to_le_bytes());
+            }
+            fn take(bytes: &[u8]) -> Option<Self> {
+                Some(<$type>::from_le_bytes(bytes.try_into().ok()?))
+            }
+        }
+    )+};
+}
+
+little_endian!(f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64);
+
+impl LittleEndian for bool {
+    fn put(self, bytes: &mut Vec<u8>) {
+        bytes.push(self.into());
+    }
+    fn take(bytes: &[u8]) -> Option<Self> {
+        bytes.first().map(|&byte| byte != 0)
+    }
+}
+
 macro_rules! from_typed {
     ($($variant:ident($type:ty)),+ $(,)?) => {$(
         impl<D: Dimension> From<ndarray::Array<$type, D>> for Array {
             fn from(array: ndarray::Array<$type, D>) -> Self {
-                Array::$variant(array.into_dyn())
+                Array::$variant(array.into_dyn().into_shared())
             }
         }
     )+};
@@ -396,6 +475,7 @@ from_typed! {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use ndarray::{arr0, array};
@@ -406,6 +486,19 @@ mod tests {
         assert_eq!((pixels.shape(), pixels.len(), pixels.kind()), (&[3, 2][..], 6, Kind::U8));
         assert_eq!(Array::from(arr0(1f32)).shape(), &[] as &[usize]);
         assert!(Array::from(ndarray::Array2::<f32>::zeros((0, 3))).is_empty());
+    }
+
+    #[test]
+    fn bytes_of_every_kind_are_the_same_array_again() {
+        for kind in Kind::ALL {
+            let array = Array::from(array![[0i64, 1], [1, 0], [1, 1]]).to_kind(kind).unwrap();
+            let bytes = array.to_le_bytes();
+            assert_eq!(bytes.len(), 6 * kind.bytes());
+            assert_eq!(Array::from_le_bytes(kind, &[3, 2], &bytes).unwrap(), array);
+            assert!(Array::from_le_bytes(kind, &[2, 2], &bytes).is_none());
+            assert!(Array::from_le_bytes(kind, &[usize::MAX, 3], &bytes).is_none());
+        }
+        assert_eq!(Array::from(array![1.0f32, -2.0]).to_le_bytes(), [0, 0, 128, 63, 0, 0, 0, 192]);
     }
 
     #[test]
@@ -435,7 +528,7 @@ mod tests {
     fn numbers_keep_their_values_in_another_kind() {
         let whole = array![0f64, 1., 1.].into_dyn();
         for kind in Kind::ALL {
-            let made = Array::F64(whole.clone()).to_kind(kind).map(|a| (a.kind(), a.to_f64()));
+            let made = Array::from(whole.clone()).to_kind(kind).map(|a| (a.kind(), a.to_f64()));
             assert_eq!(made, Some((kind, whole.clone())));
         }
         assert_eq!(Array::from(array![1.5f64]).to_kind(Kind::I32), None);
@@ -472,6 +565,17 @@ mod tests {
         assert_eq!(table.rows(&[2]), None);
         assert_eq!(Array::from(arr0(7u8)).broadcast(&[1, 2]), Some(Array::from(array![[7u8, 7]])));
         assert_eq!(table.broadcast(&[3]), None);
+    }
+
+    #[test]
+    fn parts_and_clones_have_the_same_elements_and_copies_have_not() {
+        let table = Array::from(array![[1i32, 2], [3, 4], [5, 6]]);
+        let part = table.part(1..3).unwrap();
+        assert_eq!(part, Array::from(array![[3i32, 4], [5, 6]]));
+        assert!(table.clone().is_same(&table) && table.part(1..3).unwrap().is_same(&part));
+        assert!(part.part(0..1).unwrap().is_same(&table.part(1..2).unwrap()));
+        assert!(!part.is_same(&table.rows(&[1, 2]).unwrap()) && !part.is_same(&table.part(0..2).unwrap()));
+        assert!(table.part(2..4).is_none() && Array::from(arr0(1u8)).part(0..1).is_none());
     }
 
     #[test]

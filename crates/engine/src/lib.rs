@@ -37,7 +37,7 @@ mod tract;
 
 use std::path::PathBuf;
 
-pub use array::{Array, Kind};
+pub use array::{Array, Kind, Shared};
 pub use error::Error;
 pub use panics::{WORKERS, caught};
 

@@ -297,7 +297,7 @@ fn kind(element: TensorElementType) -> Option<Kind> {
 /// A value that borrows the elements of `array` where they lie in order, else a copy of them.
 fn value(array: &Array) -> Result<SessionInputValue<'_>, Error> {
     with_array!(array, a => if a.is_standard_layout() {
-        TensorRef::from_array_view(a).map(Into::into)
+        TensorRef::from_array_view(a.view()).map(Into::into)
     } else {
         Tensor::from_array(a.as_standard_layout().into_owned()).map(Into::into)
     })

@@ -21,7 +21,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::optim::Optimizer;
 
-use crate::array::{with_array, with_kind};
+use crate::array::{Shared, with_array, with_kind};
 use crate::error::guard;
 use crate::panics::WORKERS;
 use crate::port::{Port, assign};
@@ -429,7 +429,7 @@ fn datum_type(kind: Kind) -> DatumType {
 }
 
 /// A tensor with the elements of `array`, copied once.
-fn tensor<T: Datum + Copy>(array: &ndarray::ArrayD<T>) -> TractResult<Tensor> {
+fn tensor<T: Datum + Copy>(array: &Shared<T>) -> TractResult<Tensor> {
     let array = array.as_standard_layout();
     Tensor::from_shape(array.shape(), array.as_slice().unwrap_or_default())
 }

@@ -12,18 +12,18 @@ use hirescam_core::shape::Shapes;
 use hirescam_core::{Model, flow, head, near};
 use std::collections::HashMap;
 
-/// A network cut at a layer, as models of their own: what the body makes is what the others take.
+/// A network cut at a layer, as models of their own, which share the network's weights: what the body makes is what the others take.
 ///
 /// With several layers nothing is cut: the body is missing, and the others take what the network takes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Parts {
     /// From the network's inputs to the activation and what goes around it; none where these are inputs themselves.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<ModelProto>,
     /// From there to the scores.
-    pub head: Vec<u8>,
+    pub head: ModelProto,
     /// The same with the gradients: its outputs are the scores, the activations that are no inputs, and the gradients.
-    pub gradient: Vec<u8>,
+    pub gradient: ModelProto,
     /// The input that carries the image.
     pub image: String,
     /// The output with the scores.
@@ -38,7 +38,7 @@ pub struct Parts {
 #[derive(Clone, Debug)]
 pub struct Second {
     /// The model: it takes what [`Parts::gradient`] takes, and the direction.
-    pub model: Vec<u8>,
+    pub model: ModelProto,
     /// The input with the direction, in the shape of the activation.
     pub direction: String,
     /// The output with the derivative by the activation, which is the Hessian of ⟨seed, scores⟩ times the direction; none where the
@@ -54,7 +54,7 @@ impl Parts {
     /// # Errors
     /// Those of reading the gradient's model and of differentiating, above all for a layer that the parts were not cut at.
     pub fn second(&self, layer: &str) -> Result<Second, Error> {
-        let model = Model::from_bytes(self.gradient.clone())?;
+        let model = Model::new(self.gradient.clone())?;
         let shapes = Shapes::infer(&model, layer, None)?;
         let Some(gradient) = self.gradients.first() else {
             return Err(Error::Argument("no layer is asked for".into()));
@@ -65,7 +65,7 @@ impl Parts {
         let made = head::gradients(&model, &shapes, &by, gradient)?;
         let of = |value: &str| by.iter().position(|v| *v == value).and_then(|i| made.gradients.get(i)).cloned();
         let (by_activation, by_seed) = (of(layer), of(&self.seed));
-        Ok(Second { model: onnx::write(&made.model), direction: made.seed, by_activation, by_seed })
+        Ok(Second { model: made.model, direction: made.seed, by_activation, by_seed })
     }
 }
 
@@ -104,8 +104,8 @@ impl Network {
             let made = head::gradients(analysis.model(), &analysis.shapes, &layers, &scores)?;
             return Ok(Parts {
                 body: None,
-                head: onnx::write(analysis.model().proto()),
-                gradient: onnx::write(&made.model),
+                head: analysis.model().proto().clone(),
+                gradient: made.model,
                 image,
                 scores,
                 seed: made.seed,
@@ -118,13 +118,13 @@ impl Network {
         let taken = part.inputs().map(|i| i.name());
         let body = match taken.filter(|name| !inputs.contains(name)).collect::<Vec<_>>().as_slice() {
             [] => None,
-            values => Some(onnx::write(&head::body(&analysis, values)?)),
+            values => Some(head::body(&analysis, values)?),
         };
         let made = head::gradient(&part, layer, &scores)?;
         Ok(Parts {
             body,
-            head: onnx::write(part.proto()),
-            gradient: onnx::write(&made.model),
+            head: part.proto().clone(),
+            gradient: made.model,
             image,
             scores,
             seed: made.seed,

@@ -3,6 +3,9 @@
 
 mod spec;
 
+use hirescam::core::Model;
+use hirescam::core::onnx::messages::ModelProto;
+use hirescam::core::onnx::{read, write};
 use hirescam::engine::{Array, Session};
 use hirescam::{Error, Network, Spec};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -23,7 +26,8 @@ const SMOOTH: [(&str, &str); 4] = [
     ("vit", "/b2/Add_output_0"),
 ];
 
-fn ready(model: &[u8]) -> Box<dyn Session> {
+fn ready(model: &ModelProto) -> Box<dyn Session> {
+    let model = &write(model);
     hirescam::engine::engine("tract", &hirescam::engine::Options::default()).unwrap().prepare(model).unwrap()
 }
 
@@ -37,8 +41,8 @@ fn at(layers: &[&str]) -> Spec {
 }
 
 /// What a model makes of these values, of which it takes those that it needs.
-fn run(model: &[u8], values: &HashMap<String, Array>) -> HashMap<String, Array> {
-    let read = hirescam::core::Model::from_bytes(model.to_vec()).unwrap();
+fn run(model: &ModelProto, values: &HashMap<String, Array>) -> HashMap<String, Array> {
+    let read = Model::new(model.clone()).unwrap();
     let names: Vec<String> = read.inputs().map(|input| input.name().to_owned()).collect();
     let fed: Vec<(&str, &Array)> = names.iter().map(|name| (name.as_str(), &values[name])).collect();
     ready(model).run(&fed).unwrap().into_iter().collect()
@@ -132,7 +136,7 @@ fn any_value_can_be_an_output() {
     assert!(made.iter().any(|value| value.value == EARLY) && made.iter().all(|value| value.scopes.is_none()));
     let model = network.with_outputs(&[EARLY.into()]).unwrap();
     let input = network.model().inputs().next().unwrap().name().to_owned();
-    let found = run(&model, &HashMap::from([(input, image())]));
+    let found = run(&read(model).unwrap(), &HashMap::from([(input, image())]));
     assert_eq!(found.keys().collect::<Vec<_>>(), [EARLY]);
     let error = network.with_outputs(&["relu9".into()]).unwrap_err();
     assert!(matches!(error, Error::Core(hirescam::core::Error::NotFound { .. })), "{error}");

@@ -261,7 +261,18 @@ impl CutNetwork {
         mut change: impl FnMut(usize, Changed),
         mut each: impl FnMut(usize, &[f32]),
     ) -> Result<(), Error> {
-        self.chunks(state, n, &mut change, &mut |start, count, inputs| {
+        self.scores_of(state, n, &mut |start, count, rows| changed(state, (start, count, rows), &mut change), &mut each)
+    }
+
+    /// As [`Self::scores`], of activations that `make` gives for a run: from which on, how many there are, and how many rows the run needs.
+    pub(crate) fn scores_of(
+        &self,
+        state: &BodyOutput,
+        n: usize,
+        make: &mut dyn FnMut(usize, usize, usize) -> ArrayD<f32>,
+        each: &mut dyn FnMut(usize, &[f32]),
+    ) -> Result<(), Error> {
+        self.chunks(state, n, make, &mut |start, count, inputs| {
             let made = self.made(self.head.as_ref(), &inputs, &self.logits.name)?;
             let made = made.into_iter().map(|part| self.score.images_first(part));
             let logits: Vec<f32> = made.flat_map(|part| part.iter().copied().collect::<Vec<_>>()).collect();
@@ -281,7 +292,8 @@ impl CutNetwork {
         mut each: impl FnMut(usize, ArrayViewD<f32>),
     ) -> Result<(), Error> {
         let Some((session, names)) = &self.gradient else { return Err(missing("gradient")) };
-        self.chunks(state, n, &mut change, &mut |start, count, mut inputs| {
+        let mut make = |start, count, rows| changed(state, (start, count, rows), &mut change);
+        self.chunks(state, n, &mut make, &mut |start, count, mut inputs| {
             // Rows that are run one by one all have the same seed.
             let seed = self.seed(weights, if self.runs_apart(session.as_ref()) { 1 } else { inputs.rows })?;
             inputs.arrays.push((names.seed.clone(), seed, false));
@@ -321,16 +333,13 @@ impl CutNetwork {
         &self,
         state: &BodyOutput,
         n: usize,
-        change: &mut dyn FnMut(usize, Changed),
+        make: &mut dyn FnMut(usize, usize, usize) -> ArrayD<f32>,
         run: &mut dyn FnMut(usize, usize, Inputs) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let at_once = if self.one_by_one { self.together } else { self.batch };
         self.split(n, at_once, |start, count, rows| {
             state.stop.check()?;
-            let mut activations = rows_of(&state.activation, rows);
-            for (i, row) in activations.axis_iter_mut(Axis(0)).take(count).enumerate() {
-                change(start + i, row);
-            }
+            let activations = make(start, count, rows);
             let mut arrays = Vec::new();
             for (port, value) in self.values.iter().skip(1).zip(&state.carried) {
                 let repeated = port.per_image.as_ref().and_then(|_| value.rows(&vec![0; rows]));
@@ -367,6 +376,19 @@ impl CutNetwork {
         }
         Ok(())
     }
+}
+
+/// Activations of a run, each changed: from which on, how many, and how many rows, of which those beyond are as they are.
+fn changed(
+    state: &BodyOutput,
+    (start, count, rows): (usize, usize, usize),
+    change: &mut dyn FnMut(usize, Changed),
+) -> ArrayD<f32> {
+    let mut activations = rows_of(&state.activation, rows);
+    for (i, row) in activations.axis_iter_mut(Axis(0)).take(count).enumerate() {
+        change(start + i, row);
+    }
+    activations
 }
 
 /// Whether a method can change images one by one: not where all images of a run are one sample, or may be mixed.
