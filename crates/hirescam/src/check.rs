@@ -18,6 +18,7 @@ pub use report::{
 
 use crate::explainer::{open_image, shape_of, with_setup};
 use crate::further_inputs::FurtherArrays;
+use crate::layers::resolution;
 use crate::methods;
 use crate::methods::cut::Setup;
 use crate::network::Network;
@@ -27,7 +28,6 @@ use crate::spec::Spec;
 use crate::watch::{Stop, Watch};
 use crate::{Error, Explainer, Input, Sample};
 use hirescam_core::analysis::Analysis;
-use hirescam_core::axes::Samples;
 use hirescam_core::cam::{self, Target};
 use hirescam_core::certify::certify;
 use hirescam_core::{head, layers};
@@ -254,7 +254,8 @@ impl Checking<'_> {
                 let mut recommended = listed.iter().filter(|l| l.recommended).count();
                 let (mut seen, mut taken) = (HashSet::new(), vec![false; listed.len()]);
                 for (layer, taken) in listed.iter().zip(&mut taken).rev() {
-                    let last = layer.certificate.is_ok() && seen.insert(self.resolution(layer));
+                    let last = layer.certificate.is_ok()
+                        && seen.insert(resolution(analysis, options.spec.channel_axis, layer));
                     *taken = layer.recommended || (last && left > recommended);
                     left -= usize::from(*taken);
                     recommended -= usize::from(layer.recommended);
@@ -293,6 +294,7 @@ impl Checking<'_> {
             place: "the image".into(),
             followed: true,
             why: "",
+            receptive_field: None,
             grid: None,
             certificate: Ok(certify(analysis, &head, false)),
             on_every_path: true,
@@ -300,21 +302,6 @@ impl Checking<'_> {
             reads_one_place: false,
             recommended: false,
         })
-    }
-
-    /// The extents of a layer's space.
-    fn resolution(&self, layer: &layers::Layer) -> Vec<usize> {
-        if let Some(grid) = &layer.grid {
-            return grid.sides.clone();
-        }
-        let named = self.setup.options.spec.channel_axis;
-        let channels = match named.and_then(|axis| hirescam_core::graph::axis(axis, layer.dims.len()).ok()) {
-            Some(axis) => axis,
-            None => self.setup.analysis.channels(&layer.name),
-        };
-        let samples = self.setup.analysis.shapes.samples(&layer.name).unwrap_or(Samples::FIRST);
-        let space = samples.places(layer.dims.len(), Some(channels));
-        space.into_iter().filter_map(|axis| layer.dims.get(axis)).map(|d| d.per_image()).collect()
     }
 
     /// The images by name, those that the network takes, and the explainer that was asked.

@@ -72,18 +72,19 @@ impl Default for Plan {
 ///
 /// HiResCAM and the methods that one run is enough for at its layer are made by one run. It says at which layer and for which class
 /// the others explain a sample: methods at the image and those of several runs. Each of these is made ready once, when it is first
-/// needed, and holds a copy of the network's weights in its engine.
+/// needed, and holds a copy of the network's weights in its engine. A clone shares them.
+#[derive(Clone)]
 pub struct Comparer {
     network: Network,
     options: Resolved,
     /// HiResCAM, and the methods that share its run.
-    together: Explainer,
+    together: Arc<Explainer>,
     /// Their names, HiResCAM's first.
     of_one_run: Vec<&'static str>,
     /// What stops them.
     stop: Option<Arc<AtomicBool>>,
     /// The other methods by name and layer.
-    others: Mutex<HashMap<(String, String), Arc<Explainer>>>,
+    others: Arc<Mutex<HashMap<(String, String), Arc<Explainer>>>>,
 }
 
 impl Network {
@@ -104,8 +105,8 @@ impl Network {
                 of_one_run.push(method.name());
             }
         }
-        let together = Explainer::resolved(self.clone(), options.by(&of_one_run.join(",")))?;
-        Ok(Comparer { network: self.clone(), options, together, of_one_run, stop: None, others: Mutex::default() })
+        let together = Arc::new(Explainer::resolved(self.clone(), options.by(&of_one_run.join(",")))?);
+        Ok(Comparer { network: self.clone(), options, together, of_one_run, stop: None, others: Arc::default() })
     }
 }
 

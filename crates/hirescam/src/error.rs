@@ -7,6 +7,9 @@ use hirescam_engine::{self as engine, Kind};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What [`Error::NotFinite`] calls what comes to the network.
+pub(crate) const INPUT: &str = "network's input";
+
 /// What can go wrong between a model file and a picture.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -101,9 +104,7 @@ pub enum Error {
     #[error("stopped before its end")]
     Cancelled,
     /// The network computes no numbers for an image.
-    #[error(
-        "the {what} holds {value}: the network overflows or divides by zero on this image, or the image is damaged"
-    )]
+    #[error("the {what} holds {value}: {}", why_not_finite(.what))]
     NotFinite {
         /// The image, the map, the score or the class scores.
         what: &'static str,
@@ -129,6 +130,14 @@ pub enum Error {
     Argument(String),
 }
 
+/// What makes numbers infinite or none.
+fn why_not_finite(what: &str) -> &'static str {
+    match what {
+        INPUT => "the image is damaged, or what prepared it divides by zero",
+        _ => "the network overflows or divides by zero on this image",
+    }
+}
+
 fn model_error(path: &Path, error: &hirescam_core::Error, other: Option<(&str, &str)>) -> String {
     match other {
         Some((what, helps)) => format!("{} is {what}, no ONNX file: {helps}", path.display()),
@@ -137,10 +146,11 @@ fn model_error(path: &Path, error: &hirescam_core::Error, other: Option<(&str, &
 }
 
 fn no_preprocess(network: &Path, kind: Kind) -> String {
+    let path = network.display().to_string();
     match kind.is_float() {
         true => format!(
             "Nothing goes with {}: name a preset, give a TOML file, or a ready tensor (.npy)",
-            network.display()
+            if path.is_empty() { "its file" } else { &path }
         ),
         false => format!(
             "It takes {kind}, a photo's own levels as a rule: give a TOML file, which may be empty where nothing is to be resized, or a ready tensor (.npy)"

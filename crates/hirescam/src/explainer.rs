@@ -4,8 +4,7 @@ mod prepare;
 mod ready;
 mod run_once;
 
-use prepare::image_kind;
-pub(crate) use prepare::{image_shape, open_image, shape_of, with_setup};
+pub(crate) use prepare::{image_kind, image_shape, open_image, photos, shape_of, with_setup};
 use ready::{Fed, Ready, Shown, rows};
 
 use crate::error::Error;
@@ -211,10 +210,9 @@ impl Explainer {
         if ready.runs.one_sample.is_some() || tensor.shape().len() != ready.image_dims.len() || n <= 1 {
             return Ok(vec![Sample::new(id, tensor)]);
         }
-        let together = Some(Arc::new(()));
         let row = |i: usize| {
-            let row = tensor.rows(&[i])?;
-            Some(Sample { tensor: together.clone(), ..Sample::new(format!("{id} [{i}]"), row) })
+            let row = tensor.part(i..i + 1)?;
+            Some(Sample { tensor: Some((tensor.clone(), i)), ..Sample::new(format!("{id} [{i}]"), row) })
         };
         Ok((0..n).filter_map(row).collect())
     }
@@ -251,6 +249,11 @@ impl Explainer {
         &self.about.spec
     }
 
+    /// What runs the network: the engine's name and its version.
+    pub fn engine(&self) -> [&str; 2] {
+        self.about.engine.each_ref().map(String::as_str)
+    }
+
     /// How photos are prepared, where that is known.
     pub fn preprocess(&self) -> Option<&Preprocess> {
         self.preprocess.as_ref()
@@ -276,6 +279,21 @@ impl Explainer {
     /// engine fails, [`Error::NotFinite`] when the network's numbers do, [`Error::Cancelled`] where the work was stopped before.
     /// Where the size is open, what making the network ready for it gives.
     pub fn explain(&self, samples: &[Sample], watch: &mut Watch) -> Vec<Result<Explained, Error>> {
+        self.explain_at_once(samples, 1, watch)
+    }
+
+    /// As [`Explainer::explain`], with up to `at_once` samples in a run, also where they come from different files: where the network's
+    /// batch is free, it is proven to keep samples apart, and the engine does several no slower. Which samples share a run may show in the
+    /// last digits.
+    ///
+    /// # Errors
+    /// As [`Explainer::explain`].
+    pub fn explain_at_once(
+        &self,
+        samples: &[Sample],
+        at_once: usize,
+        watch: &mut Watch,
+    ) -> Vec<Result<Explained, Error>> {
         let shown = samples.par_iter().map(|sample| self.shown(&sample.image));
         let mut shown: Vec<(&Sample, Result<Shown, Error>)> = samples.iter().zip(shown.collect::<Vec<_>>()).collect();
         let mut all = Vec::with_capacity(samples.len());
@@ -286,17 +304,17 @@ impl Explainer {
             let count = shown.iter().take_while(|(_, s)| s.is_err() || shape(s) == size).count();
             let rest = shown.split_off(count);
             let together = std::mem::replace(&mut shown, rest);
-            all.extend(self.explain_size(together, &size, all.len(), watch));
+            all.extend(self.explain_size(together, &size, (all.len(), at_once), watch));
         }
         all
     }
 
-    /// Explains samples of one size, of which the first is the number `start`.
+    /// Explains samples of one size, of which the first is the number `start`, and up to `at_once` share a run.
     fn explain_size(
         &self,
         samples: Vec<(&Sample, Result<Shown, Error>)>,
         size: &[usize],
-        start: usize,
+        (start, at_once): (usize, usize),
         watch: &mut Watch,
     ) -> Vec<Result<Explained, Error>> {
         let ready = match samples.iter().any(|(_, shown)| shown.is_ok()) {
@@ -317,7 +335,7 @@ impl Explainer {
             failed.push(fed.map(|fed| good.push(fed)).err());
         }
         let mut made = match ready {
-            Ok(ready) => ready.run(&good, watch).into_iter(),
+            Ok(ready) => ready.run(&good, at_once, watch).into_iter(),
             Err(_) => Vec::new().into_iter(),
         };
         let one = |failed: Option<Error>| match failed {
@@ -330,6 +348,11 @@ impl Explainer {
     /// The names of classes, where they are known.
     pub fn labels(&self) -> Option<&Labels> {
         self.about.labels.as_ref()
+    }
+
+    /// The kind of numbers that the network's image has.
+    pub fn image_kind(&self) -> Kind {
+        self.about.image_kind
     }
 
     /// How photos come into the network; none where it takes no photos.
@@ -463,7 +486,7 @@ mod tests {
             let ready = Ready::of(file.clone(), &spec.resolve(&file).unwrap(), &counting).unwrap();
             let Input::Tensor(array) = sample.image.clone() else { panic!() };
             let fed = ready.feed(0, &sample, Shown { array, photo: None }).unwrap();
-            let made = ready.run(&[fed], &mut Watch::default()).remove(0).unwrap();
+            let made = ready.run(&[fed], 1, &mut Watch::default()).remove(0).unwrap();
             if let Some(wanted) = runs {
                 assert_eq!(counting.runs.load(Ordering::Relaxed), wanted);
                 assert_eq!(counting.sessions.load(Ordering::Relaxed), 1);
@@ -513,10 +536,10 @@ mod tests {
         assert_eq!(together[1].first().unwrap().map, together[2].first().unwrap().map);
     }
 
-    /// tract, noting how many images each run is given.
+    /// tract, noting which images each run is given.
     #[derive(Clone, Default)]
     struct Noting {
-        runs: Arc<Mutex<Vec<usize>>>,
+        runs: Arc<Mutex<Vec<Array>>>,
         /// Whether runs of several images fail.
         alone: bool,
     }
@@ -540,9 +563,9 @@ mod tests {
 
     impl Session for NotingSession {
         fn run(&self, inputs: &[(&str, &Array)]) -> Result<Vec<(String, Array)>, hirescam_engine::Error> {
-            let images = inputs.iter().map(|(_, array)| rows(array)).max().unwrap_or_default();
-            self.0.runs.lock().unwrap().push(images);
-            match self.0.alone && images > 1 {
+            let images = inputs[0].1;
+            self.0.runs.lock().unwrap().push(images.clone());
+            match self.0.alone && rows(images) > 1 {
                 true => Err(hirescam_engine::Error::Run { engine: "tract", reason: "out of memory".into() }),
                 false => self.1.run(inputs),
             }
@@ -568,18 +591,46 @@ mod tests {
         Network::from_bytes(write(&model(13, nodes, vec![image], vec![scores], &[("w", w)]))).unwrap()
     }
 
+    fn runs_on(explainer: &Explainer, file: &Network, engine: &Noting) {
+        let options = tract().resolve(file).unwrap();
+        *explainer.ready.lock().unwrap() = vec![Arc::new(Ready::of(file.clone(), &options, engine).unwrap())];
+    }
+
+    #[test]
+    fn rows_of_a_tensor_come_to_the_engine_as_they_lie_there() {
+        let (file, engine) = (of_any_batch(), Noting::default());
+        let explainer = file.explainer(&tract()).unwrap();
+        runs_on(&explainer, &file, &engine);
+        let tensor = Array::from(ArrayD::from_shape_fn(vec![4, 2, 4, 5], |i| (i[0] + 2 * i[1] + i[2] * i[3]) as f32));
+        let samples = explainer.samples("", tensor.clone()).unwrap();
+        let given = |samples: &[Sample]| {
+            assert!(explainer.explain(samples, &mut Watch::default()).iter().all(Result::is_ok));
+            engine.runs.lock().unwrap().pop().unwrap()
+        };
+        assert!(given(&samples).is_same(&tensor));
+        assert!(given(&samples[1..3]).is_same(&tensor.part(1..3).unwrap()));
+        assert!(given(&samples[2..3]).is_same(&tensor.part(2..3).unwrap()));
+        // What lies otherwise is copied.
+        let turned = [&samples[3], &samples[1]].map(Clone::clone);
+        assert_eq!(given(&turned), tensor.rows(&[3, 1]).unwrap());
+        let changed = [samples[0].clone(), Sample { image: tensor.part(3..4).unwrap().into(), ..samples[1].clone() }];
+        assert_eq!(given(&changed), tensor.rows(&[0, 3]).unwrap());
+        let wide = Array::from(tensor.to_f64());
+        assert_eq!(given(&explainer.samples("", wide).unwrap()), tensor);
+    }
+
     #[test]
     fn what_fails_in_one_sample_runs_no_other_again() {
         let file = of_any_batch();
         let explainer = file.explainer(&tract()).unwrap();
         let made_with = |engine: &Noting, values: &[f32]| {
-            let options = tract().resolve(&file).unwrap();
-            *explainer.ready.lock().unwrap() = vec![Arc::new(Ready::of(file.clone(), &options, engine).unwrap())];
+            runs_on(&explainer, &file, engine);
             let images: Vec<f32> = values.iter().flat_map(|&value| [value; 2 * 4 * 5]).collect();
             let images = ArrayD::from_shape_vec(vec![values.len(), 2, 4, 5], images).unwrap();
             let samples = explainer.samples("", Array::from(images)).unwrap();
             let made = explainer.explain(&samples, &mut Watch::default());
-            (made.iter().map(Result::is_ok).collect::<Vec<_>>(), std::mem::take(&mut *engine.runs.lock().unwrap()))
+            let runs = engine.runs.lock().unwrap().drain(..).map(|images| rows(&images)).collect::<Vec<_>>();
+            (made.iter().map(Result::is_ok).collect::<Vec<_>>(), runs)
         };
         // NaN does not come to the network, and what overflows there is found in its own numbers.
         let made = made_with(&Noting::default(), &[f32::NAN, 0.5, f32::MAX, 0.25]);
@@ -587,6 +638,29 @@ mod tests {
         // The engine fails at several: each is run once more, alone.
         let made = made_with(&Noting { alone: true, ..Noting::default() }, &[f32::NAN, 0.5, f32::MAX, 0.25]);
         assert_eq!(made, (vec![false, true, false, true], vec![3, 1, 1, 1]));
+    }
+
+    #[test]
+    fn samples_of_different_files_share_runs_where_that_is_asked_for() {
+        let file = of_any_batch();
+        let explainer = file.explainer(&tract()).unwrap();
+        let samples: Vec<Sample> = (1..=5)
+            .map(|n| Array::from(ArrayD::from_elem(vec![1, 2, 4, 5], if n == 4 { f32::MAX } else { n as f32 / 8.0 })))
+            .map(Sample::from)
+            .collect();
+        let made_with = |at_once: usize| {
+            let engine = Noting::default();
+            runs_on(&explainer, &file, &engine);
+            let made = explainer.explain_at_once(&samples, at_once, &mut Watch::default());
+            let runs = engine.runs.lock().unwrap().drain(..).map(|images| rows(&images)).collect::<Vec<_>>();
+            let maps = made.iter().map(|made| made.as_ref().ok().map(|made| made.maps()[0].map.clone()));
+            (maps.collect::<Vec<_>>(), runs)
+        };
+        let alone = made_with(1);
+        assert_eq!(alone.1, [1; 5]);
+        assert_eq!(alone.0.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, true, false, true]);
+        assert_eq!(made_with(3), (alone.0.clone(), vec![3, 2]));
+        assert_eq!(made_with(8), (alone.0, vec![5]));
     }
 
     #[test]

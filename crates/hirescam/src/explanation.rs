@@ -1,5 +1,6 @@
 //! One explanation: a raw map and all that is known of it.
 
+mod region;
 mod words;
 
 pub(crate) use words::{number, percent};
@@ -7,7 +8,7 @@ pub(crate) use words::{number, percent};
 use crate::error::Error;
 use crate::heatmap::Heatmap;
 use crate::labels::Labels;
-use crate::overlay::{Style, bare, overlay};
+use crate::overlay::{Style, bare, overlay, svg};
 use crate::photo::Photo;
 use crate::preprocess::{Preprocess, Rect};
 use crate::record::Provenance;
@@ -18,6 +19,7 @@ use hirescam_core::score::{Activation, Score};
 use image::RgbImage;
 use ndarray::{ArrayD, Ix2};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// What all explanations at one layer share, whatever the image.
@@ -82,7 +84,23 @@ pub struct Explanation {
     /// What else there is to say of this map, a sentence each: how a method of several runs came to it.
     pub notes: Vec<String>,
     shared: Arc<Shared>,
+    logits: Arc<ImageLogits>,
+    image: Vec<usize>,
     photo: Option<(Photo, Rect)>,
+}
+
+/// The score of a class of an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ClassScore {
+    /// The class; an entry, where it is open whether entries are classes.
+    pub class: usize,
+    /// Its label, where it has one.
+    pub label: Option<String>,
+    /// Its score.
+    pub score: f64,
+    /// The score's probability, where something makes one of it.
+    pub probability: Option<f64>,
 }
 
 /// How well a sum of steps stands for an integral.
@@ -114,6 +132,7 @@ pub(crate) struct FoundMap {
 }
 
 /// The scores of all classes of an image; none where they are not one a class.
+#[derive(Debug)]
 pub(crate) struct ImageLogits {
     all: Vec<f64>,
     largest: f64,
@@ -132,10 +151,19 @@ impl ImageLogits {
     pub(crate) fn has_nan(&self) -> bool {
         self.all.iter().any(|l| l.is_nan())
     }
+
+    /// What `activation` makes of a score among them.
+    fn probability(&self, score: f64, activation: Activation) -> Option<f64> {
+        match activation {
+            Activation::None => None,
+            Activation::Sigmoid => Some(1.0 / (1.0 + (-score).exp())),
+            Activation::Softmax => Some((score - self.largest).exp() / self.sum).filter(|_| !self.all.is_empty()),
+        }
+    }
 }
 
 impl Explanation {
-    pub(crate) fn new(shared: Arc<Shared>, found: FoundMap, photo: Option<(Photo, Rect)>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, found: FoundMap, image: Vec<usize>, photo: Option<(Photo, Rect)>) -> Self {
         let FoundMap { map, class, score, logits, bias, other_tokens, integral, notes } = found;
         let sum: f64 = map.iter().copied().map(f64::from).sum();
         let total = (sum + other_tokens.unwrap_or(0.0)) / shared.certificate.scale as f64;
@@ -149,12 +177,7 @@ impl Explanation {
         let entry = class.filter(|_| shared.target.names_class(of) || !of.is_dense());
         let class = entry.filter(|_| of.class_axis.is_some() && shared.target.names_class(of));
         let single = shared.target.is_single();
-        let probability = match of.probability {
-            _ if !single => None,
-            Activation::None => None,
-            Activation::Sigmoid => Some(1.0 / (1.0 + (-score).exp())),
-            Activation::Softmax => Some((score - logits.largest).exp() / logits.sum).filter(|_| !logits.all.is_empty()),
-        };
+        let probability = logits.probability(score, of.probability).filter(|_| single);
         let residual = shared.method.additive.then(|| score - total - bias.unwrap_or(0.0));
         Explanation {
             map,
@@ -170,8 +193,32 @@ impl Explanation {
             integral,
             notes,
             shared,
+            logits,
+            image,
             photo,
         }
+    }
+
+    /// The extents of the image as it came to the network, without that which counts samples and that of its channels: rows and columns; none
+    /// where there are other than two.
+    pub fn image_sides(&self) -> Option<[usize; 2]> {
+        self.image.as_slice().try_into().ok()
+    }
+
+    /// The `most` best classes of the image, the best first; of equal scores the lower class. Empty where the scores are not one a class.
+    pub fn best(&self, most: usize) -> Vec<ClassScore> {
+        let scores = &self.logits.all;
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        let better =
+            |a: &usize, b: &usize| scores.get(*b).zip(scores.get(*a)).map_or(Ordering::Equal, |(b, a)| b.total_cmp(a));
+        order.sort_by(better);
+        let one = |class: usize| {
+            let score = *scores.get(class)?;
+            let probability = self.logits.probability(score, self.scores().probability);
+            let label = self.shared.label(class).map(str::to_owned);
+            Some(ClassScore { class, label, score, probability })
+        };
+        order.into_iter().take(most).filter_map(one).collect()
     }
 
     /// The target layer.
@@ -259,6 +306,19 @@ impl Explanation {
         let heatmap = self.heatmap()?;
         let heatmap = if signed { heatmap } else { heatmap.rectify() };
         Ok(overlay(photo, *view, &heatmap, style)?)
+    }
+
+    /// As [`Explanation::overlay`], as an SVG file: the frame and its numbers in vectors, and with the style's `sharp` the cells, too.
+    ///
+    /// # Errors
+    /// As [`Explanation::overlay`].
+    pub fn svg(&self, signed: bool, style: &Style) -> Result<String, Error> {
+        let Some((photo, view)) = &self.photo else {
+            return Err(Error::Argument("a tensor has no photo to draw on".into()));
+        };
+        let heatmap = self.heatmap()?;
+        let heatmap = if signed { heatmap } else { heatmap.rectify() };
+        Ok(svg(photo, *view, &heatmap, style)?)
     }
 
     /// The heatmap over the photo without colour bar and words, its longer side `side` pixels.

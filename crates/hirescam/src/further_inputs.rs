@@ -131,10 +131,14 @@ impl FurtherInputs {
     /// What goes with a sample.
     ///
     /// # Errors
-    /// [`Error::Argument`] for an input that is given nothing, what does not fit, or no row for this sample;
-    /// [`hirescam_core::Error::NotFound`] for an input that the network has not.
+    /// [`Error::Argument`] for an input that is given nothing, what does not fit, no row for this sample, or a target of its own where the
+    /// explainer's comes not with each image; [`hirescam_core::Error::NotFound`] for an input that the network has not.
     pub(crate) fn of(&self, sample: &Sample) -> Result<FurtherArrays, Error> {
         self.are_known(sample.inputs.iter().map(|(name, _)| name.as_str()))?;
+        if sample.target.is_some() && self.target.is_none() {
+            let why = "the sample says what is explained of it, and the target is the same for all: wanted is class-input or seed-input";
+            return Err(Error::Argument(why.into()));
+        }
         let of = |(port, array): (&FurtherPort, &Option<Array>)| {
             let fail = |what: String| Error::Argument(format!("the input {:?} {what}", port.name));
             let its_row = |array: &Array| {
@@ -147,17 +151,14 @@ impl FurtherInputs {
                 let rows = array.rows(&[row]);
                 rows.ok_or_else(|| fail(format!("has {n} rows, and there are {} samples or more", row + 1)))
             };
-            let array = match (last(&sample.inputs, &port.name), array) {
+            let of_target = self.target.as_ref() == Some(&port.name);
+            let own = sample.target.as_ref().filter(|_| of_target).or(last(&sample.inputs, &port.name));
+            let array = match (own, array) {
                 (Some(own), _) => port.take(&its_row(own)?)?,
                 (None, Some(array)) => its_row(array)?,
                 (None, None) => return Err(port.missing()),
             };
-            Ok(FedInput {
-                name: port.name.clone(),
-                array,
-                follows: port.follows(),
-                of_target: self.target.as_ref() == Some(&port.name),
-            })
+            Ok(FedInput { name: port.name.clone(), array, follows: port.follows(), of_target })
         };
         self.ports.iter().zip(&self.arrays).map(of).collect::<Result<_, _>>().map(FurtherArrays)
     }

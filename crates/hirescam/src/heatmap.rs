@@ -132,6 +132,14 @@ impl Heatmap {
         ((1.0 - v) * row(top) + v * row(bottom)) as f32
     }
 
+    /// The value of the cell that lies at a place of the image: `down` and `across` from 0 to 1.
+    pub fn cell(&self, down: f64, across: f64) -> f32 {
+        let (height, width) = self.values.dim();
+        // A cast cuts off at 0.
+        let at = |share: f64, cells: usize| ((share * cells as f64) as usize).min(cells - 1);
+        self.values[[at(down, height), at(across, width)]]
+    }
+
     /// Resizes to `height` × `width` cells, see [`resize_linear`].
     ///
     /// # Errors

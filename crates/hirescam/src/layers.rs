@@ -3,8 +3,10 @@
 use crate::Error;
 use crate::network::Network;
 use crate::spec::Spec;
+use hirescam_core::analysis::Analysis;
+use hirescam_core::axes::Samples;
 use hirescam_core::certify::Certificate;
-use hirescam_core::grid::Grid;
+use hirescam_core::grid::{self, Grid};
 use hirescam_core::shape::Dim;
 use hirescam_core::{layers, shape};
 use serde::Serialize;
@@ -25,14 +27,20 @@ pub struct Layers {
 pub struct LayerRow {
     /// Its name.
     pub layer: String,
+    /// The operator that makes it; none for the image itself.
+    pub operator: Option<String>,
     /// Its extents; none for those that are open.
     pub shape: Vec<Option<usize>>,
+    /// The extents of a map there.
+    pub resolution: Vec<usize>,
     /// How its places lie in the image, where its axes of space do not say it.
     pub grid: Option<Vec<usize>>,
     /// Whether the graph tells that its places are those of the image.
     pub followed: bool,
     /// How many of its tokens are no places of the image.
     pub other_tokens: Option<usize>,
+    /// What part of the image its cells are computed from, where that can be followed.
+    pub receptive_field: Option<ReceptiveField>,
     /// Where it sits, in words.
     pub place: String,
     /// The verdict.
@@ -59,6 +67,26 @@ pub struct LayerRow {
     why: &'static str,
 }
 
+/// What part of the image the cells of a layer are computed from, by kernels, strides, dilations and pads: the theoretical
+/// receptive field. What lies in it can move a cell, and need not.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ReceptiveField {
+    /// Along each axis of the image, for each row of cells: the first pixel of the network's input that it sees, and the first
+    /// behind the last. The cell of a row and a column sees the rectangle that both make.
+    pub sides: Vec<Vec<[usize; 2]>>,
+    /// The first node by which each cell also reads from far across, as an attention or a gate that is pooled over all of
+    /// space; none where the cells see their rectangle alone.
+    pub whole: Option<String>,
+}
+
+impl ReceptiveField {
+    fn new(field: grid::ReceptiveField) -> Self {
+        let side = |side: Vec<std::ops::Range<usize>>| side.into_iter().map(|r| [r.start, r.end]).collect();
+        ReceptiveField { sides: field.sides.into_iter().map(side).collect(), whole: field.whole }
+    }
+}
+
 impl Network {
     /// Lists the layers: those on every path from the image to the score, or with `all` every one.
     ///
@@ -67,8 +95,26 @@ impl Network {
     pub fn layers(&self, spec: &Spec, all: bool) -> Result<Layers, Error> {
         let analysis = self.analysis(&spec.resolve(self)?)?;
         let found = layers::layers(&analysis, all)?;
-        Ok(Layers { rows: found.into_iter().map(LayerRow::new).collect(), note: analysis.score.instead.clone() })
+        let row = |layer: layers::Layer| {
+            let operator = analysis.model().maker(&layer.name).map(|node| node.op_type().to_owned());
+            LayerRow { operator, resolution: resolution(&analysis, spec.channel_axis, &layer), ..LayerRow::new(layer) }
+        };
+        Ok(Layers { rows: found.into_iter().map(row).collect(), note: analysis.score.instead.clone() })
     }
+}
+
+/// The extents of a layer's space. `channels` is the axis that is said to count channels.
+pub(crate) fn resolution(analysis: &Analysis, channels: Option<i64>, layer: &layers::Layer) -> Vec<usize> {
+    if let Some(grid) = &layer.grid {
+        return grid.sides.clone();
+    }
+    let channels = match channels.and_then(|axis| hirescam_core::graph::axis(axis, layer.dims.len()).ok()) {
+        Some(axis) => axis,
+        None => analysis.channels(&layer.name),
+    };
+    let samples = analysis.shapes.samples(&layer.name).unwrap_or(Samples::FIRST);
+    let space = samples.places(layer.dims.len(), Some(channels));
+    space.into_iter().filter_map(|axis| layer.dims.get(axis)).map(|d| d.per_image()).collect()
 }
 
 impl LayerRow {
@@ -78,9 +124,12 @@ impl LayerRow {
         LayerRow {
             shape: layer.dims.iter().map(extent).collect(),
             dims: shape::show(&layer.dims),
+            operator: None,
+            resolution: Vec::new(),
             other_tokens: layer.grid.as_ref().map(Grid::others),
             grid: layer.grid.as_ref().map(|grid| grid.sides.clone()),
             followed: layer.followed,
+            receptive_field: layer.receptive_field.map(ReceptiveField::new),
             place: layer.place,
             verdict: certificate.map(|c| c.verdict.to_string()),
             reason: certificate.and_then(|c| c.reason.clone()),
@@ -103,7 +152,8 @@ impl LayerRow {
         format!("{mark} {:width$}  {:18} {:28} {notes}", self.layer, self.dims, self.place)
     }
 
-    fn notes(&self) -> Vec<String> {
+    /// What is said of it beside its name, its extents and its place: a sentence each.
+    pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self.verdict.clone().into_iter().collect();
         let mut say = |holds: bool, what: &str| notes.extend(holds.then(|| what.to_owned()));
         say(self.uniform == Some(true), "uniform gradient (HiResCAM = Grad-CAM)");

@@ -29,6 +29,7 @@
 
 #![recursion_limit = "256"] // Records are one long `json!` each.
 
+pub mod about;
 mod analyses;
 pub mod check;
 pub mod colormap;

@@ -35,6 +35,7 @@ pub struct Network {
     bytes: Bytes,
     path: PathBuf,
     weights: Vec<String>,
+    labels: Option<Labels>,
     sha256: Sha256Once,
     analyses: Analyses,
 }
@@ -71,7 +72,21 @@ impl Network {
     }
 
     fn new(model: Model, bytes: Bytes, path: PathBuf, weights: Vec<String>) -> Self {
-        Network { model, bytes, path, weights, sha256: Sha256Once::default(), analyses: Analyses::default() }
+        Network {
+            model,
+            bytes,
+            path,
+            weights,
+            labels: None,
+            sha256: Sha256Once::default(),
+            analyses: Analyses::default(),
+        }
+    }
+
+    /// The same network with these labels, in the place of those that go with its file.
+    #[must_use]
+    pub fn with_labels(self, labels: Labels) -> Self {
+        Network { labels: Some(labels), ..self }
     }
 
     /// The model, external weights included.
@@ -196,25 +211,34 @@ impl Network {
         Ok(None)
     }
 
-    /// The class labels that go with the model: from its metadata (`labels`, `classes` or `names`), from
+    /// The class labels that go with the model: those that it was given ([`Network::with_labels`]), or from its metadata (`labels`, `classes` or `names`), from
     /// `NAME.labels.txt` beside it, from `id2label` of a `config.json` beside it, or from its graph, as that of a ZipMap has them.
     ///
     /// # Errors
     /// [`Error::Labels`] when they are there and cannot be used.
     pub fn labels(&self) -> Result<Option<Labels>, Error> {
+        Ok(self.labels_from()?.map(|(labels, _)| labels))
+    }
+
+    /// The same with the place that they come from.
+    pub(crate) fn labels_from(&self) -> Result<Option<(Labels, String)>, Error> {
+        if let Some(labels) = &self.labels {
+            return Ok(Some((labels.clone(), "what it was given".into())));
+        }
         for key in ["labels", "classes", "names"] {
             if let Some(text) = self.model.metadata(key) {
-                return Ok(Some(Labels::parse(text)?));
+                return Ok(Some((Labels::parse(text)?, "the model's metadata".into())));
             }
         }
         if !self.path.as_os_str().is_empty() {
             for path in [self.path.with_extension("labels.txt"), self.path.with_file_name("config.json")] {
                 if path.is_file() {
-                    return Ok(Some(Labels::open(path)?));
+                    let from = path.display().to_string();
+                    return Ok(Some((Labels::open(path)?, from)));
                 }
             }
         }
-        Ok(score::names(&self.model).map(Labels::new))
+        Ok(score::names(&self.model).map(|names| (Labels::new(names), "the model's graph".into())))
     }
 }
 

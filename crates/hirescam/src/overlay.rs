@@ -2,10 +2,12 @@
 
 mod figure;
 mod side_by_side;
+mod svg;
 mod text;
 
 pub(crate) use figure::number;
 pub use side_by_side::{Scales, Tile, side_by_side};
+pub use svg::svg;
 pub use text::Font;
 
 use image::{Rgb, RgbImage};
@@ -47,6 +49,8 @@ pub struct Style {
     /// Whether weak values cover less of the photo, so that places without evidence show it untouched. The colour bar is
     /// drawn in the same way, on a ground from dark to light.
     pub fade: bool,
+    /// Whether the map's cells are shown as they are, and not blended into one another.
+    pub sharp: bool,
     /// What the numbers at the colour bar are, for example "contribution to the score".
     pub title: String,
     /// Text below the picture; broken into at most three lines.
@@ -67,6 +71,7 @@ impl Default for Style {
             clip: None,
             opacity: 0.85,
             fade: true,
+            sharp: false,
             title: String::new(),
             caption: String::new(),
             layout: Arrangement::default(),
@@ -170,6 +175,47 @@ pub fn bare(photo: &Photo, view: Rect, heatmap: &Heatmap, style: &Style, side: u
     Ok(panel(photo, view, heatmap, &Scale::new(heatmap, style)?, (side, side)))
 }
 
+/// The photo alone, in the size that [`bare`] has.
+///
+/// # Errors
+/// [`OverlayError::Invalid`] for a side of 0, or beyond 4096.
+pub fn plain(photo: &Photo, side: u32) -> Result<RgbImage, OverlayError> {
+    let sides = Style { side: Some(side), ..Style::default() }.sides((side, side))?;
+    Ok(scaled(photo, sides))
+}
+
+/// Writes into the middle of a picture: dark words on a pale ground, in at most four lines, as large as fits; what does not fit at all ends in "…".
+///
+/// # Errors
+/// [`OverlayError::Font`].
+pub fn inscribe(picture: &mut RgbImage, words: &str, font: Option<&Font>) -> Result<(), OverlayError> {
+    const LINES: usize = 4;
+    const LEAST: f32 = 8.0;
+    let (width, height) = picture.dimensions();
+    let mut pen = Pen::new((width.min(height) as f32 / 12.0).max(LEAST), font)?;
+    let fits = |pen: &Pen| {
+        let lines = pen.wrap(words, 0.85 * width as f32, usize::MAX);
+        lines.len() <= LINES && !lines.iter().any(|line| line.ends_with('…'))
+    };
+    while pen.size > LEAST && !fits(&pen) {
+        pen = Pen::new((0.85 * pen.size).max(LEAST), font)?;
+    }
+    let lines = pen.wrap(words, 0.85 * width as f32, LINES);
+    let widest = lines.iter().map(|line| pen.width(line)).fold(0.0, f32::max);
+    let (wide, high) = (widest.ceil() as u32 + pen.px(1.0), pen.px(1.25 * lines.len() as f32 + 0.75));
+    let (left, top) = (width.saturating_sub(wide) / 2, height.saturating_sub(high) / 2);
+    for y in top..(top + high).min(height) {
+        for x in left..(left + wide).min(width) {
+            picture.put_pixel(x, y, Rgb([245; 3]));
+        }
+    }
+    for (i, line) in lines.iter().enumerate() {
+        let x = (width as f32 - pen.width(line)) / 2.0;
+        pen.draw(picture, [20; 3], x, top as f32 + (0.5 + 1.25 * i as f32) * pen.size, line);
+    }
+    Ok(())
+}
+
 /// From values to colours, the same on the photo and on the bar.
 #[derive(Clone)]
 struct Scale {
@@ -178,6 +224,7 @@ struct Scale {
     high: f32,
     opacity: f32,
     fade: bool,
+    sharp: bool,
 }
 
 impl Scale {
@@ -209,7 +256,7 @@ impl Scale {
         if !(0.0..=1.0).contains(&style.opacity) {
             return Err(OverlayError::Invalid { field: "opacity", reason: format!("{}; needs 0 to 1", style.opacity) });
         }
-        Ok(Self { colors, low, high, opacity: style.opacity, fade: style.fade })
+        Ok(Self { colors, low, high, opacity: style.opacity, fade: style.fade, sharp: style.sharp })
     }
 
     /// Where a value lies between the ends, 0 to 1.
@@ -225,6 +272,12 @@ impl Scale {
 
     /// The colour at a place of the scale over a ground.
     fn paint(&self, place: f32, ground: [u8; 3]) -> [u8; 3] {
+        let (colour, cover) = self.colour(place);
+        mix(ground, colour, cover)
+    }
+
+    /// The colour at a place of the scale, and how much of the ground it covers.
+    fn colour(&self, place: f32) -> ([u8; 3], f32) {
         let cover = match self.colors.kind {
             _ if !self.fade => 1.0,
             // Rises fast and levels off: colours can be told apart from a third of the range on.
@@ -235,7 +288,7 @@ impl Scale {
                 strength * strength * (3.0 - 2.0 * strength)
             }
         };
-        mix(ground, self.colors.color(place), self.opacity * cover)
+        (self.colors.color(place), self.opacity * cover)
     }
 }
 
@@ -273,7 +326,8 @@ fn painted(mut picture: RgbImage, photo: &Photo, view: Rect, heatmap: &Heatmap, 
         let down = ((f64::from(y) + 0.5) * per_y - view.y) / view.height;
         let luma = gray(*pixel);
         *pixel = if (0.0..=1.0).contains(&across) && (0.0..=1.0).contains(&down) {
-            scale.paint(scale.place(heatmap.at(down, across)), luma)
+            let value = if scale.sharp { heatmap.cell(down, across) } else { heatmap.at(down, across) };
+            scale.paint(scale.place(value), luma)
         } else {
             mix(luma, PAPER, 0.72)
         };
@@ -326,6 +380,21 @@ mod tests {
             );
             assert!(hue(*panel.get_pixel(360, 360)) > 60);
         }
+    }
+
+    #[test]
+    fn sharp_cells_have_one_colour_each_and_blended_ones_have_not() {
+        let photo = photo(720, 720);
+        let map = Heatmap::new(array![[1.0, -3.0], [0.5, 2.0]]).unwrap();
+        let colours = |sharp: bool| {
+            let style = Style { sharp, layout: Arrangement::Plain, ..Style::default() };
+            let drawn = overlay(&photo, whole(&photo), &map, &style).unwrap();
+            drawn.pixels().map(|pixel| pixel.0).collect::<std::collections::BTreeSet<_>>().len()
+        };
+        assert_eq!(colours(true), 4);
+        assert!(colours(false) > 50);
+        let at = |y: f64, x: f64| map.cell(y, x);
+        assert_eq!((at(0.0, 0.0), at(0.49, 0.51), at(1.0, 0.0), at(1.0, 1.0)), (1.0, -3.0, 0.5, 2.0));
     }
 
     #[test]
@@ -444,5 +513,49 @@ mod tests {
         }
         let nowhere = Rect { x: 0.0, y: f64::NAN, width: 1.0, height: 1.0 };
         assert!(overlay(&photo(5, 5), nowhere, &map, &style).is_err());
+    }
+
+    #[test]
+    fn the_photo_alone_has_the_size_of_a_bare_picture() {
+        let map = Heatmap::new(array![[1.0]]).unwrap().rectify();
+        for (width, height, side) in [(28, 20, 360), (1000, 800, 360), (97, 300, 64)] {
+            let photo = photo(width, height);
+            let drawn = bare(&photo, whole(&photo), &map, &Style::default(), side).unwrap();
+            let alone = plain(&photo, side).unwrap();
+            assert_eq!(alone.dimensions(), drawn.dimensions());
+            assert!(alone.pixels().all(|pixel| pixel.0 == [200, 30, 60]));
+        }
+        assert!(plain(&photo(8, 8), 0).is_err() && plain(&photo(8, 8), 5000).is_err());
+    }
+
+    #[test]
+    fn words_stand_in_the_middle_on_their_own_ground_and_leave_the_rest_as_it_is() {
+        let long = "Answer: ".to_owned() + &"tabby cat, ".repeat(12);
+        for (width, height, words) in [
+            (360, 240, "Choose this picture."),
+            (64, 200, "Do not choose this picture."),
+            (90, 90, "W"),
+            (360, 240, &long),
+        ] {
+            let ground = RgbImage::from_pixel(width, height, Rgb([120, 200, 160]));
+            let mut picture = ground.clone();
+            inscribe(&mut picture, words, None).unwrap();
+            let changed: Vec<(u32, u32)> = picture
+                .enumerate_pixels()
+                .filter(|(x, y, pixel)| ground.get_pixel(*x, *y) != *pixel)
+                .map(|(x, y, _)| (x, y))
+                .collect();
+            let ends = |of: fn(&(u32, u32)) -> u32| {
+                (changed.iter().map(of).min().unwrap(), changed.iter().map(of).max().unwrap())
+            };
+            let ((left, right), (top, bottom)) = (ends(|at| at.0), ends(|at| at.1));
+            // As far from the one border as from the other, within a pixel, and something of the ground is left.
+            assert!(left.abs_diff(width - 1 - right) <= 1 && top.abs_diff(height - 1 - bottom) <= 1);
+            assert!(changed.len() < (width * height) as usize);
+            // Dark words on a pale ground.
+            let dark = picture.pixels().filter(|pixel| pixel.0.iter().all(|v| *v < 150)).count();
+            let pale = picture.pixels().filter(|pixel| pixel.0 == [245; 3]).count();
+            assert!(dark > 4 && pale > 2 * dark, "{words}: {dark} {pale}");
+        }
     }
 }

@@ -186,6 +186,26 @@ impl Photo {
         Ok(Photo { pages, ..Self::from_image(image)? })
     }
 
+    /// Width and height of the upright image in the bytes of a file, from its header alone: the rest of the file may be damaged.
+    ///
+    /// # Errors
+    /// [`PhotoError::Unsupported`] and [`PhotoError::Invalid`] where there is no header that can be read.
+    pub fn size(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
+        let read = hirescam_engine::caught(|| {
+            let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+            let mut decoder = reader.map_err(|e| PhotoError::Invalid(e.to_string()))?.into_decoder().map_err(error)?;
+            let (width, height) = decoder.dimensions();
+            Ok(match decoder.orientation().unwrap_or(Orientation::NoTransforms) {
+                Orientation::Rotate90
+                | Orientation::Rotate270
+                | Orientation::Rotate90FlipH
+                | Orientation::Rotate270FlipH => (height, width),
+                _ => (width, height),
+            })
+        });
+        read.unwrap_or_else(|_| Err(PhotoError::Invalid("the decoder broke off".into())))
+    }
+
     /// Takes pixels as those of a file: alpha is dropped, grey repeated, and of 16 bits the levels are kept beside.
     ///
     /// # Errors

@@ -13,16 +13,20 @@ pub struct Sample {
     pub image: Input,
     /// What inputs beside the image are fed with this one, by name. What is not here is fed as the explainer's options say.
     pub inputs: Vec<(String, Arc<Array>)>,
+    /// What is explained of this one, where the explainer's target comes with each image: the classes of `class-input`, the weights of
+    /// `seed-input`. It is the same as an input of the name that the explaining model has for it, which depends on the network's own names.
+    pub target: Option<Arc<Array>>,
     /// Which row is its own, of inputs that have one for each sample.
     pub row: Option<usize>,
-    /// The same for images of one tensor: where the network takes several at once, these are run together.
-    pub(crate) tensor: Option<Arc<()>>,
+    /// The tensor that it came in with others, and its row there: where the network takes several at once, these are run together, as
+    /// they lie there.
+    pub(crate) tensor: Option<(Array, usize)>,
 }
 
 impl Sample {
     /// A sample of an image alone.
     pub fn new(id: impl Into<String>, image: impl Into<Input>) -> Self {
-        Sample { id: id.into(), image: image.into(), inputs: Vec::new(), row: None, tensor: None }
+        Sample { id: id.into(), image: image.into(), inputs: Vec::new(), target: None, row: None, tensor: None }
     }
 
     /// The same sample, whose row of inputs that have one for each sample is this one.
@@ -36,9 +40,14 @@ impl Sample {
         self
     }
 
+    /// The same sample, of which this is explained.
+    pub fn with_target(self, array: impl Into<Arc<Array>>) -> Self {
+        Sample { target: Some(array.into()), ..self }
+    }
+
     /// Whether it comes from the same tensor as another.
     pub(crate) fn is_beside(&self, other: &Sample) -> bool {
-        matches!((&self.tensor, &other.tensor), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
+        matches!((&self.tensor, &other.tensor), (Some((a, _)), Some((b, _))) if a.is_same(b))
     }
 }
 

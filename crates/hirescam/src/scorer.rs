@@ -91,6 +91,20 @@ impl Scorer {
         &self.cut.dims
     }
 
+    /// Which of these axes counts channels.
+    pub fn channels(&self) -> usize {
+        self.cut.channels
+    }
+
+    /// What changes of a sample start from: its activation at the layer. Where no layer was named it is the image; of a network that takes
+    /// integers what it makes floating-point numbers of, perhaps with axes moved before that.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a sample that is no tensor; [`Error::Engine`].
+    pub fn activation(&self, sample: &Sample) -> Result<ArrayD<f32>, Error> {
+        self.on(sample, |state| Ok(state.activation.clone()))
+    }
+
     /// The logits, `[N, classes]`, of activations `[N, …]` that stand in the place of the sample's own: of images, where no layer was
     /// named. What the network takes beside the image is the sample's.
     ///
@@ -107,11 +121,15 @@ impl Scorer {
         }
         let n = activations.len_of(Axis(0));
         let mut logits = Vec::with_capacity(n * self.score.classes);
-        self.on(sample, |state| {
-            let change =
-                |i: usize, mut a: ndarray::ArrayViewMutD<'_, f32>| a.assign(&activations.index_axis(Axis(0), i));
-            self.cut.scores(state, n, change, |_, row| logits.extend_from_slice(row))
-        })?;
+        let mut make = |start: usize, count: usize, rows: usize| {
+            if rows == count {
+                return activations.slice_axis(Axis(0), (start..start + count).into()).to_owned();
+            }
+            // Rows that a run needs beyond are copies of the last.
+            let numbers: Vec<usize> = (0..rows).map(|i| start + i.min(count.saturating_sub(1))).collect();
+            activations.select(Axis(0), &numbers)
+        };
+        self.on(sample, |state| self.cut.scores_of(state, n, &mut make, &mut |_, row| logits.extend_from_slice(row)))?;
         let classes = logits.len().checked_div(n).unwrap_or(0);
         Array2::from_shape_vec((n, classes), logits).map_err(|error| Error::Argument(error.to_string()))
     }

@@ -11,6 +11,7 @@
 //! # Ok::<(), hirescam::Error>(())
 //! ```
 
+mod command_line;
 mod engine;
 mod given;
 mod picture;
@@ -18,6 +19,7 @@ mod read;
 mod resolve;
 mod words;
 
+pub use command_line::{CommandLine, quoted};
 pub use engine::EngineChoice;
 pub use given::{FurtherInput, Grid, InputValue, LabelsFrom, PreprocessFrom, ScoreFrom};
 pub use picture::Picture;

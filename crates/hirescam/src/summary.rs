@@ -80,7 +80,7 @@ pub(crate) fn share(share: Option<f64>, tokens: bool, scale: usize) -> String {
 }
 
 /// What is proven for every image, in a sentence; whether there are `tokens` that are not in the map.
-fn proven(c: &Certificate, tokens: bool) -> String {
+pub(crate) fn proven(c: &Certificate, tokens: bool) -> String {
     let because = c.reason.as_ref().map_or(String::new(), |reason| format!(" because of the {reason}"));
     let sum = match (tokens, c.scale) {
         (false, 1) => "Σ map".to_owned(),

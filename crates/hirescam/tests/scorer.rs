@@ -39,6 +39,10 @@ fn scores_of_images_are_those_of_their_explanations() {
             assert!((f64::from(*score) - e.score).abs() < 1e-4);
         }
     }
+    assert_eq!(
+        (scorer.activation(&sample).unwrap(), scorer.channels()),
+        (images[0].index_axis(Axis(0), 0).to_owned(), 0)
+    );
     assert!(scorer.logits(&sample, ArrayD::zeros(vec![1, 1, 28, 27]).view()).is_err());
     assert!(scorer.logits(&Sample::from(photo("seven")), both.view()).is_err());
 }

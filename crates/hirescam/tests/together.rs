@@ -126,6 +126,17 @@ fn classes_that_come_with_each_image_are_explained_by_all_methods() {
                 }
             }
             assert!(made[3].is_err());
+            // By what it is, whatever the input is called; said twice, this counts.
+            let by_target = image(&network, 1).with_target(Array::from(arr1(&[3i64]).into_dyn()));
+            let twice = by_target.clone().with_input("class", Array::from(arr1(&[7i64]).into_dyn()));
+            for sample in [&by_target, &twice] {
+                let own = explainer.explain_one(sample.clone()).unwrap();
+                let first = made[0].as_ref().unwrap();
+                assert!(own.maps().iter().zip(first.maps()).all(|(a, b)| a.map == b.map && a.class == b.class));
+            }
+            let named = network.explainer(&spec("class:3")).unwrap();
+            let refused = named.explain_one(by_target).unwrap_err();
+            assert!(refused.to_string().contains("the same for all"), "{refused}");
             assert!(matches!(&made[4], Err(Error::MissingInput { input, .. }) if input == "class"), "{:?}", made[4]);
         }
     }

@@ -4,6 +4,7 @@ use super::ablation::{self, Ablated};
 use super::report::{Ablation, ImageReport, LayerReport, MethodReport, Numbers, PictureReport, Spread};
 use super::{CheckedImage, Checking, ReadyLayer, SIDE, StepCounter, png, randomisation};
 use crate::comparison::{Compared, Comparison};
+use crate::layers::resolution;
 use crate::methods::cut::{CutNetwork, GradientUse};
 use crate::overlay::{Style, bare};
 use crate::watch::Stop;
@@ -47,7 +48,11 @@ impl Checking<'_> {
         (ready, kept): (Option<&ReadyLayer>, &mut Option<CutNetwork>),
         watch: &mut StepCounter,
     ) -> Result<LayerReport, Error> {
-        let mut layer = LayerReport::new(found, shape::show(&found.dims), self.resolution(found));
+        let mut layer = LayerReport::new(
+            found,
+            shape::show(&found.dims),
+            resolution(self.setup.analysis, self.setup.options.spec.channel_axis, found),
+        );
         if seen.is_empty() || layer.error.is_some() {
             return Ok(layer);
         }

@@ -91,7 +91,7 @@ pub(super) fn one_run(
 ///
 /// # Errors
 /// [`hirescam_core::Error::Unsupported`] for one that engines are not fed.
-pub(super) fn image_kind(model: &Model, options: &Resolved) -> Result<Kind, Error> {
+pub(crate) fn image_kind(model: &Model, options: &Resolved) -> Result<Kind, Error> {
     let info = analysis::image_input(model, options.spec.image_input.as_deref())?;
     let dtype = element_type(info);
     dtype.and_then(kind).ok_or_else(|| {
@@ -263,7 +263,7 @@ pub(crate) fn shape_of(file: &Network, options: &Resolved, input: &Input) -> Res
 ///
 /// Of the two ways in which the axes can lie it is the one that the network reads, with a made-up size where that is open;
 /// where it tells nothing, channels come last if that axis alone is short.
-fn photos(file: &Network, options: &Resolved) -> Result<Option<InputShape>, Error> {
+pub(crate) fn photos(file: &Network, options: &Resolved) -> Result<Option<InputShape>, Error> {
     let info = analysis::image_input(file.model(), options.spec.image_input.as_deref())?;
     let Ok([_, a, b, c]) = <[Option<usize>; 4]>::try_from(declared(info)) else { return Ok(None) };
     let colours = || Some(options.preprocess.as_ref().map_or(3, |p| p.channels.count()));

@@ -3,6 +3,7 @@
 use super::Error;
 use super::prepare::{AboutMap, OneRun, Preparation, one_run, several_runs};
 use super::run_once::OfSample;
+use crate::error::INPUT;
 use crate::explained::Explained;
 use crate::explanation::{Explanation, FoundMap, Shared};
 use crate::further_inputs::{FurtherArrays, FurtherInputs};
@@ -184,17 +185,17 @@ impl Ready {
             return Err(Error::Argument(format!("the tensor holds {n} images, each a sample of its own")));
         }
         if let Some(value) = array.not_finite() {
-            return Err(Error::NotFinite { what: "network's input", value });
+            return Err(Error::NotFinite { what: INPUT, value });
         }
         Ok(Fed { sample, number, array, beside: self.further.of(sample)?, photo })
     }
 
-    /// Explains samples. One that fails spoils no other.
-    pub(super) fn run(&self, samples: &[Fed], watch: &mut Watch) -> Vec<Result<Explained, Error>> {
+    /// Explains samples, up to `at_once` in a run where that may be. One that fails spoils no other.
+    pub(super) fn run(&self, samples: &[Fed], at_once: usize, watch: &mut Watch) -> Vec<Result<Explained, Error>> {
         let stop = watch.stop();
         // Of each sample the maps, of each of these the classes.
         let mut found: Vec<OfSample> = match &self.once {
-            Some((session, maps)) => self.run_once(session.as_ref(), maps, samples, stop),
+            Some((session, maps)) => self.run_once(session.as_ref(), maps, (samples, at_once), stop),
             None => samples.iter().map(|_| Ok(Vec::new())).collect(),
         };
         for (found, fed) in found.iter_mut().zip(samples) {
@@ -233,6 +234,9 @@ impl Ready {
                 return Err(Error::NotFinite { what: "list of class scores", value: f64::NAN });
             }
         }
+        // All axes of the image but that of samples, and that of channels.
+        let sides = fed.array.shape().iter().enumerate().skip(1).filter(|(axis, _)| Some(*axis) != self.image_channels);
+        let sides: Vec<usize> = sides.map(|(_, &extent)| extent).collect();
         let layers = found.len() / self.methods.max(1);
         let mut found: Vec<_> = found.into_iter().map(Vec::into_iter).collect();
         let mut maps = Vec::new();
@@ -242,7 +246,12 @@ impl Ready {
                 // It shows in what is made of photos, and in maps of pixels.
                 let matters = fed.photo.is_some() || shared.layer == self.image;
                 let notes = found.notes.iter().chain(self.assumed.iter().filter(|_| matters)).cloned().collect();
-                maps.push(Explanation::new(shared.clone(), FoundMap { notes, ..found }, fed.photo.clone()));
+                maps.push(Explanation::new(
+                    shared.clone(),
+                    FoundMap { notes, ..found },
+                    sides.clone(),
+                    fed.photo.clone(),
+                ));
             }
         }
         Ok(Explained::new(fed.sample.id.clone(), (self.methods, layers), maps))

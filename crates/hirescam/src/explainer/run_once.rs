@@ -23,18 +23,18 @@ struct Run<'a> {
 }
 
 impl Ready {
-    /// Runs the explaining model on samples: as many at once as the engine likes, or the file asks for. Where a run of several
+    /// Runs the explaining model on samples: as many at once as the engine likes, up to `most` of different tensors, or as the file asks for. Where a run of several
     /// fails, these are run one by one.
     pub(super) fn run_once(
         &self,
         session: &dyn Session,
         maps: &[Explaining],
-        samples: &[Fed],
+        (samples, most): (&[Fed], usize),
         stop: Stop,
     ) -> Vec<OfSample> {
         let mut all: Vec<OfSample> = samples.iter().map(|_| Err(Error::Cancelled)).collect();
         let at_once = 2 * rayon::current_num_threads();
-        let mut waiting = self.parts(session, samples);
+        let mut waiting = self.parts(session, samples, most);
         while !waiting.is_empty() && stop.check().is_ok() {
             let rest = waiting.split_off(at_once.min(waiting.len()));
             let parts = std::mem::replace(&mut waiting, rest);
@@ -61,13 +61,15 @@ impl Ready {
         all
     }
 
-    /// Which samples make a run together.
-    fn parts(&self, session: &dyn Session, samples: &[Fed]) -> Vec<Range<usize>> {
+    /// Which samples make a run together: those of one tensor, and up to `most` others.
+    fn parts(&self, session: &dyn Session, samples: &[Fed], most: usize) -> Vec<Range<usize>> {
         let (mut parts, mut start) = (Vec::new(), 0);
-        for of_tensor in samples.chunk_by(|a, b| a.sample.is_beside(b.sample)) {
+        let any = most > 1 && self.runs.apart && matches!(self.runs.count, Dim::Batch(_));
+        for of_tensor in samples.chunk_by(|a, b| any || a.sample.is_beside(b.sample)) {
             let size = match self.runs.count {
                 _ if self.runs.one_sample.is_some() => 1,
                 Dim::Batch(_) if session.is_slow_at_batches() => 1,
+                Dim::Batch(_) if any => most,
                 Dim::Batch(_) => of_tensor.len(),
                 Dim::Fixed(size) => size.max(1),
             };
@@ -96,9 +98,7 @@ impl Ready {
         let image = match all.as_slice() {
             [one] => Cow::Borrowed(&one.array),
             all => {
-                let arrays: Vec<&Array> = all.iter().map(|fed| &fed.array).collect();
-                let together = Array::concatenate(&arrays);
-                Cow::Owned(together.ok_or_else(|| Error::Argument("images of several shapes make no run".into()))?)
+                Cow::Owned(together(all).ok_or_else(|| Error::Argument("images of several shapes make no run".into()))?)
             }
         };
         let beside = FurtherArrays::of_all(&all.iter().map(|fed| &fed.beside).collect::<Vec<_>>());
@@ -113,6 +113,17 @@ impl Ready {
         };
         Ok(Run { inputs, notes: (missing > 0).then(filled).into_iter().collect() })
     }
+}
+
+/// The images of samples as one array, without a copy where they lie one after the other in the tensor that they came in.
+fn together(samples: &[&Fed]) -> Option<Array> {
+    let as_they_lie = || {
+        let (tensor, first) = samples.first()?.sample.tensor.as_ref()?;
+        let part = tensor.part(*first..first + samples.len())?;
+        let is_row = |(i, fed): (usize, &&Fed)| part.part(i..i + 1).is_some_and(|row| row.is_same(&fed.array));
+        samples.iter().enumerate().all(is_row).then_some(part)
+    };
+    as_they_lie().or_else(|| Array::concatenate(&samples.iter().map(|fed| &fed.array).collect::<Vec<_>>()))
 }
 
 /// Gives each sample of a run what came of it.

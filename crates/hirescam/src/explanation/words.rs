@@ -1,9 +1,9 @@
 //! What there is to say of an explanation. Each sentence follows the numbers that it speaks of.
 
 use super::Explanation;
-use crate::overlay;
+use crate::{overlay, summary};
 use hirescam_core::cam::Target;
-use hirescam_core::certify::Verdict;
+use hirescam_core::certify::{Certificate, Verdict};
 
 /// How much of the sizes of all that is added up rounding can leave: engines compute maps in float32 to about 4e-5.
 const ROUNDING: f64 = 1e-4;
@@ -119,17 +119,19 @@ impl Explanation {
         }
         lines.extend(self.explains_little());
         lines.extend(self.without_grid());
-        lines.extend(c.elsewhere.iter().chain(&c.but).chain(&c.caution).chain(&self.notes).cloned());
-        if c.uniform {
-            lines.push("the gradient is the same at all places, so HiResCAM and Grad-CAM are the same map here".into());
-        }
-        if let Some(join) = &c.bypass {
-            lines.push(format!("a path goes around the layer and joins at the {join}: the map explains only what flows through the layer"));
-        }
+        lines.extend(reservations(c).chain(&self.notes).cloned());
+        lines.extend(paths(c));
         lines.extend(self.nothing_positive());
         lines.extend(self.of_scores());
         lines.extend(self.photo().iter().flat_map(|photo| photo.notes()));
         lines
+    }
+
+    /// What is proven of the method's maps at the layer whatever the image, one sentence a line: [`Explanation::in_words`] without the numbers.
+    pub fn proven(&self) -> Vec<String> {
+        let c = self.certificate();
+        let verdict = summary::proven(c, self.other_tokens.is_some());
+        [verdict].into_iter().chain(reservations(c).cloned()).chain(paths(c)).collect()
     }
 
     /// What there is to say of the scores.
@@ -299,6 +301,22 @@ impl Explanation {
             )
         })
     }
+}
+
+/// What keeps a certificate from saying more.
+fn reservations(c: &Certificate) -> impl Iterator<Item = &String> {
+    c.elsewhere.iter().chain(&c.but).chain(&c.caution)
+}
+
+/// What there is to say of the paths between layer and score.
+fn paths(c: &Certificate) -> impl Iterator<Item = String> {
+    let uniform = "the gradient is the same at all places, so HiResCAM and Grad-CAM are the same map here";
+    let around = |join: &String| {
+        format!(
+            "a path goes around the layer and joins at the {join}: the map explains only what flows through the layer"
+        )
+    };
+    c.uniform.then(|| uniform.to_owned()).into_iter().chain(c.bypass.as_ref().map(around))
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The steps themselves.
 
-use image::RgbImage;
-use ndarray::{Array4, ArrayD};
-
 use super::{Channels, Preprocess, PreprocessError, Resize, resample};
 use crate::photo::Photo;
 use hirescam_core::shape::Dim;
+use image::RgbImage;
+use ndarray::{Array4, ArrayD};
+use std::ops::Range;
 
 /// Order of the network's axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +87,36 @@ pub struct PreparedPhoto {
 }
 
 impl Preprocess {
+    /// The levels of a prepared image, `[1,C,H,W]` or `[1,H,W,C]`, in colours that people see: scaling and normalisation are taken back, and
+    /// levels beyond 0 and 255 cut off.
+    pub(crate) fn shown(&self, tensor: &ArrayD<f32>, layout: AxisOrder) -> RgbImage {
+        let (height, width) = match (layout, tensor.shape()) {
+            (AxisOrder::ChannelsFirst, &[_, _, height, width]) | (AxisOrder::ChannelsLast, &[_, height, width, _]) => {
+                (height, width)
+            }
+            _ => (0, 0),
+        };
+        let of =
+            |numbers: &[f64], channel: usize| numbers.get(channel).or(numbers.first()).copied().unwrap_or_default();
+        let level = |y: usize, x: usize, channel: usize| {
+            let at = match layout {
+                AxisOrder::ChannelsFirst => [0, channel, y, x],
+                AxisOrder::ChannelsLast => [0, y, x, channel],
+            };
+            let value = f64::from(tensor.get(at.as_slice()).copied().unwrap_or_default());
+            // The cast cuts off.
+            ((value * of(&self.std, channel) + of(&self.mean, channel)) / self.scale + 0.5) as u8
+        };
+        RgbImage::from_fn(width as u32, height as u32, |x, y| {
+            let (x, y) = (x as usize, y as usize);
+            image::Rgb(match self.channels {
+                Channels::Rgb => [0, 1, 2].map(|channel| level(y, x, channel)),
+                Channels::Bgr => [2, 1, 0].map(|channel| level(y, x, channel)),
+                Channels::Gray => [level(y, x, 0); 3],
+            })
+        })
+    }
+
     /// Makes the network's input of a photo.
     ///
     /// # Errors
@@ -141,12 +171,19 @@ impl Preprocess {
                 let levels = self.resample_levels(photo, window, [resized_h, resized_w]);
                 let (left, top, row) = (left as usize, top as usize, 3 * resized_w as usize);
                 let level = |y, x, k| levels.get((top + y) * row + 3 * (left + x) + k).copied().unwrap_or_default();
-                self.tensor(level, size, input.layout)
+                self.tensor(|y, x, k, from| self.normalised(level(y, x, from), k), size, input.layout)
             }
             None => {
-                let picture = self.resample(photo, resized_h, resized_w);
-                let level = |y, x, k: usize| f32::from(picture.get_pixel(left + x as u32, top + y as u32).0[k]);
-                self.tensor(level, size, input.layout)
+                let part = [left..left + w, top..top + h];
+                let picture = self.resample(photo, [resized_w, resized_h], part);
+                // There are 256 levels, and more pixels.
+                let of_channel = |k| std::array::from_fn(|level| self.normalised(level as f32, k));
+                let tables: [[f32; 256]; 3] = std::array::from_fn(of_channel);
+                let value = |y, x, k: usize, from: usize| {
+                    let level = picture.get_pixel(x as u32, y as u32).0[from];
+                    tables[k][usize::from(level)]
+                };
+                self.tensor(value, size, input.layout)
             }
         };
         Ok(PreparedPhoto { tensor, view })
@@ -169,18 +206,14 @@ impl Preprocess {
         }
     }
 
-    /// Greys and resizes; grey is repeated over the three channels.
-    fn resample(&self, photo: &Photo, h: u32, w: u32) -> RgbImage {
-        let mut source = photo.rgb().clone();
-        if self.channels == Channels::Gray {
-            for (pixel, gray) in source.pixels_mut().zip(photo.to_gray().pixels()) {
-                pixel.0 = [gray.0[0]; 3];
-            }
+    /// Greys and resizes, and cuts out these columns and rows; grey is repeated over the three channels.
+    fn resample(&self, photo: &Photo, size: [u32; 2], part: [Range<u32>; 2]) -> RgbImage {
+        if self.channels != Channels::Gray {
+            return resample::resize_part(photo.rgb(), size, part, self.filter);
         }
-        if (h, w) == (source.height(), source.width()) {
-            return source;
-        }
-        resample::resize(&source, w, h, self.filter)
+        let gray = photo.to_gray();
+        let gray = RgbImage::from_fn(gray.width(), gray.height(), |x, y| image::Rgb([gray.get_pixel(x, y).0[0]; 3]));
+        resample::resize_part(&gray, size, part, self.filter)
     }
 
     /// The levels that become 0 and 255, where they are given.
@@ -217,15 +250,24 @@ impl Preprocess {
         resample::resize_levels(&levels, photo.rgb().dimensions(), (w, h), self.filter)
     }
 
-    /// (x · scale − mean) / std of each channel, computed in f64; `level` gives x by row, column and channel of RGB.
-    fn tensor(&self, level: impl Fn(usize, usize, usize) -> f32, [h, w]: [usize; 2], layout: AxisOrder) -> ArrayD<f32> {
-        let c = self.channels.count();
+    /// (x · scale − mean) / std of a channel of the network's, computed in f64.
+    fn normalised(&self, level: f32, channel: usize) -> f32 {
         // One number stands for all channels.
-        let each =
-            |numbers: &[f64], channel: usize| numbers.get(channel).or(numbers.first()).copied().unwrap_or_default();
+        let each = |numbers: &[f64]| numbers.get(channel).or(numbers.first()).copied().unwrap_or_default();
+        ((f64::from(level) * self.scale - each(&self.mean)) / each(&self.std)) as f32
+    }
+
+    /// The network's input; `value` gives its numbers by row, column, channel, and the channel of RGB that this one is.
+    fn tensor(
+        &self,
+        value: impl Fn(usize, usize, usize, usize) -> f32,
+        [h, w]: [usize; 2],
+        layout: AxisOrder,
+    ) -> ArrayD<f32> {
+        let c = self.channels.count();
         let value = |y: usize, x: usize, channel: usize| {
             let from = if self.channels == Channels::Bgr { 2 - channel } else { channel };
-            ((f64::from(level(y, x, from)) * self.scale - each(&self.mean, channel)) / each(&self.std, channel)) as f32
+            value(y, x, channel, from)
         };
         match layout {
             AxisOrder::ChannelsFirst => Array4::from_shape_fn((1, c, h, w), |(_, k, y, x)| value(y, x, k)).into_dyn(),

@@ -5,57 +5,74 @@
 //! Source: Pillow, `src/libImaging/Resample.c`: two passes, first along the rows, each rounded to 8 bits, with
 //! weights in fixed point of 22 bits; `Geometry.c` for the nearest pixel.
 
-use image::RgbImage;
-
 use super::Filter;
+use image::RgbImage;
+use std::ops::Range;
 
 /// Bits after the point of a weight: 32, less 8 for the level and 2 for sign and overshoot.
 const PRECISION: u32 = 32 - 8 - 2;
 
 /// The picture in `width` × `height` pixels, both at least 1.
 pub(crate) fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
+    resize_part(picture, [width, height], [0..width, 0..height], filter)
+}
+
+/// These columns and rows of the picture in `width` × `height` pixels: what cutting them out of the whole gives, without the rest.
+pub(crate) fn resize_part(
+    picture: &RgbImage,
+    [width, height]: [u32; 2],
+    [columns, rows]: [Range<u32>; 2],
+    filter: Filter,
+) -> RgbImage {
     let (from_width, from_height) = picture.dimensions();
-    if filter == Filter::Nearest {
-        return RgbImage::from_fn(width, height, |x, y| {
+    let size = |range: &Range<u32>| range.end - range.start;
+    if filter == Filter::Nearest || picture.dimensions() == (width, height) {
+        return RgbImage::from_fn(size(&columns), size(&rows), |x, y| {
+            let (x, y) = (x + columns.start, y + rows.start);
             *picture.get_pixel(nearest(x, from_width, width), nearest(y, from_height, height))
         });
     }
-    let mut picture = picture.clone();
-    if width != from_width {
-        let windows = windows(from_width, width, filter);
-        let mut out = RgbImage::new(width, from_height);
-        let rows = picture.as_raw().chunks_exact(3 * from_width as usize).zip(out.chunks_exact_mut(3 * width as usize));
-        for (row, to) in rows {
-            for (window, pixel) in windows.iter().zip(to.chunks_exact_mut(3)) {
-                let mut sums = [1 << (PRECISION - 1); 3];
-                for (weight, levels) in window.fixed.iter().zip(row[3 * window.first..].chunks_exact(3)) {
-                    for (sum, level) in sums.iter_mut().zip(levels) {
-                        *sum += weight * i32::from(*level);
-                    }
-                }
-                pixel.copy_from_slice(&sums.map(level));
-            }
-        }
-        picture = out;
-    }
-    if height != from_height {
-        let row = 3 * width as usize;
-        let mut out = RgbImage::new(width, height);
-        let mut sums = vec![0; row];
-        for (window, to) in windows(from_height, height, filter).iter().zip(out.chunks_exact_mut(row)) {
-            sums.fill(1 << (PRECISION - 1));
-            for (weight, levels) in window.fixed.iter().zip(picture.as_raw()[row * window.first..].chunks_exact(row)) {
+    let (across, down) = (taps(from_width, width, &columns, filter), taps(from_height, height, &rows, filter));
+    // The rows that those of the part are made of.
+    let first = down.first().map_or(0, |taps| taps.first);
+    let end = down.last().map_or(0, |taps| taps.first + taps.fixed.len());
+    let mut narrow = RgbImage::new(size(&columns), (end - first) as u32);
+    let row = 3 * size(&columns) as usize;
+    let from = picture.as_raw().chunks_exact(3 * from_width as usize).skip(first);
+    for (from, to) in from.zip(narrow.chunks_exact_mut(row)) {
+        for (taps, pixel) in across.iter().zip(to.chunks_exact_mut(3)) {
+            let mut sums = [1 << (PRECISION - 1); 3];
+            for (weight, levels) in taps.fixed.iter().zip(from[3 * taps.first..].as_chunks::<3>().0) {
                 for (sum, level) in sums.iter_mut().zip(levels) {
                     *sum += weight * i32::from(*level);
                 }
             }
-            for (to, sum) in to.iter_mut().zip(&sums) {
-                *to = level(*sum);
+            pixel.copy_from_slice(&sums.map(level));
+        }
+    }
+    let mut part = RgbImage::new(size(&columns), size(&rows));
+    let mut sums = vec![0; row];
+    for (taps, to) in down.iter().zip(part.chunks_exact_mut(row)) {
+        sums.fill(1 << (PRECISION - 1));
+        for (weight, levels) in taps.fixed.iter().zip(narrow.chunks_exact(row).skip(taps.first - first)) {
+            for (sum, level) in sums.iter_mut().zip(levels) {
+                *sum += weight * i32::from(*level);
             }
         }
-        picture = out;
+        for (to, sum) in to.iter_mut().zip(&sums) {
+            *to = level(*sum);
+        }
     }
-    picture
+    part
+}
+
+/// What the pixels of a part of an axis are made of. Where the axis keeps its length, each is itself.
+fn taps(from: u32, to: u32, part: &Range<u32>, filter: Filter) -> Vec<Taps> {
+    if from == to {
+        let itself = |i: u32| Taps { first: i as usize, weights: vec![1.0], fixed: vec![1 << PRECISION] };
+        return part.clone().map(itself).collect();
+    }
+    windows(from, to, filter).into_iter().skip(part.start as usize).take((part.end - part.start) as usize).collect()
 }
 
 /// The same of levels in floats, by row, column and channel, three of these: nothing is rounded.
@@ -183,6 +200,32 @@ mod tests {
                 let ours = resize(&photo, w, h, filter);
                 let worst = ours.iter().zip(&pillow).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
                 assert!(worst <= allowed, "{name} {h}x{w}: {worst}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_is_cut_out_of_the_whole() {
+        let photo = image::open(format!("{GOLDENS}/photo.png")).unwrap().into_rgb8();
+        let (from_width, from_height) = photo.dimensions();
+        for filter in
+            [Filter::Nearest, Filter::Box, Filter::Bilinear, Filter::Hamming, Filter::Bicubic, Filter::Lanczos]
+        {
+            for [w, h] in [[23, 17], [70, 60], [80, 33], [from_width, 20], [20, from_height], [from_width, from_height]]
+            {
+                let whole = resize(&photo, w, h, filter);
+                for [columns, rows] in [[0..w, 0..h], [1..w - 2, 3..h], [w - 1..w, 0..1], [w / 3..w / 2, h / 2..h - 1]]
+                {
+                    let cut = image::imageops::crop_imm(
+                        &whole,
+                        columns.start,
+                        rows.start,
+                        columns.end - columns.start,
+                        rows.end - rows.start,
+                    );
+                    let cut = cut.to_image();
+                    assert_eq!(resize_part(&photo, [w, h], [columns, rows], filter), cut, "{filter:?} {w}x{h}");
+                }
             }
         }
     }

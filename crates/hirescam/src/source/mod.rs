@@ -22,6 +22,12 @@ const MOST_BYTES: u64 = 1 << 32;
 /// How the names of images end.
 const SUFFIXES: &[&str] = &["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif", "npy"];
 
+/// Whether a file's name ends as those of images do.
+pub fn is_named_as_image(name: &str) -> bool {
+    let ending = Path::new(name).extension().map(|e| e.to_string_lossy().to_lowercase());
+    ending.is_some_and(|ending| SUFFIXES.contains(&ending.as_str()))
+}
+
 fn fail(path: &Path, kind: ErrorKind, what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::File { path: path.to_owned(), error: io::Error::new(kind, what) }
 }
@@ -89,6 +95,8 @@ impl FoundFiles {
                 FOLDERS.to_owned()
             } else if is_result(&path) {
                 "results of earlier runs".to_owned()
+            } else if !path.exists() {
+                "links that lead nowhere".to_owned()
             } else {
                 match ending {
                     Some(ending) if SUFFIXES.contains(&ending.as_str()) && path.is_file() => {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// What the score is.
@@ -127,13 +127,19 @@ impl PreprocessFrom {
             PreprocessFrom::Named(name) => name,
         };
         let path = PathBuf::from(name);
-        if !path.is_file() {
+        if !is_of_file(&path) {
             return Ok(preset(name)?);
         }
         let text = std::fs::read_to_string(&path).map_err(|error| Error::File { path: path.clone(), error })?;
         let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
         Ok(if json { Preprocess::from_hugging_face(&text) } else { Preprocess::from_toml(&text) }?)
     }
+}
+
+/// Whether a name is that of a file of steps, and of no preset: one that ends as such files do is, even where there is none.
+pub(super) fn is_of_file(path: &Path) -> bool {
+    path.is_file()
+        || path.extension().is_some_and(|e| ["toml", "json"].iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
 impl<'de> Deserialize<'de> for PreprocessFrom {

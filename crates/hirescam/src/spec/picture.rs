@@ -28,6 +28,9 @@ pub struct Picture {
     /// Let the colours end at this percentile of the cells that are not 0, instead of at the largest: for maps of pixels, 99 or so
     #[cfg_attr(feature = "clap", arg(long, value_name = "PERCENTILE"))]
     pub clip: Option<f32>,
+    /// Show the map's cells as they are, without blending one into the next
+    #[cfg_attr(feature = "clap", arg(long))]
+    pub sharp: bool,
     /// A font (.ttf, .otf) for labels that the bundled ones cannot write, as Chinese ones
     #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
     #[serde(serialize_with = "read::path")]
@@ -49,12 +52,13 @@ pub struct Picture {
 
 impl Default for Picture {
     fn default() -> Self {
-        let Style { opacity, layout, .. } = Style::default();
+        let Style { opacity, layout, sharp, .. } = Style::default();
         Picture {
             signed: false,
             opacity,
             colormap: None,
             clip: None,
+            sharp,
             font: None,
             side: None,
             layout,
@@ -79,6 +83,7 @@ impl Picture {
             opacity: self.opacity,
             colormap: self.colormap.as_deref().map(colormap).transpose().map_err(OverlayError::from)?,
             clip: self.clip,
+            sharp: self.sharp,
             font: font.transpose()?,
             side: self.side,
             layout: self.layout,

@@ -236,6 +236,31 @@ mod tests {
     }
 
     #[test]
+    fn specs_from_elsewhere_name_no_files() {
+        for text in [
+            "{}",
+            r#"{"preprocess": "imagenet", "labels": ["a"], "input": {"age": 4}, "target": "class:3"}"#,
+            r#"{"preprocess": {"scale": 2}, "class": "cat", "target": null}"#,
+            r#"{"target": "cosine:1,2,3"}"#,
+        ] {
+            Spec::from_json(text).unwrap().self_contained().unwrap();
+        }
+        for (option, text) in [
+            ("preprocess", r#"{"preprocess": "/etc/passwd"}"#),
+            ("labels", r#"{"labels": "names.txt"}"#),
+            ("input", r#"{"input": {"age": "age.npy"}}"#),
+            ("target", r#"{"target": "dot:weights.npy"}"#),
+            ("font", r#"{"picture": {"font": "a.ttf"}}"#),
+            ("onnxruntime", r#"{"engine": {"onnxruntime": "a.so"}}"#),
+        ] {
+            match Spec::from_json(text).unwrap().self_contained() {
+                Err(Error::Argument(said)) => assert!(said.contains(&format!("`{option}`")), "{said}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn unknown_fields_are_refused_with_those_that_are_near() {
         for (text, unknown, known) in [
             ("layr = 'a'", "layr", "layer"),
@@ -260,5 +285,35 @@ mod tests {
         {
             assert!(matches!(Spec::from_toml(nonsense), Err(Error::Argument(_))), "{nonsense}");
         }
+    }
+
+    #[test]
+    fn relative_paths_are_seen_from_the_folder_of_the_file_that_names_them() {
+        let folder = std::env::temp_dir().join(format!("hirescam-seen-from-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("steps.toml"), "").unwrap();
+        let spec = Spec::from_toml(
+            "preprocess = 'steps.toml'
+            labels = '/names.txt'
+            input = { age = 40, sex = 'sex.npy' }
+            [picture]
+            font = 'fonts/a.ttf'",
+        )
+        .unwrap()
+        .seen_from(&folder);
+        let within = |name: &str| folder.join(name).to_string_lossy().into_owned();
+        assert_eq!(spec.preprocess, Some(PreprocessFrom::Named(within("steps.toml"))));
+        assert_eq!(spec.labels, Some(LabelsFrom::File("/names.txt".into())));
+        assert_eq!(spec.inputs, ["age=40", &format!("sex={}", within("sex.npy"))].map(|text| text.parse().unwrap()));
+        assert_eq!(spec.picture.font, Some(folder.join("fonts/a.ttf")));
+        // One that is not there is missed where it was to be.
+        let missing = Spec { preprocess: Some(PreprocessFrom::Named("none.toml".into())), ..Spec::default() };
+        let missing = missing.seen_from(&folder);
+        assert_eq!(missing.preprocess, Some(PreprocessFrom::Named(within("none.toml"))));
+        assert!(matches!(missing.preprocess.unwrap().read(), Err(Error::File { .. })));
+        // A preset's name stays one.
+        let preset = Spec { preprocess: Some(PreprocessFrom::Named("imagenet".into())), ..Spec::default() };
+        assert_eq!(preset.clone().seen_from(&folder), preset);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,11 +1,12 @@
 //! A spec with what its names and files stand for, for one network.
 
+use super::given::is_of_file;
 use super::{InputValue, LabelsFrom, PreprocessFrom, Spec};
 use crate::Error;
 use crate::labels::Labels;
 use crate::methods::{self, AnyMethod};
 use crate::network::Network;
-use crate::preprocess::Preprocess;
+use crate::preprocess::{Preprocess, preset};
 use crate::record::{self, Provenance};
 use crate::source;
 use hirescam_core::cam::{Method, Request, Target};
@@ -194,6 +195,72 @@ impl Spec {
             LabelsFrom::Names(_) => None,
         });
         inputs.chain(target).chain(preprocess).chain(labels).chain(self.picture.font.clone()).collect()
+    }
+
+    /// Sees to it that the spec holds all it says: that nothing in it names a file of this machine. Specs that come from elsewhere must.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with the option that names a file.
+    pub fn self_contained(&self) -> Result<(), Error> {
+        let refuse = |option: &str, holds: &str| {
+            Error::Argument(format!(
+                "`{option}` names a file, and files of this machine are not read here: give {holds}"
+            ))
+        };
+        if let Some(PreprocessFrom::Named(name)) = &self.preprocess
+            && preset(name).is_err()
+        {
+            return Err(refuse("preprocess", "a preset's name, or the steps themselves"));
+        }
+        if matches!(self.labels, Some(LabelsFrom::File(_))) {
+            return Err(refuse("labels", "a list of names"));
+        }
+        if self.inputs.iter().any(|input| matches!(input.value, InputValue::File(_))) {
+            return Err(refuse("input", "the numbers themselves"));
+        }
+        if self.picture.font.is_some() {
+            return Err(refuse("font", "none"));
+        }
+        if self.engine.library.is_some() {
+            return Err(refuse("onnxruntime", "none"));
+        }
+        let names_file = Cell::new(false);
+        if let Some(text) = &self.target {
+            // What else is wrong with a target is found when it is resolved.
+            let _ = Target::parse(
+                text,
+                |_| Ok(0),
+                |_| {
+                    names_file.set(true);
+                    Ok(vec![0.0])
+                },
+            );
+        }
+        if names_file.get() { Err(refuse("target", "one that holds its numbers")) } else { Ok(()) }
+    }
+
+    /// The same with relative paths seen from `folder`, as in a file that lies there. What names a preset stays a preset, unless a file of the name
+    /// lies there.
+    #[must_use]
+    pub fn seen_from(mut self, folder: &Path) -> Self {
+        for input in &mut self.inputs {
+            if let InputValue::File(path) = &mut input.value {
+                *path = folder.join(&*path);
+            }
+        }
+        if let Some(PreprocessFrom::Named(name)) = &mut self.preprocess {
+            let path = folder.join(&*name);
+            if is_of_file(&path) {
+                *name = path.to_string_lossy().into_owned();
+            }
+        }
+        if let Some(LabelsFrom::File(path)) = &mut self.labels {
+            *path = folder.join(&*path);
+        }
+        for path in [&mut self.picture.font, &mut self.engine.library].into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+        self
     }
 
     /// What stands for the contents of the files that are read beside the model and the images: SHA-256 of those that are

@@ -59,7 +59,10 @@ impl Spec {
                 put(&mut tree, &nothing, word, value.clone()).ok()?;
                 Some((word, Spec::deserialize(Value::Object(tree)).err()?))
             });
-            let of = |(word, error)| format!("the option `{word}`: {error}");
+            let of = |(word, error): (&String, serde_json::Error)| {
+                let error = error.to_string().replace("expected usize", "expected a whole number, 0 or more");
+                format!("the option `{word}`: {error}")
+            };
             Error::Argument(wrong.map_or_else(|| all.to_string(), of))
         })
     }
