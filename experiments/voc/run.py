@@ -1,17 +1,17 @@
 """The author's VOC set-up, from a folder to a report: `python experiments/voc/run.py [VOCDEVKIT]`.
 
 With PASCAL VOC 2012's devkit (and `--sbd`) it trains the author's six networks as `train.py` says, and evaluates HiResCAM and Grad-CAM on VOC's val by all overlap metrics, area and smoothness, class by
-class. Without one it does the same in small: on composed scenes in the same folder layout, with a body of an eighth of VGG-16's channels, a smaller image, and the random
-initialisation alone. Needs hirescam, torch, torchvision, onnxruntime and Pillow.
+class. Without one it does the same in small: on composed scenes in the same folder layout, with a body of an eighth of VGG-16's channels and batch normalisation, a smaller image, and the
+random initialisation alone. What an earlier run has trained and measured there is not made again. Needs hirescam, torch, torchvision, onnxruntime and Pillow.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import train
@@ -26,8 +26,9 @@ def scenes(work: Path, seed: int, count: int, side: int) -> Path:
     """Composed scenes as VOC's devkit has its photos."""
     out = work / "scenes"
     devkit = out / "VOCdevkit"
-    if not (devkit / "VOC2012").is_dir():
-        made = [sys.executable, str(ROOT / "fixtures" / "scenes" / "make.py"), "--scenes", str(count), "--size", str(side), "--seed", str(seed), "--out", str(out)]
+    # What is written last.
+    if not (out / "truth.json").is_file():
+        made = [sys.executable, str(ROOT / "fixtures" / "scenes" / "make.py"), "--scenes", str(count), "--size", str(side), "--seed", str(seed), "--hues", "--out", str(out)]
         subprocess.run(made, check=True)
     return devkit
 
@@ -56,21 +57,21 @@ def main() -> None:
         if action.dest == "devkit":
             action.nargs, action.help = "?", "VOCdevkit, or the VOC2012 in it; composed scenes without"
     parser.add_argument("--scenes", type=int, default=1000, help="composed scenes, where no devkit is given")
-    parser.add_argument("--limit", type=int, default=500, help="images that are evaluated")
+    parser.add_argument("--limit", type=int, default=200, help="images that are evaluated")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    began, small = time.process_time(), options.devkit is None
+    small = options.devkit is None
     if small:
-        options.side, options.shrunk, options.batch, options.epochs, options.rate, options.init = 160, 8, 16, min(options.epochs, 30), 1e-2, ["random"]
-        options.momentum = 0.9
-        options.devkit = scenes(options.out, options.seed, options.scenes, 160)
+        options.side, options.shrunk, options.norm, options.batch, options.epochs = 96, 8, True, 16, min(options.epochs, 8)
+        options.rate, options.momentum, options.init = 3e-2, 0.9, ["random"]
+        options.devkit = scenes(options.out, options.seed, options.scenes, options.side)
     page = [
         "# The author's VOC set-up" + (", in small" if small else ""),
         (
-            "The body of VGG-16, one of three custom convolutions, Flatten, and one fully connected layer: three networks of HiResCAM's author (github.com/rachellea/pytorch-computer-vision), very probably the paper's. "
+            f"The body of VGG-16, one of three custom convolutions, Flatten, and one fully connected layer: networks of HiResCAM's author (github.com/rachellea/pytorch-computer-vision), very probably the paper's; here {len(options.heads)} of the three. "
             + (
-                f"Here they are tried on {options.scenes} composed scenes of six classes in VOC's folder layout, 160 × 160 (5 × 5 places, of which the 3 × 3 convolution leaves one), with an eighth of the channels, random initialisation, and a learning rate, momentum "
-                "and batch that suit so small a set. **These are not the paper's networks, data or numbers**: `python experiments/voc/run.py VOCDEVKIT --sbd SBD` takes the real ones."
+                f"Here they are tried on {options.scenes} composed scenes of six classes, each with its own hue, in VOC's folder layout, half of them to learn from, {options.side} × {options.side} (3 × 3 places, of which the 3 × 3 convolution leaves one), with an eighth of the channels, "
+                f"batch normalisation behind each convolution of the body, random initialisation, at most {options.epochs} epochs, and a learning rate ({options.rate}), momentum ({options.momentum}) and batch ({options.batch}) that suit so small a set. **These are not the paper's networks, data or numbers**: `python experiments/voc/run.py VOCDEVKIT --sbd SBD` takes the real ones."
                 if small
                 else ""
             )
@@ -86,13 +87,17 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "hirescam", *command], check=True)
         summary = json.loads((out / "summary.json").read_text())
         history = json.loads(path.with_suffix(".history.json").read_text())
-        best = min(history, key=lambda epoch: epoch["val"])
+        best = min(history["epochs"], key=lambda epoch: epoch["val"])
         data[name] = {"history": history, "layer": layer, "cells": [row for row in summary["cells"] if row["part"] == "all"]}
         shown = ["iou", "organ-iou", "energy-pointing-game", "pointing-game", "relevance-rank", "unused-share", "completeness-residual", "area-over-threshold", "total-variation"]
-        page.append(f"## {name}\n\nStopped after {len(history)} epochs; mean average precision {best['mAP']:.3f} on val. Layer `{layer}`.")
+        page.append(f"## {name}\n\nStopped after {len(history['epochs'])} epochs; mean average precision {best['mAP']:.3f} on val. Layer `{layer}`.")
         page.append("\n".join(["| metric | " + " | ".join(f"`{m}`" for m in METHODS) + " |", "|---" * (len(METHODS) + 1) + "|", *(f"| `{metric}` | " + " | ".join(mean(summary, metric, m) for m in METHODS) + " |" for metric in shown)]))
-    versions = ", ".join(f"{k} {v}" for k, v in {"python": platform.python_version(), "torch": train.torch.__version__}.items())
-    page.append(f"## How to repeat it\n\n```\npython experiments/voc/run.py {'' if small else 'VOCDEVKIT '}--seed {options.seed}\n```\n\nIt took {time.process_time() - began:.0f} seconds of processor time. Versions: {versions}. The whole reports, class by class, lie in `{options.out}`.")
+    trained = sum(network["history"]["seconds"] for network in data.values())
+    # That of the programs that were called.
+    measured = os.times().children_user + os.times().children_system
+    made_with = {"python": platform.python_version(), "torch": train.torch.__version__, "hirescam": summary["manifest"]["version"], summary["manifest"]["engine"]: summary["manifest"]["engine_version"]}
+    versions = ", ".join(f"{k} {v}" for k, v in made_with.items())
+    page.append(f"## How to repeat it\n\n```\npython experiments/voc/run.py {'' if small else 'VOCDEVKIT '}--seed {options.seed} --limit {options.limit}{f' --scenes {options.scenes} --epochs {options.epochs}' if small else ''} --heads {' '.join(options.heads)}\n```\n\nTraining took {trained:.0f} seconds of processor time, measuring {measured:.0f}. Versions: {versions}. The whole reports, class by class, lie in `{options.out}`.")
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "voc.md").write_text("\n\n".join(page) + "\n")
     (options.results / "voc.json").write_text(json.dumps(data, indent=1) + "\n")

@@ -33,15 +33,16 @@ WIDTHS = [64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 51
 HEADS = ("512to256to64_1x1", "512to64_1x1", "512to512_3x3")
 
 
-def body(shrunk: int) -> nn.Sequential:
-    """VGG-16's convolutions, or the same with a `shrunk`th of the channels."""
+def body(shrunk: int, norm: bool) -> nn.Sequential:
+    """VGG-16's convolutions, or the same with a `shrunk`th of the channels, or with batch normalisation behind each."""
     layers: list[nn.Module] = []
     channels = 3
     for width in WIDTHS:
         if width == "M":
             layers.append(nn.MaxPool2d(2))
             continue
-        layers += [nn.Conv2d(channels, width // shrunk, 3, padding=1), nn.ReLU()]
+        normal = [nn.BatchNorm2d(width // shrunk)] if norm else []
+        layers += [nn.Conv2d(channels, width // shrunk, 3, padding=1), *normal, nn.ReLU()]
         channels = width // shrunk
     return nn.Sequential(*layers)
 
@@ -49,10 +50,10 @@ def body(shrunk: int) -> nn.Sequential:
 class Net(nn.Module):
     """`features` (VGG-16), `conv` (one of three), one fully connected layer."""
 
-    def __init__(self, head: str, side: int, classes: int, shrunk: int = 1):
+    def __init__(self, head: str, side: int, classes: int, shrunk: int = 1, norm: bool = False):
         super().__init__()
         wide, middle, small = 512 // shrunk, 256 // shrunk, max(64 // shrunk, 16)
-        self.features = body(shrunk)
+        self.features = body(shrunk, norm)
         # As torchvision's VGG-16 begins.
         for layer in self.features:
             if isinstance(layer, nn.Conv2d):
@@ -181,7 +182,7 @@ def trained(model: nn.Module, train: Images, val: Images, options: argparse.Name
     return history
 
 
-def written(model: nn.Module, name: str, labels: list[str], history: list[dict], options: argparse.Namespace) -> Path:
+def written(model: nn.Module, name: str, labels: list[str], history: list[dict], seconds: float, options: argparse.Namespace) -> Path:
     """The network as ONNX, with what hirescam looks for beside it."""
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"{name}.onnx"
@@ -192,8 +193,21 @@ def written(model: nn.Module, name: str, labels: list[str], history: list[dict],
         "# As in training, but that Pillow's bicubic filter is antialiased, and resizes before it scales.\n"
         f'resize = {{ exact = [{options.side}, {options.side}] }}\nfilter = "bicubic"\nscale = 0.00392156862745098\nmean = {MEAN}\nstd = {STD}\n'
     )
-    path.with_suffix(".history.json").write_text(json.dumps(history, indent=1) + "\n")
+    # Last, for a network with a history is whole.
+    path.with_suffix(".history.json").write_text(json.dumps({"options": asked(options), "seconds": seconds, "epochs": history}, indent=1) + "\n")
     return path
+
+
+def asked(options: argparse.Namespace) -> dict:
+    """What a network depends on."""
+    names = ("devkit", "sbd", "side", "shrunk", "norm", "epochs", "patience", "batch", "rate", "momentum", "seed")
+    return {name: str(value) if isinstance(value := getattr(options, name), Path) else value for name in names}
+
+
+def is_there(path: Path, options: argparse.Namespace) -> bool:
+    """Whether an earlier run has trained a network with the same options."""
+    history = path.with_suffix(".history.json")
+    return history.is_file() and json.loads(history.read_text())["options"] == asked(options)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -205,6 +219,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--init", nargs="+", choices=("random", "pretrained"), default=["random", "pretrained"])
     made.add_argument("--side", type=int, default=320)
     made.add_argument("--shrunk", type=int, default=1, help="take so many times fewer channels than VGG-16 (for trying it out; not the author's)")
+    made.add_argument("--norm", action="store_true", help="batch normalisation behind each convolution of the body, with which small sets are learnt (not the author's)")
     made.add_argument("--epochs", type=int, default=100)
     made.add_argument("--patience", type=int, default=15)
     made.add_argument("--batch", type=int, default=64)
@@ -215,23 +230,29 @@ def parser() -> argparse.ArgumentParser:
 
 
 def networks(options: argparse.Namespace) -> dict[str, Path]:
-    """All networks that are asked for, trained."""
+    """All networks that are asked for, trained; those that an earlier run trained with the same options are not trained again."""
     train, val = data(options.devkit, options.sbd, options.side)
     print(f"{len(train)} images to learn from, {len(val)} to stop by")
     made = {}
     for init in options.init:
         for head in options.heads:
+            name = f"{head}-{init}"
+            made[name] = options.out / f"{name}.onnx"
+            if is_there(made[name], options):
+                print(f"{name} is there")
+                continue
             torch.manual_seed(options.seed)
-            model = Net(head, options.side, len(train.classes), options.shrunk)
+            model = Net(head, options.side, len(train.classes), options.shrunk, options.norm)
             if init == "pretrained":
-                if options.shrunk != 1:
-                    raise SystemExit("ImageNet's weights are those of the whole VGG-16: leave out --shrunk, or take --init random")
+                if options.shrunk != 1 or options.norm:
+                    raise SystemExit("ImageNet's weights are those of VGG-16 as it is: leave out --shrunk and --norm, or take --init random")
                 from torchvision.models import VGG16_Weights, vgg16
 
                 model.features.load_state_dict(vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features.state_dict())
-            name = f"{head}-{init}"
             print(name)
-            made[name] = written(model, name, train.classes, trained(model, train, val, options), options)
+            began = time.process_time()
+            history = trained(model, train, val, options)
+            written(model, name, train.classes, history, time.process_time() - began, options)
     return made
 
 

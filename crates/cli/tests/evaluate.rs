@@ -77,6 +77,59 @@ mod with {
         assert!(code == Some(2) && said.contains("plan.metrics"), "{code:?} {said}");
     }
 
+    /// Many images of a network on an engine that is slow enough to be interrupted.
+    #[cfg(unix)]
+    fn interrupted(folder: &Path, again: bool) -> (Option<i32>, String) {
+        use std::process::{Command, Stdio};
+        use std::time::{Duration, Instant};
+        std::fs::copy(fixture("photos/coffee.png"), folder.join("coffee.png")).unwrap();
+        let rows: String = (0..60).map(|i| format!("{i}.png,coffee mug,20,20,120,120\n")).collect();
+        for i in 0..60 {
+            std::fs::hard_link(folder.join("coffee.png"), folder.join(format!("{i}.png"))).unwrap();
+        }
+        std::fs::write(folder.join("truth.csv"), format!("image,class,left,top,right,bottom\n{rows}")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hirescam"));
+        command.args(["evaluate", &fixture("efficientnet-lite0.onnx"), "truth.csv"]);
+        command.args(["--metrics", "entropy,deletion", "--curve-steps", "32", "--engine", "tract", "-o", "out"]);
+        command.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let part = folder.join("out/rows/part-00000.parquet");
+        let since = Instant::now();
+        while !part.exists() && child.try_wait().unwrap().is_none() && since.elapsed() < Duration::from_secs(120) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let process = child.id().to_string();
+        let interrupt = || Command::new("kill").args(["-INT", &process]).stderr(Stdio::null()).status().unwrap();
+        assert!(interrupt().success());
+        // Signals that come before one was looked at count once: it is told again and again.
+        while again && child.try_wait().unwrap().is_none() {
+            interrupt();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let done = child.wait_with_output().unwrap();
+        (done.status.code(), String::from_utf8(done.stdout).unwrap())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_interrupted_evaluation_keeps_what_is_done_and_says_how_to_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (code, said) = interrupted(folder.path(), false);
+        assert_eq!(code, Some(130), "{said}");
+        assert!(said.contains("stopped before the end: the same command goes on"), "{said}");
+        let page = std::fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+        assert!(page.contains("were explained"), "{page}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_second_interrupt_ends_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (code, said) = interrupted(folder.path(), true);
+        assert_eq!((code, said.as_str()), (Some(130), ""));
+        assert!(!folder.path().join("out/report.html").exists());
+    }
+
     #[test]
     fn what_does_not_fit_is_said_before_the_work() {
         let folder = tempfile::tempdir().unwrap();

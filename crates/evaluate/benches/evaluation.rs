@@ -1,7 +1,10 @@
-//! What evaluations cost beside what they cannot do without, measured in turn: `cargo bench -p hirescam-evaluate --bench evaluation`.
+//! Times of evaluations beside what they cannot do without, measured in turn, with the engine that `ENGINE` names:
+//! `cargo bench -p hirescam-evaluate --bench evaluation`.
 //!
-//! - All methods of one run at one layer over one method.
-//! - Deletion and insertion of one image over the same number of plain inferences in the same batches.
+//! - `methods`: all methods of one run at one layer over one method.
+//! - `inferences`: deletion and insertion of one image over the same number of plain inferences in the same batches.
+//!
+//! With a name behind `--` that is measured alone. A number is the median of the rounds' ratios, and in brackets is their middle half.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use hirescam::engine::Array;
@@ -31,7 +34,9 @@ const METHODS: [&str; 9] = [
 ];
 
 /// Rounds that are measured in turn.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 15;
+/// Steps of a curve: enough for several batches, and few, so that rounds are short.
+const STEPS: usize = 56;
 /// Images of an evaluation.
 const IMAGES: usize = 16;
 /// Images that are scored at once.
@@ -65,9 +70,10 @@ fn photo(name: &str) -> Photo {
     Photo::open(format!("{FIXTURES}/photos/{name}.png")).unwrap()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(mut values: Vec<f64>) -> String {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    let at = |share: usize| values[(values.len() - 1) * share / 4];
+    format!("{:.3} ({:.3} to {:.3})", at(2), at(1), at(3))
 }
 
 fn seconds(work: impl FnOnce()) -> f64 {
@@ -83,8 +89,14 @@ fn main() {
     (spec.engine, _) = spec.engine.settled();
     let network = Network::open(format!("{FIXTURES}/efficientnet-lite0.onnx")).unwrap();
     println!("efficientnet-lite0 on {}", spec.engine.name);
-    methods(&network, &spec);
-    inferences(&network, &spec);
+    let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |name: &str| named.is_empty() || named.iter().any(|n| n == name);
+    if wanted("methods") {
+        methods(&network, &spec);
+    }
+    if wanted("inferences") {
+        inferences(&network, &spec);
+    }
 }
 
 /// All methods over one.
@@ -121,7 +133,7 @@ fn methods(network: &Network, spec: &Spec) {
         println!("  round {round}: one method {a:.2} s, {} methods {b:.2} s", all.len());
         ratios.push(b / a);
     }
-    println!("{} methods over one: {:.3}", all.len(), median(ratios));
+    println!("{} methods over one: {}", all.len(), median(ratios));
 }
 
 /// Deletion and insertion over plain inferences.
@@ -137,7 +149,10 @@ fn inferences(network: &Network, spec: &Spec) {
     let scorer = network.scorer(spec, None).unwrap();
     let sample = Sample::from(Array::from(prepared.tensor.clone()));
     let column = map.class.unwrap();
-    let (deletion, insertion) = (Deletion(Curve::deletion()), Insertion(Curve::insertion()));
+    let (deletion, insertion) = (
+        Deletion(Curve { steps: STEPS, ..Curve::deletion() }),
+        Insertion(Curve { steps: STEPS, ..Curve::insertion() }),
+    );
     let session = spec.engine.start().unwrap().prepare(network.bytes()).unwrap();
     let name = network.image_input(None).unwrap().name;
     let metrics = || {
@@ -159,7 +174,7 @@ fn inferences(network: &Network, spec: &Spec) {
         println!("  round {round}: deletion and insertion {own:.2} s, {count} inferences {plain:.2} s");
         ratios.push(own / plain);
     }
-    println!("deletion and insertion over plain inferences: {:.3}", median(ratios));
+    println!("deletion and insertion over plain inferences: {}", median(ratios));
 }
 
 /// So many inferences, in batches where the engine is not slow at them.

@@ -6,7 +6,8 @@
 
 use hirescam::explanation::Explanation;
 use hirescam::heatmap::Heatmap;
-use hirescam::overlay::{Scales, Style, bare};
+use hirescam::overlay::{Scales, Style, bare, plain};
+use hirescam::photo::Photo;
 use hirescam::preprocess::Rect;
 use hirescam::random::Random;
 use hirescam::record::Provenance;
@@ -273,28 +274,44 @@ fn sides(seed: u64, panels: usize) -> Vec<bool> {
     turned
 }
 
+/// Pictures of maps of one photo, all drawn by one rule: colours, opacity, `side` pixels on the longer side, and a scale of their own or shared.
+/// [`Scales::Both`] stands for scales of their own.
+///
+/// # Errors
+/// Those of [`bare`].
+pub fn alike(
+    photo: &Photo,
+    maps: &[(&Heatmap, Rect)],
+    scale: Scales,
+    style: &Style,
+    side: u32,
+) -> Result<Vec<RgbImage>, Error> {
+    let largest = maps.iter().map(|(map, _)| map.max().max(-map.min())).fold(0.0, f32::max);
+    let rectified = maps.iter().all(|(map, _)| map.is_rectified());
+    let range = match scale {
+        Scales::Shared if largest > 0.0 => Some((if rectified { 0.0 } else { -largest }, largest)),
+        _ => None,
+    };
+    let style = Style { range, ..style.clone() };
+    maps.iter().map(|(map, view)| Ok(bare(photo, *view, map, &style, side)?)).collect()
+}
+
 /// Photo, left map, right map.
 fn drawn(plan: &Plan, kept: &Kept, turned: bool) -> Result<RgbImage, Error> {
     let (Input::Photo(photo), _) = source::read(&kept.file)? else {
         return Err(Error::Argument("a tensor has no photo to draw on".into()));
     };
-    let [a, b] = &kept.arms;
-    let largest = |d: &Drawn| d.heatmap.max().max(-d.heatmap.min());
-    let shared = largest(a).max(largest(b));
-    let range = match (plan.scale, plan.picture.signed) {
-        (Scales::Shared, true) if shared > 0.0 => Some((-shared, shared)),
-        (Scales::Shared, false) if shared > 0.0 => Some((0.0, shared)),
-        _ => None,
-    };
-    let style = Style { range, ..plan.picture.style()? };
     let side = plan.picture.side.unwrap_or(SIDE);
-    let over = |d: &Drawn| bare(&photo, d.view, &d.heatmap, &style, side);
-    let (left, right) = if turned { (over(b)?, over(a)?) } else { (over(a)?, over(b)?) };
-    let (width, height) = left.dimensions();
-    let plain = imageops::resize(photo.rgb(), width, height, imageops::FilterType::CatmullRom);
+    let maps = kept.arms.each_ref().map(|arm| (&arm.heatmap, arm.view));
+    let mut pictures = alike(&photo, &maps, plan.scale, &plan.picture.style()?, side)?;
+    if turned {
+        pictures.reverse();
+    }
+    pictures.insert(0, plain(&photo, side)?);
+    let (width, height) = pictures.first().map_or((0, 0), RgbImage::dimensions);
     let gap = side.div_ceil(20);
     let mut paper = RgbImage::from_pixel(3 * width + 2 * gap, height, Rgb([255; 3]));
-    for (i, picture) in (0..).zip([&plain, &left, &right]) {
+    for (i, picture) in (0..).zip(&pictures) {
         imageops::replace(&mut paper, picture, i64::from(i * (width + gap)), 0);
     }
     Ok(paper)

@@ -27,7 +27,10 @@ pub struct Plan {
     #[cfg_attr(feature = "clap", arg(long, value_name = "METRICS", value_delimiter = ',', default_values_t = Plan::default().metrics))]
     pub metrics: Vec<String>,
     /// The classes that are explained of an image: those that it shows, the one that the network predicts, or both
-    #[cfg_attr(feature = "clap", arg(long = "classes", id = "evaluated", value_enum, default_value_t))]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long = "classes", id = "evaluated", value_name = "WHICH", value_enum, default_value_t)
+    )]
     pub classes: Classes,
     /// Which of the network's classes the data set's are: label, wordnet, order, voc-imagenet, coco-imagenet, or a TOML table; what fits
     /// where nothing is said
@@ -318,10 +321,12 @@ impl Plan {
     pub fn measures(&self) -> Result<Vec<&'static str>, Error> {
         let mut wanted = vec![false; MEASURES.len()];
         for given in &self.metrics {
+            // A metric of places that nobody names is measured where it is asked for itself, and says so.
+            let possible = |name: &str| name != "dead-zone-ratio" || self.dead_zone.is_some();
             let in_group = |(name, family, runs): &(&'static str, Family, bool)| match given.as_str() {
-                "all" => true,
-                "cheap" => !runs && *name != "dead-zone-ratio",
-                word => *name == word || family.word() == word,
+                "all" => possible(name),
+                "cheap" => !runs && possible(name),
+                word => *name == word || (family.word() == word && possible(name)),
             };
             if !MEASURES.iter().any(in_group) {
                 return Err(unknown(given));
@@ -399,7 +404,12 @@ mod tests {
 
     #[test]
     fn groups_are_spelled_out_and_nothing_comes_twice() {
-        assert_eq!(of(&["all"]).unwrap().len(), MEASURES.len());
+        // Where no dead zone is given, its metric is in no group; asked for itself it says so in its rows.
+        assert_eq!(of(&["all", "dead-zone-ratio"]).unwrap().len(), MEASURES.len());
+        let mut plan = Plan { metrics: vec!["all".into()], ..Plan::default() };
+        assert_eq!(plan.measures().unwrap().len(), MEASURES.len() - 1);
+        plan.dead_zone = Some("zone.npy".into());
+        assert_eq!(plan.measures().unwrap().len(), MEASURES.len());
         assert_eq!(of(&["iou", "iou"]).unwrap(), ["iou"]);
         assert_eq!(of(&["shape", "entropy"]).unwrap().len(), 5);
         assert!(of(&["cheap"]).unwrap().iter().all(|m| !m.contains("ablation") && *m != "deletion"));

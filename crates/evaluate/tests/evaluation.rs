@@ -176,7 +176,7 @@ fn all_metrics_of_all_kinds_of_methods_have_a_value_or_a_reason() {
     let methods = ["hirescam", "gradcam", "layercam", "scorecam", "saliency"].map(str::to_owned).to_vec();
     let plan = Plan {
         methods,
-        metrics: vec!["all".into()],
+        metrics: ["all", "dead-zone-ratio"].map(str::to_owned).to_vec(),
         classes: Classes::Both,
         limit: Some(2),
         curve_steps: 10,
@@ -203,6 +203,99 @@ fn all_metrics_of_all_kinds_of_methods_have_a_value_or_a_reason() {
     // A map of pixels is held against nothing at the layer.
     let of_pixels = ["idle-share", "idle-share:ablation", "unused-share", "unused-share:ablation"];
     assert_eq!(errors, of_pixels.map(|metric| ("saliency", metric, "unsupported")));
+}
+
+/// The digits' network with its scores by another name, and what lies beside it.
+fn renamed(folder: &Path, name: &str) -> Network {
+    let mut proto = network().model().proto().clone();
+    let graph = proto.graph.as_mut().unwrap();
+    let was = graph.output[0].name().to_owned();
+    graph.output[0].name = Some(name.into());
+    let values = graph.node.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output));
+    values.filter(|value| **value == was).for_each(|value| *value = name.into());
+    std::fs::write(folder.join("network.onnx"), hirescam::core::onnx::write(&proto)).unwrap();
+    std::fs::copy(format!("{FIXTURES}/digits-cnn.toml"), folder.join("network.toml")).unwrap();
+    Network::open(folder.join("network.onnx")).unwrap()
+}
+
+#[test]
+fn a_network_may_call_its_values_as_the_input_of_the_classes_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, spec, classes) = (Digits::new(3), spec(), mapped());
+    // Methods of one run, of several, and at the image, each with an explainer of its own.
+    let methods = ["hirescam", "gradcam", "ablationcam", "saliency"].map(str::to_owned).to_vec();
+    let plan = Plan { methods, metrics: vec!["entropy".into(), "coherency".into()], ..Plan::default() };
+    let of = |network: &Network, out: &str| {
+        let evaluation = Evaluation { network, spec: &spec, data: &data, classes: &classes, plan: &plan };
+        let out = folder.path().join(out);
+        assert_eq!(evaluation.run(&out, &mut |_| {}, &AtomicBool::new(false)).unwrap().failed, 0);
+        without_times(evaluation::rows(&out).unwrap())
+    };
+    let rows = of(&network(), "own");
+    assert!(rows.iter().filter(|row| row.value.is_some()).count() >= 3 * 4 * 2);
+    for name in ["class", "seed", "map"] {
+        assert_eq!(of(&renamed(folder.path(), name), name), rows, "{name}");
+    }
+}
+
+#[test]
+fn a_report_has_certificates_layers_and_pictures_that_it_draws_again() {
+    let out = tempfile::tempdir().unwrap();
+    let (data, network, spec, classes) = (Digits::new(12), network(), spec(), mapped());
+    let methods = ["hirescam", "gradcam", "ablationcam"].map(str::to_owned).to_vec();
+    let metrics = ["iou", "energy-pointing-game", "unused-share"].map(str::to_owned).to_vec();
+    let plan = Plan { methods, metrics, limit: Some(9), sample_seed: Some(1), ..Plan::default() };
+    let evaluation = Evaluation { network: &network, spec: &spec, data: &data, classes: &classes, plan: &plan };
+    let stop = AtomicBool::new(false);
+    evaluation.run(out.path(), &mut |_| {}, &stop).unwrap();
+    let rows = evaluation::rows(out.path()).unwrap();
+    let summary = evaluation.report(out.path(), &rows, &stop).unwrap();
+    let page = || std::fs::read_to_string(out.path().join("report.html")).unwrap();
+    let first = page();
+    assert_eq!((summary.manifest.images, summary.manifest.limit), (12, Some(9)));
+    let certificates: Vec<(&str, &str)> =
+        summary.manifest.certificates.iter().map(|c| (c.method.as_str(), c.verdict.as_str())).collect();
+    assert_eq!(certificates, [("hirescam", "locally-linear"), ("gradcam", "unproven"), ("ablationcam", "unproven")]);
+    let words = &summary.manifest.certificates[0].words;
+    assert!(words[0].contains("Σ map + b = score, b belongs to the image"), "{words:?}");
+    assert_eq!(
+        summary.layers,
+        summary.manifest.certificates.iter().take(1).map(|c| c.layer.clone()).collect::<Vec<_>>()
+    );
+    // One picture of each of the best and worst, two of each disagreement; none is left to words.
+    let (alone, pairs): (Vec<_>, Vec<_>) = summary.examples.iter().partition(|e| e.other.is_none());
+    assert!(alone.len() >= 4 && pairs.len() == 4, "{} {}", alone.len(), pairs.len());
+    assert_eq!(first.matches("data:image/png").count(), alone.len() + 2 * pairs.len());
+    assert!(first.contains("Outlined is what the data set says") && first.contains("because of the"), "{first}");
+    // Again, it is the same; where it is stopped, it goes without pictures.
+    evaluation.report(out.path(), &rows, &stop).unwrap();
+    assert_eq!(page(), first);
+    evaluation.report(out.path(), &rows, &AtomicBool::new(true)).unwrap();
+    assert!(!page().contains("data:image/png") && page().contains(&summary.examples[0].image));
+}
+
+#[test]
+fn a_network_of_integers_whose_axes_are_moved_is_evaluated_on_what_it_makes_of_them() {
+    let out = tempfile::tempdir().unwrap();
+    let network = Network::open(format!("{FIXTURES}/kinds/levels.onnx")).unwrap();
+    let levels = hirescam::preprocess::Preprocess::from_toml("resize = { exact = [14, 18] }").unwrap();
+    let spec = Spec { engine: "tract".into(), preprocess: Some(levels.into()), ..Spec::default() };
+    let plan = Plan { metrics: vec!["all".into()], curve_steps: 6, draws: 4, neighbours: 2, ..Plan::default() };
+    let data = Digits::new(2);
+    let classes = [vec![1], vec![2], vec![]];
+    let evaluation = Evaluation { network: &network, spec: &spec, data: &data, classes: &classes, plan: &plan };
+    assert_eq!(evaluation.run(out.path(), &mut |_| {}, &AtomicBool::new(false)).unwrap().failed, 0);
+    let rows = evaluation::rows(out.path()).unwrap();
+    for row in rows.iter().filter(|row| row.error.as_deref().is_some_and(|e| e != "undefined")) {
+        let (metric, reason) = (row.metric.as_deref().unwrap(), row.reason.as_deref().unwrap());
+        match metric {
+            // A map of an image that is no image of integers cannot be had.
+            "coherency" | "adcc" | "arcc" | "max-sensitivity" => assert!(reason.contains("takes integers"), "{row:?}"),
+            _ => assert!(reason.contains("of probabilities"), "{row:?}"),
+        }
+    }
+    let deletion = rows.iter().filter(|row| row.metric.as_deref() == Some("deletion"));
+    assert!(deletion.clone().count() == 4 && deletion.clone().all(|row| row.value.is_some()));
 }
 
 #[test]

@@ -165,9 +165,14 @@ impl Image {
             }
             Change::Filled { places, fill } => {
                 let fill = fills.get(fill).map_or(&[][..], Vec::as_slice);
-                for ((v, f), place) in row.iter_mut().zip(fill).zip(self.place_of()) {
-                    if places.contains(place) {
-                        *v = *f;
+                let (_, channels, inner) = self.split();
+                // By runs of places of one channel: this is done for every value of every changed image.
+                for (n, (values, fill)) in row.chunks_mut(inner).zip(fill.chunks(inner)).enumerate() {
+                    let first = n / channels * inner;
+                    for (i, (v, f)) in values.iter_mut().zip(fill).enumerate() {
+                        if places.contains(first + i) {
+                            *v = *f;
+                        }
                     }
                 }
             }

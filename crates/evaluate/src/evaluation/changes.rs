@@ -15,9 +15,9 @@ use hirescam::core::score::Activation;
 use hirescam::engine::Array;
 use hirescam::heatmap::Normalize;
 use hirescam::{Explanation, Sample};
-use ndarray::{Array2, ArrayD, ArrayViewD, Axis};
+use ndarray::{Array2, ArrayD, ArrayViewD};
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// A score's change by less than this many roundings of float32 is none. What is rounded has the size of |score| + Σ |cell|.
@@ -139,12 +139,13 @@ impl Subject<'_> {
             };
             maps.iter().flat_map(of).collect()
         };
-        let image = match Image::new(self.image.tensor.index_axis(Axis(0), 0), self.image.channels) {
-            Ok(image) => image,
-            Err(error) => return all_fail(&error.into()),
+        let ready = || {
+            let scorer = self.ready.scorer(None, self.image.shape())?;
+            let image = Image::new(scorer.activation(&self.image.sample)?.view(), scorer.channels())?;
+            Ok::<_, Failure>((scorer, image))
         };
-        let scorer = match self.ready.scorer(None, self.image.shape()) {
-            Ok(scorer) => scorer,
+        let (scorer, image) = match ready() {
+            Ok(ready) => ready,
             Err(failure) => return all_fail(&failure),
         };
         let activation = scorer.score().probability;
@@ -190,6 +191,9 @@ impl Subject<'_> {
             .collect();
         let entries: Vec<usize> = asked.iter().map(|a| a.entry).collect();
         let mut scores = |images: ArrayViewD<'_, f32>| {
+            if stop.load(Ordering::Relaxed) {
+                return Err(hirescam::Error::Cancelled.into());
+            }
             let logits = scorer.logits(&self.image.sample, images)?;
             Ok(columns(&logits, &entries, activation))
         };
@@ -261,7 +265,7 @@ impl Subject<'_> {
     ) -> Vec<Result<ArrayD<f64>, Failure>> {
         let sample = |heatmaps: &Result<Heatmaps, Failure>| {
             let unit: Vec<f64> = heatmaps.as_ref().map_err(Clone::clone)?.unit.iter().copied().collect();
-            Ok::<_, Failure>(self.with_image(changed::images(image, &[Change::multiplied(&unit)])?))
+            self.with_image(changed::images(image, &[Change::multiplied(&unit)])?)
         };
         let samples: Vec<Result<Sample, Failure>> = heatmaps.iter().map(sample).collect();
         let mut all: Vec<Result<ArrayD<f64>, Failure>> =
@@ -294,8 +298,11 @@ impl Subject<'_> {
         let plan = self.ready.evaluation.plan;
         let seed = self.ready.evaluation.spec.settings.seed;
         let neighbours = Neighbours { radius: plan.radius, samples: plan.neighbours, seed };
-        let samples: Vec<Sample> =
-            neighbours.images(self.image.tensor.view()).into_iter().map(|image| self.with_image(image)).collect();
+        let neighbours = neighbours.images(self.image.tensor.view());
+        let samples: Vec<Sample> = match neighbours.into_iter().map(|image| self.with_image(image)).collect() {
+            Ok(samples) => samples,
+            Err(failure) => return maps.iter().map(|m| m.with("max-sensitivity", Err(failure.clone()), 0.0)).collect(),
+        };
         let explain = |methods: &[&str], entries: &[usize]| {
             let asked: Vec<(&Sample, &[usize])> = samples.iter().map(|sample| (sample, entries)).collect();
             self.ready.methods.explain(methods, &asked, stop)
@@ -306,15 +313,23 @@ impl Subject<'_> {
 
     /// How much maps are like those of networks with random weights: the mean over these of the rank correlation.
     fn randomised(&self, asked: &[Asked], maps: &[Measured], stop: &AtomicBool) -> Vec<Row> {
-        let networks = match self.ready.randomised() {
+        let networks = match self.ready.randomised(stop) {
             Ok(networks) => networks,
             Err(failure) => return maps.iter().map(|m| m.with("mprt", Err(failure.clone()), 0.0)).collect(),
         };
         let explain = |methods: &[&str], entries: &[usize]| {
             let mut all: Vec<Vec<Maps>> = methods.iter().map(|_| Vec::new()).collect();
+            // One class at a time: what is made ready for several at once would hold the weights of each network again.
+            let alone: Vec<(&Sample, &[usize])> = entries.chunks(1).map(|entry| (&self.image.sample, entry)).collect();
             for network in networks.iter() {
-                let made = network.explain(methods, &[(&self.image.sample, entries)], stop);
-                all.iter_mut().zip(made).for_each(|(own, made)| own.extend(made));
+                let made = network.explain(methods, &alone, stop);
+                let together = |of_classes: Vec<Maps>| -> Maps {
+                    of_classes
+                        .into_iter()
+                        .collect::<Result<Vec<_>, _>>()
+                        .map(|maps| maps.into_iter().flatten().collect())
+                };
+                all.iter_mut().zip(made).for_each(|(own, made)| own.push(together(made)));
             }
             all
         };
@@ -366,10 +381,13 @@ impl Subject<'_> {
     }
 
     /// The image's sample with another image.
-    fn with_image(&self, image: ArrayD<f32>) -> Sample {
+    fn with_image(&self, image: ArrayD<f32>) -> Result<Sample, Failure> {
+        if !self.ready.methods.any().image_kind().is_float() {
+            return Err(Failure::new("unsupported", "the network takes integers, which a changed image is not"));
+        }
         let mut sample = self.image.sample.clone();
         sample.image = Array::from(image).into();
-        sample
+        Ok(sample)
     }
 }
 

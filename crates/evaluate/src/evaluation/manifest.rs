@@ -37,7 +37,9 @@ pub struct Manifest {
     pub data: String,
     /// The SHA-256 of the names of its images and classes.
     pub data_sha256: String,
-    /// How many images are evaluated.
+    /// How many images the data set has.
+    pub data_images: usize,
+    /// How many of them are evaluated.
     pub images: usize,
     /// The SHA-256 of their positions in the data set, in the order in which they are evaluated.
     pub order_sha256: String,
@@ -67,6 +69,7 @@ impl Manifest {
             model_sha256: network.sha256().to_owned(),
             data: data.title(),
             data_sha256: hash(data.ids().iter().chain(data.classes())),
+            data_images: data.ids().len(),
             images: order.len(),
             order_sha256: hash(positions.iter()),
             classes: names.collect(),
@@ -115,7 +118,7 @@ impl Manifest {
             engine_version: self.engine_version.clone(),
             data: self.data.clone(),
             data_sha256: Some(self.data_sha256.clone()),
-            images: self.images as u64,
+            images: self.data_images as u64,
             limit: self.plan.limit.map(|limit| limit as u64),
             explained: self.plan.classes.word().to_owned(),
             unmapped: self.classes.iter().filter(|(_, of)| of.is_empty()).map(|(name, _)| name.clone()).collect(),

@@ -227,11 +227,8 @@ fn with_classes(sample: &Sample, classes: &[usize], count: usize) -> Sample {
     let numbers: Vec<i64> = classes.iter().map(number).chain(last.into_iter().cycle()).take(count).collect();
     let shape = if count == 1 { vec![1] } else { vec![1, count] };
     let array = ArrayD::from_shape_vec(IxDyn(&shape), numbers).unwrap_or_else(|_| ArrayD::zeros(shape));
-    sample.clone().with_input(CLASSES, Array::from(array))
+    sample.clone().with_target(Array::from(array))
 }
-
-/// The input of the classes that come with each image.
-const CLASSES: &str = "class";
 
 /// Methods made ready for so many classes that come with each image.
 fn make(network: &Network, spec: &Spec, group: &Group, count: usize) -> Result<Explainer, hirescam::Error> {

@@ -9,6 +9,7 @@ mod image;
 mod manifest;
 mod methods;
 mod ready;
+mod report;
 mod rows_of;
 mod seen;
 mod summary;

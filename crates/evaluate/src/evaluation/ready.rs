@@ -12,7 +12,7 @@ use hirescam::core::score::Activation;
 use hirescam::labels::Labels;
 use hirescam::scorer::Scorer;
 use hirescam::{Network, Spec, source};
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -133,7 +133,7 @@ impl<'a> Ready<'a> {
     }
 
     /// The methods on networks whose weights were randomised, 1, 2, 4 … tensors from the score downwards and at last all.
-    pub(super) fn randomised(&self) -> Result<Arc<Vec<Methods>>, Failure> {
+    pub(super) fn randomised(&self, stop: &AtomicBool) -> Result<Arc<Vec<Methods>>, Failure> {
         let mut kept = self.randomised.lock().unwrap_or_else(PoisonError::into_inner);
         let made = kept.get_or_insert_with(|| {
             let Evaluation { network, spec, plan, .. } = self.evaluation;
@@ -141,8 +141,11 @@ impl<'a> Ready<'a> {
             if networks.is_empty() {
                 return Err(Failure::new("unsupported", "the network stores no weights with two axes or more"));
             }
-            let methods = networks.iter().map(|network| Methods::new(network, spec, &plan.methods));
-            Ok(Arc::new(methods.collect::<Result<Vec<_>, Error>>()?))
+            let methods = |network: &Network| match stop.load(Ordering::Relaxed) {
+                true => Err(hirescam::Error::Cancelled.into()),
+                false => Methods::new(network, spec, &plan.methods),
+            };
+            Ok(Arc::new(networks.iter().map(methods).collect::<Result<Vec<_>, Error>>()?))
         });
         made.clone()
     }
@@ -214,7 +217,8 @@ impl<'a> Ready<'a> {
     fn logits(&self, read: &Read) -> Result<(Vec<f32>, bool), Failure> {
         let image = read.image.as_ref().map_err(Clone::clone)?;
         let scorer = self.scorer(None, image.shape())?;
-        let logits = scorer.logits(&image.sample, image.tensor.view())?;
+        let own = scorer.activation(&image.sample)?.insert_axis(Axis(0));
+        let logits = scorer.logits(&image.sample, own.view())?;
         Ok((logits.iter().copied().collect(), scorer.score().is_multi_label()))
     }
 

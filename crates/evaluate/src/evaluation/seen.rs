@@ -114,7 +114,7 @@ impl Seen {
 
 impl Region {
     /// Whether the centre of a pixel lies within.
-    fn holds(&self, (row, column): (usize, usize)) -> bool {
+    pub(super) fn holds(&self, (row, column): (usize, usize)) -> bool {
         match self {
             Region::Rectangle { left, top, right, bottom } => {
                 let (down, across) = (row as f64 + 0.5, column as f64 + 0.5);

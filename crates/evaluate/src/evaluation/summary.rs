@@ -52,14 +52,24 @@ fn failures(rows: &[Row]) -> Vec<String> {
         };
         kinds.entry((rank, what, kind)).or_default().push(row);
     }
-    let line = |((_, what, kind), rows): ((usize, String, &str), Vec<&Row>)| {
+    let of_kind = |((_, what, kind), rows): ((usize, String, &str), Vec<&Row>)| {
         let images: BTreeSet<&str> = rows.iter().map(|row| row.image.as_str()).collect();
         let some: Vec<&str> = images.iter().copied().take(EXAMPLES).collect();
         let more = if images.len() > some.len() { ", …" } else { "" };
-        let reason = rows.first().and_then(|row| row.reason.as_deref()).unwrap_or_default();
-        format!("  without {what}: {} ({kind}; {}{more}): {reason}", rows.len(), some.join(", "))
+        // Each reason once, by the first that has it.
+        let mut reasons: Vec<(&str, &str)> = Vec::new();
+        for row in &rows {
+            let reason = row.reason.as_deref().unwrap_or_default();
+            if reasons.len() < EXAMPLES && reasons.iter().all(|(_, known)| *known != reason) {
+                reasons.push((&row.image, reason));
+            }
+        }
+        let mut reasons = reasons.into_iter();
+        let first = reasons.next().map_or("", |(_, reason)| reason);
+        let line = format!("  without {what}: {} ({kind}; {}{more}): {first}", rows.len(), some.join(", "));
+        [line].into_iter().chain(reasons.map(|(image, reason)| format!("    {image}: {reason}"))).collect::<Vec<_>>()
     };
-    kinds.into_iter().map(line).collect()
+    kinds.into_iter().flat_map(of_kind).collect()
 }
 
 /// The means of metrics, a column for each method and layer.
@@ -159,12 +169,16 @@ mod tests {
         });
         let many = Row { value: None, values: Some(vec![0.5; 53]), ..row("a", "hirescam", "iou", 0.0) };
         rows.push(many);
+        for (image, reason) in [("e", "it is cut"), ("f", "it is missing")] {
+            let [error, reason] = ["data", reason].map(|text| Some(text.to_owned()));
+            rows.push(Row { image: image.into(), error, reason, ..Row::default() });
+        }
         let outcome =
             Outcome { done: 4, of: 9, found: 0, failed: 1, stopped: true, too_many: false, notes: Vec::new() };
         let text = summary(&rows, &outcome).join("\n");
         for part in [
-            "4 of 9 images, 6 rows; stopped before the end",
-            "without images: 1 (data; d): it is cut",
+            "4 of 9 images, 8 rows; stopped before the end",
+            "without images: 3 (data; d, e, f): it is cut\n    f: it is missing\n",
             "without values of entropy: 1 (undefined; c): it is 0",
             "cow (1)",
             "entropy                     1.5000",

@@ -50,16 +50,16 @@ pub(super) fn with<'a>(baseline: &'a str, bootstrap: &Bootstrap, measured: &Meas
 
 /// The values of what both have one for: image, value, other value.
 pub(super) fn pairs(a: &[Value<'_>], b: &[Value<'_>]) -> Vec<(u64, f64, f64)> {
-    named_pairs(a, b).into_iter().map(|(index, _, a, b)| (index, a, b)).collect()
+    placed_pairs(a, b).into_iter().map(|(a, b)| (a.index, a.value, b)).collect()
 }
 
-/// The same with the class. Both are in the order of their places.
-pub(super) fn named_pairs<'a>(a: &[Value<'a>], b: &[Value<'_>]) -> Vec<(u64, &'a str, f64, f64)> {
+/// The same with all that is known of the first. Both are in the order of their places.
+pub(super) fn placed_pairs<'a>(a: &[Value<'a>], b: &[Value<'_>]) -> Vec<(Value<'a>, f64)> {
     let mut others = b.iter().peekable();
     let pair = |v: &Value<'a>| {
         while others.next_if(|o| o.place() < v.place()).is_some() {}
         let other = others.next_if(|o| o.place() == v.place())?;
-        Some((v.index, v.class, v.value, other.value))
+        Some((*v, other.value))
     };
     a.iter().filter_map(pair).collect()
 }

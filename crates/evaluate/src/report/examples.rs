@@ -1,6 +1,6 @@
 //! Which maps to look at: by a rule, never by hand.
 
-use super::compare::named_pairs;
+use super::compare::placed_pairs;
 use super::measured::{Measured, Value};
 use super::summary::{Example, Why, known};
 use crate::metrics::Better;
@@ -53,6 +53,7 @@ pub(super) fn choose<'a>(baseline: &'a str, measured: &Measured<'a>) -> Vec<Exam
             index: v.index,
             image: name(v.index),
             class: v.class.to_owned(),
+            class_index: v.class_index,
             value: v.value,
             other_value: None,
         };
@@ -63,19 +64,21 @@ pub(super) fn choose<'a>(baseline: &'a str, measured: &Measured<'a>) -> Vec<Exam
     }
     if let Some(metric) = judge(true) {
         for &other in measured.methods.iter().filter(|m| **m != baseline) {
-            let mut pairs = named_pairs(values(baseline, metric), values(other, metric));
-            pairs.retain(|(.., a, b)| a != b);
-            pairs.sort_by(|x, y| (y.2 - y.3).abs().total_cmp(&(x.2 - x.3).abs()));
-            found.extend(pairs.into_iter().take(DISAGREEMENTS).map(|(index, class, value, other_value)| Example {
+            let mut pairs = placed_pairs(values(baseline, metric), values(other, metric));
+            let apart = |(v, other): &(Value<'_>, f64)| (v.value - other).abs();
+            pairs.retain(|pair| apart(pair) > 0.0);
+            pairs.sort_by(|x, y| apart(y).total_cmp(&apart(x)));
+            found.extend(pairs.into_iter().take(DISAGREEMENTS).map(|(v, other_value)| Example {
                 why: Why::Disagreement,
                 metric: metric.to_owned(),
                 layer: layer.to_owned(),
                 method: baseline.to_owned(),
                 other: Some(other.to_owned()),
-                index,
-                image: name(index),
-                class: class.to_owned(),
-                value,
+                index: v.index,
+                image: name(v.index),
+                class: v.class.to_owned(),
+                class_index: v.class_index,
+                value: v.value,
                 other_value: Some(other_value),
             }));
         }

@@ -5,11 +5,12 @@
 
 mod agreement;
 mod compare;
+pub mod elements;
 mod examples;
 mod html;
 mod manifest;
 mod measured;
-mod plot;
+pub mod plot;
 mod summary;
 mod tables;
 mod thresholds;
@@ -32,6 +33,8 @@ pub struct Wanted<'a> {
     pub image: &'a str,
     /// The class, as in the rows.
     pub class: &'a str,
+    /// Its number among the network's, where the rows have it.
+    pub class_index: Option<u64>,
     /// The method.
     pub method: &'a str,
     /// The layer.

@@ -7,19 +7,24 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// A plot: one line of dots below the other.
-pub(super) struct Dots {
+pub struct Dots {
     /// What it shows, for those who cannot see it.
     pub alt: String,
     /// What the axis counts.
     pub axis: String,
+    /// A value that all are held against: a line down the plot.
+    pub reference: Option<f64>,
     /// The lines, each with its dots: which series, the mean, its interval.
     pub lines: Vec<(String, Vec<Dot>)>,
 }
 
 /// A mean with its interval.
-pub(super) struct Dot {
+pub struct Dot {
+    /// Which series it belongs to: its shape and colour.
     pub series: usize,
+    /// The mean.
     pub mean: f64,
+    /// From where to where its interval reaches.
     pub interval: Option<(f64, f64)>,
 }
 
@@ -43,7 +48,6 @@ const COLOURS: [RGBColor; 9] = [
 
 /// Widths and heights in pixels.
 const WIDTH: i32 = 340;
-const CHARACTER: i32 = 6;
 const LONGEST: usize = 20;
 const DOT: i32 = 10;
 const GAP: i32 = 12;
@@ -59,16 +63,16 @@ impl Dots {
         let dots = || self.lines.iter().flat_map(|(_, dots)| dots);
         let ends =
             || dots().flat_map(|d| [d.mean, d.interval.map_or(d.mean, |i| i.0), d.interval.map_or(d.mean, |i| i.1)]);
-        if dots().next().is_none() || ends().any(|v| !v.is_finite()) {
+        let all = || ends().chain(self.reference);
+        if dots().next().is_none() || all().any(|v| !v.is_finite()) {
             return None;
         }
-        let (low, high) = ends().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         // Bars of equal length stand for equal numbers only from 0: it is shown where it is near.
         let low = if low > 0.0 && low < high / 2.0 { 0.0 } else { low };
         let room = if high > low { (high - low) * 0.04 } else { low.abs().max(1.0) * 0.1 };
         let range = low - room..high + room;
-        let longest = self.lines.iter().map(|(name, _)| cut(name).chars().count()).max().unwrap_or(0);
-        let left = longest as i32 * CHARACTER + 10;
+        let left = self.lines.iter().map(|(name, _)| width(&cut(name))).max().unwrap_or(0) + 10;
         let heights: Vec<i32> = self.lines.iter().map(|(_, dots)| dots.len().max(1) as i32 * DOT + GAP).collect();
         let height = ABOVE + heights.iter().sum::<i32>() + BELOW;
         let mut svg = String::new();
@@ -97,6 +101,9 @@ impl Dots {
             area.draw(&Text::new(tick.text, (x(tick.at), bottom + 5), text(HPos::Center, VPos::Top)))?;
         }
         area.draw(&Text::new(self.axis.clone(), (from + width / 2, bottom + 22), text(HPos::Center, VPos::Top)))?;
+        if let Some(at) = self.reference.map(x) {
+            area.draw(&PathElement::new(vec![(at, ABOVE), (at, bottom)], INK))?;
+        }
         let mut top = ABOVE;
         for ((name, dots), height) in self.lines.iter().zip(heights) {
             area.draw(&Text::new(cut(name), (left - 4, top + height / 2), text(HPos::Right, VPos::Center)))?;
@@ -124,7 +131,7 @@ fn for_page(svg: &str, alt: &str) -> String {
 }
 
 /// The mark of a series by itself, to explain it.
-pub(super) fn sign(series: usize, name: &str) -> Option<String> {
+pub fn sign(series: usize, name: &str) -> Option<String> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (12, 12)).into_drawing_area();
@@ -148,6 +155,17 @@ fn mark(area: &Area<'_>, series: usize, (x, y): (i32, i32)) -> Result<(), Drawin
         3 => area.draw(&Polygon::new(vec![(x - 4, y), (x, y - 4), (x + 4, y), (x, y + 4)], colour)),
         _ => area.draw(&Polygon::new(vec![(x - 4, y - 3), (x + 4, y - 3), (x, y + 4)], colour)),
     }
+}
+
+/// About how wide a text is, in pixels: its fonts are those of the reader.
+fn width(text: &str) -> i32 {
+    let of = |c: char| match c {
+        'i' | 'j' | 'l' | 't' | 'f' | 'r' | '.' | ',' | ':' | '-' | ' ' => 5,
+        'm' | 'w' | 'M' | 'W' => 12,
+        c if c.is_uppercase() || !c.is_ascii() => 10,
+        _ => 8,
+    };
+    text.chars().map(of).sum()
 }
 
 fn cut(name: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::measured::{Group, Key, Measured, UNMAPPED, Value};
 use super::{Manifest, agreement, compare, examples, thresholds};
-use crate::metrics::{METRICS, Row as Metric};
+use crate::metrics::{Better, METRICS, Row as Metric};
 use crate::plan::metric_of;
 use crate::rows::Row;
 use crate::statistics::{Bootstrap, Estimate, mean};
@@ -287,6 +287,8 @@ pub struct Example {
     pub image: String,
     /// The class.
     pub class: String,
+    /// Its number among the network's, where the rows have it.
+    pub class_index: Option<u64>,
     /// The value.
     pub value: f64,
     /// The other method's.
@@ -380,6 +382,18 @@ fn counts(measured: &Measured<'_>) -> Counts {
         classes: measured.classes.len(),
         failures: failures.into_values().map(|(failure, _)| failure).collect(),
         unmapped: unmapped.collect(),
+    }
+}
+
+/// The best of several means, where one way is better and they are not all the same.
+pub(super) fn best(metric: &str, found: &[Option<Estimate>]) -> Option<f64> {
+    let means = || found.iter().flatten().map(|e| e.mean);
+    let (low, high) = (means().reduce(f64::min)?, means().reduce(f64::max)?);
+    match known(metric)?.better {
+        _ if low == high => None,
+        Better::Higher => Some(high),
+        Better::Lower => Some(low),
+        Better::Neither => None,
     }
 }
 

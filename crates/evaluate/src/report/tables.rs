@@ -1,7 +1,6 @@
 //! The numbers as CSV and as LaTeX.
 
-use super::html::best;
-use super::summary::{Cell, Part, Summary, known};
+use super::summary::{Cell, Part, Summary, best, known};
 use super::words::{self, Outcome, number};
 use crate::metrics::Better;
 use crate::statistics::Estimate;

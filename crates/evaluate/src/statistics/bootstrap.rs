@@ -87,7 +87,7 @@ impl Bootstrap {
             drawn.sum::<f64>() / n as f64
         };
         let drawn = sorted((0..self.resamples).into_par_iter().map(resample).collect());
-        estimate.percentile = self.percentile(&drawn);
+        estimate.percentile = self.quantiles(&drawn);
         estimate.bca = self.bca(values, mean, &drawn);
         Some(estimate)
     }
@@ -143,11 +143,16 @@ impl Bootstrap {
             (count > 0.0).then(|| sum / count)
         };
         let drawn: Vec<f64> = (0..self.resamples).into_par_iter().filter_map(resample).collect();
-        estimate.percentile = self.percentile(&sorted(drawn));
+        estimate.percentile = self.percentile(drawn);
         Some(estimate)
     }
 
-    fn percentile(&self, drawn: &[f64]) -> Option<Interval> {
+    /// The interval of what was drawn again, in any order: its (1 ∓ level) / 2 quantiles, by linear interpolation. None of nothing.
+    pub fn percentile(&self, drawn: Vec<f64>) -> Option<Interval> {
+        self.quantiles(&sorted(drawn))
+    }
+
+    fn quantiles(&self, drawn: &[f64]) -> Option<Interval> {
         let tail = (1.0 - self.level) / 2.0;
         Some(Interval { low: quantile(drawn, tail)?, high: quantile(drawn, 1.0 - tail)? })
     }
