@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the pictures of the README and of docs/check.md again, with the program itself and, for the page of a check, Chromium.
-# docs/images/quantised.png is made by scripts/quantised.py.
+# docs/images/quantised.png is made by scripts/quantised.py, docs/images/view*.png by web/tests/pictures.mjs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$(mktemp -d)
