@@ -43,6 +43,18 @@ pub fn of_metric(py: Python, error: &hirescam_evaluate::Error) -> PyErr {
     exception(py, kind, &error.to_string(), |_| Ok(()))
 }
 
+/// The exception for an error of a job.
+pub fn of_batch(py: Python, error: &hirescam_batch::Error) -> PyErr {
+    match error {
+        hirescam_batch::Error::Explain(error) => raised(py, error),
+        error => {
+            let text = error.to_string().replace("(--max-errors)", "(max_errors=)");
+            let text = text.replace("hirescam batch plan JOB.toml plans one", "hirescam.batch.plan() plans one");
+            exception(py, error.kind(), &text, |_| Ok(()))
+        }
+    }
+}
+
 /// The exception for a panic: the library has an error for everything it knows.
 pub fn panicked(py: Python, message: &str) -> PyErr {
     let text = format!("hirescam broke off, which deserves a report ({message})");
@@ -139,6 +151,9 @@ fn remedy(error: &Error) -> String {
         }
         Error::NoLabels { .. } => ": give labels=, a list or a file",
         Error::Core(Core::Layer { .. }) => "; Network.layers() lists those that can be explained",
+        Error::Core(Core::NotFound { kind: "layer", near, .. }) if near.is_empty() => {
+            "; Network.layers() lists those that can be explained"
+        }
         Error::Core(Core::OpenShape { beside: false, .. }) => {
             ": say with which shape the network is to be explained (shape=(1, 3, 224, 224))"
         }

@@ -252,7 +252,7 @@ impl Explanation {
     /// The heatmap over the photo, as a Pillow image: without what is negative, unless `signed=True`.
     ///
     /// Where the network was given a tensor, `image` says what to draw on: anything that is a photo for `explain`, of any size. All options of
-    /// pictures can be given: `signed`, `opacity`, `colormap`, `clip`, `font`, `side`, `layout` (`"figure"`, `"beside"`, `"plain"`).
+    /// pictures can be given: `signed`, `opacity`, `colormap`, `clip`, `sharp`, `font`, `side`, `layout` (`"figure"`, `"beside"`, `"plain"`).
     #[pyo3(signature = (image=None, **options))]
     fn overlay<'py>(
         slf: &Bound<'py, Self>,

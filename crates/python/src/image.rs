@@ -61,6 +61,14 @@ impl Image {
         &self.id
     }
 
+    /// The bytes of a file, where it was given as these.
+    pub fn content(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// The image, and the SHA-256 of its file where it is one.
     pub fn read(&self) -> Result<(Input, Option<String>), Error> {
         match &self.content {

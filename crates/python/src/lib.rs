@@ -4,6 +4,7 @@
 //! errors into exceptions. It knows nothing itself of networks, targets or maps. What Python users meet is in `python/hirescam`.
 
 mod array;
+mod batch;
 mod data;
 mod error;
 mod explainer;
@@ -24,6 +25,11 @@ mod _hirescam {
     use super::*;
 
     #[pymodule_export]
+    use super::batch::{
+        Publisher, Worker, batch_files, batch_merge, batch_missing, batch_place, batch_plan, batch_retry, batch_run,
+        batch_status, batch_verify, parts_commit, parts_done,
+    };
+    #[pymodule_export]
     use super::explainer::{Explainer, Inputs};
     #[pymodule_export]
     use super::explanation::{Certificate, Explanation};
@@ -38,7 +44,7 @@ mod _hirescam {
     #[pymodule_export]
     use super::scored::{imputed, metric_defaults, scored};
     #[pymodule_export]
-    use super::session::{Session, parts, renamed, second, values, with_outputs};
+    use super::session::{Parts, Session, renamed, values, with_outputs};
     #[pymodule_export]
     use super::spec::Spec;
 

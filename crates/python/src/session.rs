@@ -4,6 +4,8 @@ use crate::network::Network;
 use crate::spec::Spec;
 use crate::work::{self, PerProcess};
 use crate::{array, error};
+use hirescam::core::onnx::messages::ModelProto;
+use hirescam::core::{Model, onnx};
 use hirescam::engine::{Array, Session as Runs};
 use numpy::PyArrayDyn;
 use pyo3::prelude::*;
@@ -17,17 +19,24 @@ pub struct Session {
     inputs: Vec<String>,
 }
 
+impl Session {
+    fn of(py: Python, model: ModelProto, spec: &Spec) -> PyResult<Self> {
+        let inputs = work::done(py, || {
+            let read = Model::new(model.clone())?;
+            Ok(read.inputs().map(|input| input.name().to_owned()).collect())
+        })?;
+        let engine = spec.0.engine.clone();
+        let ready = PerProcess::new(py, move || Ok(engine.start()?.prepare(&onnx::write(&model))?))?;
+        Ok(Session { ready, inputs })
+    }
+}
+
 #[pymethods]
 impl Session {
     #[new]
     fn new(py: Python, model: Vec<u8>, spec: &Spec) -> PyResult<Self> {
-        let inputs = work::done(py, || {
-            let read = hirescam::core::Model::from_bytes(model.clone())?;
-            Ok(read.inputs().map(|input| input.name().to_owned()).collect())
-        })?;
-        let engine = spec.0.engine.clone();
-        let ready = PerProcess::new(py, move || Ok(engine.start()?.prepare(&model)?))?;
-        Ok(Session { ready, inputs })
+        let model = work::done(py, || Ok(onnx::read(model)?))?;
+        Session::of(py, model, spec)
     }
 
     /// What the model has to be fed.
@@ -56,50 +65,77 @@ impl Session {
 /// An array as NumPy's, without a copy.
 fn to_numpy(py: Python, array: Array) -> Bound<PyAny> {
     let of = |array: Array| match array {
-        Array::F16(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
-        Array::F64(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
-        Array::I8(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
-        Array::I16(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
-        Array::I32(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
-        Array::I64(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
-        Array::U8(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
-        Array::U16(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
-        Array::U32(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
-        Array::U64(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
-        Array::Bool(a) => PyArrayDyn::from_owned_array(py, a).into_any(),
+        Array::F16(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
+        Array::F64(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
+        Array::I8(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
+        Array::I16(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
+        Array::I32(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
+        Array::I64(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
+        Array::U8(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
+        Array::U16(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
+        Array::U32(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
+        Array::U64(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
+        Array::Bool(a) => PyArrayDyn::from_owned_array(py, a.into_owned()).into_any(),
         other => PyArrayDyn::from_owned_array(py, other.into_f32()).into_any(),
     };
     of(array)
 }
 
-/// The network cut at the layers of a spec: models as bytes, and names.
-#[pyfunction]
-pub fn parts<'py>(py: Python<'py>, network: &Network, spec: &Spec) -> PyResult<Bound<'py, PyDict>> {
-    let made = work::done(py, || network.0.parts(&spec.0))?;
-    let all = PyDict::new(py);
-    all.set_item("body", made.body.map(|bytes| PyBytes::new(py, &bytes)))?;
-    all.set_item("head", PyBytes::new(py, &made.head))?;
-    all.set_item("gradient", PyBytes::new(py, &made.gradient))?;
-    all.set_item("image", made.image)?;
-    all.set_item("scores", made.scores)?;
-    all.set_item("seed", made.seed)?;
-    all.set_item("gradients", made.gradients)?;
-    Ok(all)
+/// A network cut at the layers of a spec. Its sessions are made when they are asked for.
+#[pyclass(frozen, module = "hirescam._hirescam")]
+pub struct Parts {
+    parts: hirescam::parts::Parts,
+    spec: Spec,
 }
 
-/// The gradient of a head cut at one layer, differentiated once more: the model as bytes, and names.
-#[pyfunction]
-pub fn second<'py>(py: Python<'py>, network: &Network, spec: &Spec) -> PyResult<Bound<'py, PyDict>> {
-    let made = work::done(py, || {
-        let parts = network.0.parts(&spec.0)?;
-        parts.second(spec.0.layers.first().map_or("", String::as_str))
-    })?;
-    let all = PyDict::new(py);
-    all.set_item("model", PyBytes::new(py, &made.model))?;
-    all.set_item("direction", made.direction)?;
-    all.set_item("by_activation", made.by_activation)?;
-    all.set_item("by_seed", made.by_seed)?;
-    Ok(all)
+#[pymethods]
+impl Parts {
+    #[new]
+    fn new(py: Python, network: &Network, spec: &Spec) -> PyResult<Self> {
+        let parts = work::done(py, || network.0.parts(&spec.0))?;
+        Ok(Parts { parts, spec: Spec(spec.0.clone()) })
+    }
+
+    /// The output with the scores.
+    #[getter]
+    fn scores(&self) -> &str {
+        &self.parts.scores
+    }
+
+    /// What each score counts for: an input of the gradient.
+    #[getter]
+    fn seed(&self) -> &str {
+        &self.parts.seed
+    }
+
+    /// The outputs of the gradient with the gradients, one for each layer.
+    #[getter]
+    fn gradients(&self) -> Vec<String> {
+        self.parts.gradients.clone()
+    }
+
+    /// From the network's inputs to the layer; none where nothing is cut.
+    fn body(&self, py: Python) -> PyResult<Option<Session>> {
+        self.parts.body.as_ref().map(|body| Session::of(py, body.clone(), &self.spec)).transpose()
+    }
+
+    /// From there to the scores.
+    fn head(&self, py: Python) -> PyResult<Session> {
+        Session::of(py, self.parts.head.clone(), &self.spec)
+    }
+
+    /// The same with the gradients.
+    fn gradient(&self, py: Python) -> PyResult<Session> {
+        Session::of(py, self.parts.gradient.clone(), &self.spec)
+    }
+
+    /// The gradient, of a network cut at one layer, differentiated once more; and its names: the input with the direction, the outputs
+    /// with the derivatives by the activation and by the seed.
+    fn second(&self, py: Python) -> PyResult<(Session, String, Option<String>, Option<String>)> {
+        let layer = self.spec.0.layers.first().map_or("", String::as_str);
+        let made = work::done(py, || self.parts.second(layer))?;
+        Ok((Session::of(py, made.model, &self.spec)?, made.direction, made.by_activation, made.by_seed))
+    }
 }
 
 /// The values that the network's nodes make: each with its node, and with the scopes that PyTorch's exporter wrote.

@@ -12,12 +12,15 @@ from typing import Any
 import hirescam
 import hirescam.__main__
 import hirescam.arrow
+import hirescam.batch
 import hirescam.methods
 import hirescam.metrics
+import hirescam.ray
+import hirescam.spark
 import pytest
 from conftest import FIXTURES
 
-MODULES = [hirescam, hirescam.methods, hirescam.metrics, hirescam.__main__]
+MODULES = [hirescam, hirescam.batch, hirescam.methods, hirescam.metrics, hirescam.ray, hirescam.spark, hirescam.__main__]
 if importlib.util.find_spec("pyarrow"):
     MODULES.append(hirescam.arrow)
 PARSER = doctest.DocTestParser()

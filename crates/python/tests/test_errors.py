@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import hirescam
@@ -105,6 +106,20 @@ def test_files_that_are_closed_or_open_as_text(net: hirescam.Network) -> None:
         assert hirescam.Network(file).sha256 == net.sha256
 
 
+def test_what_comes_before_an_iterator_breaks_off_is_explained(net: hirescam.Network) -> None:
+    for count in (1, net.explainer()._native.together, net.explainer()._native.together + 1):
+
+        def images() -> Iterator[str]:
+            yield from [SEVEN] * count
+            raise KeyError("the source broke off")
+
+        made = []
+        with pytest.raises(KeyError, match="broke off"):
+            for e in net.explain(images()):
+                made.append(e.class_)
+        assert made == [7] * count
+
+
 def test_arguments_of_other_calls(net: hirescam.Network) -> None:
     e = net.explain(SEVEN)
     for size in [3, (-1, 3), (2.5, 3), (1, 2, 3), "28"]:
@@ -114,6 +129,9 @@ def test_arguments_of_other_calls(net: hirescam.Network) -> None:
     raised(hirescam.MissingFileError, lambda: net.explain(SEVEN, labels="no/such.txt"))
     assert "class_=" in str(raised(hirescam.NotFoundError, lambda: net.explain(SEVEN, target="cat")))
     assert "class_" in raised(hirescam.NotFoundError, lambda: net.explain(SEVEN, clas=3)).near
+    raised(hirescam.ArgumentError, lambda: net.check(None))
+    assert "Network.layers()" in str(raised(hirescam.NotFoundError, lambda: net.explain(SEVEN, layer="zzzzzzzzzzzzzzzz")))
+    assert "whole number" in str(raised(hirescam.ArgumentError, lambda: net.explain(SEVEN, threads=-1)))
     with pytest.raises(TypeError, match="e.record"):
         pickle.dumps(e)
 

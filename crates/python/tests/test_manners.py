@@ -143,6 +143,14 @@ def test_a_batch_is_read_however_it_lies_in_memory(net: hirescam.Network) -> Non
         assert np.array_equal(tensor, straight) and all(np.array_equal(e.map, map) for e, map in zip(explainer.explain(tensor), wanted))
 
 
+def test_every_way_to_an_engine_knows_where_onnxruntime_is() -> None:
+    pytest.importorskip("onnxruntime")
+    program = "import hirescam; print(hirescam._hirescam.Session(open('digits-cnn.onnx', 'rb').read(), hirescam.Spec(engine='onnxruntime')).inputs)"
+    # No other interpreter can be asked.
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={"PATH": ""})
+    assert done.stdout.strip() == "['input']", done
+
+
 def test_importing_loads_no_framework() -> None:
     program = "import sys, hirescam; print(sorted({m.split('.')[0] for m in sys.modules} & set(sys.argv[1:])))"
     frameworks = ["torch", "tensorflow", "PIL", "matplotlib", "pandas", "tqdm", "onnxruntime", "onnx", "pyarrow"]

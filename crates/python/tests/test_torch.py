@@ -168,12 +168,30 @@ def test_where_the_scores_are_has_to_be_said_where_it_is_open(image: Any) -> Non
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16", "float64"])
-def test_other_precisions_are_explained_in_float32(image: Any, precision: str) -> None:
+def test_other_precisions_are_explained_in_float32(image: Any, precision: str, caplog: pytest.LogCaptureFixture) -> None:
     dtype = getattr(torch, precision)
     module = Residual().eval().to(dtype)
-    net = hirescam.from_torch(module, image.to(dtype))
+    with caplog.at_level(logging.INFO, "hirescam"):
+        net = hirescam.from_torch(module, image.to(dtype))
     assert module.fc.weight.dtype == dtype and net.image.dtype == "float32"
     assert net.explain(image, layer=module.layers)[0].layer == "layers"
+    # Only of float64 digits are lost.
+    [level] = [record.levelname for record in caplog.records if "float32" in record.message]
+    assert level == ("WARNING" if precision == "float64" else "INFO")
+
+
+@pytest.mark.parametrize("given", ["float32", "float64"])
+def test_float64_is_explained_in_all_its_digits_where_it_is_asked_for(module: Any, image: Any, given: str, caplog: pytest.LogCaptureFixture) -> None:
+    given = module.to(getattr(torch, given))
+    net = pickle.loads(pickle.dumps(hirescam.from_torch(given, image, precision="float64")))
+    assert net.image.dtype == "float64" and net.difference < 1e-12 and not any(record.levelname == "WARNING" for record in caplog.records)
+    exact, x = module.double(), image.double()
+    wanted = product(exact, exact.layers, x)
+    for e, map, score in zip(net.explain(x, layer="layers"), wanted, exact(x).max(1).values.tolist()):
+        assert e.score == pytest.approx(score, rel=1e-12)
+        np.testing.assert_allclose(e.map, map, rtol=0, atol=1e-7 * np.abs(map).max())
+    with pytest.raises(hirescam.ArgumentError, match="precision='float16': it takes 'float32' or 'float64'"):
+        hirescam.from_torch(given, image, precision="float16")
 
 
 def test_modules_that_cannot_be_explained_say_what_to_do(image: Any) -> None:
@@ -253,6 +271,14 @@ def test_an_export_that_gives_no_numbers_is_refused(module: Any, image: Any, mon
     assert batches[:2] == [2, 3] and net.image.shape[0] == 2, "what it gives for two images alone is right"
 
 
+def test_exporting_prints_nothing(image: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxscript", reason="the newer exporter needs onnxscript, which is not installed")
+    # The older exporter refuses a size that does not go up in the given one.
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, stride=12), torch.nn.AdaptiveAvgPool2d(7), torch.nn.Flatten(), torch.nn.Linear(196, 5))
+    assert hirescam.from_torch(module.eval(), image).exporter == "dynamo"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_scores_that_are_no_numbers_are_said_to_be_none(image: Any) -> None:
     with pytest.raises(hirescam.ArgumentError, match="not all finite: give another"):
         hirescam.from_torch(Giving(lambda y: y / 0).eval(), image)
@@ -316,6 +342,36 @@ def wrapped() -> list[Any]:
 
     parallel = torch.nn.DataParallel
     return [parallel, torch.compile, fabric, lightning, lambda m: torch.compile(parallel(m)), lambda m: parallel(torch.compile(m))]
+
+
+def test_a_module_of_lightning_is_explained_after_its_training(image: Any) -> None:
+    lightning = pytest.importorskip("pytorch_lightning", reason="pytorch-lightning is not installed")
+
+    class Module(lightning.LightningModule):  # type: ignore[misc,name-defined,unused-ignore]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = Residual()
+
+        def forward(self, image: Any) -> Any:
+            return self.model(image)
+
+        def training_step(self, batch: Any, _: int) -> Any:
+            return torch.nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    module = Module()
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", **quiet)
+    trainer.fit(module, torch.utils.data.DataLoader(torch.utils.data.TensorDataset(image, torch.tensor([0, 1])), 2))
+    module.train()
+    net = hirescam.from_torch(module, image)
+    assert module.training and module.model.fc.training
+    wanted = product(module.eval(), module.model.layers, image)
+    for e, map in zip(net.explain(image, layer=module.model.layers), wanted):
+        assert e.layer == "model.layers"
+        np.testing.assert_allclose(e.map, map, rtol=0, atol=1e-5 * np.abs(map).max())
 
 
 @pytest.mark.parametrize("half", [False, True])

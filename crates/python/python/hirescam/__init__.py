@@ -14,14 +14,17 @@ A module of PyTorch is made a network by `from_torch`, a model of Keras by `from
 Errors are `hirescam.Error` or one of its kinds. Nothing is printed; what there is to say goes to the logger "hirescam".
 """
 
-from . import methods, metrics
+from . import _engine, methods, metrics
 from ._errors import (
     ArgumentError,
     CancelledError,
+    ChangedError,
+    DamagedError,
     EngineError,
     Error,
     ExistsError,
     FileError,
+    FullError,
     InternalError,
     LabelsError,
     MemoryLimitError,
@@ -31,6 +34,8 @@ from ._errors import (
     NotFoundError,
     PictureError,
     PreprocessError,
+    StoreError,
+    TooManyErrors,
     UndefinedError,
     UnsupportedError,
 )
@@ -39,10 +44,15 @@ from ._keras import from_keras
 from ._network import Explainer, Explanations, ImageInput, Network, Report, strip
 from ._torch import TorchNetwork, from_torch
 
+# Before anything asks for an engine: what is found first holds.
+_engine.look()
+
 __all__ = [
     "ArgumentError",
     "CancelledError",
     "Certificate",
+    "ChangedError",
+    "DamagedError",
     "EngineError",
     "Error",
     "ExistsError",
@@ -50,6 +60,7 @@ __all__ = [
     "Explanation",
     "Explanations",
     "FileError",
+    "FullError",
     "ImageInput",
     "InternalError",
     "LabelsError",
@@ -63,6 +74,8 @@ __all__ = [
     "PreprocessError",
     "Report",
     "Spec",
+    "StoreError",
+    "TooManyErrors",
     "TorchNetwork",
     "UndefinedError",
     "UnsupportedError",

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from . import _engine, _hirescam
+from . import _hirescam
 
 __all__ = ["main"]
 
@@ -17,7 +17,6 @@ def main(args: Sequence[str] | None = None) -> int:
     >>> hirescam.__main__.main(["methods", "--json", "--help-me"])
     2
     """
-    _engine.look()
     arguments = sys.argv[1:] if args is None else args
     if args is None:
         # No Python runs meanwhile that could be interrupted: the program ends as every other does.

@@ -105,6 +105,36 @@ class ExistsError(FileError):
     kind = "exists"
 
 
+class StoreError(FileError):
+    """An object store or a folder of jobs cannot be reached, or refuses. What was finished is kept."""
+
+    kind = "store"
+
+
+class FullError(StoreError):
+    """There is no room left where rows go. What was finished is kept."""
+
+    kind = "full"
+
+
+class DamagedError(FileError):
+    """A file of a job is not what it was written as."""
+
+    kind = "damaged"
+
+
+class ChangedError(ArgumentError):
+    """What decides the rows of a job is other than when it was planned: the text says what."""
+
+    kind = "changed"
+
+
+class TooManyErrors(Error, RuntimeError):
+    """More images of a job failed than were allowed to."""
+
+    kind = "too-many-errors"
+
+
 class ModelError(Error, ValueError):
     """The network's file is damaged, or breaks ONNX's own rules; `node` says where."""
 

@@ -25,6 +25,9 @@ LOGGER = logging.getLogger("hirescam")
 EXPORTERS = ("torchscript", "dynamo")
 """PyTorch's exporters, in the order in which they are tried: the first takes a quarter of the time."""
 
+ENGINES = {"float32": "auto", "float64": "tract"}
+"""Which engine runs a network of each precision that modules are explained in: ONNX Runtime has no convolutions of float64."""
+
 MOST_BYTES = 2**31 - 2**20
 """Weights that an ONNX file can hold beside the graph: protobuf allows 2 GiB."""
 
@@ -51,7 +54,7 @@ class Program:
     original: torch.nn.Module
     """The user's own module, without what is wrapped around it."""
     module: torch.nn.Module
-    """The module that is run: the user's own, or a copy in float32 of one in another precision."""
+    """The module that is run: the user's own, or a copy of one in another precision than is asked for."""
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     names: list[str]
@@ -60,8 +63,8 @@ class Program:
     """Takes the scores out of what the module gives."""
     batch: int
     """The images in the example."""
-    precision: str | None = None
-    """The precision of the user's module, where that is not float32."""
+    engine: str = "auto"
+    """The engine that runs what is exported."""
     hooks: bool = True
     """Whether the user's hooks change what the module computes."""
 
@@ -133,17 +136,17 @@ class Exported:
     """How far its scores are from the module's, as a share of the largest."""
 
 
-def program(module: Any, example: Any, output: Any) -> Program:
-    """The module with its example, checked."""
+def program(module: Any, example: Any, output: Any, precision: str) -> Program:
+    """The module with its example, checked; in this precision."""
     torch = import_torch()
     module = original = _bare(torch, module)
     _has_weights(torch, module)
     args, kwargs = _inputs(torch, example)
-    precision = _precision(torch, module)
-    if precision is not None:
-        module = _in_float(torch, module, precision)
+    dtype = getattr(torch, precision)
+    other = next((value.dtype for value in _stored(module) if value.is_floating_point() and value.dtype != dtype), None)
+    if other is not None:
+        module = _converted(torch, module, str(other).removeprefix("torch."), precision)
     device = next((value.device for value in _stored(module)), None)
-    dtype = torch.float32 if precision is not None else None
 
     def moved(value: Any) -> Any:
         if not isinstance(value, torch.Tensor):
@@ -153,7 +156,7 @@ def program(module: Any, example: Any, output: Any) -> Program:
 
     args = tuple(moved(value) for value in args)
     kwargs = {name: moved(value) for name, value in kwargs.items()}
-    made = Program(original, module, args, kwargs, [], lambda given: given, 1, precision)
+    made = Program(original, module, args, kwargs, [], lambda given: given, 1, ENGINES[precision])
     tensors = made.tensors
     if not tensors:
         raise ArgumentError("example= has no tensor: it is what the module takes, as torch.zeros(1, 3, 224, 224)")
@@ -211,21 +214,18 @@ def _has_weights(torch: Any, module: Any) -> None:
         )
 
 
-def _precision(torch: Any, module: Any) -> str | None:
-    """The precision that the module is in, where that is not float32."""
-    others = {torch.float16: "float16", torch.bfloat16: "bfloat16", torch.float64: "float64"}
-    return next((others[value.dtype] for value in _stored(module) if value.dtype in others), None)
-
-
-def _in_float(torch: Any, module: Any, precision: str) -> Any:
-    """A copy in float32, which engines compute with everywhere."""
+def _converted(torch: Any, module: Any, given: str, precision: str) -> Any:
+    """A copy in another precision than that which it is given in."""
     try:
-        made = copy.deepcopy(module).float()
+        made = copy.deepcopy(module).to(getattr(torch, precision))
     except Exception as error:
         raise UnsupportedError(
-            f"the module is in {precision} and cannot be copied to float32 ({type(error).__name__}: {error}): give module.float()"
+            f"the module is in {given} and cannot be copied to {precision} ({type(error).__name__}: {error}): give module.to(torch.{precision})"
         ) from error
-    LOGGER.info("the module is in %s: a copy in float32 is explained", precision)
+    if given == "float64":
+        LOGGER.warning('the module is in float64: a copy in float32 is explained; precision="float64" explains it as it is, by the engine tract')
+    else:
+        LOGGER.info("the module is in %s: a copy in %s is explained", given, precision)
     return made
 
 
@@ -425,24 +425,39 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
+@contextlib.contextmanager
+def _unlogged(torch: Any) -> Iterator[None]:
+    """PyTorch switches a log of its graphs on for every export, which goes past Python to standard output: it stays off."""
+    switch = getattr(torch._C, "_jit_set_onnx_log_enabled", None)
+    if switch is None:
+        yield
+        return
+    torch._C._jit_set_onnx_log_enabled = lambda _: None
+    try:
+        yield
+    finally:
+        torch._C._jit_set_onnx_log_enabled = switch
+
+
 def _by_torchscript(program: Program, free: bool, opset: int | None) -> bytes:
     torch = import_torch()
     file = io.BytesIO()
     tensors = program.repeated(2) if free and program.batch == 1 else program.tensors
     rows = {name: {0: "batch"} for name, tensor in zip(program.names, program.tensors) if program.follows(tensor)}
-    torch.onnx.export(
-        program.as_module(),
-        tuple(tensors),
-        file,
-        dynamo=False,
-        input_names=program.names,
-        output_names=[SCORES],
-        dynamic_axes={**rows, SCORES: {0: "batch"}} if free else None,
-        opset_version=opset,
-        # The module is in evaluation mode. Asked for that again, the exporter would fold layers into one another.
-        training=torch.onnx.TrainingMode.PRESERVE,
-        verbose=False,
-    )
+    with _unlogged(torch):
+        torch.onnx.export(
+            program.as_module(),
+            tuple(tensors),
+            file,
+            dynamo=False,
+            input_names=program.names,
+            output_names=[SCORES],
+            dynamic_axes={**rows, SCORES: {0: "batch"}} if free else None,
+            opset_version=opset,
+            # The module is in evaluation mode. Asked for that again, the exporter would fold layers into one another.
+            training=torch.onnx.TrainingMode.PRESERVE,
+            verbose=False,
+        )
     return file.getvalue()
 
 

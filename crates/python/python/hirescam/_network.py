@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
-from . import _display, _engine, _hirescam
+from . import _display, _hirescam
 from ._errors import ArgumentError, Error, ModelError
 from ._hirescam import Explanation, Image, Spec
 from ._images import Taker, content, is_array, is_pillow, numbers
@@ -71,7 +71,6 @@ class Network:
     """
 
     def __init__(self, model: Any, *, labels: Any = None, preprocess: Any = None) -> None:
-        _engine.look()
         if hasattr(model, "SerializeToString"):
             model = model.SerializeToString()
         elif hasattr(model, "read"):
@@ -303,6 +302,8 @@ class Network:
         """
         spec = self.spec(spec, **options)
         taker = self._taker(spec, array)
+        if not _is_one(images) and not isinstance(images, Iterable):
+            raise _no_image(images)
         taken = [taker.take(image)[0] for image in ([images] if _is_one(images) else images)]
         with Bar(progress, 1) as bar:
             return Report(*self._native.check(spec, [image for of_one in taken for image in of_one], bar.passes))
@@ -396,9 +397,7 @@ class Explainer:
                 return Explanations(self._stream(image, taker, beside, errors, bar))
         if isinstance(image, Iterable) and not isinstance(image, (Mapping, Set)):
             return self._watched(image, taker, beside, errors, progress)
-        raise ArgumentError(
-            f"an image is a path, bytes, a Pillow image or an array, or it is a list or an iterator of these; this is a {type(image).__name__}"
-        )
+        raise _no_image(image)
 
     def _watched(self, images: Iterable[Any], taker: Taker, beside: _hirescam.Inputs, errors: str, progress: bool | None) -> Iterator[Any]:
         with Bar(progress, None) as bar:
@@ -406,8 +405,8 @@ class Explainer:
 
     def _stream(self, images: Iterable[Any], taker: Taker, beside: _hirescam.Inputs, errors: str, bar: Bar) -> Iterator[Any]:
         """What came of images, a few of them at a time. An error among the images is what came of one."""
-        images, number, seen = iter(images), 0, 0
-        while part := list(itertools.islice(images, self._native.together)):
+        number, seen = 0, 0
+        for part in _parts(images, self._native.together):
             taken = [_taken(taker, image) for image in part]
             native = [one for of_image in taken for one in ([None] if isinstance(of_image, Error) else of_image[0])]
             results, seen = self._native.explain(native, beside, seen, bar.passes)
@@ -519,6 +518,29 @@ def _is_one(image: Any) -> bool:
     """Whether it is one image, and no list of them."""
     known = isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(image, "read")
     return known or is_pillow(image) or is_array(image)
+
+
+def _no_image(image: Any) -> ArgumentError:
+    return ArgumentError(
+        f"an image is a path, bytes, a Pillow image or an array, or it is a list or an iterator of these; this is a {type(image).__name__}"
+    )
+
+
+def _parts(images: Iterable[Any], most: int) -> Iterator[list[Any]]:
+    """The images, so many at a time. Where the iterator breaks off, those before that come first."""
+    part: list[Any] = []
+    try:
+        for image in images:
+            part.append(image)
+            if len(part) == most:
+                yield part
+                part = []
+    except Exception:
+        if part:
+            yield part
+        raise
+    if part:
+        yield part
 
 
 def _taken(taker: Taker, image: Any) -> tuple[list[Image], bool] | Error:

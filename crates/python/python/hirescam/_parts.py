@@ -28,28 +28,23 @@ class Parts:
 
     def __init__(self, network: Network, layers: Sequence[str]) -> None:
         self.layers = list(layers)
-        self._spec = network.spec(layer=self.layers, score="output")
-        self._network = network._native
-        self._made = _hirescam.parts(self._network, self._spec)
-        self.image: str = self._made["image"]
-        """The input that carries the image."""
+        self._made = _hirescam.Parts(network._native, network.spec(layer=self.layers, score="output"))
 
     @cached_property
-    def _body(self) -> Any:
-        return self._made["body"] and _hirescam.Session(self._made["body"], self._spec)
+    def _body(self) -> _hirescam.Session | None:
+        return self._made.body()
 
     @cached_property
-    def _head(self) -> Any:
-        return _hirescam.Session(self._made["head"], self._spec)
+    def _head(self) -> _hirescam.Session:
+        return self._made.head()
 
     @cached_property
-    def _second(self) -> tuple[Any, dict[str, Any]]:
-        made = _hirescam.second(self._network, self._spec)
-        return _hirescam.Session(made["model"], self._spec), made
+    def _second(self) -> tuple[_hirescam.Session, str, str | None, str | None]:
+        return self._made.second()
 
     @cached_property
-    def _gradient(self) -> Any:
-        return _hirescam.Session(self._made["gradient"], self._spec)
+    def _gradient(self) -> _hirescam.Session:
+        return self._made.gradient()
 
     def body(self, inputs: Arrays) -> Arrays:
         """The activation and what goes around the layer; the inputs themselves where nothing is cut."""
@@ -57,7 +52,7 @@ class Parts:
 
     def scores(self, values: Arrays) -> NDArray[Any]:
         """The scores that follow from what the body gave."""
-        made: NDArray[Any] = self._head.run(_taken(self._head, values))[self._made["scores"]]
+        made: NDArray[Any] = self._head.run(_taken(self._head, values))[self._made.scores]
         return made
 
     def second(
@@ -65,15 +60,15 @@ class Parts:
     ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
         """What the network cut at one layer has of second derivatives along a direction, which has the activation's shape: the derivative of the gradient
         of Σ seed · score, and that of the scores. None where it is 0 for every activation, and for every direction."""
-        session, made = self._second
-        done = session.run(_taken(session, {**values, self._made["seed"]: _floats(seed), made["direction"]: _floats(direction)}))
-        return done.get(made["by_activation"]), done.get(made["by_seed"])
+        session, along, by_activation, by_seed = self._second
+        done = session.run(_taken(session, {**values, self._made.seed: _floats(seed), along: _floats(direction)}))
+        return done.get(by_activation or ""), done.get(by_seed or "")
 
     def gradients(self, values: Arrays, seed: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """The activations of the layers, and the gradients of Σ seed · score by them."""
-        made = self._gradient.run(_taken(self._gradient, {**values, self._made["seed"]: _floats(seed)}))
+        made = self._gradient.run(_taken(self._gradient, {**values, self._made.seed: _floats(seed)}))
         activations = [made[layer] if layer in made else values[layer] for layer in self.layers]
-        return activations, [made[gradient] for gradient in self._made["gradients"]]
+        return activations, [made[gradient] for gradient in self._made.gradients]
 
 
 def _floats(array: NDArray[Any]) -> NDArray[Any]:

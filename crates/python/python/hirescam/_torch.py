@@ -13,6 +13,7 @@ import numpy as np
 from . import _hirescam, _scopes
 from ._errors import ArgumentError, Error, NotFoundError, UnsupportedError
 from ._export import (
+    ENGINES,
     EXPORTERS,
     SCORES,
     Exported,
@@ -57,10 +58,13 @@ class TorchNetwork(Network):
         without: dict[str, str] | None = None,
         exporter: str | None = None,
         difference: float = 0.0,
+        engine: str = "auto",
         labels: Any = None,
         preprocess: Any = None,
     ) -> None:
         super().__init__(content, labels=labels, preprocess=preprocess)
+        if engine != "auto":
+            self._spec = self._spec.replace(engine=engine)
         self.exporter = exporter
         """Which of PyTorch's exporters made it: "torchscript" or "dynamo"."""
         self.difference = difference
@@ -132,6 +136,7 @@ def from_torch(
     preprocess: Any = None,
     exporter: str | None = None,
     opset: int | None = None,
+    precision: str = "float32",
     tolerance: float = CLOSE,
 ) -> TorchNetwork:
     """A network of a module of PyTorch.
@@ -145,7 +150,8 @@ def from_torch(
     differ by `tolerance`, as a share of the largest.
 
     It is the module in evaluation mode that is explained. The module is left as it was: its mode, its hooks, its buffers, its device and its gradients.
-    Hooks that change nothing are not called while it is exported; all are once before. Of a module in another precision than float32 a copy in float32 is explained.
+    Hooks that change nothing are not called while it is exported; all are once before. Of a module in another
+    precision a copy in float32 is explained; `precision="float64"` explains one in float64, by the engine tract, which takes longer.
 
         net = hirescam.from_torch(model, torch.zeros(1, 3, 224, 224))
         e = net.explain(image, layer=model.layer4)
@@ -153,7 +159,9 @@ def from_torch(
     if exporter is not None and exporter not in EXPORTERS:
         raise ArgumentError(f"exporter={exporter!r}: it takes {' or '.join(map(repr, EXPORTERS))}")
     torch = import_torch()
-    made = program(module, example, output)
+    if precision not in ENGINES:
+        raise ArgumentError(f"precision={precision!r}: it takes {' or '.join(map(repr, ENGINES))}")
+    made = program(module, example, output, precision)
     if any(part.training for part in made.module.modules()):
         LOGGER.warning("the module is in training mode: what is explained is its evaluation mode. It is left in training mode")
     with at_rest(made.module):
@@ -162,7 +170,7 @@ def from_torch(
             exported = _export(torch, made, expected, [exporter] if exporter else EXPORTERS, opset, tolerance)
     paths = {path_of(path) for path, _ in made.module.named_modules()} - {""}
     inputs = _arrays(made.names, made.tensors)
-    content, values = _named(exported.content, calls, paths, inputs)
+    content, values = _named(exported.content, calls, paths, inputs, Spec(engine=made.engine))
     for path in paths - {call.path for call in calls if call.value is not None}:
         without.setdefault(path, "gives nothing that is a value of the exported network")
     network = TorchNetwork(
@@ -171,6 +179,7 @@ def from_torch(
         without=without,
         exporter=exported.exporter,
         difference=exported.difference,
+        engine=made.engine,
         labels=labels,
         preprocess=preprocess,
     )
@@ -247,7 +256,7 @@ def _arrays(names: Sequence[str], tensors: Sequence[Any]) -> dict[str, NDArray[A
 
 def _apart(torch: Any, made: Program, content: bytes, tensors: Sequence[Any], expected: NDArray[Any]) -> float:
     """How far the scores of what was exported are from these, as a share of the largest; infinitely far where any is no number."""
-    session = _hirescam.Session(content, Spec())
+    session = _hirescam.Session(content, Spec(engine=made.engine))
     given = _arrays(made.names, tensors)
     taken = {name: array for name, array in given.items() if name in session.inputs}
     found = session.run(taken)[SCORES]
@@ -260,7 +269,7 @@ def _apart(torch: Any, made: Program, content: bytes, tensors: Sequence[Any], ex
 
 
 def _named(
-    content: bytes, calls: list[_scopes.Call], paths: set[str], inputs: dict[str, NDArray[Any]]
+    content: bytes, calls: list[_scopes.Call], paths: set[str], inputs: dict[str, NDArray[Any]], spec: Spec
 ) -> tuple[bytes, dict[str, str]]:
     """The network with the values of modules named by their paths, and what each call is called there."""
     network = _hirescam.Network.from_bytes(content)
@@ -269,7 +278,7 @@ def _named(
     def run(names: Sequence[str]) -> dict[str, NDArray[Any]]:
         if not names:
             return {}
-        session = _hirescam.Session(_hirescam.with_outputs(network, list(names)), Spec())
+        session = _hirescam.Session(_hirescam.with_outputs(network, list(names)), spec)
         found = session.run({name: array for name, array in inputs.items() if name in session.inputs})
         return {name: array for name, array in found.items() if array.dtype.kind == "f"}
 

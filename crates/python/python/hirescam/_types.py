@@ -76,6 +76,8 @@ class Common(TypedDict, total=False):
     """The colour map, by matplotlib's name."""
     clip: float | None
     """Colours end at this percentile of the cells that are not 0."""
+    sharp: bool
+    """Pictures show the map's cells as they are, without blending one into the next."""
     font: Path | None
     """A font for labels that the bundled ones cannot write."""
     side: int | None
@@ -121,6 +123,7 @@ class Picture(TypedDict, total=False):
     opacity: float
     colormap: str | None
     clip: float | None
+    sharp: bool
     font: Path | None
     side: int | None
     layout: Literal["figure", "beside", "plain"]
