@@ -23,8 +23,29 @@ const SOURCE: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// Where releases are tested: what other platforms add is not looked at, nor downloaded.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 /// Packages of which our dependencies want several versions.
-const SEVERAL: &[&str] =
-    &["foldhash", "getrandom", "hashbrown", "itertools", "miniz_oxide", "num-bigint", "syn", "unicode-width"];
+const SEVERAL: &[&str] = &[
+    "base64",
+    "block-buffer",
+    "cpufeatures",
+    "crypto-common",
+    "digest",
+    "foldhash",
+    "getrandom",
+    "hashbrown",
+    "hmac",
+    "itertools",
+    "minijinja",
+    "miniz_oxide",
+    "num-bigint",
+    "quick-xml",
+    "rand",
+    "rand_core",
+    "sha2",
+    "spin",
+    "syn",
+    "tower-http",
+    "unicode-width",
+];
 
 fn packages() -> Vec<Value> {
     let made = Command::new(env!("CARGO"))

@@ -3,11 +3,13 @@
 //! The command line as a function: the binary calls it, and so does whoever brings the same commands under another roof.
 //!
 //! Exit codes: 0 all done; 1 some images failed; 2 the arguments do not fit; 3 a file cannot be read or is invalid;
-//! 4 the model needs something that is not supported; 5 the engine failed or is missing.
+//! 4 the model needs something that is not supported; 5 the engine failed or is missing; 130 interrupted.
 
 mod command;
 mod error;
 mod inputs;
+#[cfg(any(feature = "batch", feature = "evaluate"))]
+mod interrupt;
 mod options;
 mod output;
 mod progress;
@@ -24,11 +26,12 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done; 1 some images failed; 2 arguments; 3 unreadable or invalid file; 4 not supported; 5 engine";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 some images failed; 2 arguments; 3 unreadable or invalid file; 4 not supported; 5 engine; 130 interrupted";
 
 #[derive(Subcommand)]
 enum Command {
+    /// Look at explanations on a page in the browser: nothing leaves this machine.
+    View(command::view::View),
     /// Explain images: overlay picture, raw map and record for each.
     Explain(command::explain::Explain),
     /// Set methods side by side: one picture and a table of numbers.
@@ -36,10 +39,16 @@ enum Command {
     /// Report how far maps can be trusted on a network: what is proven, what is measured on images, what is left of them
     /// when the weights are randomised.
     Check(command::check::Check),
+    /// Explain a million images: jobs that resume, rows in Parquet that are there once, on this machine or on many.
+    Batch(command::batch::Batch),
     /// Evaluate methods on a data set: how good their maps are, against truth and against the network itself.
     Evaluate(Box<command::evaluate::Evaluate>),
     /// Make panels for human raters: each image with two methods' maps side by side, so that nobody can tell which is whose.
     Panels(command::panels::Panels),
+    /// Studies with human raters: design, blinded pictures, pages, answers, results.
+    Study(command::study::Study),
+    /// Serve explanations over HTTP: an API described by OpenAPI, and explaining models by the Open Inference Protocol.
+    Serve(command::serve::Serve),
     /// List the layers that one can explain at, with what is proven there.
     Layers(command::layers::Layers),
     /// Write the explaining model: the same ONNX file with map, class, score and b as more outputs.
@@ -76,11 +85,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let done = match command {
+        Command::View(c) => c.run(),
         Command::Explain(c) => c.run(),
         Command::Compare(c) => c.run(),
         Command::Check(c) => c.run(),
+        Command::Batch(c) => c.run(),
         Command::Evaluate(c) => c.run(),
         Command::Panels(c) => c.run(),
+        Command::Study(c) => c.run(),
+        Command::Serve(c) => c.run(),
         Command::Layers(c) => c.run(),
         Command::Compile(c) => c.run(),
         Command::Strip(c) => c.run(),

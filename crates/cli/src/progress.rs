@@ -21,9 +21,9 @@ pub fn steps() -> ProgressBar {
     ProgressBar::new(1).with_style(style("{msg:20} {bar:30} {pos}/{len}, {eta} left"))
 }
 
-/// A bar over the images of an evaluation, with its rate and what is said beside.
-#[cfg(feature = "evaluate")]
-pub fn evaluation() -> ProgressBar {
+/// A bar over many images, with its rate and what is said beside.
+#[cfg(any(feature = "batch", feature = "evaluate"))]
+pub fn images_with_rate() -> ProgressBar {
     ProgressBar::new(1).with_style(style("{bar:30} {pos}/{len} images, {per_sec}, {eta} left  {msg}"))
 }
 

@@ -69,6 +69,10 @@ fn config(name: &str, made: &Explaining, labels: bool) -> Result<String, Error> 
         quoted(name),
         if batched { BATCH } else { 0 }
     );
+    if batched {
+        // Without it the server batches only what one request brings together.
+        text += "dynamic_batching { }\n";
+    }
     for (kind, values) in [("input", inputs), ("output", graph.output.iter().collect())] {
         for value in values {
             let shape = match dims(value) {

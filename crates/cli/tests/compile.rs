@@ -244,6 +244,7 @@ fn triton_gets_a_repository_entry_that_agrees_with_the_file() {
         let head = format!("name: \"{name}\"\nplatform: \"onnxruntime_onnx\"\nmax_batch_size: {batch}\n");
         assert!(config.starts_with(&head), "{config}");
         assert_eq!(config.matches('{').count(), config.matches('}').count());
+        assert_eq!(config.contains("\ndynamic_batching { }\n"), batch > 0);
 
         let graph = Network::open(&model).unwrap().model().clone();
         let declared: Vec<(&str, &ValueInfoProto)> =

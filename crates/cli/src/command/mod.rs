@@ -1,8 +1,15 @@
 //! The commands, one a file.
 
+mod missing;
+
+use missing::missing;
+
+#[cfg(feature = "batch")]
+pub mod batch;
 pub mod check;
 pub mod compare;
 pub mod compile;
+#[cfg(feature = "evaluate")]
 pub mod evaluate;
 pub mod explain;
 pub mod layers;
@@ -10,10 +17,18 @@ pub mod methods;
 pub mod ops;
 #[cfg(feature = "evaluate")]
 pub mod panels;
-#[cfg(not(feature = "evaluate"))]
-pub mod panels {
-    //! What a program without it says.
-    pub use super::evaluate::Evaluate as Panels;
-}
 pub mod presets;
+#[cfg(feature = "view")]
+pub mod serve;
 pub mod strip;
+#[cfg(feature = "study")]
+pub mod study;
+#[cfg(feature = "view")]
+pub mod view;
+
+missing!(batch::Batch, "batch");
+missing!(evaluate::Evaluate, "evaluate");
+missing!(panels::Panels, "evaluate");
+missing!(serve::Serve, "view");
+missing!(study::Study, "study");
+missing!(view::View, "view");
