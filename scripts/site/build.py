@@ -28,7 +28,7 @@ WORK = ROOT / "target" / "site-pages"
 PAGES = WORK / "pages"
 SITE = ROOT / "target" / "site"
 # What pages are made of and lead to, as it lies in the repository.
-TAKEN = ["*.md", "LICENSE-*", "docs/**/*", "fixtures/README.md", "fixtures/*/README.md", "crates/python/README.md", "examples/python/*.ipynb", "examples/web/*"]
+TAKEN = ["*.md", "LICENSE-*", "docs/**/*", "fixtures/README.md", "fixtures/*/README.md", "crates/python/README.md", "examples/python/*.ipynb", "examples/web/*", "experiments/study/study.toml"]
 
 
 def main() -> None:
