@@ -1,7 +1,7 @@
 //! From images as they come to a file of rows: decoded, explained and written, a part at a time. Shards and what engines bring are made the same way.
 
 use crate::error::{Error, Failure};
-use crate::rows::{Of, Row, Rows, Writer};
+use crate::rows::{OfInput, Row, Rows, Writer};
 use crate::runner::Runner;
 use crate::{MaxErrors, hex, sha256};
 use hirescam::{Explained, Input, source};
@@ -143,22 +143,22 @@ impl Maker {
         for (decoded, &(id, uri)) in part.into_iter().zip(named) {
             let row = usize::try_from(id).unwrap_or(usize::MAX);
             let count = match decoded.input.and_then(|input| Ok(self.runner.explainer.samples(uri, input)?)) {
-                Ok(of_input) => {
-                    let count = of_input.len();
-                    samples.extend(of_input.into_iter().map(|sample| sample.with_row(row)));
+                Ok(own) => {
+                    let count = own.len();
+                    samples.extend(own.into_iter().map(|sample| sample.with_row(row)));
                     Ok(count)
                 }
                 Err(wrong) => Err(wrong.of_image()?),
             };
-            of_inputs.push((Of { id, uri, sha256: decoded.sha256, note: decoded.note }, count));
+            of_inputs.push((OfInput { id, uri, sha256: decoded.sha256, note: decoded.note }, count));
         }
         let counts: Vec<usize> = of_inputs.iter().map(|(_, count)| count.as_ref().map_or(0, |count| *count)).collect();
         let mut explained = self.runner.explain(&samples, &counts, stop).into_iter();
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        let mut images: Vec<(&Of, Option<usize>, Result<Explained, Failure>)> = Vec::new();
-        for (of, count) in &of_inputs {
+        let mut images: Vec<(&OfInput, Option<usize>, Result<Explained, Failure>)> = Vec::new();
+        for (of_input, count) in &of_inputs {
             match count {
                 Ok(count) => {
                     for (index, explained) in (0..*count).zip(explained.by_ref()) {
@@ -166,21 +166,21 @@ impl Maker {
                             Ok(explained) => Ok(explained),
                             Err(error) => Err(Wrong::from(error).of_image()?),
                         };
-                        images.push((of, Some(index), explained));
+                        images.push((of_input, Some(index), explained));
                     }
                 }
-                Err(failure) => images.push((of, None, Err(failure.clone()))),
+                Err(failure) => images.push((of_input, None, Err(failure.clone()))),
             }
         }
-        let rows = images
-            .par_iter()
-            .map(|(of, index, explained)| self.rows.rows_of(of, *index, explained.as_ref().map_err(Clone::clone)));
+        let rows = images.par_iter().map(|(of_input, index, explained)| {
+            self.rows.rows_of(of_input, *index, explained.as_ref().map_err(Clone::clone))
+        });
         let rows: Vec<Vec<Row>> = self.runner.all(|| rows.collect());
         images
             .iter()
             .filter_map(|(.., explained)| explained.as_ref().ok())
             .for_each(|explained| made.writer.share(explained));
-        made.add(rows.into_iter().flatten(), of_inputs.iter().map(|(of, _)| of.id))
+        made.add(rows.into_iter().flatten(), of_inputs.iter().map(|(of_input, _)| of_input.id))
     }
 }
 

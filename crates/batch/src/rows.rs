@@ -76,9 +76,9 @@ pub enum MapKind {
     F16,
 }
 
-/// An input of which rows are made.
+/// What all rows of an input say.
 #[derive(Clone, Debug)]
-pub(crate) struct Of<'a> {
+pub(crate) struct OfInput<'a> {
     pub(crate) id: i64,
     pub(crate) uri: &'a str,
     pub(crate) sha256: Option<String>,
@@ -185,12 +185,12 @@ impl Rows {
     }
 
     /// The rows of an image: one for each map, else one that says why there is none.
-    pub(crate) fn rows_of(&self, of: &Of, index: Option<usize>, made: Result<&Explained, Failure>) -> Vec<Row> {
+    pub(crate) fn rows_of(&self, input: &OfInput, index: Option<usize>, made: Result<&Explained, Failure>) -> Vec<Row> {
         let bare = Row {
-            id: of.id,
-            uri: of.uri.to_owned(),
-            image_sha256: of.sha256.clone(),
-            image_note: of.note.clone(),
+            id: input.id,
+            uri: input.uri.to_owned(),
+            image_sha256: input.sha256.clone(),
+            image_note: input.note.clone(),
             index: index.and_then(|index| i32::try_from(index).ok()),
             ..Row::default()
         };
