@@ -1,20 +1,22 @@
 //! Where jobs lie and images come from: folders, and object stores by their URLs.
 
+mod place;
+mod ranged;
+
+pub(crate) use place::{connect, fetch, local, object, remote};
+pub use ranged::{Ranged, Reader};
+
 use crate::error::Error;
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart};
-use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, Length};
-use std::collections::HashMap;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart};
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{Read, Seek, SeekFrom};
-use std::ops::Range;
-use std::path::{Component, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 use tokio::runtime::{Builder, Runtime};
 
@@ -330,215 +332,4 @@ fn next_part(reader: &mut impl Read) -> std::io::Result<Vec<u8>> {
     let mut part = Vec::new();
     reader.take(PART as u64).read_to_end(&mut part)?;
     Ok(part)
-}
-
-/// The bucket, with its scheme, and the key of what lies in a store of another machine; none for files of this one.
-pub(crate) fn remote(uri: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = uri.split_once("://")?;
-    if scheme == "file" {
-        return None;
-    }
-    let bucket = rest.split('/').next().unwrap_or(rest);
-    Some((uri.get(..scheme.len() + 3 + bucket.len())?, rest.get(bucket.len() + 1..).unwrap_or("")))
-}
-
-/// The path of a file of this machine, from the root on.
-pub(crate) fn local(uri: &str) -> Result<PathBuf, Error> {
-    let path = match uri.starts_with("file://") {
-        true => {
-            let url = url::Url::parse(uri).map_err(|error| Error::Argument(format!("{uri}: {error}")))?;
-            url.to_file_path()
-                .map_err(|()| Error::Argument(format!("{uri} is no file of this machine: file:///folder/file is")))?
-        }
-        false => PathBuf::from(uri),
-    };
-    plain(&path).map_err(|error| Error::Argument(format!("{uri}: {error}")))
-}
-
-/// A path from the root on, without `.` and `..`. What `..` is of a link, is told by where the link leads.
-fn plain(path: &std::path::Path) -> std::io::Result<PathBuf> {
-    let mut plain = PathBuf::new();
-    for part in std::path::absolute(path)?.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if plain.is_symlink() {
-                    plain = plain.canonicalize()?;
-                }
-                plain.pop();
-            }
-            part => plain.push(part),
-        }
-    }
-    Ok(plain)
-}
-
-/// The store of a bucket; one for all who ask.
-pub(crate) fn connect(bucket: &str) -> Result<Arc<dyn ObjectStore>, Error> {
-    static STORES: LazyLock<Mutex<HashMap<String, Arc<dyn ObjectStore>>>> = LazyLock::new(Mutex::default);
-    let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(store) = stores.get(bucket) {
-        return Ok(store.clone());
-    }
-    let store = connected(bucket)?;
-    stores.insert(bucket.to_owned(), store.clone());
-    Ok(store)
-}
-
-#[cfg(feature = "cloud")]
-fn connected(bucket: &str) -> Result<Arc<dyn ObjectStore>, Error> {
-    const OF_STORES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
-    let fail = |what: String| Error::Argument(format!("{bucket}: {what}"));
-    let url = url::Url::parse(bucket).map_err(|error| fail(error.to_string()))?;
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(fail("it names no bucket".into()));
-    }
-    if !["s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss"].contains(&url.scheme()) {
-        return Err(fail("a store is a folder, s3://, gs:// or az://".into()));
-    }
-    // Who came first has chosen what speaks TLS, and that serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let options =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let options = options.filter(|(name, _)| OF_STORES.iter().any(|prefix| name.starts_with(prefix)));
-    match object_store::parse_url_opts(&url, options) {
-        Ok((store, _)) => Ok(Arc::from(store)),
-        Err(error) => Err(Error::of_store(bucket, &error)),
-    }
-}
-
-#[cfg(not(feature = "cloud"))]
-fn connected(bucket: &str) -> Result<Arc<dyn ObjectStore>, Error> {
-    Err(Error::Argument(format!(
-        "{bucket}: this program was built without stores of other machines (the feature `cloud` of hirescam-batch)"
-    )))
-}
-
-/// A file in a store that is read a part at a time.
-#[derive(Clone, Debug)]
-pub struct Ranged {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    name: String,
-    length: u64,
-}
-
-impl Ranged {
-    pub(crate) fn open(store: Arc<dyn ObjectStore>, path: Path, name: String) -> Result<Self, Error> {
-        let found = wait(async { store.head(&path).await.map_err(|error| Error::of_store(&name, &error)) })?;
-        Ok(Ranged { store, path, name, length: found.size })
-    }
-
-    /// What lies behind a URI.
-    pub(crate) fn of_uri(uri: &str) -> Result<Self, Error> {
-        let (store, path) = object(uri)?;
-        Ranged::open(store, path, uri.to_owned())
-    }
-
-    /// Its length in bytes.
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// Some of its bytes.
-    pub(crate) fn range(&self, range: Range<u64>) -> Result<Bytes, Error> {
-        if range.is_empty() {
-            return Ok(Bytes::new());
-        }
-        wait(async {
-            self.store.get_range(&self.path, range).await.map_err(|error| Error::of_store(&self.name, &error))
-        })
-    }
-}
-
-/// The store and the path of what a URI names, a file of this machine or of another.
-pub(crate) fn object(uri: &str) -> Result<(Arc<dyn ObjectStore>, Path), Error> {
-    static LOCAL: LazyLock<Arc<dyn ObjectStore>> = LazyLock::new(|| Arc::new(LocalFileSystem::new()));
-    let fail = |error: object_store::path::Error| Error::Argument(format!("{uri}: {error}"));
-    match remote(uri) {
-        Some((bucket, key)) => Ok((connect(bucket)?, Path::parse(key).map_err(fail)?)),
-        None => Ok((LOCAL.clone(), Path::from_absolute_path(local(uri)?).map_err(fail)?)),
-    }
-}
-
-/// Some bytes of what a URI names in a store of another machine, or all of it, and its length.
-pub(crate) async fn fetch(uri: &str, range: Option<Range<u64>>) -> object_store::Result<(Bytes, u64)> {
-    let (store, path) = object(uri)
-        .map_err(|error| object_store::Error::Generic { store: "place", source: error.to_string().into() })?;
-    let found = store.get_opts(&path, GetOptions::new().with_range(range)).await?;
-    let length = found.meta.size;
-    Ok((found.bytes().await?, length))
-}
-
-/// Reads a [`Ranged`] from some place on. What is read on end comes in larger and larger parts.
-#[derive(Debug)]
-pub struct Reader {
-    file: Ranged,
-    position: u64,
-    /// What is here of the file already, and where it begins.
-    window: Bytes,
-    start: u64,
-    size: u64,
-}
-
-/// The least and the most bytes that a [`Reader`] asks for.
-const WINDOW: [u64; 2] = [1 << 16, 1 << 22];
-
-impl Reader {
-    pub(crate) fn new(file: Ranged, position: u64) -> Self {
-        Reader { file, position, window: Bytes::new(), start: 0, size: WINDOW[0] }
-    }
-}
-
-impl Read for Reader {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let here = |reader: &Self| {
-            let at = usize::try_from(reader.position.checked_sub(reader.start)?).ok()?;
-            Some(reader.window.slice(at.min(reader.window.len())..)).filter(|here| !here.is_empty())
-        };
-        if here(self).is_none() {
-            let on_end = self.position == self.start + self.window.len() as u64 && !self.window.is_empty();
-            self.size = if on_end { (2 * self.size).min(WINDOW[1]) } else { WINDOW[0] };
-            let end = self.file.length.min(self.position.saturating_add(self.size.max(into.len() as u64)));
-            self.start = self.position;
-            self.window = self.file.range(self.position..end.max(self.position)).map_err(std::io::Error::other)?;
-        }
-        let count = here(self).map_or(Ok(0), |here| here.reader().read(into))?;
-        self.position += count as u64;
-        Ok(count)
-    }
-}
-
-impl Seek for Reader {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-            SeekFrom::End(by) => self.file.length.checked_add_signed(by),
-        };
-        self.position = position.ok_or(std::io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
-    }
-}
-
-impl Length for Ranged {
-    fn len(&self) -> u64 {
-        self.length
-    }
-}
-
-impl ChunkReader for Ranged {
-    type T = Reader;
-
-    fn get_read(&self, start: u64) -> parquet::errors::Result<Reader> {
-        Ok(Reader::new(self.clone(), start))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        let end = start.saturating_add(length as u64);
-        if end > self.length {
-            return Err(ParquetError::EOF(format!("it ends at {}, before {end}", self.length)));
-        }
-        self.range(start..end).map_err(|error| ParquetError::External(Box::new(error)))
-    }
 }
