@@ -7,7 +7,9 @@ mod common;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{ArrayRef, BinaryArray, RecordBatch, StringArray, StructArray};
 use arrow_schema::{DataType, Field};
-use common::{Room, batches, hashes, ndarray_npy, numbers, photo, plan, png, receipts, run, run_within, texts, verify};
+use common::{
+    Room, batches, hashes, ndarray_npy, numbers, photo, plan, png, receipts, run, run_within, tar, texts, verify,
+};
 use hirescam::{Explainer, Network};
 use hirescam_batch::inputs::InputFrom;
 use hirescam_batch::{Error, Job, MaxErrors};
@@ -28,17 +30,6 @@ fn parquet(path: &Path, columns: Vec<(&str, ArrayRef)>) {
         writer.flush().unwrap();
     }
     writer.close().unwrap();
-}
-
-fn tar(path: &Path, members: &[(&str, Vec<u8>)]) {
-    let mut archive = tar::Builder::new(std::fs::File::create(path).unwrap());
-    for (name, bytes) in members {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, name, bytes.as_slice()).unwrap();
-    }
-    archive.finish().unwrap();
 }
 
 /// The score of each photo, as the library has it.

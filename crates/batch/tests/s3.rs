@@ -195,6 +195,23 @@ fn works_in_s3() {
     run(&here.out).unwrap();
     assert_eq!(hashes("s3://images/out"), hashes(&here.out));
     assert_eq!(hirescam_batch::status("s3://images/out").unwrap().done, 4);
+    // An image without bytes, read by itself; then an archive that ends before its images do; and what a table names, and may not be read or is not there.
+    common::tar(&room.join("few.tar"), &[("a.png", png(1)), ("empty.png", vec![]), ("z.png", png(2))]);
+    let archive = std::fs::read(room.join("few.tar")).unwrap();
+    bucket.put("few.tar", archive.clone()).unwrap();
+    let few = Job { shard_size: 1, ..job(&["s3://images/few.tar"], &text("few")) };
+    plan(&few).unwrap();
+    assert_eq!(hirescam_batch::run_shard(&few.out, 1).unwrap().failed, 1);
+    bucket.put("few.tar", archive[..600].to_vec()).unwrap();
+    assert_eq!(run(&few.out).unwrap().failed, 2);
+    let kinds = common::texts(&common::batches(&few.out), "error_kind");
+    assert_eq!(kinds[0].as_deref().zip(kinds[2].as_deref()), Some(("changed", "changed")));
+    std::fs::write(room.join("list.csv"), "path\ns3://images/photos/nothing.png\ns3://images/photos/a b/00001.png\n")
+        .unwrap();
+    let listed = job(&[&text("list.csv")], &text("listed"));
+    plan(&listed).unwrap();
+    let ran = run(&listed.out).unwrap();
+    assert_eq!((ran.images, ran.failed), (2, 1));
     // One for when nobody answers any more; its network lies here.
     plan(&Job { model: text("digits-cnn.onnx"), ..job(&["s3://images/photos/"], &text("later")) }).unwrap();
     let merged = hirescam_batch::merge("s3://images/out", "s3://images/all.parquet").unwrap();
@@ -207,7 +224,8 @@ fn works_in_s3() {
         for part in [7, 9, 9] {
             let (spec, network, uris) = (&spec, &network, &uris);
             scope.spawn(move || {
-                let parts = Parts::open("s3://images/parts", network, spec, &RowOptions::default(), Done::default());
+                let parts =
+                    Parts::open("s3://images/parts", network, spec, &RowOptions::default(), Done::default(), None);
                 let parts = parts.unwrap();
                 for first in (0..36).step_by(part) {
                     let images: Vec<Vec<u8>> = (first..36.min(first + part)).map(png).collect();

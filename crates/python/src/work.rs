@@ -5,6 +5,7 @@ use hirescam::Error;
 use hirescam::engine::{WORKERS, caught};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::ops::Deref;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,6 +76,35 @@ fn threads(py: Python) -> PyResult<Option<Arc<ThreadPool>>> {
     };
     *threads = Some((process::id(), own.clone()));
     Ok(own)
+}
+
+/// Something with threads of its own that is used in one process alone. A fork, which has it and not its threads, never ends it: that would be to wait for them forever.
+pub struct OfProcess<T> {
+    process: u32,
+    thing: Arc<T>,
+}
+
+impl<T> OfProcess<T> {
+    /// Of this process.
+    pub fn new(thing: T) -> Self {
+        OfProcess { process: process::id(), thing: Arc::new(thing) }
+    }
+}
+
+impl<T> Deref for OfProcess<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.thing
+    }
+}
+
+impl<T> Drop for OfProcess<T> {
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            std::mem::forget(self.thing.clone());
+        }
+    }
 }
 
 /// Something with threads of its own, which a fork has not: there it is made again. What came from the other process is left as it

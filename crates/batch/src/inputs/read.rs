@@ -163,6 +163,11 @@ async fn one(item: Item) -> Result<Read, Error> {
             Ok(()) => match store::fetch(uri, range).await {
                 Ok(read) => read,
                 Err(object_store::Error::NotFound { .. }) => return Ok(Err(missing(known))),
+                // To those who may not list a bucket, S3 says this of what is not there. Of what was listed it would say something of all.
+                Err(object_store::Error::PermissionDenied { .. }) if !known => {
+                    let what = "the store gives nothing of this name: there is no such object, or it may not be read";
+                    return Ok(Err(Failure::new("missing-file", what)));
+                }
                 // Where a store is not reached, or does not know us, an image is not to blame.
                 Err(error) => return Err(Error::of_store(uri, &error)),
             },

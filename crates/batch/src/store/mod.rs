@@ -16,7 +16,8 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::runtime::{Builder, Runtime};
 
@@ -28,13 +29,23 @@ const PART: usize = 8 << 20;
 const STAGED: &str = "staged";
 /// How old a file must be that a killed process left half-written, to be cleared away: others are being written.
 const ABANDONED: Duration = Duration::from_secs(600);
+/// The same of a file that is whole, and that something is yet to name. Clocks may differ.
+const LEFT: Duration = Duration::from_secs(3600);
 
-static RUNTIME: LazyLock<std::io::Result<Runtime>> =
-    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).thread_name("hirescam-store").enable_all().build());
-
-/// What requests run on.
+/// What requests run on: in each process its own, for a fork has none of the threads of the process that it came from.
 pub(crate) fn runtime() -> Result<&'static Runtime, Error> {
-    RUNTIME.as_ref().map_err(|error| Error::Store { place: "threads for requests".into(), what: error.to_string() })
+    static RUNTIME: Mutex<Option<(u32, &Runtime)>> = Mutex::new(None);
+    let mut made = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    match *made {
+        Some((process, runtime)) if process == process::id() => Ok(runtime),
+        _ => {
+            let runtime =
+                Builder::new_multi_thread().worker_threads(2).thread_name("hirescam-store").enable_all().build();
+            let runtime = runtime
+                .map_err(|error| Error::Store { place: "threads for requests".into(), what: error.to_string() })?;
+            Ok(made.insert((process::id(), Box::leak(Box::new(runtime)))).1)
+        }
+    }
 }
 
 /// Waits for requests.
@@ -60,6 +71,15 @@ pub struct Found {
     pub name: String,
     /// Its length in bytes.
     pub length: u64,
+    /// When it was written, by the clock of the store.
+    pub modified: SystemTime,
+}
+
+impl Found {
+    /// Whether it is so old that nobody is at work on it any more, if it is no part of anything.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        SystemTime::now().duration_since(self.modified).is_ok_and(|age| age > LEFT)
+    }
 }
 
 impl Store {
@@ -283,7 +303,8 @@ impl Store {
                     .location
                     .prefix_match(&self.prefix)
                     .map(|parts| parts.map(|p| p.as_ref().to_owned()).collect::<Vec<_>>());
-                Ok(name.map(|parts| Found { name: parts.join("/"), length: found.size }))
+                let modified = found.last_modified.into();
+                Ok(name.map(|parts| Found { name: parts.join("/"), length: found.size, modified }))
             });
             named.try_collect().await
         })?;

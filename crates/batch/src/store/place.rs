@@ -8,6 +8,7 @@ use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Component, PathBuf};
+use std::process;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// The bucket, with its scheme, and the key of what lies in a store of another machine; none for files of this one.
@@ -51,15 +52,17 @@ fn plain(path: &std::path::Path) -> std::io::Result<PathBuf> {
     Ok(plain)
 }
 
-/// The store of a bucket; one for all who ask.
+/// The store of a bucket; one for all who ask in a process. What it holds of a connection belongs to the threads of that process.
 pub(crate) fn connect(bucket: &str) -> Result<Arc<dyn ObjectStore>, Error> {
-    static STORES: LazyLock<Mutex<HashMap<String, Arc<dyn ObjectStore>>>> = LazyLock::new(Mutex::default);
+    type Stores = HashMap<(u32, String), Arc<dyn ObjectStore>>;
+    static STORES: LazyLock<Mutex<Stores>> = LazyLock::new(Mutex::default);
     let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(store) = stores.get(bucket) {
+    let key = (process::id(), bucket.to_owned());
+    if let Some(store) = stores.get(&key) {
         return Ok(store.clone());
     }
     let store = connected(bucket)?;
-    stores.insert(bucket.to_owned(), store.clone());
+    stores.insert(key, store.clone());
     Ok(store)
 }
 
@@ -102,11 +105,24 @@ pub(crate) fn object(uri: &str) -> Result<(Arc<dyn ObjectStore>, Path), Error> {
     }
 }
 
-/// Some bytes of what a URI names in a store of another machine, or all of it, and its length.
+/// Some bytes of what a URI names in a store of another machine, or all of it, and its length. Of a range that ends beyond it, no bytes.
 pub(crate) async fn fetch(uri: &str, range: Option<Range<u64>>) -> object_store::Result<(Bytes, u64)> {
     let (store, path) = object(uri)
         .map_err(|error| object_store::Error::Generic { store: "place", source: error.to_string().into() })?;
-    let found = store.get_opts(&path, GetOptions::new().with_range(range)).await?;
-    let length = found.meta.size;
-    Ok((found.bytes().await?, length))
+    // Stores refuse to be asked for no bytes.
+    if range.as_ref().is_some_and(Range::is_empty) {
+        return Ok((Bytes::new(), store.head(&path).await?.size));
+    }
+    match store.get_opts(&path, GetOptions::new().with_range(range.clone())).await {
+        Ok(found) => {
+            let length = found.meta.size;
+            Ok((found.bytes().await?, length))
+        }
+        Err(error @ object_store::Error::NotFound { .. }) => Err(error),
+        // They say in several ways that a range begins beyond the end.
+        Err(error) => match (range, store.head(&path).await) {
+            (Some(range), Ok(found)) if range.end > found.size => Ok((Bytes::new(), found.size)),
+            _ => Err(error),
+        },
+    }
 }

@@ -6,6 +6,7 @@ use hirescam::spec::EngineChoice;
 use hirescam_batch::store::Store;
 use hirescam_batch::{Error, Job, MaxErrors, Planned, Ran, Receipt, Receipts, RunOptions, Verified, rows::RowOptions};
 use image::{GrayImage, Luma};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
@@ -100,6 +101,18 @@ pub fn ndarray_npy(tensor: &ndarray::Array4<f32>, bytes: &mut Vec<u8>) {
     bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
     bytes.extend(header.as_bytes());
     bytes.extend(tensor.iter().flat_map(|value| value.to_le_bytes()));
+}
+
+/// An archive, as WebDataset has them.
+pub fn tar(path: &Path, members: &[(&str, Vec<u8>)]) {
+    let mut archive = tar::Builder::new(File::create(path).unwrap());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, bytes.as_slice()).unwrap();
+    }
+    archive.finish().unwrap();
 }
 
 pub fn plan(job: &Job) -> Result<Planned, Error> {
