@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::receipt::{self, Receipt, Receipts};
-use crate::store::Store;
+use crate::store::{Found, Store};
 use crate::{IN_NAMES, plan::Planned};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
@@ -44,16 +44,16 @@ pub(crate) fn rewound(out: &Store, name: &str, rows: &mut (impl Read + Seek)) ->
 }
 
 /// Removes files of rows that no receipt names: what killed attempts left whose content was another, and what was mended since. Those of
-/// generations that are still being made stay.
+/// generations that may still be made stay, until they are so old that they are not.
 ///
 /// # Errors
 /// [`Error::Store`].
 pub(crate) fn clean(out: &Store, planned: &Planned) -> Result<usize, Error> {
     out.clear();
-    let mut files: BTreeMap<usize, Vec<(u32, String)>> = BTreeMap::new();
+    let mut files: BTreeMap<usize, Vec<(u32, Found)>> = BTreeMap::new();
     for found in out.list(FOLDER)? {
         if let Some((shard, generation)) = receipt::named(&found.name) {
-            files.entry(shard).or_default().push((generation, found.name));
+            files.entry(shard).or_default().push((generation, found));
         }
     }
     let receipts = Receipts::list(out, planned)?;
@@ -68,8 +68,8 @@ pub(crate) fn clean(out: &Store, planned: &Planned) -> Result<usize, Error> {
             Err(error) => return Err(error),
         };
         for (generation, file) in files {
-            if generation <= last && file != receipt.file {
-                out.delete(&file)?;
+            if file.name != receipt.file && (generation <= last || file.is_abandoned()) {
+                out.delete(&file.name)?;
                 removed += 1;
             }
         }

@@ -117,6 +117,9 @@ pub fn verify_in(out: &Store, stop: &AtomicBool, watch: &(dyn Fn() + Sync)) -> R
             let what = match named(&found.name) {
                 // Its shard is missing, and that is said already.
                 Some((shard, _)) if receipts.generation(shard).is_none() => continue,
+                Some((shard, generation)) if Some(generation) > receipts.generation(shard) => {
+                    "an attempt to make its shard again was ended, or is not done yet: readers of receipts pass this file over, others may not; hirescam batch retry takes it up, and hirescam batch run clears it away once it is an hour old"
+                }
                 Some(_) => {
                     "no receipt names this file: readers of receipts pass it over, others may not; hirescam batch run clears it away"
                 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{GOES_ON, Room, hashes, names, ndarray_npy, plan, receipts, run, spec, verify};
 use hirescam_batch::store::Store;
-use hirescam_batch::{Error, Job, RunOptions, Shards};
+use hirescam_batch::{Error, Job, MaxErrors, RunOptions, Shards};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -81,7 +81,8 @@ fn of_workers_at_one_shard_one_counts() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let worker = hirescam_batch::Worker::open(&Store::open(&job.out).unwrap(), None, None).unwrap();
+                let worker =
+                    hirescam_batch::Worker::open(&Store::open(&job.out).unwrap(), &RunOptions::default()).unwrap();
                 let (receipt, won) = worker.run_shard(0, &GOES_ON, &mut |_| {}).unwrap();
                 mine.fetch_add(usize::from(won), Ordering::Relaxed);
                 assert_eq!(receipt, receipts(&job.out)[0]);
@@ -122,7 +123,7 @@ fn the_rows_of_a_loser_that_came_out_otherwise_are_dropped() {
     let job = room.job("out");
     plan(&job).unwrap();
     let store = room.store("out");
-    let worker = hirescam_batch::Worker::open(&store, None, None).unwrap();
+    let worker = hirescam_batch::Worker::open(&store, &RunOptions::default()).unwrap();
     let (first, _) = worker.run_shard(0, &GOES_ON, &mut |_| {}).unwrap();
     // As if another machine had made other numbers, and was killed before its receipt; and another still publishes.
     let other = first.file.replace(&first.sha256[..16], "0123456789abcdef");
@@ -220,7 +221,7 @@ fn what_failed_is_made_again_as_a_new_generation_that_counts() {
     assert!(verify(&job.out).is_whole());
     assert_eq!(hashes(&job.out), undisturbed(&room));
     // A worker that was slow with the first attempt changes nothing.
-    let worker = hirescam_batch::Worker::open(&room.store("out"), None, None).unwrap();
+    let worker = hirescam_batch::Worker::open(&room.store("out"), &RunOptions::default()).unwrap();
     let (_, mine) = worker.run_shard(1, &GOES_ON, &mut |_| {}).unwrap();
     assert!(!mine && worker.receipt(1).unwrap().unwrap().generation == 2);
     assert_eq!(names(&room.path("out/rows")).len(), 3);
@@ -257,7 +258,7 @@ fn what_is_damaged_is_made_again() {
     assert_eq!(hashes(&job.out), calm);
     assert_eq!(names(&room.path("out/rows")).len(), 3);
     // One that has its network ready still makes nothing that is done, whatever became of the receipt before.
-    let worker = hirescam_batch::Worker::open(&room.store("out"), None, None).unwrap();
+    let worker = hirescam_batch::Worker::open(&room.store("out"), &RunOptions::default()).unwrap();
     assert_eq!(worker.receipt(2).unwrap().unwrap().generation, 1);
 }
 
@@ -277,6 +278,40 @@ fn what_a_killed_worker_left_half_written_is_no_file_and_is_cleared_away_when_it
     assert!(!room.path(old).exists() && room.path(new).exists());
     assert_eq!(names(&room.path("out/staged")), ["1#1"]);
     assert_eq!((names(&room.path("out/rows")).len(), names(&room.path("out/receipts")).len()), (1, 1));
+}
+
+#[test]
+fn rows_of_a_killed_retry_are_cleared_away_when_they_are_old() {
+    let room = Room::with(10);
+    let job = room.job("out");
+    plan(&job).unwrap();
+    run(&job.out).unwrap();
+    let left = receipts(&job.out)[0].file.replace(".g0-", ".g1-");
+    std::fs::copy(room.path("out").join(&receipts(&job.out)[0].file), room.path("out").join(&left)).unwrap();
+    // Another retry may be about to write its receipt.
+    assert_eq!(run(&job.out).unwrap().removed, 0);
+    let found = verify(&job.out);
+    assert!(found.problems.len() == 1 && found.problems[0].what.contains("retry"), "{found:?}");
+    let file = std::fs::File::options().write(true).open(room.path("out").join(&left)).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(4000)).unwrap();
+    assert_eq!(run(&job.out).unwrap().removed, 1);
+    assert!(verify(&job.out).is_whole());
+}
+
+#[test]
+fn a_shard_by_itself_gives_up_where_the_job_says_so() {
+    let room = Room::with(10);
+    room.write("photos/00003.png", "no image");
+    let job = Job { max_errors: Some(MaxErrors::Number(0)), ..room.job("out") };
+    plan(&job).unwrap();
+    assert!(matches!(hirescam_batch::run_shard(&job.out, 0), Err(Error::TooMany { failed: 1, .. })));
+    let open = |most: u64| {
+        let options = RunOptions { max_errors: Some(MaxErrors::Number(most)), ..RunOptions::default() };
+        hirescam_batch::Worker::open(&room.store("out"), &options).unwrap()
+    };
+    assert!(open(0).run_shard(0, &GOES_ON, &mut |_| {}).is_err());
+    assert!(receipts(&job.out).is_empty());
+    assert_eq!(open(1).run_shard(0, &GOES_ON, &mut |_| {}).unwrap().0.failed, 1);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 fn open(room: &Room, done: Done) -> Parts {
     let network = Network::open(room.path("digits-cnn.onnx")).unwrap();
-    Parts::open(&room.text("out"), &network, &spec(), &RowOptions::default(), done).unwrap()
+    Parts::open(&room.text("out"), &network, &spec(), &RowOptions::default(), done, None).unwrap()
 }
 
 fn uri(number: usize) -> String {
@@ -132,6 +132,40 @@ fn of_parts_that_share_an_image_one_counts_and_the_rest_is_said_to_be_left() {
 }
 
 #[test]
+fn what_killed_workers_left_is_named_and_cleared_away() {
+    let room = Room::new();
+    let parts = open(&room, Done::default());
+    bring(&parts, 0..3).unwrap();
+    let said = |room: &Room| -> Vec<String> {
+        verify(&room.text("out")).problems.into_iter().map(|problem| problem.what).collect()
+    };
+    assert!(matches!(said(&room).as_slice(), [one] if one.contains("not counted yet")), "{:?}", said(&room));
+    commit(&room);
+    let counted = names(&room.path("out/rows")).remove(0);
+    // Of a second attempt, killed before it looked whether it was the first; and of a part whose receipt was never written.
+    let (part, _) = counted.rsplit_once('-').unwrap();
+    let second = format!("out/rows/{part}-0123456789abcdef.parquet");
+    let unnamed = "out/rows/part-fedcba9876543210-0123456789abcdef.parquet";
+    room.write(&second, "rows");
+    room.write(unnamed, "rows");
+    room.write("out/staged/0", "half of it");
+    let problems = said(&room);
+    assert!(problems.len() == 2 && problems.iter().any(|what| what.contains("count elsewhere")), "{problems:?}");
+    commit(&room);
+    // Somebody may be about to write its receipt.
+    assert!(!room.path(&second).exists() && room.path(unnamed).exists());
+    assert!(matches!(said(&room).as_slice(), [one] if one.contains("an hour old")), "{:?}", said(&room));
+    for name in [unnamed, "out/staged/0"] {
+        let file = std::fs::File::options().write(true).open(room.path(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(4000)).unwrap();
+    }
+    commit(&room);
+    assert_eq!((names(&room.path("out/rows")), names(&room.path("out/staged"))), (vec![counted], vec![]));
+    assert!(verify(&room.text("out")).is_whole());
+    assert_eq!(uris(&room), all(0..3));
+}
+
+#[test]
 fn callers_that_bring_and_commit_at_the_same_time_count_each_image_once() {
     let room = Room::new();
     let parts = open(&room, Done::default());
@@ -166,7 +200,7 @@ fn what_decides_the_rows_stays() {
     open(&room, Done::default());
     let network = Network::open(room.path("digits-cnn.onnx")).unwrap();
     let opened = |spec: &hirescam::Spec, rows: RowOptions, out: &str| {
-        Parts::open(&room.text(out), &network, spec, &rows, Done::default()).map(drop)
+        Parts::open(&room.text(out), &network, spec, &rows, Done::default(), None).map(drop)
     };
     assert!(opened(&spec(), RowOptions::default(), "out").is_ok());
     let gradcam = hirescam::Spec { method: "gradcam".into(), ..spec() };
@@ -175,6 +209,9 @@ fn what_decides_the_rows_stays() {
         let Err(Error::Changed { changes, .. }) = opened(spec, rows, "out") else { panic!("{what}") };
         assert_eq!(changes.iter().map(|change| change.what.as_str()).collect::<Vec<_>>(), [what]);
     }
+    // Nor are arrays that were read otherwise.
+    let read = Parts::open(&room.text("out"), &network, &spec(), &RowOptions::default(), Done::default(), Some("CHW"));
+    assert!(matches!(read.map(drop), Err(Error::Changed { changes, .. }) if changes[0].is.contains("CHW")));
     plan(&room.job("job")).unwrap();
     assert!(
         matches!(opened(&spec(), RowOptions::default(), "job"), Err(Error::Argument(what)) if what.contains("job is planned"))

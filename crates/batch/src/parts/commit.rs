@@ -1,7 +1,7 @@
 //! Which parts count: a list that only grows.
 
-use super::done::{Done, Mark, unhex};
-use super::{COMMITS, Part, RECEIPTS, damaged, receipt};
+use super::done::{Done, unhex};
+use super::{COMMITS, Part, RECEIPTS, ROWS, damaged, receipt};
 use crate::error::Error;
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ pub struct Counted {
 }
 
 /// Says which parts count, of those that were published: all but those that share an image with others that do. It can be called at any time, from anywhere; the
-/// list that comes of it only grows.
+/// list that comes of it only grows. Files of rows that nobody will count are cleared away.
 ///
 /// # Errors
 /// Of the store [`Error::Store`] and [`Error::Full`]; [`Error::Damaged`] for a receipt or list that is none.
@@ -62,7 +62,7 @@ pub fn commit(out: &str) -> Result<Counted, Error> {
             names.into_iter().filter(|name| name.starts_with("part-")).partition(known);
         let mut counted = log.counted();
         if new.is_empty() && log.left_out.is_empty() {
-            return Ok(counted);
+            return clear(&store, &log).map(|()| counted);
         }
         let mut images = HashSet::new();
         let mut left = HashSet::new();
@@ -73,13 +73,12 @@ pub fn commit(out: &str) -> Result<Counted, Error> {
         })?;
         if new.is_empty() {
             counted.left = left.difference(&images).count() as u64;
-            return Ok(counted);
+            return clear(&store, &log).map(|()| counted);
         }
-        let (mut commit, mut unread) = (Commit::default(), Vec::new());
+        let mut commit = Commit::default();
         each_part(&store, new, |part| {
             if part.images.iter().any(|image| images.contains(image)) {
                 commit.left_out.insert(part.name);
-                unread.push(part.file);
                 return Ok(());
             }
             let counts =
@@ -89,10 +88,30 @@ pub fn commit(out: &str) -> Result<Counted, Error> {
             Ok(())
         })?;
         // Where another was faster, its list comes first, and this one is made again.
-        if store.put_if_absent(&format!("{COMMITS}/{:06}.json", log.commits), json!(commit).to_string())? {
-            unread.iter().try_for_each(|file| store.delete(file))?;
+        store.put_if_absent(&format!("{COMMITS}/{:06}.json", log.commits), json!(commit).to_string())?;
+    }
+}
+
+/// Removes files of rows that nobody will count: of parts that are left out, of attempts that were not the first, and what killed ones left long ago.
+fn clear(store: &Store, log: &Log) -> Result<(), Error> {
+    store.clear();
+    for found in store.list(ROWS)? {
+        let Some(part) = part_of(&found.name) else { continue };
+        let is_over = match log.counts.get(part) {
+            Some(counts) => counts.file != found.name,
+            None => log.left_out.contains(part) || found.is_abandoned(),
+        };
+        if is_over {
+            store.delete(&found.name)?;
         }
     }
+    Ok(())
+}
+
+/// The part that a file of rows is of, by its name.
+pub(super) fn part_of(file: &str) -> Option<&str> {
+    let name = file.strip_prefix(ROWS)?.strip_prefix('/')?.strip_suffix(".parquet")?;
+    name.rsplit_once('-').map(|(part, _)| part).filter(|part| part.starts_with("part-"))
 }
 
 /// The images of all parts that count.

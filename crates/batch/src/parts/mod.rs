@@ -112,19 +112,28 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Makes the network ready, for parts that lie in `out`, a folder or a URL. What is in `done` is left out.
+    /// Makes the network ready, for parts that lie in `out`, a folder or a URL. What is in `done` is left out. `read_as` says how that is read which is brought,
+    /// where it can be read in several ways: rows of one way are not put beside those of another.
     ///
     /// # Errors
     /// [`Error::Explain`] for the network and the spec; [`Error::Changed`] where parts that lie there were made otherwise;
     /// [`Error::Argument`] where a job lies there; of the store [`Error::Store`] and [`Error::Full`].
-    pub fn open(out: &str, network: &Network, spec: &Spec, options: &RowOptions, done: Done) -> Result<Self, Error> {
+    pub fn open(
+        out: &str,
+        network: &Network,
+        spec: &Spec,
+        options: &RowOptions,
+        done: Done,
+        read_as: Option<&str>,
+    ) -> Result<Self, Error> {
         let store = Store::open(out)?;
         let model = Model::of(network.clone())?;
         let runner = Runner::new(network, spec)?;
         // Nobody knows which row of inputs beside the image would be whose.
         runner.explainer.served(&[], usize::MAX)?;
         let rows = Rows::of(&runner.explainer, options)?;
-        let decides = Fingerprint::of(&runner.explainer, model.hashes(), rows.form(), None);
+        let inputs = read_as.map(|way| format!("arrays read as {way}"));
+        let decides = Fingerprint::of(&runner.explainer, model.hashes(), rows.form(), inputs);
         if store.has(crate::plan::FILE)? {
             return Err(Error::Argument(format!(
                 "{}: a job is planned there, and parts need a place of their own",

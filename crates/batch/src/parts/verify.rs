@@ -1,8 +1,8 @@
 //! Whether parts are what their receipts say.
 
-use super::commit::Log;
+use super::commit::{Log, part_of};
 use super::done::mark;
-use super::{About, Part, ROWS, read_part};
+use super::{About, Part, ROWS, read_part, receipt};
 use crate::error::Error;
 use crate::rows::JOB_KEY;
 use crate::store::Store;
@@ -60,8 +60,18 @@ pub(crate) fn verify(store: &Store, stop: &AtomicBool, watch: &(dyn Fn() + Sync)
     }
     let files: BTreeSet<&str> = log.counts.values().map(|part| part.file.as_str()).collect();
     for found in store.list(ROWS)?.into_iter().filter(|found| !files.contains(found.name.as_str())) {
-        let what =
-            "no part that counts has this file: whoever reads the files that count passes it over, others may not";
+        let what = match part_of(&found.name) {
+            None => "this is no file of parts: readers of all files would take it for rows; move it away",
+            Some(part) if log.counts.contains_key(part) || log.left_out.contains(part) => {
+                "its images count elsewhere: readers of the files that count pass it over, others may not; hirescam.ray.explain, called again, clears it away"
+            }
+            Some(part) if store.has(&receipt(part))? => {
+                "it is published and not counted yet: hirescam.ray.explain, called again, counts it"
+            }
+            Some(_) => {
+                "an attempt that was ended left it, or is not done yet: hirescam.ray.explain, called again, clears it away once it is an hour old"
+            }
+        };
         verified.problems.push(Problem { place: store.place(&found.name), what: what.into() });
     }
     Ok(verified)
