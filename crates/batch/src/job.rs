@@ -1,5 +1,6 @@
 //! The job's file: what is to be explained, how, and where the rows go.
 
+use crate::RunOptions;
 use crate::error::Error;
 use crate::inputs::InputFrom;
 use crate::rows::RowOptions;
@@ -73,8 +74,13 @@ impl Job {
     /// [`Error::Argument`] for what is no job.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         let job: Job = toml::from_str(text).map_err(|error| Error::Argument(format!("it is no job: {error}")))?;
-        match job.shard_size {
-            1..=LARGEST => Ok(job),
+        job.has_a_size().map(|()| job)
+    }
+
+    /// Whether its shards have a size that shards may have.
+    pub(crate) fn has_a_size(&self) -> Result<(), Error> {
+        match self.shard_size {
+            1..=LARGEST => Ok(()),
             size => Err(Error::Argument(format!("a shard has 1 to {LARGEST} inputs, and shard_size is {size}"))),
         }
     }
@@ -91,6 +97,48 @@ impl Job {
         }
         self.spec = self.spec.seen_from(folder);
         Ok(self)
+    }
+}
+
+/// A job as it is named: by its file, or by the place where it lies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// Where it lies.
+    pub out: String,
+    /// What its file says, where that names it.
+    pub job: Option<Job>,
+}
+
+impl Named {
+    /// Reads the job's file, where it is one.
+    ///
+    /// # Errors
+    /// As [`Job::open`].
+    pub fn open(name: &str) -> Result<Self, Error> {
+        let path = Path::new(name);
+        let is_file = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml")) && path.is_file();
+        let job = if is_file { Some(Job::open(path)?) } else { None };
+        Ok(Named { out: job.as_ref().map_or(name, |job| job.out.as_str()).to_owned(), job })
+    }
+
+    /// Where it lies, as it can be reached from any folder.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a path that is no text.
+    pub fn place(&self) -> Result<String, Error> {
+        seen_from(Path::new(""), &self.out)
+    }
+
+    /// How it is run: what `given` leaves open is as the job's file says by now. That may be other than when it was planned, for it decides no row.
+    pub fn options(&self, given: RunOptions) -> RunOptions {
+        let Some(job) = &self.job else { return given };
+        let threads = Some(job.spec.engine.threads).filter(|&threads| threads > 0);
+        RunOptions {
+            shards: given.shards,
+            max_errors: given.max_errors.or(job.max_errors),
+            model: given.model.or_else(|| Some(job.model.clone())),
+            threads: given.threads.or(threads),
+        }
     }
 }
 

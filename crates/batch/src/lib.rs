@@ -35,7 +35,7 @@ mod verify;
 
 pub use error::{Error, Failure};
 pub use fingerprint::Fingerprint;
-pub use job::{Job, MaxErrors};
+pub use job::{Job, MaxErrors, Named};
 pub use make::InShard;
 pub use merge::{Merged, merge};
 pub use parts::files;

@@ -76,9 +76,10 @@ pub struct Part {
 /// that is planned there already is given as it is, where it is the same.
 ///
 /// # Errors
-/// [`Error::Changed`] where another job is planned there; [`Error::Input`] for inputs that cannot be found, [`Error::Explain`] for a network
-/// that cannot be explained so; [`Error::Store`], [`Error::Full`] and [`Error::Stopped`].
+/// [`Error::Changed`] where another job is planned there; [`Error::Argument`] for a job that makes none; [`Error::Input`] for inputs that cannot
+/// be found, [`Error::Explain`] for a network that cannot be explained so; [`Error::Store`], [`Error::Full`] and [`Error::Stopped`].
 pub fn plan(job: &Job, stop: &AtomicBool) -> Result<Planned, Error> {
+    job.has_a_size()?;
     let out = Store::open(&job.out)?;
     let model = Model::open(&job.model)?;
     let (explainer, spec) = settled(&model, &job.spec)?;

@@ -2,7 +2,7 @@
 
 use crate::MaxErrors;
 use crate::error::Error;
-use crate::make::{Allowance, InShard};
+use crate::make::InShard;
 use crate::plan::Planned;
 use crate::publish;
 use crate::receipt::{Receipt, Receipts, name};
@@ -224,7 +224,7 @@ fn all(
     if waiting.is_empty() {
         return Ok(ran);
     }
-    let worker = Worker::open(out, options.model.as_deref(), options.threads)?;
+    let worker = Worker::open(out, options)?;
     let of = waiting.iter().map(|(shard, _)| planned.images_of(*shard)).sum();
     let mut images = 0;
     for (at, &(shard, generation)) in waiting.iter().enumerate() {
@@ -237,8 +237,6 @@ fn all(
             images += planned.images_of(shard);
             continue;
         }
-        let most = options.max_errors.or(planned.max_errors);
-        let allowance = Allowance { most, failed: ran.failed, images: ran.images };
         let failed = ran.failed;
         let mut of_shard = |in_shard: InShard| {
             watch(RunProgress {
@@ -249,7 +247,7 @@ fn all(
                 failed: failed + in_shard.failed,
             });
         };
-        let (receipt, mine) = worker.run(shard, generation, allowance, stop, &mut of_shard)?;
+        let (receipt, mine) = worker.run(shard, generation, &ran, stop, &mut of_shard)?;
         images += receipt.images;
         match mine {
             true => {
@@ -278,6 +276,6 @@ pub fn run_shard(out: &str, shard: usize) -> Result<Receipt, Error> {
         let name = name(shard, generation);
         return Receipt::read(&out, &name, &out.get(&name)?);
     }
-    let worker = Worker::open(&out, None, None)?;
+    let worker = Worker::open(&out, &RunOptions::default())?;
     Ok(worker.run_shard(shard, &AtomicBool::new(false), &mut |_| {})?.0)
 }

@@ -9,7 +9,7 @@ use crate::receipt::{self, Receipt};
 use crate::rows::Rows;
 use crate::runner::Runner;
 use crate::store::{self, Store, remote};
-use crate::{Fingerprint, sha256};
+use crate::{Fingerprint, MaxErrors, Ran, RunOptions, sha256};
 use hirescam::spec::{FurtherInput, InputValue, LabelsFrom};
 use hirescam::{Explainer, Network, Spec, source};
 use rayon::prelude::*;
@@ -149,20 +149,20 @@ pub struct Worker {
     planned: Planned,
     model: Model,
     maker: Maker,
+    max_errors: Option<MaxErrors>,
 }
 
 impl Worker {
-    /// Makes ready what a planned job needs. `model` is where the network lies on this machine, where that is elsewhere; with `threads`
-    /// it has so many.
+    /// Makes ready what a planned job needs, to be run as `options` say; which shards is not asked of them.
     ///
     /// # Errors
     /// [`Error::Changed`] where anything that decides the rows is other than when the job was planned; those of [`Planned::open`] and of
     /// [`Network::explainer`].
-    pub fn open(out: &Store, model: Option<&str>, threads: Option<usize>) -> Result<Self, Error> {
+    pub fn open(out: &Store, options: &RunOptions) -> Result<Self, Error> {
         let planned = Planned::open(out)?;
-        let model = Model::open(model.unwrap_or(&planned.model))?;
+        let model = Model::open(options.model.as_deref().unwrap_or(&planned.model))?;
         let mut spec = planned.spec.clone();
-        spec.engine.threads = threads.unwrap_or(spec.engine.threads);
+        spec.engine.threads = options.threads.unwrap_or(spec.engine.threads);
         let runner = Runner::new(&model.network, &spec)?;
         let rows = Rows::of(&runner.explainer, &planned.rows)?;
         let is = Fingerprint::of(&runner.explainer, model.hashes(), rows.form(), planned.decides.inputs.clone());
@@ -171,7 +171,8 @@ impl Worker {
             return Err(Error::Changed { place: out.name().into(), changes });
         }
         let shared = planned.decides.shared(&planned.model, runner.explainer.engine());
-        Ok(Worker { out: out.clone(), planned, model, maker: Maker { runner, rows, shared } })
+        let max_errors = options.max_errors.or(planned.max_errors);
+        Ok(Worker { out: out.clone(), planned, model, maker: Maker { runner, rows, shared }, max_errors })
     }
 
     /// The job.
@@ -199,30 +200,38 @@ impl Worker {
     /// first. `watch` is told how far it is.
     ///
     /// # Errors
-    /// [`Error::Changed`] where the network's file is another by now; [`Error::Stopped`]; [`Error::Store`] and [`Error::Full`];
-    /// [`Error::Explain`] for what is wrong with all images. Nothing is published then.
+    /// [`Error::Changed`] where the network's file is another by now, or another job lies there; [`Error::TooMany`] where more images of the shard
+    /// failed than may; [`Error::Stopped`]; [`Error::Store`] and [`Error::Full`]; [`Error::Explain`] for what is wrong with all images. Nothing is
+    /// published then.
     pub fn run_shard(
         &self,
         shard: usize,
         stop: &AtomicBool,
         watch: &mut dyn FnMut(InShard),
     ) -> Result<(Receipt, bool), Error> {
-        self.run(shard, 0, Allowance::default(), stop, watch)
+        self.run(shard, 0, &Ran::default(), stop, watch)
     }
 
+    /// As [`Worker::run_shard`], as a generation, after what the same run did before.
     pub(crate) fn run(
         &self,
         shard: usize,
         generation: u32,
-        allowance: Allowance,
+        before: &Ran,
         stop: &AtomicBool,
         watch: &mut dyn FnMut(InShard),
     ) -> Result<(Receipt, bool), Error> {
         let started = Instant::now();
-        if let Some(hashes) = self.model.changed()? {
-            let is = Fingerprint { model: hashes, ..self.planned.decides.clone() };
-            return Err(Error::Changed { place: self.out.name().into(), changes: self.planned.decides.changed(&is) });
+        let is = match self.model.changed()? {
+            Some(hashes) => Fingerprint { model: hashes, ..self.planned.decides.clone() },
+            // Where the job was removed and another planned in its place, these rows are none of that one.
+            None => Planned::open(&self.out)?.decides,
+        };
+        let changes = self.planned.decides.changed(&is);
+        if !changes.is_empty() {
+            return Err(Error::Changed { place: self.out.name().into(), changes });
         }
+        let allowance = Allowance { most: self.max_errors, failed: before.failed, images: before.images };
         let mut items = self.planned.items(&self.out, shard)?;
         for item in items.iter_mut().filter(|_| generation > 0) {
             // Whoever mends an image, and has its shard made again, wants the one that is there.

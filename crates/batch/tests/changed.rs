@@ -5,7 +5,7 @@ mod common;
 
 use common::{GOES_ON, Room, plan, png, receipts, run, verify};
 use hirescam_batch::rows::{MapKind, RowOptions};
-use hirescam_batch::{Error, Job, RunOptions, RunProgress};
+use hirescam_batch::{Error, Job, MaxErrors, Named, RunOptions, RunProgress, Worker};
 use std::path::Path;
 
 /// What the error says has changed.
@@ -46,6 +46,65 @@ fn a_job_that_is_planned_otherwise_is_refused_and_says_what_is_other() {
     let mut threads = job.clone();
     threads.spec.engine.threads = 7;
     assert_eq!(plan(&threads).unwrap(), plan(&job).unwrap());
+}
+
+#[test]
+fn a_worker_makes_no_rows_of_a_job_that_was_replaced_by_another() {
+    let room = Room::with(25);
+    let job = room.job("out");
+    plan(&job).unwrap();
+    let worker = Worker::open(&room.store("out"), &RunOptions::default()).unwrap();
+    worker.run_shard(0, &GOES_ON, &mut |_| {}).unwrap();
+    std::fs::remove_dir_all(room.path("out")).unwrap();
+    plan(&Job { spec: hirescam::Spec { top: Some(2), ..job.spec.clone() }, ..job.clone() }).unwrap();
+    assert_eq!(changed(worker.run_shard(1, &GOES_ON, &mut |_| {})), ["spec's top"]);
+    assert!(receipts(&job.out).is_empty());
+    // The same one, planned again, is the same.
+    std::fs::remove_dir_all(room.path("out")).unwrap();
+    plan(&job).unwrap();
+    worker.run_shard(1, &GOES_ON, &mut |_| {}).unwrap();
+    assert_eq!(run(&job.out).unwrap().made, 2);
+    assert!(verify(&job.out).is_whole());
+}
+
+#[test]
+fn what_decides_no_row_is_as_the_file_says_by_now() {
+    let room = Room::new();
+    let write = |max_errors: &str| {
+        let text = format!(
+            "model = 'digits-cnn.onnx'\ninputs = ['photos']\nout = 'out'\nmax_errors = '{max_errors}'\n[spec.engine]\nthreads = 3\n"
+        );
+        room.write("job.toml", text);
+        Named::open(&room.text("job.toml")).unwrap()
+    };
+    let named = write("10%");
+    assert_eq!((named.out.clone(), named.place().unwrap()), (room.text("out"), room.text("out")));
+    let options = named.options(RunOptions::default());
+    assert_eq!((options.max_errors, options.threads), (Some(MaxErrors::Percent(10.0)), Some(3)));
+    assert_eq!(options.model, Some(room.text("digits-cnn.onnx")));
+    assert_eq!(write("7").options(RunOptions::default()).max_errors, Some(MaxErrors::Number(7)));
+    // What is given goes before; a place says nothing.
+    let given = RunOptions { max_errors: Some(MaxErrors::Number(1)), threads: Some(1), ..RunOptions::default() };
+    let options = named.options(given.clone());
+    assert_eq!((options.max_errors, options.threads), (given.max_errors, given.threads));
+    let place = Named::open(&room.text("out")).unwrap();
+    assert_eq!((place.options(given.clone()), place.job), (given, None));
+    assert!(Named::open("somewhere").unwrap().place().unwrap().ends_with("/somewhere"));
+    assert_eq!(Named::open("s3://bucket/maps").unwrap().place().unwrap(), "s3://bucket/maps");
+}
+
+#[test]
+fn shards_without_a_size_are_refused_whoever_says_the_job() {
+    let room = Room::with(1);
+    for shard_size in [0, 1_000_001] {
+        let error = plan(&Job { shard_size, ..room.job("out") }).unwrap_err();
+        assert!(matches!(&error, Error::Argument(what) if what.contains("shard_size")), "{error}");
+    }
+    for side in [0, 4097] {
+        let rows = RowOptions { thumbnails: Some(side), ..RowOptions::default() };
+        let error = plan(&Job { rows, ..room.job("out") }).unwrap_err();
+        assert!(matches!(&error, Error::Argument(what) if what.contains("thumbnails")), "{error}");
+    }
 }
 
 #[test]

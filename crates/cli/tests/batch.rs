@@ -76,9 +76,12 @@ mod with {
         let retried = hirescam(folder, &["batch", "retry", "out"]);
         let said = String::from_utf8_lossy(&retried.stdout).into_owned();
         assert!(said.contains("2 shards made") && said.contains("1 failed"), "{said}");
-        for (to, wanted) in
-            [("digits-cnn.onnx", "is there already"), ("out/receipts/shard-000000.g0.json", "in the job itself")]
-        {
+        for (to, wanted) in [
+            ("digits-cnn.onnx", "is there already"),
+            ("out/receipts/shard-000000.g0.json", "in the job itself"),
+            ("s3://bucket", "names no file"),
+            ("photos/", "names no file"),
+        ] {
             let (code, said) = fails(folder, &["batch", "merge", "out", to]);
             assert!(code == 2 && said.contains(wanted), "{said}");
         }
@@ -89,6 +92,36 @@ mod with {
         assert_eq!(found.status.code(), Some(1));
         let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
         assert_eq!(found["problems"].as_array().unwrap().len(), 2, "{found}");
+    }
+
+    #[test]
+    fn what_a_jobs_file_says_by_now_of_how_it_is_run_holds() {
+        let folder = job();
+        let folder = folder.path();
+        let text = std::fs::read_to_string(folder.join("job.toml")).unwrap();
+        let allowing = |most: &str| {
+            std::fs::write(folder.join("job.toml"), text.replace("[spec]", &format!("max_errors = '{most}'\n[spec]")))
+                .unwrap();
+        };
+        allowing("0");
+        let (code, said) = fails(folder, &["batch", "run", "job.toml"]);
+        assert!(code == 2 && said.contains("max-errors"), "{said}");
+        allowing("50%");
+        assert_eq!(hirescam(folder, &["batch", "run", "job.toml"]).status.code(), Some(1));
+        // An image that was mended has another length: to retry is not to plan anew.
+        std::fs::copy(fixture("photos/three.png"), folder.join("photos/broken.png")).unwrap();
+        let retried = hirescam(folder, &["batch", "retry", "job.toml"]);
+        let said = String::from_utf8_lossy(&retried.stdout).into_owned();
+        assert!(said.contains("2 shards made") && said.contains("2 failed"), "{said}");
+        let (code, said) = fails(folder, &["batch", "run", "job.toml"]);
+        assert!(code == 2 && said.contains("list of inputs"), "{said}");
+        // The network may have moved.
+        std::fs::create_dir(folder.join("moved")).unwrap();
+        for name in ["digits-cnn.onnx", "digits-cnn.toml", "digits-cnn.labels.txt"] {
+            std::fs::rename(folder.join(name), folder.join("moved").join(name)).unwrap();
+        }
+        let retried = hirescam(folder, &["batch", "retry", "job.toml", "--model", "moved/digits-cnn.onnx"]);
+        assert_eq!(retried.status.code(), Some(1), "{}", String::from_utf8_lossy(&retried.stderr));
     }
 
     #[test]

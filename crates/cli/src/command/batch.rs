@@ -5,9 +5,8 @@ use crate::output::{self, say};
 use crate::{interrupt, progress};
 use clap::{Args, Subcommand};
 use hirescam_batch::{
-    Job, MaxErrors, Planned, Ran, RunOptions, RunProgress, Shards, merge, plan, retry, run, status, verify,
+    Job, MaxErrors, Named, Planned, Ran, RunOptions, RunProgress, Shards, merge, plan, retry, run, status, verify,
 };
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 /// Explain large data sets.
@@ -42,7 +41,7 @@ struct PlanStep {
 /// A job that is run.
 #[derive(Args)]
 struct How {
-    /// The job's file, which is planned first, or where a planned job lies: a folder or a URL
+    /// The job's file, which `run` plans first, or where a planned job lies: a folder or a URL
     #[arg(value_name = "JOB.toml|OUT")]
     job: String,
     /// Stop where more images fail: a number, or a share as 5%
@@ -122,20 +121,6 @@ impl Batch {
     }
 }
 
-/// The job, where a file says it and not the place where it lies.
-fn job(name: &str) -> Result<Option<Job>, Error> {
-    let path = Path::new(name);
-    match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml")) && path.is_file() {
-        true => Ok(Some(Job::open(path)?)),
-        false => Ok(None),
-    }
-}
-
-/// Where a job lies.
-fn place(name: &str) -> Result<String, Error> {
-    Ok(job(name)?.map_or_else(|| name.to_owned(), |job| job.out))
-}
-
 fn say_planned(planned: &Planned) {
     if planned.doubles > 0 {
         output::note(&format!("{} images were named more than once, and are taken once", planned.doubles));
@@ -158,15 +143,11 @@ impl PlanStep {
 }
 
 impl How {
-    fn options(&self, shards: Shards) -> RunOptions {
-        RunOptions { shards, max_errors: self.max_errors, model: self.model.clone(), threads: self.threads }
-    }
-
-    /// Where the job lies; one that a file says is planned, which changes nothing where it is already.
-    fn planned(&self, stop: &AtomicBool) -> Result<String, Error> {
-        let Some(job) = job(&self.job)? else { return Ok(self.job.clone()) };
-        say_planned(&plan(&job, stop)?);
-        Ok(job.out)
+    /// How the job is run, as the command and its file say.
+    fn options(&self, named: &Named, shards: Shards) -> RunOptions {
+        let given =
+            RunOptions { shards, max_errors: self.max_errors, model: self.model.clone(), threads: self.threads };
+        named.options(given)
     }
 
     /// Shows how far a run is, and what came of it.
@@ -207,21 +188,29 @@ impl RunStep {
             (None, true) => Shards::from_environment(|name| std::env::var(name).ok(), self.workers)?,
             (None, false) => Shards::All,
         };
-        let out = self.how.planned(stop)?;
-        self.how.watched(&out, |watch| run(&out, &self.how.options(shards), stop, watch))
+        let named = Named::open(&self.how.job)?;
+        let options = self.how.options(&named, shards);
+        // One that a file says is planned, which changes nothing where it is already.
+        if let Some(job) = &named.job {
+            let model = options.model.clone().unwrap_or_else(|| job.model.clone());
+            say_planned(&plan(&Job { model, ..job.clone() }, stop)?);
+        }
+        self.how.watched(&named.out, |watch| run(&named.out, &options, stop, watch))
     }
 }
 
 impl RetryStep {
     fn run(&self, stop: &AtomicBool) -> Result<u8, Error> {
-        let out = self.how.planned(stop)?;
-        self.how.watched(&out, |watch| retry(&out, &self.how.options(Shards::All), stop, watch))
+        // It is not planned again: an image that was mended has another length than it had then.
+        let named = Named::open(&self.how.job)?;
+        let options = self.how.options(&named, Shards::All);
+        self.how.watched(&named.out, |watch| retry(&named.out, &options, stop, watch))
     }
 }
 
 impl StatusStep {
     fn run(&self) -> Result<u8, Error> {
-        let status = status(&place(&self.job)?)?;
+        let status = status(&Named::open(&self.job)?.out)?;
         if self.json {
             output::json(&status)?;
             return Ok(0);
@@ -249,7 +238,7 @@ fn in_words(seconds: f64) -> String {
 
 impl MergeStep {
     fn run(&self) -> Result<u8, Error> {
-        let merged = merge(&place(&self.job)?, &self.to)?;
+        let merged = merge(&Named::open(&self.job)?.out, &self.to)?;
         if merged.missing > 0 {
             output::note(&format!("{} shards are not done, and their rows are missing", merged.missing));
         }
@@ -261,7 +250,7 @@ impl MergeStep {
 impl VerifyStep {
     fn run(&self, stop: &AtomicBool) -> Result<u8, Error> {
         let bar = progress::steps();
-        let found = verify(&place(&self.job)?, stop, &|| bar.inc(1));
+        let found = verify(&Named::open(&self.job)?.out, stop, &|| bar.inc(1));
         bar.finish_and_clear();
         let found = found?;
         if self.json {
