@@ -25,7 +25,7 @@ pub struct Fingerprint {
     pub files: BTreeMap<String, String>,
     /// The form of the rows.
     pub rows: Value,
-    /// How many inputs there are, in how large shards, and SHA-256 of their list; none where they are brought by somebody else.
+    /// How many inputs there are, in how large shards, and SHA-256 of their list. Where they are brought by somebody else, how they are read, if that is said.
     pub inputs: Option<String>,
 }
 
@@ -106,17 +106,28 @@ impl Fingerprint {
     }
 }
 
-/// The spec without what decides no row; labels and preprocessing have places of their own.
+/// So many numbers of an input beside the image stand in a fingerprint; of more, their hash.
+const NUMBERS: usize = 16;
+
+/// The spec without what decides no row; labels and preprocessing have places of their own. It stands in each file of rows, so that the numbers of
+/// an input, which may be some for each image of the job, are there by their hash.
 fn spec_of(spec: &Spec) -> Value {
     let mut spec = json!(spec);
-    if let Some(fields) = spec.as_object_mut() {
-        for name in ["labels", "preprocess", "compare", "check"] {
-            fields.remove(name);
+    let Some(fields) = spec.as_object_mut() else { return spec };
+    for name in ["labels", "preprocess", "compare", "check"] {
+        fields.remove(name);
+    }
+    if let Some(engine) = fields.get_mut("engine").and_then(Value::as_object_mut) {
+        for name in ["threads", "onnxruntime"] {
+            engine.remove(name);
         }
-        if let Some(engine) = fields.get_mut("engine").and_then(Value::as_object_mut) {
-            for name in ["threads", "onnxruntime"] {
-                engine.remove(name);
-            }
+    }
+    let inputs = fields.get_mut("input").and_then(Value::as_object_mut);
+    for input in inputs.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+        if input.get("numbers").and_then(Value::as_array).is_some_and(|numbers| numbers.len() > NUMBERS)
+            && let Some(numbers) = input.remove("numbers")
+        {
+            input.insert("sha256".into(), sha256(numbers.to_string().as_bytes()).into());
         }
     }
     spec

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::plan::Planned;
 use crate::publish;
 use crate::receipt::{Receipt, Receipts};
-use crate::rows::{self, JOB_KEY, MAPS_KEY, SCHEMA_KEY};
+use crate::rows::{self, JOB_KEY, MAPS_KEY, SCHEMA_KEY, shared_by};
 use crate::store::{Store, local, remote};
 use crate::{MADE_AGAIN, sha256};
 use hirescam::engine::caught;
@@ -48,7 +48,10 @@ pub fn merge(out: &str, to: &str) -> Result<Merged, Error> {
         Some(_) => to.to_owned(),
         None => local(to)?.to_string_lossy().into_owned(),
     };
-    let (folder, name) = whole.rsplit_once('/').ok_or_else(|| Error::Argument(format!("{to} is no file")))?;
+    let (folder, name) = whole.rsplit_once('/').unwrap_or_default();
+    if name.is_empty() || remote(to).is_some_and(|(_, key)| key.is_empty()) {
+        return Err(Error::Argument(format!("{to} names no file: rows.parquet in it would")));
+    }
     let place = Store::open(if folder.is_empty() { "/" } else { folder })?;
     if place.is_within(&out) {
         return Err(Error::Argument(format!("{to} lies in the job itself: choose another place")));
@@ -112,7 +115,7 @@ fn write_unguarded(
         error => Error::Store { place: to.into(), what: error.to_string() },
     };
     let mut writer: Option<ArrowWriter<&mut _>> = None;
-    let mut rows = 0;
+    let (mut rows, mut maps) = (0, Vec::new());
     let mut file = Some(file);
     for receipt in receipts {
         let damaged = |error: &dyn std::fmt::Display| Error::Damaged {
@@ -127,9 +130,11 @@ fn write_unguarded(
             return Err(damaged(&format!("it is not what {} says", receipt.name())));
         }
         let read = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| damaged(&error))?;
+        let known = read.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
+        let of_maps = known.iter().find(|pair| pair.key == MAPS_KEY).and_then(|pair| pair.value.as_deref());
+        maps = shared_by([maps, of_maps.and_then(|maps| serde_json::from_str(maps).ok()).unwrap_or_default()]);
         if let Some(file) = file.take() {
-            let known = read.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
-            let kept = |pair: &KeyValue| [SCHEMA_KEY, JOB_KEY, MAPS_KEY].contains(&pair.key.as_str());
+            let kept = |pair: &KeyValue| [SCHEMA_KEY, JOB_KEY].contains(&pair.key.as_str());
             let merged = KeyValue::new(MERGED_KEY.to_owned(), receipts.len().to_string());
             let properties = rows::properties(known.into_iter().filter(kept).chain([merged]).collect());
             writer = Some(ArrowWriter::try_new(file, read.schema().clone(), Some(properties)).map_err(fail)?);
@@ -141,6 +146,9 @@ fn write_unguarded(
             writer.write(&batch).map_err(fail)?;
         }
     }
-    writer.map_or(Ok(()), |writer| writer.close().map(drop)).map_err(fail)?;
+    if let Some(mut writer) = writer {
+        writer.append_key_value_metadata(KeyValue::new(MAPS_KEY.to_owned(), serde_json::json!(maps).to_string()));
+        writer.close().map_err(fail)?;
+    }
     Ok(rows)
 }

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,6 +98,9 @@ pub struct Rows {
     signed: bool,
 }
 
+/// How many pixels the longer side of a thumbnail may have.
+const THUMBNAILS: RangeInclusive<u32> = 1..=4096;
+
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
@@ -150,7 +154,7 @@ impl Rows {
     ///
     /// # Errors
     /// [`Error::Explain`] where pictures cannot be drawn as the spec says; [`Error::Argument`] for a metric that needs more than the map,
-    /// or is none.
+    /// or is none, and for thumbnails without a size.
     pub fn of(explainer: &Explainer, options: &RowOptions) -> Result<Self, Error> {
         let measured = |name: &String| {
             let found = METRICS.iter().find(|(known, _)| known == name);
@@ -162,6 +166,10 @@ impl Rows {
             })
         };
         let measures = options.metrics.iter().map(measured).collect::<Result<Vec<_>, _>>()?;
+        if options.thumbnails.is_some_and(|side| !THUMBNAILS.contains(&side)) {
+            let (least, most) = (THUMBNAILS.start(), THUMBNAILS.end());
+            return Err(Error::Argument(format!("the longer side of thumbnails has {least} to {most} pixels")));
+        }
         let shape = explainer.map_shape();
         let picture = &explainer.spec().picture;
         let style = if options.thumbnails.is_some() { picture.style()? } else { Style::default() };
@@ -430,6 +438,23 @@ pub fn shared(e: &Explanation) -> Value {
     Value::Object(fields.collect::<Map<_, _>>())
 }
 
+/// Whether what the maps of a method and a layer share is among `maps`.
+fn is_shared(maps: &[Value], method: &Value, layer: &Value) -> bool {
+    maps.iter().any(|map| map.get("method") == Some(method) && map.get("layer") == Some(layer))
+}
+
+/// What the maps of several files share, each method and layer once.
+pub(crate) fn shared_by(files: impl IntoIterator<Item = Vec<Value>>) -> Vec<Value> {
+    let mut all = Vec::new();
+    for map in files.into_iter().flatten() {
+        let of = |field: &str| map.get(field).unwrap_or(&Value::Null);
+        if !is_shared(&all, of("method"), of("layer")) {
+            all.push(map);
+        }
+    }
+    all
+}
+
 /// A Parquet file of rows as it is written.
 pub struct Writer<'r, W: Write + Send> {
     rows: &'r Rows,
@@ -454,13 +479,8 @@ impl<'r, W: Write + Send> Writer<'r, W> {
 
     /// Notes what the maps of an image share with those of others; the first of each method and layer counts.
     pub fn share(&mut self, made: &Explained) {
-        let name = |e: &Explanation| (json!(e.method().name), json!(e.layer()));
-        let known = |maps: &[Value], e: &Explanation| {
-            let (method, layer) = name(e);
-            maps.iter().any(|map| map.get("method") == Some(&method) && map.get("layer") == Some(&layer))
-        };
         for e in made.maps() {
-            if !known(&self.maps, e) {
+            if !is_shared(&self.maps, &json!(e.method().name), &json!(e.layer())) {
                 self.maps.push(shared(e));
             }
         }

@@ -32,16 +32,16 @@ impl Runner {
     /// Those of [`Network::explainer`]; [`Error::Argument`] where no threads can be started.
     pub(crate) fn new(network: &Network, spec: &Spec) -> Result<Self, Error> {
         let cores = available_parallelism().map_or(1, usize::from);
-        let threads = if spec.engine.threads == 0 { cores } else { spec.engine.threads };
+        let threads = if spec.engine.threads == 0 { cores } else { spec.engine.threads.min(cores) };
         let weights = network.weights().iter().filter_map(|name| network.path().with_file_name(name).metadata().ok());
         let bytes = weights.map(|file| file.len()).sum::<u64>() + network.bytes().len() as u64;
-        let apart = threads <= cores && spec.engine.device == Device::Cpu && bytes * threads as u64 <= COPIES;
+        let apart = spec.engine.device == Device::Cpu && bytes * threads as u64 <= COPIES;
         let mut spec = spec.clone();
         if apart {
             spec.engine.threads = 1;
         }
         let explainer = network.explainer(&spec)?;
-        let threads = ThreadPoolBuilder::new().num_threads(threads.min(cores)).build();
+        let threads = ThreadPoolBuilder::new().num_threads(threads).build();
         let threads = threads.map_err(|error| Error::Argument(format!("no threads can be started: {error}")))?;
         Ok(Runner { explainer, threads, apart })
     }

@@ -97,7 +97,15 @@ fn of_machine(input: &InputFrom, listed: &mut Listed) -> Result<Vec<(String, Opt
         false => {
             let matches = glob::glob_with(&path.to_string_lossy(), AS_IN_SHELLS)
                 .map_err(|error| fail(&input.path, error.to_string()))?;
-            matches.filter_map(Result::ok).filter(|path| path.is_file()).collect()
+            let mut files = Vec::new();
+            for found in matches {
+                match found {
+                    Ok(path) if path.is_file() => files.push(path),
+                    Ok(_) => {}
+                    Err(_) => *listed.passed_over.entry(source::FOLDERS.into()).or_default() += 1,
+                }
+            }
+            files
         }
     };
     if files.is_empty() {
