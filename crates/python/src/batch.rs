@@ -4,10 +4,10 @@ use crate::image::Image;
 use crate::network::Network;
 use crate::spec::Spec;
 use crate::{data, error, work};
-use hirescam_batch::parts::{self, Brought, Done};
+use hirescam_batch::parts::{self, Brought, Counted, Done, Parts};
 use hirescam_batch::rows::RowOptions;
 use hirescam_batch::store::Store;
-use hirescam_batch::{self as batch, Error, Failure, Job, MaxErrors, Planned, Receipts, RunOptions};
+use hirescam_batch::{self as batch, Error, Failure, Job, MaxErrors, Named, Planned, Receipts, RunOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde::de::DeserializeOwned;
@@ -27,7 +27,7 @@ fn made<'py, T: Serialize + Send>(
 }
 
 /// How a run works, as Python says it.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct Options {
     model: Option<String>,
@@ -46,10 +46,15 @@ fn read<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
     serde_json::from_str(json).map_err(|error| Error::Argument(error.to_string()))
 }
 
-/// Where the job of a file lies.
+/// Where a job lies that is named by its file or its place, as it can be reached from any folder; and how it is run, with what its file says.
 #[pyfunction]
-pub fn batch_place(py: Python, file: PathBuf) -> PyResult<String> {
-    Job::open(file).map(|job| job.out).map_err(|error| error::of_batch(py, &error))
+pub fn batch_named(py: Python, name: &str, options: &str) -> PyResult<(String, String)> {
+    let named = || -> Result<_, Error> {
+        let named = Named::open(name)?;
+        let RunOptions { model, threads, max_errors, .. } = named.options(Options::read(options)?);
+        Ok((named.place()?, serde_json::json!(Options { model, threads, max_errors }).to_string()))
+    };
+    named().map_err(|error| error::of_batch(py, &error))
 }
 
 /// Plans a job: of a file, or of what is said as JSON.
@@ -131,57 +136,59 @@ pub fn batch_verify<'py>(py: Python<'py>, out: &str) -> PyResult<Bound<'py, PyAn
 
 /// A process that runs shards of a job, with the network ready.
 #[pyclass(frozen, module = "hirescam._hirescam")]
-pub struct Worker(batch::Worker);
+pub struct Worker(work::OfProcess<batch::Worker>);
 
 #[pymethods]
 impl Worker {
     #[new]
     fn new(py: Python, out: &str, options: &str) -> PyResult<Self> {
-        let open = || {
-            let options = Options::read(options)?;
-            batch::Worker::open(&Store::open(out)?, options.model.as_deref(), options.threads)
-        };
-        work::alone(py, open)?.map(Worker).map_err(|error| error::of_batch(py, &error))
+        let open = || batch::Worker::open(&Store::open(out)?, &Options::read(options)?);
+        let worker = work::alone(py, open)?.map_err(|error| error::of_batch(py, &error))?;
+        Ok(Worker(work::OfProcess::new(worker)))
     }
 
     /// Makes the rows of a shard that is not done; the receipt that counts.
-    fn run<'py>(&self, py: Python<'py>, shard: usize) -> PyResult<Bound<'py, PyAny>> {
-        let of = self.0.planned().images_of(shard);
-        made(py, None, |tell, stop| {
+    fn run<'py>(&self, py: Python<'py>, shard: usize, progress: Option<Py<PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let of = images(self.0.planned().images_of(shard));
+        made(py, progress, |tell, stop| {
             if let Some(receipt) = self.0.receipt(shard)? {
                 return Ok(receipt);
             }
-            let (receipt, _) = self.0.run_shard(shard, stop, &mut |p| tell(0, images(p.images), images(of) + 1))?;
+            let (receipt, _) = self.0.run_shard(shard, stop, &mut |p| tell(0, images(p.images), of))?;
             Ok(receipt)
         })
     }
 }
 
+/// How parts are made, as Python says it.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PartsOptions {
+    rows: RowOptions,
+    array: Option<String>,
+    max_errors: Option<MaxErrors>,
+    before: Counted,
+}
+
 /// Explains images that an engine brings, and publishes what comes of them in parts.
 #[pyclass(frozen, module = "hirescam._hirescam")]
-pub struct Publisher(parts::Parts);
+pub struct Publisher(work::OfProcess<Parts>);
 
 #[pymethods]
 impl Publisher {
     #[new]
-    fn new(
-        py: Python,
-        out: &str,
-        network: &Network,
-        spec: &Spec,
-        rows: &str,
-        done: &[u8],
-        allowed: Option<(&str, &str)>,
-    ) -> PyResult<Self> {
+    fn new(py: Python, out: &str, network: &Network, spec: &Spec, options: &str, done: &[u8]) -> PyResult<Self> {
         let done = Done::from_bytes(done);
         let open = || {
-            let parts = parts::Parts::open(out, &network.0, &spec.0, &read::<RowOptions>(rows)?, done)?;
-            match allowed {
-                Some((most, before)) => Ok(parts.allowing(read(most)?, read(before)?)),
-                None => Ok(parts),
-            }
+            let PartsOptions { rows, array, max_errors, before } = read(options)?;
+            let parts = Parts::open(out, &network.0, &spec.0, &rows, done, array.as_deref())?;
+            Ok(match max_errors {
+                Some(most) => parts.allowing(most, before),
+                None => parts,
+            })
         };
-        work::alone(py, open)?.map(Publisher).map_err(|error| error::of_batch(py, &error))
+        let parts = work::alone(py, open)?.map_err(|error| error::of_batch(py, &error))?;
+        Ok(Publisher(work::OfProcess::new(parts)))
     }
 
     /// Which of the images are not done, by their numbers.

@@ -26,7 +26,7 @@ mod _hirescam {
 
     #[pymodule_export]
     use super::batch::{
-        Publisher, Worker, batch_files, batch_merge, batch_missing, batch_place, batch_plan, batch_retry, batch_run,
+        Publisher, Worker, batch_files, batch_merge, batch_missing, batch_named, batch_plan, batch_retry, batch_run,
         batch_status, batch_verify, parts_commit, parts_done,
     };
     #[pymodule_export]

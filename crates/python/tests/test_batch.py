@@ -83,6 +83,50 @@ def test_shards_are_run_one_by_one_in_any_order(planned: Path, tmp_path: Path, d
     assert rows(planned) == rows(other)
 
 
+def test_a_shard_tells_how_far_it_is_and_gives_up_as_the_job_does(planned: Path, digits: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    hirescam.batch.run(planned, 0, progress=lambda done, of: seen.append((done, of)))
+    assert seen[-1] == (2, 2)
+    with pytest.raises(hirescam.TooManyErrors, match=r"4\.png"):
+        hirescam.batch.run(planned, 2, max_errors=0)
+    assert 2 in hirescam.batch.missing(planned)
+
+
+def test_a_worker_that_is_kept_serves_the_job_that_lies_there_now(planned: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hirescam.batch.run(planned, 0)
+    shutil.rmtree(planned)
+    hirescam.batch.plan(model=MODEL, inputs=digits, out=planned, shard_size=2, spec={"engine": "tract", "top": 2})
+    assert hirescam.batch.run(planned, 0)["rows"] == 4
+    hirescam.batch.run(planned)
+    assert hirescam.batch.verify(planned)["problems"] == []
+    # A place is that which the name means from where the process is.
+    other = tmp_path / "elsewhere" / "out"
+    monkeypatch.chdir(tmp_path)
+    assert hirescam.batch.run("out", 1)["rows"] == 4
+    hirescam.batch.plan(model=MODEL, inputs=digits, out=other, shard_size=2, spec={"engine": "tract"})
+    monkeypatch.chdir(other.parent)
+    assert hirescam.batch.run("out", 1)["rows"] == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks there")
+def test_a_fork_runs_shards(planned: Path) -> None:
+    # The parent has threads of its own for what it reads, and a network that is ready.
+    hirescam.batch.run(planned, 0)
+    script = f"""
+import os, hirescam.batch
+out = {str(planned)!r}
+assert hirescam.batch.missing(out) == [1, 2, 3, 4]
+hirescam.batch.run(out, 1)
+if (child := os.fork()) == 0:
+    hirescam.batch.run(out, 3)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+hirescam.batch.run(out, 4)
+assert hirescam.batch.missing(out) == [2]
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=120)
+
+
 def test_what_failed_is_mended(planned: Path, digits: Path) -> None:
     (digits / "6.png").rename(digits / "away.png")
     assert hirescam.batch.run(planned)["failed"] == 2
@@ -124,6 +168,7 @@ def test_too_many_errors_end_a_job(planned: Path, digits: Path) -> None:
         (lambda: hirescam.batch.plan(model=MODEL, inputs="none/*.png", out="/none/at/all"), hirescam.Error, "none"),
         (lambda: hirescam.batch.plan(model="none.onnx", inputs="photos", out="/none"), hirescam.MissingFileError, "none.onnx"),
         (lambda: hirescam.batch.plan({"model": MODEL}), hirescam.ArgumentError, r"plan\(\*\*job\)"),  # type: ignore[arg-type]
+        (lambda: hirescam.batch.plan(model=MODEL, inputs="photos", out="/none", shard_size=0), hirescam.ArgumentError, "shard_size"),
         (lambda: hirescam.batch.run("none", -1), hirescam.ArgumentError, "from 0 on"),
         (lambda: hirescam.batch.plan(inputs="photos", out="/none"), hirescam.ArgumentError, "model"),
     ],

@@ -19,6 +19,11 @@ class Kept(Generic[Key, Value]):
         self._values: OrderedDict[Key, Value] = OrderedDict()
         self._lock = threading.Lock()
 
+    def forget(self, key: Key) -> None:
+        """What is kept for the key is made again by who asks next."""
+        with self._lock:
+            self._values.pop(key, None)
+
     def of(self, key: Key, make: Callable[[], Value]) -> Value:
         """What is kept for the key; it is made where it is not."""
         with self._lock:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _hirescam
-from ._errors import ArgumentError
+from ._errors import ArgumentError, ChangedError
 from ._hirescam import Spec
 from ._kept import Kept
 from ._options import to_json
@@ -79,8 +79,9 @@ def run(
 ) -> dict[str, Any]:
     """Runs what is not done of a planned job: one shard, or all of them here.
 
-    `out` is where the job lies, or its file. `model` is the network's file where it lies elsewhere on this machine than it was planned with; it has to be the same file.
-    `threads` is how many threads work; 0 takes all cores. `progress` is called with the number of images that are done, and of all that were not.
+    `out` is where the job lies, or its file; what the file says by now of `model`, `max_errors` and threads holds where nothing is given. `model` is the network's file where it lies elsewhere on this machine than it was planned with; it has to be the same file.
+    `threads` is how many threads work; 0 takes all cores. With `max_errors`, a number or a share as `"5%"`, a run gives up once more images failed. `progress` is called
+    with the number of images that are done, and of all that were not.
 
     A process keeps the network ready for the shards that come after. Whoever else runs a shard meanwhile, one of them counts.
 
@@ -92,11 +93,16 @@ def run(
     """
     if shard is not None and shard < 0:
         raise ArgumentError(f"shards are numbered from 0 on, and none is {shard}")
-    out, options = _place(out), _plain(model=model, threads=threads or None, max_errors=max_errors)
+    place, options = _named(out, model, threads, max_errors)
     if shard is None:
-        return _hirescam.batch_run(out, options, _of_images(progress))
-    worker = _WORKERS.of((out, options, os.getpid()), lambda: _hirescam.Worker(out, options))
-    return worker.run(shard)
+        return _hirescam.batch_run(place, options, _of_images(progress))
+    key = place, options, os.getpid()
+    try:
+        return _WORKERS.of(key, lambda: _hirescam.Worker(place, options)).run(shard, _of_images(progress))
+    except ChangedError:
+        # Where another job lies there by now, it is that one's worker who is asked.
+        _WORKERS.forget(key)
+        return _WORKERS.of(key, lambda: _hirescam.Worker(place, options)).run(shard, _of_images(progress))
 
 
 def retry(
@@ -115,7 +121,7 @@ def retry(
     ...     hirescam.batch.run(folder)["failed"], hirescam.batch.retry(folder)["failed"]
     (0, 0)
     """
-    return _hirescam.batch_retry(_place(out), _plain(model=model, threads=threads or None, max_errors=max_errors), _of_images(progress))
+    return _hirescam.batch_retry(*_named(out, model, threads, max_errors), _of_images(progress))
 
 
 def status(out: Path) -> dict[str, Any]:
@@ -184,15 +190,15 @@ def verify(out: Path) -> dict[str, Any]:
     return _hirescam.batch_verify(_place(out))
 
 
+def _named(out: Path, model: Path | None, threads: int, max_errors: int | str | None) -> tuple[str, str]:
+    """Where a job lies, which can be named by its file, too, and how it is run, as JSON."""
+    options = {"model": model, "threads": threads or None, "max_errors": max_errors}
+    return _hirescam.batch_named(os.fspath(out), to_json({name: value for name, value in options.items() if value is not None}))
+
+
 def _place(out: Path) -> str:
-    """Where a job lies: it can be named by its file, too."""
-    place = os.fspath(out)
-    return _hirescam.batch_place(place) if place.lower().endswith(".toml") and os.path.isfile(place) else place
-
-
-def _plain(**options: Any) -> str:
-    """What is said, as JSON."""
-    return to_json({name: value for name, value in options.items() if value is not None})
+    """Where a job lies."""
+    return _named(out, None, 0, None)[0]
 
 
 def _of_images(progress: Callable[[int, int], object] | None) -> Callable[[int, int, int], object] | None:

@@ -7,7 +7,6 @@ row is there exactly once is seen to by what is written (see the documentation, 
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 from collections.abc import Callable, Mapping
@@ -89,7 +88,8 @@ def explain(
     if not spec.threads:
         # More threads than cores that Ray counts would fight with those of other actors.
         spec = spec.replace(threads=max(1, int(num_cpus)))
-    asked = {"model": model, "spec": spec, "out": out, "rows": to_json(rows or {}), "image": image, "id": id, "array": array, "cpus": num_cpus, "max_errors": max_errors}
+    options = {"rows": rows or {}, "array": array, "max_errors": max_errors}
+    asked = {"model": model, "spec": spec, "out": out, "options": options, "image": image, "id": id, "cpus": num_cpus}
     if not num_gpus:
         # What is wrong is said before the cluster is asked for anything. With GPUs, only the workers can say.
         _Worker(**asked, done=b"", before={}).open()
@@ -131,17 +131,15 @@ class _Worker:
         model: Any,
         spec: Spec,
         out: str,
-        rows: str,
+        options: Mapping[str, Any],
         image: str,
         id: str,
-        array: str | None,
         cpus: float,
-        max_errors: int | str | None,
         done: bytes,
         before: Mapping[str, int],
     ) -> None:
-        self.model, self.spec, self.array, self.place = model, spec, array, (out, rows, done)
-        self.allowed = None if max_errors is None else (json.dumps(max_errors), json.dumps(before))
+        self.model, self.spec, self.out, self.done = model, spec, out, done
+        self.options = {**options, "before": before}
         self.image, self.id, self.threads = image, id, max(1, int(cpus))
         self.ready: tuple[_hirescam.Publisher, Taker] | None = None
 
@@ -151,8 +149,8 @@ class _Worker:
             os.environ.setdefault("RAYON_NUM_THREADS", str(self.threads))
             network = self.model if isinstance(self.model, Network) else Network(self.model)
             spec = network.spec(self.spec)
-            out, rows, done = self.place
-            self.ready = _hirescam.Publisher(out, network._native, spec, rows, done, self.allowed), network._taker(spec, self.array)
+            publisher = _hirescam.Publisher(self.out, network._native, spec, to_json(self.options), self.done)
+            self.ready = publisher, network._taker(spec, self.options["array"])
         return self.ready
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
