@@ -49,7 +49,7 @@ pub fn merge(out: &str, to: &str) -> Result<Merged, Error> {
         None => local(to)?.to_string_lossy().into_owned(),
     };
     let (folder, name) = whole.rsplit_once('/').unwrap_or_default();
-    if name.is_empty() || remote(to).is_some_and(|(_, key)| key.is_empty()) {
+    if name.is_empty() || to.ends_with('/') || remote(to).is_some_and(|(_, key)| key.is_empty()) {
         return Err(Error::Argument(format!("{to} names no file: rows.parquet in it would")));
     }
     let place = Store::open(if folder.is_empty() { "/" } else { folder })?;

@@ -106,7 +106,7 @@ mod with {
         allowing("0");
         let (code, said) = fails(folder, &["batch", "run", "job.toml"]);
         assert!(code == 2 && said.contains("max-errors"), "{said}");
-        allowing("50%");
+        allowing("3");
         assert_eq!(hirescam(folder, &["batch", "run", "job.toml"]).status.code(), Some(1));
         // An image that was mended has another length: to retry is not to plan anew.
         std::fs::copy(fixture("photos/three.png"), folder.join("photos/broken.png")).unwrap();
