@@ -6,6 +6,8 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,25 @@ def test_a_call_that_broke_off_is_gone_on_with(calm: hirescam.ray.Explained, tmp
     assert grown.dataset().count() == 43 and hirescam.batch.verify(tmp_path)["problems"] == []
 
 
+def test_a_driver_that_is_killed_with_all_its_workers_is_gone_on_from(calm: hirescam.ray.Explained, tmp_path: Path) -> None:
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_ray as here
+here.ray.init(num_cpus=1, include_dashboard=False, _node_ip_address="127.0.0.1", logging_level="error", log_to_driver=False)
+here.explain(here.dataset(40), here.Path({str(tmp_path)!r}), workers=1, progress=lambda done: print("done", done, flush=True))
+"""
+    driver = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert driver.stdout is not None
+    told = next((line for line in driver.stdout if line.startswith("done")), None)
+    os.killpg(driver.pid, signal.SIGKILL)
+    assert driver.wait() == -signal.SIGKILL and told is not None
+    made = explain(dataset(40), tmp_path)
+    assert (made.images, rows(made.files)) == (40, rows(calm.files))
+    # What it was about to name when it was killed is no row, and stays until nobody can be at work on it.
+    assert all("an hour old" in problem["what"] for problem in hirescam.batch.verify(tmp_path)["problems"])
+
+
 def test_pixels_are_the_same_images(calm: hirescam.ray.Explained, tmp_path: Path) -> None:
     for n in range(2):
         (tmp_path / f"{n}.png").write_bytes(PHOTOS[n])
@@ -136,10 +157,12 @@ def test_what_is_wrong_is_raised_as_itself(calm: hirescam.ray.Explained, tmp_pat
     with pytest.raises(hirescam.TooManyErrors, match=rf"image-{BROKEN:03}"):
         explain(dataset(10), tmp_path / "hopeless", workers=1, max_errors=0)
     assert (made := explain(dataset(10), tmp_path / "hopeless", workers=1, max_errors=1)).images == 10 and made.failed == 1
+    with pytest.raises(hirescam.ChangedError, match="HWC"):
+        hirescam.ray.explain(data, MODEL, SPEC, out=calm.out, array="HWC")
     twice = ray.data.from_items([{"path": "a", "image": PHOTOS[0]}] * 3)
     with pytest.raises(hirescam.ArgumentError, match="two images are called"):
         explain(twice, tmp_path / "twice", workers=1)
-    worker = hirescam.ray._Worker(MODEL, hirescam.Spec(**SPEC), str(tmp_path / "named"), "{}", "photo", "path", None, 1, None, b"", {})
+    worker = hirescam.ray._Worker(MODEL, hirescam.Spec(**SPEC), str(tmp_path / "named"), {}, "photo", "path", 1, b"", {})
     error = pickle.loads(worker({"path": ["a"], "image": [PHOTOS[0]]})["error"][0])
     assert isinstance(error, hirescam.ArgumentError) and "no column 'photo'" in str(error)
 

@@ -150,7 +150,7 @@ class _Worker:
             network = self.model if isinstance(self.model, Network) else Network(self.model)
             spec = network.spec(self.spec)
             publisher = _hirescam.Publisher(self.out, network._native, spec, to_json(self.options), self.done)
-            self.ready = publisher, network._taker(spec, self.options["array"])
+            self.ready = publisher, network._taker(spec, self.options.get("array"))
         return self.ready
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
