@@ -11,7 +11,8 @@ Each measurement prints a Markdown table:
 - `throughput`: images a second of `hirescam batch run`, from the start of its process to its end, ÷ what the engine makes of the same network alone, from ready tensors, with the best
   batch and threads that it has (of several; `worker.rs` calls it). What the explaining model takes beyond the network is in it.
 - `peer`: beside a loop of pytorch-grad-cam over a DataLoader that writes a NumPy file for each image, with its best workers and batch. Only the loop counts there, not the import.
-- `memory`: the most memory while so many images are explained, by quarters of the images, ÷ that of the engine alone in one process, with its best batch.
+- `memory`: the most memory while so many images are explained, by quarters of the images, ÷ that of the engine alone in one process, with the batch and the runs side by side in
+  which it is fastest.
 - `parallel`: two shards in two processes of one thread each ÷ one.
 - `plan`: a list of so many images. `resume`: so many shards that are all done.
 
@@ -127,16 +128,17 @@ class Bench:
 
 
 class Engine:
-    """An engine that runs a network again and again in processes of its own, side by side: `streams` processes with `threads` each and `batch` images a call."""
+    """An engine that runs a network again and again in processes of its own, side by side: `streams` processes with `threads` each, which make `runs` side by side with `batch` images each."""
 
-    def __init__(self, bench: Bench, network: pathlib.Path, engine: str, batch: int, streams: int, threads: int) -> None:
+    def __init__(self, bench: Bench, network: pathlib.Path, engine: str, batch: int, streams: int, threads: int, runs: int = 1) -> None:
         import numpy as np
 
         tensor = bench.folder / f"tensor-{batch}.npy"
         if not tensor.exists():
             np.save(tensor, np.random.default_rng(0).standard_normal((batch, 3, SIDE, SIDE), np.float32))
         command = [str(bench.options.worker), str(network), "input", str(tensor), engine, str(threads), "cpu"]
-        self.batch, self.setting = batch, f"batch {batch}, {streams} × {threads} threads"
+        self.batch, self.call = batch * runs, f"inference {runs}\n"
+        self.setting = f"batch {batch}, {streams * runs} × {threads} threads"
         self.processes = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=bench.environment) for _ in range(streams)
         ]
@@ -159,7 +161,7 @@ class Engine:
     def once(self, number: int = 0) -> dict[str, int]:
         process = self.processes[number]
         assert process.stdin and process.stdout
-        process.stdin.write("inference\n")
+        process.stdin.write(self.call)
         process.stdin.flush()
         return json.loads(process.stdout.readline())
 
@@ -290,13 +292,13 @@ def resident(process: int) -> dict[str, float]:
 
 
 def memory(bench: Bench) -> None:
-    table("network", "engine", "images", "most by quarters of the images, MiB", "most, MiB", "engine alone, MiB", "ratio")
+    table("network", "engine", "images", "most by quarters of the images, MiB", "most, MiB", "engine alone, MiB", "at", "ratio")
     for name in bench.options.networks:
         for engine in bench.options.engines:
             network, count = bench.network(name), bench.options.many
             images = bench.images(count)
-            batch, _, _ = best(bench, network, engine)
-            with Engine(bench, network, engine, batch, 1, CORES) as alone:
+            batch, streams, threads = best(bench, network, engine)
+            with Engine(bench, network, engine, batch, 1, threads, runs=streams) as alone:
                 alone.rate(bench.options.seconds)
                 own = alone.once()["peak"] / 1024
             out = bench.plan(network, images, engine, shard_size=max(1, count // 40))
@@ -311,7 +313,7 @@ def memory(bench: Bench) -> None:
                 time.sleep(0.1)
             assert process.returncode == 0, f"it ended with {process.returncode}"
             shutil.rmtree(out.parent)
-            row(network.stem, engine, count, " ".join(f"{mib:.0f}" for mib in quarters), f"{most:.0f}", f"{own:.0f}", f"{most / own:.2f}")
+            row(network.stem, engine, count, " ".join(f"{mib:.0f}" for mib in quarters), f"{most:.0f}", f"{own:.0f}", alone.setting, f"{most / own:.2f}")
 
 
 def parallel(bench: Bench) -> None:

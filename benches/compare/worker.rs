@@ -3,7 +3,7 @@
 //! `worker MODEL INPUT TENSOR ENGINE THREADS DEVICE`: the network's file, the name of its input, a float32 `.npy` file; the
 //! device is cpu or cuda. Each line on stdin is a call, and each is answered with one JSON line on stdout:
 //!
-//! - `inference`: the network in the engine as it is, from tensor to scores.
+//! - `inference [N]`: the network in the engine as it is, from tensor to scores; N runs side by side.
 //! - `explain METHOD TARGET [LAYER]`: the explainer, from tensor to raw maps.
 //! - `save PATH`: writes the maps of the last call, `[N, M, …]`, as a `.npy` file.
 //!
@@ -23,7 +23,7 @@ use std::time::Instant;
 
 /// What a call is made with, once it is ready.
 enum Call {
-    Inference(Box<dyn Session>),
+    Inference(Box<dyn Session>, usize),
     Explain(Box<Explainer>),
 }
 
@@ -53,10 +53,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         let prepared = start.elapsed().as_nanos();
         let start = Instant::now();
         let took = match ready.get(&line).ok_or("not ready")? {
-            Call::Inference(session) => {
-                let scores = session.run(&[(input, &array)])?;
+            Call::Inference(session, runs) => {
+                let run = || session.run(&[(input, &array)]);
+                let scores = std::thread::scope(|scope| {
+                    let others: Vec<_> = (1..*runs).map(|_| scope.spawn(run)).collect();
+                    let mut all = vec![run()];
+                    all.extend(others.into_iter().filter_map(|other| other.join().ok()));
+                    all
+                });
                 let took = start.elapsed().as_nanos();
-                drop(scores);
+                scores.into_iter().collect::<Result<Vec<_>, _>>()?;
                 took
             }
             Call::Explain(explainer) => {
@@ -75,10 +81,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn prepare(call: &str, model: &str, options: &Spec) -> Result<Call, Box<dyn Error>> {
     let words: Vec<&str> = call.split(' ').collect();
+    let inference = |runs| -> Result<Call, Box<dyn Error>> {
+        Ok(Call::Inference(options.engine.start()?.prepare(&std::fs::read(model)?)?, runs))
+    };
     let (method, target, layers) = match words.as_slice() {
-        ["inference"] => {
-            return Ok(Call::Inference(options.engine.start()?.prepare(&std::fs::read(model)?)?));
-        }
+        ["inference"] => return inference(1),
+        ["inference", runs] => return inference(runs.parse()?),
         ["explain", method, target] => (method, target, Vec::new()),
         ["explain", method, target, layer] => (method, target, vec![(*layer).to_owned()]),
         _ => return Err(format!("what is {call:?}?").into()),

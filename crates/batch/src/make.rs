@@ -82,7 +82,7 @@ impl Maker {
             let (give, parts) = sync_channel(0);
             scope.spawn(move || {
                 loop {
-                    let part = next(self.runner.together());
+                    let part = next(self.runner.together(self.rows.draw()));
                     if part.is_empty() || give.send(part).is_err() {
                         return;
                     }

@@ -10,9 +10,9 @@ use std::thread::available_parallelism;
 
 /// So many inputs share a run where that pays, on a processor and on a GPU. It must not depend on the machine either: which images share a run may show
 /// in the last digits.
-const IN_A_RUN: [usize; 2] = [8, 32];
+const IN_A_RUN: [usize; 2] = [4, 32];
 /// So many runs' inputs are decoded together, at least.
-const RUNS: usize = 2;
+const RUNS: [usize; 2] = [4, 2];
 /// How many bytes the copies of a network's weights may take.
 const COPIES: u64 = 1 << 30;
 
@@ -56,9 +56,16 @@ impl Runner {
         self.threads.install(work)
     }
 
-    /// How many inputs are decoded together.
-    pub(crate) fn together(&self) -> usize {
-        self.of_device(IN_A_RUN) * if self.apart { self.threads.current_num_threads().max(RUNS) } else { RUNS }
+    /// How many inputs are decoded together, which is a multiple of those that share a run. Photos that are kept to be drawn on may be much larger than what is made of
+    /// them: of these, no more than there are threads.
+    pub(crate) fn together(&self, draw: bool) -> usize {
+        let (in_a_run, threads) = (self.of_device(IN_A_RUN), self.threads.current_num_threads());
+        in_a_run
+            * match (draw, self.apart) {
+                (true, _) => threads.div_ceil(in_a_run),
+                (false, true) => threads.max(self.of_device(RUNS)),
+                (false, false) => self.of_device(RUNS),
+            }
     }
 
     /// Explains samples, of which there are so many of each input.

@@ -8,7 +8,7 @@
 //! threads that there are.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use ort::environment::Environment;
@@ -189,8 +189,8 @@ struct OnnxRuntimeSession {
 /// safe to call from several threads at a time with every kind of device.
 struct Sessions {
     engine: OnnxRuntime,
-    /// What more of them are made of, up to so many; none where there is to be one.
-    model: Option<(Box<[u8]>, usize)>,
+    /// How many there may be.
+    most: usize,
     idle: Mutex<Idle>,
     returned: Condvar,
 }
@@ -199,13 +199,16 @@ struct Idle {
     sessions: Vec<ort::session::Session>,
     /// How many there are, those that run too.
     all: usize,
+    /// What more of them are made of; none once there are as many as there may be.
+    model: Option<Arc<[u8]>>,
 }
 
 impl Sessions {
     fn new(engine: OnnxRuntime, model: &[u8], first: ort::session::Session) -> Self {
         let most = engine.side_by_side();
-        let model = (most > 1).then(|| (model.into(), most));
-        Self { engine, model, idle: Mutex::new(Idle { sessions: vec![first], all: 1 }), returned: Condvar::new() }
+        let model = (most > 1).then(|| model.into());
+        let idle = Mutex::new(Idle { sessions: vec![first], all: 1, model });
+        Self { engine, most, idle, returned: Condvar::new() }
     }
 
     /// What `work` does with a session that no other run has.
@@ -221,17 +224,22 @@ impl Sessions {
     fn take(&self) -> Result<ort::session::Session, Error> {
         let mut idle = self.idle();
         loop {
-            match (idle.sessions.pop(), &self.model) {
+            match (idle.sessions.pop(), idle.model.clone()) {
                 (Some(session), _) => return Ok(session),
-                (None, Some((model, most))) if idle.all < *most => {
+                (None, Some(model)) => {
                     idle.all += 1;
+                    if idle.all == self.most {
+                        idle.model = None;
+                    }
                     drop(idle);
-                    return guard(NAME, || self.engine.session(model)).inspect_err(|_| {
-                        self.idle().all -= 1;
+                    return guard(NAME, || self.engine.session(&model)).inspect_err(|_| {
+                        let mut idle = self.idle();
+                        idle.all -= 1;
+                        idle.model = Some(model.clone());
                         self.returned.notify_one();
                     });
                 }
-                _ => idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner),
+                (None, None) => idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
