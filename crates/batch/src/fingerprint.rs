@@ -29,6 +29,9 @@ pub struct Fingerprint {
     pub inputs: Option<String>,
 }
 
+/// What the list of inputs is called among what changed.
+pub(crate) const LIST: &str = "list of inputs";
+
 /// Something that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
@@ -101,7 +104,7 @@ impl Fingerprint {
         differ_in("preprocessing's", &self.preprocess, &is.preprocess, &mut differ);
         differ("labels", &json!(self.labels), &json!(is.labels));
         differ_in("rows'", &self.rows, &is.rows, &mut differ);
-        differ("list of inputs", &json!(self.inputs), &json!(is.inputs));
+        differ(LIST, &json!(self.inputs), &json!(is.inputs));
         changes
     }
 }

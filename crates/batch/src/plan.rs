@@ -1,6 +1,7 @@
 //! Planning: inputs in shards, and a fingerprint of all that decides their rows, written down before any is made.
 
 use crate::error::Error;
+use crate::fingerprint::LIST;
 use crate::inputs::{self, At, InputFrom, Item, ending};
 use crate::job::Job;
 use crate::rows::{RowOptions, Rows};
@@ -130,7 +131,7 @@ pub fn plan(job: &Job, stop: &AtomicBool) -> Result<Planned, Error> {
         doubles: listed.doubles,
         passed_over: listed.passed_over,
     };
-    if let Some(before) = planned.before(&out)? {
+    if let Some(before) = planned.before(&out, &listed.items)? {
         return Ok(before);
     }
     let mut parts = Vec::new();
@@ -146,7 +147,7 @@ pub fn plan(job: &Job, stop: &AtomicBool) -> Result<Planned, Error> {
     match out.put_if_absent(FILE, text)? {
         true => Ok(planned),
         // Somebody else was planning there, too.
-        false => planned.before(&out)?.ok_or(Error::Missing { place: out.place(FILE) }),
+        false => planned.before(&out, &listed.items)?.ok_or(Error::Missing { place: out.place(FILE) }),
     }
 }
 
@@ -188,16 +189,41 @@ impl Planned {
         }
     }
 
-    /// The job that is planned there already, where it is this one.
-    fn before(&self, out: &Store) -> Result<Option<Self>, Error> {
+    /// The job that is planned there already, where it is this one, whose inputs are `items`.
+    fn before(&self, out: &Store, items: &[Item]) -> Result<Option<Self>, Error> {
         if !out.has(FILE)? {
             return Ok(None);
         }
         let before = Planned::open(out)?;
-        match before.decides.changed(&self.decides) {
-            changes if changes.is_empty() => Ok(Some(before)),
-            changes => Err(Error::Changed { place: out.name().into(), changes }),
+        let mut changes = before.decides.changed(&self.decides);
+        if changes.is_empty() {
+            return Ok(Some(before));
         }
+        if let Some(inputs) = changes.iter_mut().find(|change| change.what == LIST)
+            && let Some(first) = before.first_change(out, items)
+        {
+            inputs.is += &format!(" ({first})");
+        }
+        Err(Error::Changed { place: out.name().into(), changes })
+    }
+
+    /// The first input that is another among `items`, in words; none where the plan cannot be read.
+    fn first_change(&self, out: &Store, items: &[Item]) -> Option<String> {
+        let mut rest = items.iter();
+        for shard in 0..self.shards {
+            for was in self.items(out, shard).ok()? {
+                let length = |item: &Item| item.length().map_or("an unknown number of".into(), |n| n.to_string());
+                match rest.next() {
+                    Some(is) if *is == was => {}
+                    Some(is) if is.uri == was.uri => {
+                        return Some(format!("{} had {} bytes, and has {}", is.uri, length(&was), length(is)));
+                    }
+                    Some(is) if is.key() < was.key() => return Some(format!("{} is new", is.uri)),
+                    _ => return Some(format!("{} is gone", was.uri)),
+                }
+            }
+        }
+        rest.next().map(|is| format!("{} is new", is.uri))
     }
 
     /// The number of the first input of a shard.

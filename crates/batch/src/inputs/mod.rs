@@ -146,7 +146,7 @@ impl Item {
     }
 
     /// What inputs are sorted by: their files, and where they lie in these.
-    fn key(&self) -> (&str, u64, &str) {
+    pub(crate) fn key(&self) -> (&str, u64, &str) {
         match &self.at {
             At::File { .. } => (&self.uri, 0, ""),
             At::Member { archive, offset, .. } => (archive, *offset, ""),
