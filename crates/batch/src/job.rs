@@ -63,8 +63,7 @@ impl Job {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::Input { uri: path.display().to_string(), what: error.to_string() })?;
-        let job = Job::from_toml(&text)
-            .map_err(|error| Error::Input { uri: path.display().to_string(), what: error.to_string() })?;
+        let job = Job::from_toml(&text).map_err(|error| Error::Argument(format!("{}: {error}", path.display())))?;
         job.seen_from(path.parent().unwrap_or(Path::new("")))
     }
 
@@ -116,8 +115,8 @@ impl Named {
     /// As [`Job::open`].
     pub fn open(name: &str) -> Result<Self, Error> {
         let path = Path::new(name);
-        let is_file = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml")) && path.is_file();
-        let job = if is_file { Some(Job::open(path)?) } else { None };
+        let is_named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml")) && remote(name).is_none();
+        let job = if is_named && !path.is_dir() { Some(Job::open(path)?) } else { None };
         Ok(Named { out: job.as_ref().map_or(name, |job| job.out.as_str()).to_owned(), job })
     }
 

@@ -222,15 +222,10 @@ impl Worker {
         watch: &mut dyn FnMut(InShard),
     ) -> Result<(Receipt, bool), Error> {
         let started = Instant::now();
-        let is = match self.model.changed()? {
-            Some(hashes) => Fingerprint { model: hashes, ..self.planned.decides.clone() },
-            // Where the job was removed and another planned in its place, these rows are none of that one.
-            None => Planned::open(&self.out)?.decides,
-        };
-        let changes = self.planned.decides.changed(&is);
-        if !changes.is_empty() {
-            return Err(Error::Changed { place: self.out.name().into(), changes });
+        if let Some(hashes) = self.model.changed()? {
+            self.is_still(&Fingerprint { model: hashes, ..self.planned.decides.clone() })?;
         }
+        self.is_still(&Planned::open(&self.out)?.decides)?;
         let allowance = Allowance { most: self.max_errors, failed: before.failed, images: before.images };
         let mut items = self.planned.items(&self.out, shard)?;
         for item in items.iter_mut().filter(|_| generation > 0) {
@@ -277,6 +272,16 @@ impl Worker {
             seconds: started.elapsed().as_secs_f64(),
             finished: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64()),
         };
+        // Where the job was removed meanwhile and another planned in its place, these rows are none of that one.
+        self.is_still(&Planned::open(&self.out)?.decides)?;
         publish(&self.out, &receipt, &mut made.file)
+    }
+
+    /// Whether what decides the rows is what it was when this worker was opened.
+    fn is_still(&self, is: &Fingerprint) -> Result<(), Error> {
+        match self.planned.decides.changed(is) {
+            changes if changes.is_empty() => Ok(()),
+            changes => Err(Error::Changed { place: self.out.name().into(), changes }),
+        }
     }
 }

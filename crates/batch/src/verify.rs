@@ -114,7 +114,7 @@ pub fn verify_in(out: &Store, stop: &AtomicBool, watch: &(dyn Fn() + Sync)) -> R
     }
     for found in out.list(publish::FOLDER)? {
         if !files.contains(&found.name) {
-            let what = match named(&found.name) {
+            let what = match named(&found.name).filter(|(shard, _)| *shard < planned.shards) {
                 // Its shard is missing, and that is said already.
                 Some((shard, _)) if receipts.generation(shard).is_none() => continue,
                 Some((shard, generation)) if Some(generation) > receipts.generation(shard) => {
@@ -154,7 +154,8 @@ pub(crate) fn of_shard(out: &Store, planned: &Planned, shard: usize, generation:
         Err(error) => return Err(error),
     };
     if receipt.fingerprint != planned.fingerprint {
-        wrong(out.place(&name), "its fingerprint is not the job's: the rows were made of something else".into());
+        let what = format!("its fingerprint is not the job's: the rows were made of something else; {MADE_AGAIN}");
+        wrong(out.place(&name), what);
     }
     if receipt.images != planned.images_of(shard) {
         wrong(

@@ -34,9 +34,20 @@ fn a_job_that_is_planned_otherwise_is_refused_and_says_what_is_other() {
     let half = Job { rows: RowOptions { map: MapKind::F16, ..RowOptions::default() }, ..job.clone() };
     assert_eq!(changed(plan(&half)), ["rows' map"]);
     assert_eq!(changed(plan(&Job { shard_size: 7, ..job.clone() })), ["list of inputs"]);
+    // Which of them is named.
+    let said = |wanted: &str| {
+        let error = plan(&job).unwrap_err();
+        assert!(error.to_string().contains(wanted), "{error}");
+    };
     room.write("photos/new.png", png(99));
     assert_eq!(changed(plan(&job)), ["list of inputs"]);
+    said("new.png is new");
     std::fs::remove_file(room.path("photos/new.png")).unwrap();
+    room.write("photos/00013.png", "");
+    said("00013.png had");
+    std::fs::remove_file(room.path("photos/00013.png")).unwrap();
+    said("00013.png is gone");
+    room.write("photos/00013.png", png(13));
     let steps = std::fs::read_to_string(room.path("digits-cnn.toml")).unwrap();
     room.write("digits-cnn.toml", steps.replace("std = [0.3081]", "std = [0.5]"));
     let said = changed(plan(&job));
@@ -59,6 +70,21 @@ fn a_worker_makes_no_rows_of_a_job_that_was_replaced_by_another() {
     plan(&Job { spec: hirescam::Spec { top: Some(2), ..job.spec.clone() }, ..job.clone() }).unwrap();
     assert_eq!(changed(worker.run_shard(1, &GOES_ON, &mut |_| {})), ["spec's top"]);
     assert!(receipts(&job.out).is_empty());
+    // Also where that happens while it is at work on a shard.
+    std::fs::remove_dir_all(room.path("out")).unwrap();
+    plan(&job).unwrap();
+    let mut replaced = false;
+    let made = worker.run_shard(1, &GOES_ON, &mut |_| {
+        if !std::mem::replace(&mut replaced, true) {
+            std::fs::remove_dir_all(room.path("out")).unwrap();
+            plan(&Job { shard_size: 5, ..job.clone() }).unwrap();
+        }
+    });
+    assert_eq!(changed(made), ["list of inputs"]);
+    assert!(receipts(&job.out).is_empty() && replaced);
+    // Rows of a shard that there is not are said to be none.
+    room.write("out/rows/shard-000099.g0-0123456789abcdef.parquet", "rows");
+    assert!(verify(&job.out).problems.iter().any(|problem| problem.what.contains("move it away")));
     // The same one, planned again, is the same.
     std::fs::remove_dir_all(room.path("out")).unwrap();
     plan(&job).unwrap();

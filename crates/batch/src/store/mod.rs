@@ -104,9 +104,10 @@ impl Store {
             });
         }
         let folder = local(place)?;
-        if folder.is_file() {
+        if let Some(file) = folder.ancestors().find(|path| path.is_file()) {
             return Err(Error::Argument(format!(
-                "{place} is a file, and a job lies in a folder or at a URL; the file that says what it is ends in .toml"
+                "{} is a file, and a job lies in a folder or at a URL; the file that says what it is ends in .toml",
+                file.display()
             )));
         }
         let prefix = Path::from_absolute_path(&folder).map_err(|error| Error::Argument(format!("{place}: {error}")))?;
