@@ -41,7 +41,7 @@ struct PlanStep {
 /// A job that is run.
 #[derive(Args)]
 struct How {
-    /// The job's file, which `run` plans first, or where a planned job lies: a folder or a URL
+    /// The job's file, or where a planned job lies: a folder or a URL. To run a file plans its job first
     #[arg(value_name = "JOB.toml|OUT")]
     job: String,
     /// Stop where more images fail: a number, or a share as 5%
@@ -150,10 +150,11 @@ impl How {
         named.options(given)
     }
 
-    /// Shows how far a run is, and what came of it.
+    /// Shows how far a run is, or one that makes shards `again`, and what came of it.
     fn watched(
         &self,
         out: &str,
+        again: bool,
         work: impl FnOnce(&mut dyn FnMut(RunProgress)) -> Result<Ran, hirescam_batch::Error>,
     ) -> Result<u8, Error> {
         let bar = progress::images_with_rate();
@@ -167,10 +168,18 @@ impl How {
         });
         bar.finish_and_clear();
         let ran = ran?;
-        let Ran { made, images, failed, rows, seconds, before, lost, .. } = ran;
-        say!(
-            "{made} shards made: {images} images, {failed} failed, {rows} rows, {seconds:.1} s; {before} were done before"
-        )?;
+        let Ran { shards, made, images, failed, rows, seconds, before, lost, .. } = ran;
+        let made_of_it = format!("{images} images, {failed} failed, {rows} rows, {seconds:.1} s");
+        match again {
+            true if shards == 0 => say!("nothing to make again: no image failed in the shards that are done")?,
+            true => say!("{made} shards made again: {made_of_it}")?,
+            false => say!("{made} shards made: {made_of_it}; {before} were done before")?,
+        }
+        if failed > 0 {
+            output::note(&format!(
+                "why images failed stands in their rows (uri, error); hirescam batch retry {out} makes them again once they are mended"
+            ));
+        }
         if lost > 0 {
             output::note(&format!(
                 "{lost} shards were made by another worker first: what was made of them here is dropped"
@@ -195,7 +204,7 @@ impl RunStep {
             let model = options.model.clone().unwrap_or_else(|| job.model.clone());
             say_planned(&plan(&Job { model, ..job.clone() }, stop)?);
         }
-        self.how.watched(&named.out, |watch| run(&named.out, &options, stop, watch))
+        self.how.watched(&named.out, false, |watch| run(&named.out, &options, stop, watch))
     }
 }
 
@@ -204,7 +213,7 @@ impl RetryStep {
         // It is not planned again: an image that was mended has another length than it had then.
         let named = Named::open(&self.how.job)?;
         let options = self.how.options(&named, Shards::All);
-        self.how.watched(&named.out, |watch| retry(&named.out, &options, stop, watch))
+        self.how.watched(&named.out, true, |watch| retry(&named.out, &options, stop, watch))
     }
 }
 
