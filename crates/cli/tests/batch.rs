@@ -60,6 +60,7 @@ mod with {
             said.contains("3 shards made: 8 images, 3 failed, 8 rows") && said.contains("out/rows/*.parquet"),
             "{said}"
         );
+        assert!(String::from_utf8_lossy(&done.stderr).contains("hirescam batch retry"));
         let again = ok(folder, &["batch", "run", "out"]);
         assert!(again.contains("0 shards made") && again.contains("3 were done before"), "{again}");
         let said = ok(folder, &["batch", "verify", "job.toml"]);
@@ -170,6 +171,7 @@ mod with {
         let found = hirescam(folder, &["batch", "verify", "out", "--json"]);
         let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
         assert!(found["problems"].as_array().unwrap().is_empty(), "{found}");
+        assert!(ok(folder, &["batch", "retry", "out"]).contains("nothing to make again"));
         let missing = found["missing"].as_u64().unwrap();
         assert!(missing > 0 && missing < found["shards"].as_u64().unwrap(), "{found}");
         let names = ["rows", "receipts"].map(|name| std::fs::read_dir(folder.join("out").join(name)).unwrap().count());
@@ -196,7 +198,9 @@ mod with {
         assert!(said.contains("to 9 in shards of 3") && said.contains("go on with those that were planned"), "{said}");
         std::fs::write(folder.join("job.toml"), text.replace("[spec]\n", "[spec]\ntopp = 2\n")).unwrap();
         let (code, said) = fails(folder, &["batch", "plan", "job.toml"]);
-        assert!(code == 3 && said.contains("topp"), "{said}");
+        assert!(code == 2 && said.contains("topp"), "{said}");
+        let (code, said) = fails(folder, &["batch", "run", "jab.toml"]);
+        assert!(code == 3 && said.contains("jab.toml: No such file"), "{said}");
         std::fs::remove_file(folder.join("digits-cnn.toml")).unwrap();
         std::fs::write(folder.join("job.toml"), text.replace("'out'", "'other'")).unwrap();
         let (code, said) = fails(folder, &["batch", "run", "job.toml"]);
