@@ -238,6 +238,15 @@ fn an_archive_that_was_packed_anew_fails_rather_than_giving_other_images() {
     assert_eq!(texts(&batches(&job.out), "error_kind"), [Some("changed".to_owned()), Some("changed".to_owned())]);
 }
 
+/// The same rows twenty times.
+fn widened(input: hirescam::spec::FurtherInput) -> hirescam::spec::FurtherInput {
+    let hirescam::spec::InputValue::Array(array) = &input.value else { return input };
+    let rows = array.to_f64();
+    let many: Vec<_> = (0..20).map(|_| rows.view()).collect();
+    let many = ndarray::concatenate(ndarray::Axis(0), &many).unwrap();
+    hirescam::spec::FurtherInput::new(input.name, many)
+}
+
 #[test]
 fn what_comes_beside_images_goes_with_each_of_them_whatever_shard_it_is_in() {
     let fixtures = format!("{}/inputs", common::FIXTURES);
@@ -267,6 +276,16 @@ fn what_comes_beside_images_goes_with_each_of_them_whatever_shard_it_is_in() {
     let job = Job { model: format!("{fixtures}/patient.onnx"), spec, shard_size: 2, ..room.job("out") };
     let planned = plan(&job).unwrap();
     assert!(planned.shards > 1 && planned.images == images.shape()[0] as u64);
+    // In each file of rows few numbers stand as they are, and many by their hash.
+    let many = hirescam::Spec { inputs: job.spec.inputs.iter().cloned().map(widened).collect(), ..job.spec.clone() };
+    for (spec, by_hash) in [(&job.spec, false), (&many, true)] {
+        let network = hirescam::Network::open(&job.model).unwrap();
+        let explainer = network.explainer(spec).unwrap();
+        let decides = hirescam_batch::Fingerprint::of(&explainer, Default::default(), Default::default(), None);
+        for input in decides.spec["input"].as_object().unwrap().values() {
+            assert_eq!((input.get("sha256").is_some(), input.get("numbers").is_none()), (by_hash, by_hash), "{input}");
+        }
+    }
     assert_eq!(run(&job.out).unwrap().failed, 0);
     let is = numbers::<arrow_array::types::Float64Type>(&batches(&job.out), "score");
     let wanted = array(&golden["score"]);

@@ -167,6 +167,22 @@ fn what_all_rows_share_stands_once_in_the_metadata() {
 }
 
 #[test]
+fn a_merged_file_tells_of_maps_that_its_first_shard_has_none_of() {
+    let room = Room::with(20);
+    (0..10).for_each(|number| room.write(&format!("photos/{number:05}.png"), "no image"));
+    let job = room.job("out");
+    plan(&job).unwrap();
+    assert_eq!(run(&job.out).unwrap().failed, 10);
+    hirescam_batch::merge(&job.out, &room.text("all.parquet")).unwrap();
+    let read =
+        ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(room.path("all.parquet")).unwrap()).unwrap();
+    let pairs = read.metadata().file_metadata().key_value_metadata().unwrap();
+    let maps: Vec<_> =
+        pairs.iter().filter(|pair| pair.key == MAPS_KEY).map(|pair| pair.value.clone().unwrap()).collect();
+    assert!(matches!(maps.as_slice(), [one] if one.matches("\"method\"").count() == 1), "{maps:?}");
+}
+
+#[test]
 fn a_metric_that_needs_more_than_the_map_is_refused() {
     let room = Room::with(2);
     let job = Job { rows: RowOptions { metrics: vec!["deletion".into()], ..RowOptions::default() }, ..room.job("out") };
