@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::receipt::{self, Receipt, Receipts};
-use crate::store::{Found, Store};
+use crate::store::Store;
 use crate::{IN_NAMES, plan::Planned};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
@@ -50,10 +50,10 @@ pub(crate) fn rewound(out: &Store, name: &str, rows: &mut (impl Read + Seek)) ->
 /// [`Error::Store`].
 pub(crate) fn clean(out: &Store, planned: &Planned) -> Result<usize, Error> {
     out.clear();
-    let mut files: BTreeMap<usize, Vec<(u32, Found)>> = BTreeMap::new();
+    let mut files: BTreeMap<usize, Vec<(u32, String)>> = BTreeMap::new();
     for found in out.list(FOLDER)? {
         if let Some((shard, generation)) = receipt::named(&found.name) {
-            files.entry(shard).or_default().push((generation, found));
+            files.entry(shard).or_default().push((generation, found.name));
         }
     }
     let receipts = Receipts::list(out, planned)?;
@@ -68,8 +68,8 @@ pub(crate) fn clean(out: &Store, planned: &Planned) -> Result<usize, Error> {
             Err(error) => return Err(error),
         };
         for (generation, file) in files {
-            if file.name != receipt.file && (generation <= last || file.is_abandoned()) {
-                out.delete(&file.name)?;
+            if file != receipt.file && (generation <= last || out.is_abandoned(&file)?) {
+                out.delete(&file)?;
                 removed += 1;
             }
         }

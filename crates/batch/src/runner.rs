@@ -57,7 +57,7 @@ impl Runner {
     }
 
     /// How many inputs are decoded together, which is a multiple of those that share a run. Photos that are kept to be drawn on may be much larger than what is made of
-    /// them: of these, no more than there are threads.
+    /// them: of these, about as many as there are threads.
     pub(crate) fn together(&self, draw: bool) -> usize {
         let (in_a_run, threads) = (self.of_device(IN_A_RUN), self.threads.current_num_threads());
         in_a_run

@@ -99,7 +99,7 @@ fn clear(store: &Store, log: &Log) -> Result<(), Error> {
         let Some(part) = part_of(&found.name) else { continue };
         let is_over = match log.counts.get(part) {
             Some(counts) => counts.file != found.name,
-            None => log.left_out.contains(part) || found.is_abandoned(),
+            None => log.left_out.contains(part) || store.is_abandoned(&found.name)?,
         };
         if is_over {
             store.delete(&found.name)?;

@@ -71,15 +71,6 @@ pub struct Found {
     pub name: String,
     /// Its length in bytes.
     pub length: u64,
-    /// When it was written, by the clock of the store.
-    pub modified: SystemTime,
-}
-
-impl Found {
-    /// Whether it is so old that nobody is at work on it any more, if it is no part of anything.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        SystemTime::now().duration_since(self.modified).is_ok_and(|age| age > LEFT)
-    }
 }
 
 impl Store {
@@ -304,13 +295,25 @@ impl Store {
                     .location
                     .prefix_match(&self.prefix)
                     .map(|parts| parts.map(|p| p.as_ref().to_owned()).collect::<Vec<_>>());
-                let modified = found.last_modified.into();
-                Ok(name.map(|parts| Found { name: parts.join("/"), length: found.size, modified }))
+                Ok(name.map(|parts| Found { name: parts.join("/"), length: found.size }))
             });
             named.try_collect().await
         })?;
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
+    }
+
+    /// Whether a file is so old that nobody is at work on it any more, if it is no part of anything. It is asked for at that moment, and not
+    /// when files are listed: an attempt that comes out the same writes it anew, and names it.
+    pub(crate) fn is_abandoned(&self, name: &str) -> Result<bool, Error> {
+        let found = wait(async {
+            match self.store.head(&self.path(name)).await {
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                found => self.said(name, found).map(Some),
+            }
+        })?;
+        let age = found.map(|found| SystemTime::now().duration_since(found.last_modified.into()));
+        Ok(age.is_some_and(|age| age.is_ok_and(|age| age > LEFT)))
     }
 
     /// Removes a file; one that is not there is none.
