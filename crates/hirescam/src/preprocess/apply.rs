@@ -4,7 +4,7 @@ use super::{Channels, Preprocess, PreprocessError, Resize, resample};
 use crate::photo::Photo;
 use hirescam_core::shape::Dim;
 use image::RgbImage;
-use ndarray::{Array4, ArrayD};
+use ndarray::ArrayD;
 use std::ops::Range;
 
 /// Order of the network's axes.
@@ -170,8 +170,11 @@ impl Preprocess {
             Some(window) => {
                 let levels = self.resample_levels(photo, window, [resized_h, resized_w]);
                 let (left, top, row) = (left as usize, top as usize, 3 * resized_w as usize);
-                let level = |y, x, k| levels.get((top + y) * row + 3 * (left + x) + k).copied().unwrap_or_default();
-                self.tensor(|y, x, k, from| self.normalised(level(y, x, from), k), size, input.layout)
+                let level = |pixel: usize, k| {
+                    let (y, x) = (top + pixel / size[1], left + pixel % size[1]);
+                    levels.get(y * row + 3 * x + k).copied().unwrap_or_default()
+                };
+                self.tensor(|pixel, k, from| self.normalised(level(pixel, from), k), size, input.layout)
             }
             None => {
                 let part = [left..left + w, top..top + h];
@@ -179,10 +182,8 @@ impl Preprocess {
                 // There are 256 levels, and more pixels.
                 let of_channel = |k| std::array::from_fn(|level| self.normalised(level as f32, k));
                 let tables: [[f32; 256]; 3] = std::array::from_fn(of_channel);
-                let value = |y, x, k: usize, from: usize| {
-                    let level = picture.get_pixel(x as u32, y as u32).0[from];
-                    tables[k][usize::from(level)]
-                };
+                let pixels = picture.as_raw().as_chunks::<3>().0;
+                let value = |pixel: usize, k: usize, from: usize| tables[k][usize::from(pixels[pixel][from])];
                 self.tensor(value, size, input.layout)
             }
         };
@@ -257,22 +258,29 @@ impl Preprocess {
         ((f64::from(level) * self.scale - each(&self.mean)) / each(&self.std)) as f32
     }
 
-    /// The network's input; `value` gives its numbers by row, column, channel, and the channel of RGB that this one is.
-    fn tensor(
-        &self,
-        value: impl Fn(usize, usize, usize, usize) -> f32,
-        [h, w]: [usize; 2],
-        layout: AxisOrder,
-    ) -> ArrayD<f32> {
+    /// The network's input; `value` gives its numbers by the pixel, the channel, and the channel of RGB that this one is.
+    fn tensor(&self, value: impl Fn(usize, usize, usize) -> f32, [h, w]: [usize; 2], layout: AxisOrder) -> ArrayD<f32> {
         let c = self.channels.count();
-        let value = |y: usize, x: usize, channel: usize| {
-            let from = if self.channels == Channels::Bgr { 2 - channel } else { channel };
-            value(y, x, channel, from)
+        let from = |channel: usize| if self.channels == Channels::Bgr { 2 - channel } else { channel };
+        let shape = match layout {
+            AxisOrder::ChannelsFirst => [1, c, h, w],
+            AxisOrder::ChannelsLast => [1, h, w, c],
         };
+        let mut tensor = ArrayD::zeros(shape.as_slice());
+        let numbers = tensor.as_slice_mut().unwrap_or_default();
         match layout {
-            AxisOrder::ChannelsFirst => Array4::from_shape_fn((1, c, h, w), |(_, k, y, x)| value(y, x, k)).into_dyn(),
-            AxisOrder::ChannelsLast => Array4::from_shape_fn((1, h, w, c), |(_, y, x, k)| value(y, x, k)).into_dyn(),
+            AxisOrder::ChannelsFirst => {
+                for (k, plane) in numbers.chunks_exact_mut(h * w).enumerate() {
+                    plane.iter_mut().enumerate().for_each(|(pixel, number)| *number = value(pixel, k, from(k)));
+                }
+            }
+            AxisOrder::ChannelsLast => {
+                for (pixel, channels) in numbers.chunks_exact_mut(c).enumerate() {
+                    channels.iter_mut().enumerate().for_each(|(k, number)| *number = value(pixel, k, from(k)));
+                }
+            }
         }
+        tensor
     }
 }
 

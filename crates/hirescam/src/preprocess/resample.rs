@@ -7,10 +7,14 @@
 
 use super::Filter;
 use image::RgbImage;
+use multiversion::multiversion;
+use std::iter::repeat;
 use std::ops::Range;
 
 /// Bits after the point of a weight: 32, less 8 for the level and 2 for sign and overshoot.
 const PRECISION: u32 = 32 - 8 - 2;
+/// Half a level, so that what is cut off is rounded.
+const HALF: i32 = 1 << (PRECISION - 1);
 
 /// The picture in `width` × `height` pixels, both at least 1.
 pub(crate) fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
@@ -32,47 +36,66 @@ pub(crate) fn resize_part(
             *picture.get_pixel(nearest(x, from_width, width), nearest(y, from_height, height))
         });
     }
-    let (across, down) = (taps(from_width, width, &columns, filter), taps(from_height, height, &rows, filter));
-    // The rows that those of the part are made of.
-    let first = down.first().map_or(0, |taps| taps.first);
-    let end = down.last().map_or(0, |taps| taps.first + taps.fixed.len());
-    let mut narrow = RgbImage::new(size(&columns), (end - first) as u32);
-    let row = 3 * size(&columns) as usize;
-    let from = picture.as_raw().chunks_exact(3 * from_width as usize).skip(first);
-    for (from, to) in from.zip(narrow.chunks_exact_mut(row)) {
-        for (taps, pixel) in across.iter().zip(to.chunks_exact_mut(3)) {
-            let mut sums = [1 << (PRECISION - 1); 3];
-            for (weight, levels) in taps.fixed.iter().zip(from[3 * taps.first..].as_chunks::<3>().0) {
-                for (sum, level) in sums.iter_mut().zip(levels) {
-                    *sum += weight * i32::from(*level);
-                }
-            }
-            pixel.copy_from_slice(&sums.map(level));
-        }
-    }
+    let (across, down) = (Taps::of(from_width, width, &columns, filter), Taps::of(from_height, height, &rows, filter));
+    let pixels = picture.as_raw().as_chunks::<3>().0;
+    let from_width = from_width as usize;
+    let needed = &pixels[down.range.start * from_width..down.range.end * from_width];
+    let narrow = resize_rows(needed, from_width, &across);
     let mut part = RgbImage::new(size(&columns), size(&rows));
-    let mut sums = vec![0; row];
-    for (taps, to) in down.iter().zip(part.chunks_exact_mut(row)) {
-        sums.fill(1 << (PRECISION - 1));
-        for (weight, levels) in taps.fixed.iter().zip(narrow.chunks_exact(row).skip(taps.first - first)) {
-            for (sum, level) in sums.iter_mut().zip(levels) {
-                *sum += weight * i32::from(*level);
-            }
-        }
-        for (to, sum) in to.iter_mut().zip(&sums) {
-            *to = level(*sum);
-        }
-    }
+    resize_columns(&narrow, across.first.len(), &down, &mut part);
     part
 }
 
-/// What the pixels of a part of an axis are made of. Where the axis keeps its length, each is itself.
-fn taps(from: u32, to: u32, part: &Range<u32>, filter: Filter) -> Vec<Taps> {
-    if from == to {
-        let itself = |i: u32| Taps { first: i as usize, weights: vec![1.0], fixed: vec![1 << PRECISION] };
-        return part.clone().map(itself).collect();
+/// So many rows are resized together: a weight serves all of them.
+const ROWS: usize = 4;
+
+/// Rows of `from_width` pixels, each of them resized, with a fourth level that fills a vector.
+#[multiversion(targets("x86_64+avx2"))]
+fn resize_rows(pixels: &[[u8; 3]], from_width: usize, taps: &Taps) -> Vec<[u8; 4]> {
+    let width = taps.first.len();
+    let mut resized = vec![[0; 4]; pixels.len() / from_width * width];
+    let mut read = vec![[[0; 4]; ROWS]; taps.range.len() + taps.count];
+    for (from, to) in pixels.chunks(ROWS * from_width).zip(resized.chunks_mut(ROWS * width)) {
+        for (k, row) in from.chunks_exact(from_width).enumerate() {
+            for (pixels, &[r, g, b]) in read.iter_mut().zip(&row[taps.range.clone()]) {
+                pixels[k] = [r.into(), g.into(), b.into(), 0];
+            }
+        }
+        for (x, (first, weights)) in taps.iter().enumerate() {
+            let mut sums = [[HALF; 4]; ROWS];
+            for (weight, pixels) in weights.iter().zip(&read[first..]) {
+                for (sums, levels) in sums.iter_mut().zip(pixels) {
+                    for (sum, level) in sums.iter_mut().zip(levels) {
+                        *sum += weight * level;
+                    }
+                }
+            }
+            for (row, sums) in to.chunks_exact_mut(width).zip(sums) {
+                row[x] = sums.map(level);
+            }
+        }
     }
-    windows(from, to, filter).into_iter().skip(part.start as usize).take((part.end - part.start) as usize).collect()
+    resized
+}
+
+/// Columns of rows of `width` pixels, each of them resized, without the fourth level.
+#[multiversion(targets("x86_64+avx2"))]
+fn resize_columns(pixels: &[[u8; 4]], width: usize, taps: &Taps, resized: &mut [u8]) {
+    let (mut sums, mut row) = (vec![0; 4 * width], vec![[0; 4]; width]);
+    for ((first, weights), to) in taps.iter().zip(resized.chunks_exact_mut(3 * width)) {
+        sums.fill(HALF);
+        for (weight, pixels) in weights.iter().zip(pixels.chunks_exact(width).skip(first)) {
+            for (sum, level) in sums.iter_mut().zip(pixels.as_flattened()) {
+                *sum += weight * i32::from(*level);
+            }
+        }
+        for (to, sum) in row.as_flattened_mut().iter_mut().zip(&sums) {
+            *to = level(*sum);
+        }
+        for (to, &[r, g, b, _]) in to.as_chunks_mut::<3>().0.iter_mut().zip(&row) {
+            *to = [r, g, b];
+        }
+    }
 }
 
 /// The same of levels in floats, by row, column and channel, three of these: nothing is rounded.
@@ -80,9 +103,9 @@ pub(crate) fn resize_levels(levels: &[f32], from: (u32, u32), to: (u32, u32), fi
     let ((from_width, from_height), (width, height)) = (from, to);
     let along = |from: u32, to: u32| match filter {
         Filter::Nearest => {
-            (0..to).map(|i| Taps { first: nearest(i, from, to) as usize, weights: vec![1.0], fixed: vec![] }).collect()
+            (0..to).map(|i| Window { first: nearest(i, from, to) as usize, weights: vec![1.0] }).collect()
         }
-        _ => windows(from, to, filter),
+        _ => windows(from, to, &(0..to), filter),
     };
     let mut rows = levels.to_vec();
     if width != from_width {
@@ -122,15 +145,52 @@ fn level(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-/// The pixels that make up one output pixel: from `first` on, with these weights, and the same in fixed point.
+/// What the pixels of a part of an axis are made of, in fixed point: of each so many weights, with zeros where it needs fewer.
 struct Taps {
-    first: usize,
-    weights: Vec<f64>,
-    fixed: Vec<i32>,
+    /// The pixels that are needed.
+    range: Range<usize>,
+    /// Of each pixel the first that it is made of, counted within the range.
+    first: Vec<usize>,
+    /// How many weights each has.
+    count: usize,
+    weights: Vec<i32>,
 }
 
-/// A window for each of `to` pixels along an axis of `from`; widened by from / to when shrinking.
-fn windows(from: u32, to: u32, filter: Filter) -> Vec<Taps> {
+impl Taps {
+    fn of(from: u32, to: u32, part: &Range<u32>, filter: Filter) -> Self {
+        let windows = match from == to {
+            // Where an axis keeps its length, each pixel is itself.
+            true => part.clone().map(|i| Window { first: i as usize, weights: vec![1.0] }).collect(),
+            false => windows(from, to, part, filter),
+        };
+        let start = windows.first().map_or(0, |window| window.first);
+        let end = windows.last().map_or(0, |window| window.first + window.weights.len());
+        let count = windows.iter().map(|window| window.weights.len()).max().unwrap_or(0);
+        let fixed = |weight: &f64| (weight * f64::from(1 << PRECISION)).round() as i32;
+        let padded =
+            |window: &Window| window.weights.iter().map(fixed).chain(repeat(0)).take(count).collect::<Vec<_>>();
+        Taps {
+            range: start..end,
+            first: windows.iter().map(|window| window.first - start).collect(),
+            count,
+            weights: windows.iter().flat_map(padded).collect(),
+        }
+    }
+
+    /// Of each pixel the first that it is made of, and the weights from there on.
+    fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
+        self.first.iter().copied().zip(self.weights.chunks_exact(self.count))
+    }
+}
+
+/// The pixels that make up one output pixel: from `first` on, with these weights.
+struct Window {
+    first: usize,
+    weights: Vec<f64>,
+}
+
+/// The windows of a part of `to` pixels along an axis of `from`; widened by from / to when shrinking.
+fn windows(from: u32, to: u32, part: &Range<u32>, filter: Filter) -> Vec<Window> {
     let scale = f64::from(from) / f64::from(to);
     let widening = scale.max(1.0);
     let support = support(filter) * widening;
@@ -139,13 +199,13 @@ fn windows(from: u32, to: u32, filter: Filter) -> Vec<Taps> {
         // The casts cut towards zero, as in C.
         let first = ((center - support + 0.5) as i64).max(0);
         let end = ((center + support + 0.5) as i64).min(i64::from(from));
-        let weights: Vec<f64> = (first..end).map(|x| weight(filter, (x as f64 - center + 0.5) / widening)).collect();
+        let mut weights: Vec<f64> =
+            (first..end).map(|x| weight(filter, (x as f64 - center + 0.5) / widening)).collect();
         let sum: f64 = weights.iter().sum();
-        let weights: Vec<f64> = weights.iter().map(|w| w / sum).collect();
-        let fixed = weights.iter().map(|w| (w * f64::from(1 << PRECISION)).round() as i32).collect();
-        Taps { first: first as usize, weights, fixed }
+        weights.iter_mut().for_each(|weight| *weight /= sum);
+        Window { first: first as usize, weights }
     };
-    (0..to).map(window).collect()
+    part.clone().map(window).collect()
 }
 
 fn support(filter: Filter) -> f64 {
