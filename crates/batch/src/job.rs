@@ -2,7 +2,7 @@
 
 use crate::RunOptions;
 use crate::error::Error;
-use crate::inputs::InputFrom;
+use crate::inputs::{self, InputFrom};
 use crate::rows::RowOptions;
 use crate::store::{local, remote};
 use hirescam::Spec;
@@ -28,7 +28,8 @@ use std::str::FromStr;
 pub struct Job {
     /// The network: a file of this machine, or in a store by its URL. One in a store has its weights inside.
     pub model: String,
-    /// The images.
+    /// The images; one alone needs no list.
+    #[serde(deserialize_with = "inputs::one_or_several")]
     pub inputs: Vec<InputFrom>,
     /// Where the job lies: a folder or a URL.
     pub out: String,

@@ -494,6 +494,31 @@ fn a_key_of_an_input_that_is_none_is_named_and_a_pattern_of_folders_says_what_na
 }
 
 #[test]
+fn one_input_alone_needs_no_list() {
+    let job = |inputs: &str| Job::from_toml(&format!("model = 'm'\nout = 'o'\ninputs = {inputs}"));
+    assert_eq!(job("'photos'").unwrap().inputs, [from("photos", None)]);
+    assert_eq!(job("{ path = 'a.csv', column = 'b' }").unwrap().inputs, [from("a.csv", Some("b"))]);
+    assert_eq!(job("[]").unwrap().inputs, []);
+    for (inputs, said) in [
+        ("7", "a list, or one alone: a path, or a table with path and column"),
+        ("{ path = 'a.csv', colum = 'b' }", "unknown field `colum`"),
+    ] {
+        let error = job(inputs).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_of_archives_says_how_they_are_named() {
+    let room = Room::with(1);
+    std::fs::create_dir(room.path("shards")).unwrap();
+    std::fs::write(room.path("shards/0.tar"), []).unwrap();
+    let error = plan(&Job { inputs: vec![from(&room.text("shards"), None)], ..room.job("out") }).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("no images") && error.contains("shards/**/*.tar"), "{error}");
+}
+
+#[test]
 fn a_place_that_is_a_file_is_said_to_be_one() {
     let room = Room::with(1);
     let error = run(&room.text("photos/00000.png")).unwrap_err().to_string();

@@ -87,8 +87,11 @@ fn of_machine(input: &InputFrom, listed: &mut Listed) -> Result<Vec<(String, Opt
     let path = store::local(&input.path)?;
     let files = match path.exists() || !is_pattern(&input.path) {
         true => {
-            let found = source::files(&[path], true)
-                .map_err(|error| fail(&input.path, error.without(Path::new(&input.path))))?;
+            let found = source::files(std::slice::from_ref(&path), true).map_err(|error| {
+                let entries = path.read_dir().into_iter().flatten().flatten();
+                let endings = entries.map(|entry| (format!(".{}", ending(&entry.file_name().to_string_lossy())), 1));
+                fail(&input.path, error.without(Path::new(&input.path)) + &holders(&input.path, &endings.collect()))
+            })?;
             for (what, count) in found.passed_over {
                 *listed.passed_over.entry(what).or_default() += count;
             }
@@ -149,7 +152,7 @@ fn of_store(input: &InputFrom, listed: &mut Listed) -> Result<Vec<(String, Optio
         let all = store.list(Some(&under)).map_ok(|found| (found.location.to_string(), found.size));
         all.try_collect().await.map_err(fail_of_store)
     })?;
-    let mut files = Vec::new();
+    let (mut files, mut passed_over) = (Vec::new(), BTreeMap::<String, usize>::new());
     for (key, length) in found {
         let wanted = match &pattern {
             Some(pattern) => pattern.matches_with(&key, AS_IN_SHELLS),
@@ -157,14 +160,29 @@ fn of_store(input: &InputFrom, listed: &mut Listed) -> Result<Vec<(String, Optio
         };
         match wanted {
             true => files.push((format!("{bucket}/{key}"), Some(length))),
-            false if pattern.is_none() => *listed.passed_over.entry(format!(".{}", ending(&key))).or_default() += 1,
+            false if pattern.is_none() => *passed_over.entry(format!(".{}", ending(&key))).or_default() += 1,
             false => {}
         }
     }
-    match files.is_empty() {
-        true => Err(fail(&input.path, "there are no images that it names")),
-        false => Ok(files),
+    if files.is_empty() {
+        return Err(fail(
+            &input.path,
+            format!("there are no images that it names{}", holders(&input.path, &passed_over)),
+        ));
     }
+    for (what, count) in passed_over {
+        *listed.passed_over.entry(what).or_default() += count;
+    }
+    Ok(files)
+}
+
+/// What helps where a folder has no images, but files that hold some.
+fn holders(folder: &str, endings: &BTreeMap<String, usize>) -> String {
+    let found = [".tar", ".parquet", ".csv", ".tsv"].into_iter().find(|holder| endings.contains_key(*holder));
+    found.map_or(String::new(), |holder| {
+        let folder = folder.trim_end_matches('/');
+        format!("; {holder} files are named one by one, or by a pattern: {folder}/**/*{holder}")
+    })
 }
 
 fn is_sign(c: char) -> bool {

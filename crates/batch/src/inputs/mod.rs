@@ -8,8 +8,8 @@ mod table;
 pub use list::{Listed, list};
 pub(crate) use read::{Read, pull};
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -55,6 +55,34 @@ impl<'de> Visitor<'de> for OfGiven {
     fn visit_map<M: MapAccess<'de>>(self, table: M) -> Result<Given, M::Error> {
         OfTable::deserialize(MapAccessDeserializer::new(table)).map(Given::Table)
     }
+}
+
+/// Reads where the images of a job come from: a list, or one alone.
+pub(crate) fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<InputFrom>, D::Error> {
+    struct OneOrSeveral;
+
+    impl<'de> Visitor<'de> for OneOrSeveral {
+        type Value = Vec<InputFrom>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a list, or one alone: ")?;
+            OfGiven.expecting(f)
+        }
+
+        fn visit_str<E: de::Error>(self, path: &str) -> Result<Vec<InputFrom>, E> {
+            Ok(vec![path.into()])
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, table: M) -> Result<Vec<InputFrom>, M::Error> {
+            InputFrom::deserialize(MapAccessDeserializer::new(table)).map(|input| vec![input])
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, list: S) -> Result<Vec<InputFrom>, S::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+
+    from.deserialize_any(OneOrSeveral)
 }
 
 #[derive(Deserialize, Serialize)]

@@ -36,7 +36,7 @@ def plan(
     job: Path | None = None,
     *,
     model: Path | None = None,
-    inputs: Path | Sequence[Path | Mapping[str, Any]] | None = None,
+    inputs: Path | Mapping[str, Any] | Sequence[Path | Mapping[str, Any]] | None = None,
     out: Path | None = None,
     shard_size: int | None = None,
     rows: Mapping[str, Any] | None = None,
@@ -54,7 +54,6 @@ def plan(
     >>> planned["shards"]
     2
     """
-    inputs = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     said = {"model": model, "inputs": inputs, "out": out, "shard_size": shard_size, "rows": rows, "max_errors": max_errors}
     said = {name: value for name, value in said.items() if value is not None}
     if isinstance(job, Mapping):
