@@ -191,10 +191,11 @@ impl Error {
 
 /// The exit code of what the library refuses.
 fn code(error: &hirescam::Error) -> u8 {
-    use hirescam::{Error as E, core::Error as C};
+    use hirescam::{Error as E, core::Error as C, labels::LabelsError};
     match error {
         E::Core(C::Unsupported { .. } | C::Memory { .. }) | E::Model { error: C::Unsupported { .. }, .. } => 4,
         E::File { .. } | E::Model { .. } | E::Photo(_) | E::Core(C::Decode(_) | C::Invalid { .. }) => 3,
+        E::Labels(LabelsError::Io { .. }) => 3,
         E::Engine(hirescam::engine::Error::Argument(_)) => 2,
         E::Engine(_) => 5,
         _ => 2,

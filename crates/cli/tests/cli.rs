@@ -250,6 +250,10 @@ fn wrong_arguments_get_words_that_help_and_their_exit_code() {
         (&["explain", "not.onnx", &photo], 3, "not.onnx"),
         (&["explain", "missing.onnx", &photo], 3, "missing.onnx"),
         (&["layers", "missing.onnx"], 3, "missing.onnx"),
+        (&["explain", &model, &photo, "--labels", "missing.txt"], 3, "missing.txt"),
+        (&["explain", &model, &photo, "--preprocess", "missing.toml"], 3, "missing.toml"),
+        (&["explain", &model, &photo, "--spec", "missing.toml"], 3, "missing.toml"),
+        (&["explain", &model, &photo, "--input", "beside=missing.npy"], 3, "missing.npy"),
         (&["compile", &model, "-o", "no/such/folder/x.onnx"], 3, "no/such/folder/x.onnx"),
         (&["explain", &model, &photo, "--top", "11"], 2, "10 classes"),
     ];
