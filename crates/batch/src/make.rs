@@ -1,8 +1,8 @@
 //! From images as they come to a file of rows: decoded, explained and written, a part at a time. Shards and what engines bring are made the same way.
 
 use crate::error::{Error, Failure};
-use crate::rows::{OfInput, Row, Rows, Writer};
-use crate::runner::Runner;
+use crate::rows::{self, OfInput, Row, Rows, Writer};
+use crate::runner::{Lane, Runner};
 use crate::{MaxErrors, hex, sha256};
 use hirescam::{Explained, Input, source};
 use rayon::prelude::*;
@@ -10,12 +10,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
 use tempfile::SpooledTempFile;
 
 /// The rows of so many inputs are written together. It must not depend on the machine: the same rows make the same file.
 const WRITTEN: usize = 64;
-/// How many inputs wait to be decoded.
+/// How many inputs that were read wait to be taken.
 pub(crate) const READ_AHEAD: usize = 16;
 /// How many bytes of rows are kept in memory before they go to a temporary file.
 const IN_MEMORY: usize = 64 << 20;
@@ -56,15 +55,16 @@ pub(crate) struct Finished {
 
 impl Maker {
     /// Makes a file of rows of images, whose ids and uris are given in their order. The id is also the row that an image has of inputs beside it.
-    /// `next` gives so many of them, decoded, and none at their end; while a part is explained, the next one is decoded. `watch` is told how far it is.
+    /// `next` gives so many of them, and none at their end; `decode` makes them images, on all threads. `watch` is told how far it is.
     ///
     /// # Errors
     /// [`Error::Stopped`] and [`Error::TooMany`]; [`Error::Explain`] for what is wrong with all images; [`Error::Full`] where there is no room
     /// for a temporary file.
-    pub(crate) fn make(
+    pub(crate) fn make<T: Send>(
         &self,
         named: &[(i64, &str)],
-        mut next: impl FnMut(usize) -> Vec<Decoded> + Send,
+        next: impl FnMut(usize) -> Vec<T> + Send,
+        decode: impl Fn(T) -> Decoded + Sync,
         allowance: Allowance,
         stop: &AtomicBool,
         watch: &mut dyn FnMut(InShard),
@@ -78,24 +78,15 @@ impl Maker {
             done: InShard::default(),
             last_failed: None,
         };
-        std::thread::scope(|scope| {
-            let (give, parts) = sync_channel(0);
-            scope.spawn(move || {
-                loop {
-                    let part = next(self.runner.together(self.rows.draw()));
-                    if part.is_empty() || give.send(part).is_err() {
-                        return;
-                    }
-                }
-            });
-            // It ends when it is taken from no more.
-            for part in parts {
-                let done = usize::try_from(made.done.images).unwrap_or(usize::MAX);
-                self.explain(part, named.get(done..).unwrap_or_default(), &mut made, stop)?;
-                made.is_allowed(allowance, named.len())?;
-                watch(made.done);
-            }
-            Ok::<_, Error>(())
+        let explain = |lane: &Lane, first: usize, part: Vec<T>| {
+            let decoded = lane.all(|| part.into_par_iter().map(&decode).collect());
+            self.explain(lane, decoded, named.get(first..).unwrap_or_default(), stop)
+        };
+        self.runner.in_order(next, explain, |explained| {
+            made.add(explained?)?;
+            made.is_allowed(allowance, named.len())?;
+            watch(made.done);
+            Ok(())
         })?;
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
@@ -134,11 +125,11 @@ impl Maker {
     /// Explains images that were decoded, and makes rows of what comes of them.
     fn explain(
         &self,
+        lane: &Lane,
         part: Vec<Decoded>,
         named: &[(i64, &str)],
-        made: &mut Made<'_, Hashing<SpooledTempFile>>,
         stop: &AtomicBool,
-    ) -> Result<(), Error> {
+    ) -> Result<OfPart, Error> {
         let (mut samples, mut of_inputs) = (Vec::new(), Vec::new());
         for (decoded, &(id, uri)) in part.into_iter().zip(named) {
             let row = usize::try_from(id).unwrap_or(usize::MAX);
@@ -152,36 +143,47 @@ impl Maker {
             };
             of_inputs.push((OfInput { id, uri, sha256: decoded.sha256, note: decoded.note }, count));
         }
-        let counts: Vec<usize> = of_inputs.iter().map(|(_, count)| count.as_ref().map_or(0, |count| *count)).collect();
-        let mut explained = self.runner.explain(&samples, &counts, stop).into_iter();
+        let explained = self.runner.explain(lane, &samples, stop);
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        let mut images: Vec<(&OfInput, Option<usize>, Result<Explained, Failure>)> = Vec::new();
-        for (of_input, count) in &of_inputs {
-            match count {
-                Ok(count) => {
-                    for (index, explained) in (0..*count).zip(explained.by_ref()) {
-                        let explained = match explained {
-                            Ok(explained) => Ok(explained),
-                            Err(error) => Err(Wrong::from(error).of_image()?),
-                        };
-                        images.push((of_input, Some(index), explained));
-                    }
-                }
-                Err(failure) => images.push((of_input, None, Err(failure.clone()))),
-            }
+        let shared = rows::shared_of(explained.iter().flatten());
+        let (mut explained, mut images) = (explained.into_iter(), Vec::new());
+        for (of_input, count) in of_inputs {
+            let own = match count {
+                Ok(count) => Ok(explained.by_ref().take(count).map(of_image).collect::<Result<Vec<_>, Error>>()?),
+                Err(failure) => Err(failure),
+            };
+            images.push((of_input, own));
         }
-        let rows = images.par_iter().map(|(of_input, index, explained)| {
-            self.rows.rows_of(of_input, *index, explained.as_ref().map_err(Clone::clone))
-        });
-        let rows: Vec<Vec<Row>> = self.runner.all(|| rows.collect());
-        images
-            .iter()
-            .filter_map(|(.., explained)| explained.as_ref().ok())
-            .for_each(|explained| made.writer.share(explained));
-        made.add(rows.into_iter().flatten(), of_inputs.iter().map(|(of_input, _)| of_input.id))
+        let rows = |(of_input, own): (OfInput, Result<Vec<Result<Explained, Failure>>, Failure>)| match own {
+            Ok(own) => (0..)
+                .zip(own)
+                .flat_map(|(index, made)| {
+                    self.rows.rows_of(&of_input, Some(index), made.as_ref().map_err(Clone::clone))
+                })
+                .collect(),
+            Err(failure) => self.rows.rows_of(&of_input, None, Err(failure)),
+        };
+        let rows = lane.all(|| images.into_par_iter().map(rows).collect());
+        Ok(OfPart { rows, shared })
     }
+}
+
+/// What came of an image: the explanation, or what is wrong with it alone.
+fn of_image(made: Result<Explained, hirescam::Error>) -> Result<Result<Explained, Failure>, Error> {
+    match made {
+        Ok(made) => Ok(Ok(made)),
+        Err(error) => Wrong::from(error).of_image().map(Err),
+    }
+}
+
+/// What was made of images that were explained together.
+struct OfPart {
+    /// The rows of each.
+    rows: Vec<Vec<Row>>,
+    /// What their maps share.
+    shared: Vec<Value>,
 }
 
 /// An input that was read.
@@ -230,15 +232,12 @@ struct Made<'r, W: Write + Send> {
 }
 
 impl<W: Write + Send> Made<'_, W> {
-    /// Adds the rows of inputs, whose numbers are given in their order.
-    fn add(&mut self, rows: impl Iterator<Item = Row>, ids: impl Iterator<Item = i64>) -> Result<(), Error> {
-        let mut rows = rows.peekable();
-        for id in ids {
-            let mut failed = None;
-            while let Some(row) = rows.next_if(|row| row.id == id) {
-                failed = row.failure().cloned().map(|failure| (row.uri.clone(), failure)).or(failed);
-                self.waiting.push(row);
-            }
+    /// Adds what was made of the next inputs.
+    fn add(&mut self, part: OfPart) -> Result<(), Error> {
+        self.writer.share(part.shared);
+        for rows in part.rows {
+            let failed = rows.iter().rev().find_map(|row| Some((row.uri.clone(), row.failure()?.clone())));
+            self.waiting.extend(rows);
             self.done.images += 1;
             self.inputs += 1;
             if failed.is_some() {

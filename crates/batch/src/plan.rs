@@ -5,7 +5,7 @@ use crate::fingerprint::LIST;
 use crate::inputs::{self, At, InputFrom, Item, ending};
 use crate::job::Job;
 use crate::rows::{RowOptions, Rows};
-use crate::shard::{Model, settled};
+use crate::shard::{ModelFiles, settled};
 use crate::store::Store;
 use crate::{Fingerprint, IN_NAMES, MaxErrors, hex, sha256};
 use arrow_array::cast::AsArray;
@@ -82,8 +82,8 @@ pub struct Part {
 pub fn plan(job: &Job, stop: &AtomicBool) -> Result<Planned, Error> {
     job.has_a_size()?;
     let out = Store::open(&job.out)?;
-    let model = Model::open(&job.model)?;
-    let (explainer, spec) = settled(&model, &job.spec)?;
+    let (network, model) = ModelFiles::open(&job.model)?;
+    let (explainer, spec) = settled(network, &job.spec)?;
     let listed = inputs::list(&job.inputs, stop)?;
     if listed.items.is_empty() {
         let passed_over: Vec<&str> = listed.passed_over.keys().map(String::as_str).collect();

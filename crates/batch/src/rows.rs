@@ -443,6 +443,17 @@ fn is_shared(maps: &[Value], method: &Value, layer: &Value) -> bool {
     maps.iter().any(|map| map.get("method") == Some(method) && map.get("layer") == Some(layer))
 }
 
+/// What the maps of several images share, the first of each method and layer.
+pub(crate) fn shared_of<'e>(images: impl IntoIterator<Item = &'e Explained>) -> Vec<Value> {
+    let mut all = Vec::new();
+    for e in images.into_iter().flat_map(Explained::maps) {
+        if !is_shared(&all, &json!(e.method().name), &json!(e.layer())) {
+            all.push(shared(e));
+        }
+    }
+    all
+}
+
 /// What the maps of several files share, each method and layer once.
 pub(crate) fn shared_by(files: impl IntoIterator<Item = Vec<Value>>) -> Vec<Value> {
     let mut all = Vec::new();
@@ -477,13 +488,9 @@ impl<'r, W: Write + Send> Writer<'r, W> {
         Ok(Writer { rows, writer, maps: Vec::new() })
     }
 
-    /// Notes what the maps of an image share with those of others; the first of each method and layer counts.
-    pub fn share(&mut self, made: &Explained) {
-        for e in made.maps() {
-            if !is_shared(&self.maps, &json!(e.method().name), &json!(e.layer())) {
-                self.maps.push(shared(e));
-            }
-        }
+    /// Notes what the maps of images share with those of others; the first of each method and layer counts.
+    pub fn share(&mut self, maps: Vec<Value>) {
+        self.maps = shared_by([std::mem::take(&mut self.maps), maps]);
     }
 
     /// Adds rows.

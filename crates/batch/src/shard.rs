@@ -12,7 +12,6 @@ use crate::store::{self, Store, remote};
 use crate::{Fingerprint, MaxErrors, Ran, RunOptions, sha256};
 use hirescam::spec::{FurtherInput, InputValue, LabelsFrom};
 use hirescam::{Explainer, Network, Spec, source};
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -22,9 +21,8 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A network's files, as they were when they were opened.
-pub(crate) struct Model {
-    pub(crate) network: Network,
+/// A network's files, as they were when it was opened.
+pub(crate) struct ModelFiles {
     files: Vec<OfModel>,
 }
 
@@ -38,22 +36,24 @@ struct OfModel {
     stamp: Mutex<String>,
 }
 
-impl Model {
+impl ModelFiles {
     /// Opens a network.
-    pub(crate) fn open(place: &str) -> Result<Self, Error> {
+    pub(crate) fn open(place: &str) -> Result<(Network, Self), Error> {
         if remote(place).is_none() {
-            return Model::of(Network::open(store::local(place)?)?);
+            let network = Network::open(store::local(place)?)?;
+            let files = ModelFiles::of(&network)?;
+            return Ok((network, files));
         }
         let before = stamp(place)?;
         let (bytes, _) =
             store::wait(async { store::fetch(place, None).await.map_err(|error| Error::of_store(place, &error)) })?;
         let stamp = Mutex::new(before);
         let file = OfModel { name: String::new(), place: place.into(), sha256: sha256(&bytes), stamp };
-        Ok(Model { network: Network::from_bytes(bytes)?, files: vec![file] })
+        Ok((Network::from_bytes(bytes)?, ModelFiles { files: vec![file] }))
     }
 
     /// Of a network that is open.
-    pub(crate) fn of(network: Network) -> Result<Self, Error> {
+    pub(crate) fn of(network: &Network) -> Result<Self, Error> {
         let of = |name: &str, path: &Path, sha256: String| {
             let place = path.to_string_lossy().into_owned();
             let stamp = Mutex::new(stamp(&place)?);
@@ -64,7 +64,7 @@ impl Model {
             let path = network.path().with_file_name(name);
             files.push(of(name, &path, hash(&path)?)?);
         }
-        Ok(Model { network, files })
+        Ok(ModelFiles { files })
     }
 
     /// SHA-256 of its files, by name.
@@ -130,14 +130,14 @@ fn hash(path: &PathBuf) -> Result<String, Error> {
 }
 
 /// An explainer, and its spec with what the files held that it names: so it is the same wherever it is read.
-pub(crate) fn settled(model: &Model, spec: &Spec) -> Result<(Explainer, Spec), Error> {
+pub(crate) fn settled(network: Network, spec: &Spec) -> Result<(Explainer, Spec), Error> {
     let mut spec = spec.clone();
     for input in &mut spec.inputs {
         if let InputValue::File(path) = &input.value {
             *input = FurtherInput::new(input.name.clone(), source::array(path)?);
         }
     }
-    let explainer = model.network.explainer(&spec)?;
+    let explainer = network.into_explainer(&spec)?;
     spec.labels = explainer.labels().map(|labels| LabelsFrom::Names(labels.names().to_vec()));
     spec.preprocess = explainer.preprocess().cloned().map(Into::into);
     Ok((explainer, spec))
@@ -147,7 +147,7 @@ pub(crate) fn settled(model: &Model, spec: &Spec) -> Result<(Explainer, Spec), E
 pub struct Worker {
     out: Store,
     planned: Planned,
-    model: Model,
+    model: ModelFiles,
     maker: Maker,
     max_errors: Option<MaxErrors>,
 }
@@ -160,10 +160,10 @@ impl Worker {
     /// [`Network::explainer`].
     pub fn open(out: &Store, options: &RunOptions) -> Result<Self, Error> {
         let planned = Planned::open(out)?;
-        let model = Model::open(options.model.as_deref().unwrap_or(&planned.model))?;
+        let (network, model) = ModelFiles::open(options.model.as_deref().unwrap_or(&planned.model))?;
         let mut spec = planned.spec.clone();
         spec.engine.threads = options.threads.unwrap_or(spec.engine.threads);
-        let runner = Runner::new(&model.network, &spec)?;
+        let runner = Runner::new(network, &spec)?;
         let rows = Rows::of(&runner.explainer, &planned.rows)?;
         let is = Fingerprint::of(&runner.explainer, model.hashes(), rows.form(), planned.decides.inputs.clone());
         let changes = planned.decides.changed(&is);
@@ -241,12 +241,9 @@ impl Worker {
             let items = &items;
             let pulling = scope.spawn(move || pull(items, &send));
             // Whoever reads ahead ends when nobody takes what is read.
-            let parts = move |together: usize| {
-                let part: Vec<Read> = reads.iter().take(together).collect();
-                let decoded = |read: Read| self.maker.decoded(read.as_deref().map_err(Clone::clone));
-                self.maker.runner.all(|| part.into_par_iter().map(decoded).collect())
-            };
-            let made = self.maker.make(&named, parts, allowance, stop, watch);
+            let next = move |count: usize| reads.iter().take(count).collect();
+            let decode = |read: Read| self.maker.decoded(read.as_deref().map_err(Clone::clone));
+            let made = self.maker.make(&named, next, decode, allowance, stop, watch);
             let pulled = pulling.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             made.and_then(|made| pulled.map(|()| made))
         })?;

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 fn open(room: &Room, done: Done) -> Parts {
     let network = Network::open(room.path("digits-cnn.onnx")).unwrap();
-    Parts::open(&room.text("out"), &network, &spec(), &RowOptions::default(), done, None).unwrap()
+    Parts::open(&room.text("out"), network, &spec(), &RowOptions::default(), done, None).unwrap()
 }
 
 fn uri(number: usize) -> String {
@@ -200,7 +200,7 @@ fn what_decides_the_rows_stays() {
     open(&room, Done::default());
     let network = Network::open(room.path("digits-cnn.onnx")).unwrap();
     let opened = |spec: &hirescam::Spec, rows: RowOptions, out: &str| {
-        Parts::open(&room.text(out), &network, spec, &rows, Done::default(), None).map(drop)
+        Parts::open(&room.text(out), network.clone(), spec, &rows, Done::default(), None).map(drop)
     };
     assert!(opened(&spec(), RowOptions::default(), "out").is_ok());
     let gradcam = hirescam::Spec { method: "gradcam".into(), ..spec() };
@@ -210,7 +210,8 @@ fn what_decides_the_rows_stays() {
         assert_eq!(changes.iter().map(|change| change.what.as_str()).collect::<Vec<_>>(), [what]);
     }
     // Nor are arrays that were read otherwise.
-    let read = Parts::open(&room.text("out"), &network, &spec(), &RowOptions::default(), Done::default(), Some("CHW"));
+    let read =
+        Parts::open(&room.text("out"), network.clone(), &spec(), &RowOptions::default(), Done::default(), Some("CHW"));
     assert!(matches!(read.map(drop), Err(Error::Changed { changes, .. }) if changes[0].is.contains("CHW")));
     plan(&room.job("job")).unwrap();
     assert!(

@@ -224,8 +224,14 @@ fn works_in_s3() {
         for part in [7, 9, 9] {
             let (spec, network, uris) = (&spec, &network, &uris);
             scope.spawn(move || {
-                let parts =
-                    Parts::open("s3://images/parts", network, spec, &RowOptions::default(), Done::default(), None);
+                let parts = Parts::open(
+                    "s3://images/parts",
+                    network.clone(),
+                    spec,
+                    &RowOptions::default(),
+                    Done::default(),
+                    None,
+                );
                 let parts = parts.unwrap();
                 for first in (0..36).step_by(part) {
                     let images: Vec<Vec<u8>> = (first..36.min(first + part)).map(png).collect();

@@ -181,7 +181,7 @@ impl Publisher {
         let done = Done::from_bytes(done);
         let open = || {
             let PartsOptions { rows, array, max_errors, before } = read(options)?;
-            let parts = Parts::open(out, &network.0, &spec.0, &rows, done, array.as_deref())?;
+            let parts = Parts::open(out, network.0.clone(), &spec.0, &rows, done, array.as_deref())?;
             Ok(match max_errors {
                 Some(most) => parts.allowing(most, before),
                 None => parts,

@@ -27,13 +27,12 @@ use crate::plan::Planned;
 use crate::receipt::Receipts;
 use crate::rows::{RowOptions, Rows};
 use crate::runner::Runner;
-use crate::shard::Model;
+use crate::shard::ModelFiles;
 use crate::store::Store;
 use crate::{IN_NAMES, MaxErrors, hex, sha256};
 use commit::Log;
 use done::{Mark, mark};
 use hirescam::{Input, Network, Spec};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
@@ -103,7 +102,7 @@ pub enum Brought<'a> {
 /// Explains what an engine brings, and publishes it.
 pub struct Parts {
     store: Store,
-    model: Model,
+    model: ModelFiles,
     decides: Fingerprint,
     maker: Maker,
     done: Done,
@@ -120,14 +119,15 @@ impl Parts {
     /// [`Error::Argument`] where a job lies there; of the store [`Error::Store`] and [`Error::Full`].
     pub fn open(
         out: &str,
-        network: &Network,
+        network: Network,
         spec: &Spec,
         options: &RowOptions,
         done: Done,
         read_as: Option<&str>,
     ) -> Result<Self, Error> {
         let store = Store::open(out)?;
-        let model = Model::of(network.clone())?;
+        let model = ModelFiles::of(&network)?;
+        let path = network.path().to_string_lossy().into_owned();
         let runner = Runner::new(network, spec)?;
         // Nobody knows which row of inputs beside the image would be whose.
         runner.explainer.served(&[], usize::MAX)?;
@@ -147,7 +147,7 @@ impl Parts {
                 return Err(Error::Changed { place: store.name().into(), changes });
             }
         }
-        let shared = decides.shared(&network.path().to_string_lossy(), runner.explainer.engine());
+        let shared = decides.shared(&path, runner.explainer.engine());
         let maker = Maker { runner, rows, shared };
         Ok(Parts { store, model, decides, maker, done, allowance: Mutex::default() })
     }
@@ -193,12 +193,10 @@ impl Parts {
         }
         let named: Vec<(i64, &str)> = uris.iter().map(|uri| (id(uri), uri.as_str())).collect();
         let mut numbers = 0..uris.len();
-        let next = |together: usize| -> Vec<Decoded> {
-            let numbers: Vec<usize> = numbers.by_ref().take(together).collect();
-            self.maker.runner.all(|| numbers.into_par_iter().map(|number| self.decoded(read(number))).collect())
-        };
+        let next = |count: usize| numbers.by_ref().take(count).collect();
+        let decode = |number: usize| self.decoded(read(number));
         let allowance = *self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut made = self.maker.make(&named, next, allowance, stop, &mut |done| {
+        let mut made = self.maker.make(&named, next, decode, allowance, stop, &mut |done| {
             watch(usize::try_from(done.images).unwrap_or(usize::MAX));
         })?;
         let mut marks: Vec<Mark> = uris.iter().map(|uri| mark(uri)).collect();
