@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Photos, and what networks hold for a moment, come and go on all threads; of that the allocator of Linux keeps a share for each thread, a third more memory in all.
+/// Photos, and what networks hold for a moment, come and go on all threads; the allocator of Linux would keep of that what each thread held at its most.
 #[cfg(all(feature = "batch", target_os = "linux"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
