@@ -1,4 +1,4 @@
-//! Runs of a network on all threads.
+//! Runs of a network on all threads, in lanes; what comes of them goes on in order.
 
 use crate::error::Error;
 use hirescam::engine::Device;
