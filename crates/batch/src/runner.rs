@@ -35,6 +35,19 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
+    /// The lanes of so many threads: one each, or a few that take turns with all of them.
+    fn all_of(threads: usize, apart: bool) -> Result<Vec<Self>, Error> {
+        let pool = |threads: usize| {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.map(Arc::new).map_err(|error| Error::Argument(format!("no threads can be started: {error}")))
+        };
+        if apart {
+            return (0..threads).map(|_| Ok(Lane { threads: pool(1)?, turn: None })).collect();
+        }
+        let (threads, turn) = (pool(threads)?, Arc::default());
+        Ok((0..TAKING_TURNS).map(|_| Lane { threads: threads.clone(), turn: Some(Arc::clone(&turn)) }).collect())
+    }
+
     /// What work gives that is done on the lane's threads.
     pub(crate) fn all<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.threads.install(work)
@@ -58,17 +71,7 @@ impl Runner {
             spec.engine.threads = 1;
         }
         let explainer = network.into_explainer(&spec)?;
-        let pool = |threads: usize| {
-            let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.map(Arc::new).map_err(|error| Error::Argument(format!("no threads can be started: {error}")))
-        };
-        let lanes = match apart {
-            true => (0..threads).map(|_| Ok(Lane { threads: pool(1)?, turn: None })).collect::<Result<_, Error>>()?,
-            false => {
-                let (threads, turn) = (pool(threads)?, Arc::default());
-                (0..TAKING_TURNS).map(|_| Lane { threads: threads.clone(), turn: Some(Arc::clone(&turn)) }).collect()
-            }
-        };
+        let lanes = Lane::all_of(threads, apart)?;
         Ok(Runner { explainer, lanes })
     }
 
@@ -228,5 +231,31 @@ mod tests {
             },
         );
         assert!(counted.is_ok() && count == 1000);
+    }
+    #[test]
+    fn lanes_that_take_turns_explain_the_same() {
+        let apart = runner();
+        let turns = Runner { lanes: Lane::all_of(2, false).unwrap(), ..runner() };
+        let scores = |runner: &Runner| {
+            let mut scores = Vec::new();
+            let image = |n: usize| {
+                let tensor = ndarray::ArrayD::<f32>::from_shape_fn(vec![1, 1, 28, 28], |at| (at[2] * n % 7) as f32);
+                Sample::new(n.to_string(), hirescam::Input::Tensor(tensor.into()))
+            };
+            let work = |lane: &Lane, _, part: Vec<usize>| {
+                let samples: Vec<Sample> = part.into_iter().map(image).collect();
+                let made = runner.explain(lane, &samples, &AtomicBool::new(false));
+                made.into_iter().map(|made| made.unwrap().maps()[0].score).collect::<Vec<f64>>()
+            };
+            let each = |part: Vec<f64>| {
+                scores.extend(part);
+                Ok(())
+            };
+            runner.in_order(numbers(50, &AtomicUsize::new(0)), work, each).unwrap();
+            scores
+        };
+        let all = scores(&apart);
+        assert!(all.len() == 50 && all[1] != all[2]);
+        assert_eq!(scores(&turns), all);
     }
 }
