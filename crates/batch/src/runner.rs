@@ -18,8 +18,6 @@ const IN_A_RUN: [usize; 2] = [4, 32];
 const TAKING_TURNS: usize = 2;
 /// So many runs of each lane may be done before the first that is not.
 const AHEAD: usize = 8;
-/// How many bytes the copies of a network's weights may take.
-const COPIES: u64 = 1 << 30;
 
 /// An explainer, and the threads that it is given.
 pub(crate) struct Runner {
@@ -56,16 +54,14 @@ impl Lane {
 
 impl Runner {
     /// On a processor each thread is a lane: many images are done sooner so than with all threads in each run, and no digit depends on how many threads there
-    /// are. An engine may need a copy of the weights for each; where these would take too much memory, and on a GPU, runs take turns, each with all threads.
+    /// are. On a GPU runs take turns.
     ///
     /// # Errors
     /// Those of [`Network::into_explainer`]; [`Error::Argument`] where no threads can be started.
     pub(crate) fn new(network: Network, spec: &Spec) -> Result<Self, Error> {
         let cores = available_parallelism().map_or(1, usize::from);
         let threads = if spec.engine.threads == 0 { cores } else { spec.engine.threads.min(cores) };
-        let weights = network.weights().iter().filter_map(|name| network.path().with_file_name(name).metadata().ok());
-        let bytes = weights.map(|file| file.len()).sum::<u64>() + network.bytes().len() as u64;
-        let apart = spec.engine.device == Device::Cpu && bytes * threads as u64 <= COPIES;
+        let apart = spec.engine.device == Device::Cpu;
         let mut spec = spec.clone();
         if apart {
             spec.engine.threads = 1;

@@ -3,13 +3,13 @@
 //! Its library is loaded at run time, once for the whole process, from where [`find_library`] finds
 //! it. Sums are split over threads in ways that the library decides: outputs may differ in their
 //! last bits from one number of threads, or one machine, to the next. With one thread on the
-//! processor, runs of one session go side by side where several threads ask for them, each on a
-//! copy of the model that the library then makes; else they wait for each other, as each has all
-//! threads that there are.
+//! processor, runs of one session go side by side where several threads ask for them; else they
+//! wait for each other, as each has all threads that there are.
+
+mod at_once;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::available_parallelism;
+use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::ep::CUDA;
@@ -19,6 +19,7 @@ use ort::session::builder::SessionBuilder;
 use ort::value::{DynValue, Tensor, TensorElementType, TensorRef, ValueType};
 use ort::{ErrorCode, LoadDynamicError};
 
+use self::at_once::SharedSession;
 use crate::array::{with_array, with_kind};
 use crate::error::guard;
 use crate::port::{Port, assign};
@@ -64,18 +65,6 @@ impl OnnxRuntime {
         // Whether the device is there is asked before a model is read.
         guard(NAME, || engine.builder().map(drop))?;
         Ok(engine)
-    }
-
-    /// How many runs of a session may go side by side.
-    fn side_by_side(&self) -> usize {
-        match (self.threads, self.device) {
-            (1, Device::Cpu) => available_parallelism().map_or(1, usize::from),
-            _ => 1,
-        }
-    }
-
-    fn session(&self, model: &[u8]) -> Result<ort::session::Session, Error> {
-        self.builder()?.commit_from_memory(model).map_err(|e| refused(&e))
     }
 
     /// What sessions are made with.
@@ -156,15 +145,18 @@ impl Engine for OnnxRuntime {
 
     fn prepare(&self, model: &[u8]) -> Result<Box<dyn Session>, Error> {
         guard(NAME, || {
-            let session = self.session(model)?;
+            let session = self.builder()?.commit_from_memory(model).map_err(|e| refused(&e))?;
             let optional = session.overridable_initializers();
             let ports = (session.inputs().iter())
                 .map(|input| port(input.name(), input.dtype(), false))
                 .chain(optional.iter().map(|input| port(input.name(), input.dtype(), true)))
                 .collect::<Result<_, _>>()?;
             let outputs = session.outputs().iter().map(|output| output.name().to_owned()).collect();
-            let sessions = Sessions::new(*self, model, session);
-            Ok(Box::new(OnnxRuntimeSession { ports, outputs, sessions }) as Box<dyn Session>)
+            let runs = match (self.threads, self.device) {
+                (1, Device::Cpu) => Runs::AtOnce(SharedSession::new(session).map_err(|e| refused(&e))?),
+                _ => Runs::InTurn(Mutex::new(session)),
+            };
+            Ok(Box::new(OnnxRuntimeSession { ports, outputs, runs }) as Box<dyn Session>)
         })
     }
 }
@@ -182,71 +174,15 @@ fn version(path: &Path, build: &str) -> String {
 struct OnnxRuntimeSession {
     ports: Vec<Port>,
     outputs: Vec<String>,
-    sessions: Sessions,
+    runs: Runs,
 }
 
-/// The library's sessions of one model. Each takes one run at a time: the library's own `Run` is not
-/// safe to call from several threads at a time with every kind of device.
-struct Sessions {
-    engine: OnnxRuntime,
-    /// How many there may be.
-    most: usize,
-    idle: Mutex<Idle>,
-    returned: Condvar,
-}
-
-struct Idle {
-    sessions: Vec<ort::session::Session>,
-    /// How many there are, those that run too.
-    all: usize,
-    /// What more of them are made of; none once there are as many as there may be.
-    model: Option<Arc<[u8]>>,
-}
-
-impl Sessions {
-    fn new(engine: OnnxRuntime, model: &[u8], first: ort::session::Session) -> Self {
-        let most = engine.side_by_side();
-        let model = (most > 1).then(|| model.into());
-        let idle = Mutex::new(Idle { sessions: vec![first], all: 1, model });
-        Self { engine, most, idle, returned: Condvar::new() }
-    }
-
-    /// What `work` does with a session that no other run has.
-    fn with<T>(&self, work: impl FnOnce(&mut ort::session::Session) -> Result<T, Error>) -> Result<T, Error> {
-        let mut session = self.take()?;
-        let made = guard(NAME, || work(&mut session));
-        self.idle().sessions.push(session);
-        self.returned.notify_one();
-        made
-    }
-
-    /// A session that is idle: one is made where all run and there may be more, else it is waited for.
-    fn take(&self) -> Result<ort::session::Session, Error> {
-        let mut idle = self.idle();
-        loop {
-            match (idle.sessions.pop(), idle.model.clone()) {
-                (Some(session), _) => return Ok(session),
-                (None, Some(model)) => {
-                    idle.all += 1;
-                    if idle.all == self.most {
-                        idle.model = None;
-                    }
-                    drop(idle);
-                    return guard(NAME, || self.engine.session(&model)).inspect_err(|_| {
-                        let mut idle = self.idle();
-                        idle.all -= 1;
-                        idle.model = Some(model.clone());
-                        self.returned.notify_one();
-                    });
-                }
-                (None, None) => idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner),
-            }
-        }
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Idle> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The library's session, by how its runs go.
+enum Runs {
+    /// Each on the thread that asks for it.
+    AtOnce(SharedSession),
+    /// Each with all threads, or on a GPU.
+    InTurn(Mutex<ort::session::Session>),
 }
 
 impl Session for OnnxRuntimeSession {
@@ -257,16 +193,19 @@ impl Session for OnnxRuntimeSession {
             let values = given
                 .map(|(port, array)| Ok((port.name.as_str(), value(array)?)))
                 .collect::<Result<Vec<_>, Error>>()?;
-            self.sessions.with(|session| {
-                let results = session.run(values).map_err(|e| failed(&e))?;
-                self.outputs
-                    .iter()
-                    .map(|name| {
-                        let result = results.get(name).ok_or_else(|| lost(name))?;
-                        Ok((name.clone(), array(name, result)?))
-                    })
-                    .collect()
-            })
+            match &self.runs {
+                Runs::AtOnce(session) => {
+                    let results = session.run(&values).map_err(|e| failed(&e))?;
+                    let named = self.outputs.iter().zip(&results);
+                    named.map(|(name, result)| Ok((name.clone(), array(name, result)?))).collect()
+                }
+                Runs::InTurn(session) => {
+                    let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+                    let results = session.run(values).map_err(|e| failed(&e))?;
+                    let result = |name| results.get(name).ok_or_else(|| lost(name));
+                    self.outputs.iter().map(|name| Ok((name.clone(), array(name, result(name)?)?))).collect()
+                }
+            }
         })
     }
 }
@@ -350,40 +289,48 @@ fn unsupported(what: String) -> Error {
 mod tests {
     use super::*;
 
-    /// How many sessions there are, and how many are idle.
-    fn counts(sessions: &Sessions) -> (usize, usize) {
-        let idle = sessions.idle();
-        (idle.all, idle.sessions.len())
+    fn session(threads: usize) -> Option<Box<dyn Session>> {
+        let engine = OnnxRuntime::new(&Options { threads, ..Options::default() }).ok()?;
+        let model = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits-cnn.onnx")).unwrap();
+        Some(engine.prepare(&model).unwrap())
     }
 
     #[test]
-    fn runs_on_one_thread_go_side_by_side() {
+    fn runs_of_several_threads_give_what_each_gives_alone() {
         for threads in [1, 2] {
-            let Ok(engine) = OnnxRuntime::new(&Options { threads, ..Options::default() }) else { return };
-            let model = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits-cnn.onnx")).unwrap();
-            let sessions = Sessions::new(engine, &model, engine.session(&model).unwrap());
-            let most = engine.side_by_side();
-            assert_eq!(most, if threads == 1 { available_parallelism().unwrap().get() } else { 1 });
-            // Each run starts while those before it go on.
-            fn nested(sessions: &Sessions, depth: usize) {
-                sessions
-                    .with(|_| {
-                        (depth > 1).then(|| nested(sessions, depth - 1));
-                        Ok(())
-                    })
-                    .unwrap();
-            }
-            nested(&sessions, most);
-            assert_eq!(counts(&sessions), (most, most));
-            // A run that breaks off leaves its session to the next, and no more are made than may run.
-            let broken: Result<(), Error> = sessions.with(|_| panic!("broken"));
-            assert!(matches!(broken, Err(Error::Panicked { .. })));
+            let Some(session) = session(threads) else { return };
+            let image = |n: usize| {
+                let pixel = |at: ndarray::IxDyn| (at[2] * n % 11 + at[3] % (n + 1)) as f32 / 11.0;
+                Array::from(ndarray::ArrayD::from_shape_fn(vec![1, 1, 28, 28], pixel))
+            };
+            let scores = |n: usize| match session.run(&[("input", &image(n))]).unwrap().remove(0).1 {
+                Array::F32(scores) => scores,
+                other => panic!("{}", other.kind()),
+            };
+            let alone: Vec<_> = (0..8).map(scores).collect();
+            assert_ne!(alone[0], alone[3]);
             std::thread::scope(|scope| {
-                for _ in 0..4 * most {
-                    scope.spawn(|| sessions.with(|_| Ok(())).unwrap());
+                for n in 0..8 {
+                    let (alone, scores) = (&alone, &scores);
+                    scope.spawn(move || {
+                        (0..20).for_each(|more| assert_eq!(scores((n + more) % 8), alone[(n + more) % 8]))
+                    });
                 }
             });
-            assert_eq!(counts(&sessions), (most, most));
+        }
+    }
+
+    #[test]
+    fn a_run_that_fails_says_why_and_leaves_the_session_to_the_next() {
+        for threads in [1, 2] {
+            let Some(session) = session(threads) else { return };
+            let run =
+                |width| session.run(&[("input", &Array::from(ndarray::ArrayD::<f32>::zeros(vec![1, 1, 28, width])))]);
+            for _ in 0..3 {
+                assert!(run(28).is_ok());
+                let failed = run(5);
+                assert!(matches!(&failed, Err(Error::Input(_) | Error::Run { .. })), "{failed:?}");
+            }
         }
     }
 

@@ -340,7 +340,7 @@ class Explainer:
     """A network made ready to explain any number of images; made by `Network.explainer`.
 
     It can be used from several threads at a time, and goes on in forked processes. Each run takes all cores unless `threads` says otherwise; with `threads=1`
-    the calls of several threads are computed side by side, for which ONNX Runtime makes a copy of the network for each. It is pickled by the network's
+    the calls of several threads are computed side by side, on the processor. It is pickled by the network's
     path and the hash of its file: where it is unpickled, that file is read, and has to be the same.
 
     >>> import pickle
