@@ -321,7 +321,7 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
     // Marker segments before the scan carry their length; an embedded thumbnail with its own end lies inside one.
     while let [0xFF, marker, tail @ ..] = rest {
         rest = match (marker, tail) {
-            (0xDA, tail) => return tail.windows(2).any(|pair| pair == [0xFF, 0xD9]),
+            (0xDA, tail) => return tail.windows(2).rev().any(|pair| pair == [0xFF, 0xD9]),
             (0xFF, _) => rest.get(1..).unwrap_or_default(),
             (_, [high, low, ..]) => tail.get(usize::from(u16::from_be_bytes([*high, *low]))..).unwrap_or_default(),
             _ => return false,
