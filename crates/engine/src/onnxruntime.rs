@@ -67,6 +67,12 @@ impl OnnxRuntime {
         Ok(engine)
     }
 
+    /// A session with this entry set to 1.
+    fn load(&self, model: &[u8], entry: &str) -> Result<ort::session::Session, Error> {
+        let mut builder = self.builder()?.with_config_entry(entry, "1").map_err(|e| refused(&e.into()))?;
+        builder.commit_from_memory(model).map_err(|e| refused(&e))
+    }
+
     /// What sessions are made with.
     fn builder(&self) -> Result<SessionBuilder, Error> {
         let builder = ort::session::Session::builder(&self.library.environment)
@@ -145,7 +151,10 @@ impl Engine for OnnxRuntime {
 
     fn prepare(&self, model: &[u8]) -> Result<Box<dyn Session>, Error> {
         guard(NAME, || {
-            let session = self.builder()?.commit_from_memory(model).map_err(|e| refused(&e))?;
+            // Where a processor has no instructions for it, sums of products of 8 bits would be cut off at 16. The library
+            // breaks on some networks when it is asked for exact ones; these are then computed in float32.
+            let session = (self.load(model, "session.x64quantprecision"))
+                .or_else(|error| self.load(model, "session.disable_quant_qdq").map_err(|_| error))?;
             give_back();
             let optional = session.overridable_initializers();
             let ports = (session.inputs().iter())
