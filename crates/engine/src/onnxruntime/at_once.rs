@@ -1,8 +1,8 @@
 //! Runs of one session, as many at a time as there are threads that ask for one.
 //!
 //! On the processor a run changes nothing of its session: the library's authors say that `Run` may be called by several
-//! threads at a time there, and ONNX Runtime's own servers do so. On other devices it is known to crash. The crate `ort`
-//! lets a session have one run at a time whatever its device is, so the library's function is called here without it.
+//! threads at a time there (microsoft/onnxruntime, issues 114 and 22967). On other devices it is known to crash. The crate
+//! `ort` lets a session have one run at a time whatever its device is, so the library's function is called here without it.
 
 use std::ffi::{CString, c_char};
 use std::ptr::{self, NonNull};
